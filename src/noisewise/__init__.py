@@ -1,0 +1,36 @@
+"""Noisewise: speech recognition and audio understanding that work in noise.
+
+The names below are loaded when first used, so `import noisewise` imports neither torch nor anything heavy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from noisewise.audio.waveform import load as load_audio
+    from noisewise.recogniser import Recogniser, Transcript
+    from noisewise.recogniser import load as load
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "load": ("noisewise.recogniser", "load"),
+    "Recogniser": ("noisewise.recogniser", "Recogniser"),
+    "Transcript": ("noisewise.recogniser", "Transcript"),
+    "load_audio": ("noisewise.audio.waveform", "load"),
+}
+
+__all__ = ["Recogniser", "Transcript", "__version__", "load", "load_audio"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'noisewise' has no attribute '{name}'")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    """Public names, for completion."""
+    return __all__
