@@ -1,0 +1,1 @@
+"""Text: one pinned normaliser, and tokenizers."""

@@ -1,0 +1,57 @@
+"""The batch: what the data loader gives and every task takes.
+
+Legend: B utterances, T samples, L tokens.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An item that could not be used, and why; it is reported, never silently lost."""
+
+    id: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Utterances padded with zeros to the longest."""
+
+    waveform: Tensor
+    """What is heard, noise included. (B, T) float32 at 16 kHz."""
+    lengths: Tensor
+    """Valid samples of each utterance. (B,) int64."""
+    ids: list[str]
+    """Utterance ids. B."""
+    texts: list[str] = field(default_factory=list)
+    """Normalised reference transcripts. B."""
+    clean: Tensor | None = None
+    """The same speech before noise was added, sample for sample. (B, T)."""
+    tokens: Tensor | None = None
+    """Token ids of the transcripts, padded with 0. (B, L) int64."""
+    token_lengths: Tensor | None = None
+    """Valid tokens of each transcript. (B,) int64."""
+    skipped: list[Skipped] = field(default_factory=list)
+    """Items that were asked for and could not be read."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of audio in the batch, padding not counted."""
+        return float(self.lengths.sum()) / 16_000
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch with its tensors on `device`."""
+        moved = {
+            name: value.to(device, non_blocking=True)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)

@@ -1,0 +1,194 @@
+"""Typed, frozen configurations: from YAML and dotted overrides to a dataclass, and back to plain values.
+
+A configuration is a dataclass under `@config`. YAML holds values only: no interpolation, includes, classes or
+code. Alternatives carry `kind:` and are joined by `Annotated[A | B, one_of("kind")]`.
+"""
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, dataclass_transform
+
+import yaml
+from pydantic import ConfigDict, Discriminator, TypeAdapter, ValidationError
+
+T = TypeVar("T")
+
+
+class NoisewiseError(ValueError):
+    """Any error that a user can cause and mend; the command line prints it as one line."""
+
+
+class ConfigError(NoisewiseError):
+    """A configuration that cannot be used; the message names the dotted key and what to write instead."""
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def config(cls: type[T]) -> type[T]:
+    """Make a class a configuration: a frozen, keyword-only dataclass that refuses unknown keys."""
+    made = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+    made.__pydantic_config__ = ConfigDict(extra="forbid", use_attribute_docstrings=True)  # type: ignore[attr-defined]
+    return made
+
+
+def one_of(tag: str) -> Discriminator:
+    """The mark of a tagged union: `tag` names the field (a `Literal`) that chooses the member."""
+    return Discriminator(tag)
+
+
+def load(cls: type[T], path: str | Path, overrides: Sequence[str] = ()) -> T:
+    """Read a configuration from a YAML file, then apply overrides such as `optimizer.lr=3e-4`.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or does not fit `cls`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"`{path}` must be a YAML file, but there is no such file; check the path")
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_ValuesLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"`{path}` must be YAML with plain values, but is not: {_one_line(error)}") from error
+    if values is not None and not isinstance(values, dict):
+        raise ConfigError(f"`{path}` must hold keys and values, but holds a {type(values).__name__} instead")
+    return parse(cls, override(values or {}, overrides))
+
+
+def override(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Apply `key.path=value` strings to a copy of nested plain values; numbers step into lists."""
+    values = _copied(values)
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"an override must be key.path=value, but is {text!r} instead")
+        _set(values, key.split("."), yaml.load(value, Loader=_ValuesLoader), key)
+    return values
+
+
+def parse(cls: type[T], values: Any) -> T:
+    """Validate plain values and build the dataclass.
+
+    Raises:
+        ConfigError: an unknown key (with the nearest known one), a wrong type, or a missing value.
+    """
+    try:
+        return TypeAdapter(cls).validate_python(values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(cls, problem) for problem in error.errors())) from error
+
+
+def dump(value: Any) -> Any:
+    """Turn a configuration into plain values (dict, list, str, numbers, bool, None); `parse` undoes it."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: dump(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: dump(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [dump(item) for item in value]
+    return value
+
+
+def dump_yaml(value: Any) -> str:
+    """A configuration as YAML text that `load` reads back to an equal one."""
+    return yaml.safe_dump(dump(value), sort_keys=False, allow_unicode=True)
+
+
+def schema(cls: type[Any]) -> dict[str, Any]:
+    """The JSON schema of a configuration, with field docstrings, for editors."""
+    return TypeAdapter(cls).json_schema()
+
+
+class _ValuesLoader(yaml.SafeLoader):
+    """YAML with the numbers and booleans of YAML 1.2: `1e-3` is a number, `no` is a string."""
+
+
+_ValuesLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":float", ":bool", ":timestamp"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_ValuesLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf)$|^\.(nan|NaN)$"),
+    list("-+.0123456789"),
+)
+_ValuesLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(true|True|false|False)$"), list("tTfF"))
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
+
+
+def _set(values: Any, keys: list[str], value: Any, whole: str) -> None:
+    key: Any = keys[0]
+    if isinstance(values, list):
+        if not key.isdigit() or int(key) >= len(values):
+            raise ConfigError(f"`{whole}` must step into a list of {len(values)}, but says {key!r} instead")
+        key = int(key)
+    elif not isinstance(values, dict):
+        raise ConfigError(f"`{whole}` steps into {values!r}, which has no keys; shorten the override")
+    if len(keys) == 1:
+        values[key] = value
+        return
+    if isinstance(values, dict) and values.get(key) is None:
+        values[key] = {}
+    _set(values[key], keys[1:], value, whole)
+
+
+def _explain(cls: type[Any], problem: Any) -> str:
+    """One sentence for one pydantic problem, with the dotted key as a user writes it."""
+    steps = [str(step) for step in problem["loc"]]
+    known = _dotted_keys(cls)
+    key = ".".join(step for step in steps if not _is_tag(step, known, steps))
+    match problem["type"]:
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            leaf = steps[-1]
+            near = difflib.get_close_matches(leaf, {name for names in known.values() for name in names}, n=1)
+            return f"{key}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")
+        case "missing" | "missing_argument":
+            return f"{key}: must be given, but is missing"
+        case "union_tag_not_found":
+            return f"{key or 'value'}: must carry `kind:`, one of the known kinds; {_one_line(problem['msg'])}"
+        case "union_tag_invalid":
+            expected = problem["ctx"]["expected_tags"]
+            return f"{key or 'value'}.kind: must be one of {expected}, but is '{problem['ctx']['tag']}' instead"
+        case _:
+            reason = problem["msg"][0].lower() + problem["msg"][1:]
+            return f"{key}: {reason.replace('input ', '')}, but is {problem['input']!r} instead"
+
+
+def _is_tag(step: str, known: dict[str, set[str]], steps: list[str]) -> bool:
+    """Pydantic puts the chosen kind of a union into the location; users do not write it."""
+    return step in known["kinds"] and step is not steps[-1] and step not in known["names"]
+
+
+def _dotted_keys(cls: type[Any]) -> dict[str, set[str]]:
+    names: set[str] = set()
+    kinds: set[str] = set()
+    for found in _configs(cls, set()):
+        for field in dataclasses.fields(found):
+            names.add(field.name)
+            if field.name == "kind":
+                kinds.add(str(field.default))
+    return {"names": names, "kinds": kinds}
+
+
+def _configs(hint: Any, seen: set[Any]) -> Iterator[Any]:
+    """Every dataclass that a type mentions, itself included."""
+    if dataclasses.is_dataclass(hint) and hint not in seen:
+        seen.add(hint)
+        yield hint
+        for inner in typing.get_type_hints(hint).values():
+            yield from _configs(inner, seen)
+    elif typing.get_origin(hint) is not None or isinstance(hint, types.UnionType):
+        for inner in typing.get_args(hint):
+            yield from _configs(inner, seen)
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,60 @@
+"""Tokenizers: text to ids and back. The CTC blank is always id 0."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from string import ascii_uppercase
+
+from noisewise.config import NoisewiseError
+
+BLANK = "<blank>"
+UNKNOWN = "<unk>"
+BOUNDARY = "|"
+
+
+class TokenizerError(NoisewiseError):
+    """A vocabulary that cannot be used."""
+
+
+class CharacterTokenizer:
+    """Letters, with `|` between words: the paper's 30 symbols, 26 letters and 4 special (Sec. III-B)."""
+
+    def __init__(self, symbols: Sequence[str] = (BLANK, UNKNOWN, BOUNDARY, "'", *ascii_uppercase)):
+        self.symbols = list(symbols)
+        if len(set(self.symbols)) != len(self.symbols):
+            raise TokenizerError("`symbols` must all differ, but some appear twice; remove the doubles")
+        if not self.symbols or self.symbols[0] != BLANK:
+            raise TokenizerError(f"`symbols` must begin with {BLANK} (id 0), but is {self.symbols[:1]} instead")
+        for needed in (UNKNOWN, BOUNDARY):
+            if needed not in self.symbols:
+                raise TokenizerError(f"`symbols` must hold {needed}, but does not; add a line with it")
+        self._ids = {symbol: index for index, symbol in enumerate(self.symbols)}
+        self.blank = 0
+        self.unknown = self._ids[UNKNOWN]
+        self.boundary = self._ids[BOUNDARY]
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a normalised text; words are joined by `|`, unknown characters become `<unk>`."""
+        return [self._ids.get(character, self.unknown) for character in BOUNDARY.join(text.split())]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of ids that hold no repeats and no blanks to collapse (see decoding.greedy)."""
+        letters = ("" if index == self.blank else self.symbols[index] for index in ids)
+        return " ".join("".join(letters).replace(BOUNDARY, " ").split())
+
+    def save(self, path: str | Path) -> None:
+        """Write one symbol a line; the line number is the id."""
+        Path(path).write_text("".join(symbol + "\n" for symbol in self.symbols), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "CharacterTokenizer":
+        """Read what `save` wrote."""
+        path = Path(path)
+        if not path.is_file():
+            raise TokenizerError(f"`{path}` must be a file with one symbol a line, but there is no such file")
+        try:
+            return cls(path.read_text(encoding="utf-8").splitlines())
+        except UnicodeDecodeError as error:
+            raise TokenizerError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
