@@ -18,7 +18,7 @@ class Skipped:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Batch:
     """Utterances padded with zeros to the longest."""
 

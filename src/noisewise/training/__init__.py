@@ -1,0 +1,1 @@
+"""Training: how do we step. It knows the Task protocol, and no model."""

@@ -1,0 +1,69 @@
+"""`noisewise train RECIPE key=value ...`: run a recipe, or go on with it."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    recipe: Annotated[Path, typer.Argument(help="A recipe (YAML); see recipes/.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Values to change, as key.path=value.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The run's folder; default runs/<recipe name>.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the whole configuration and stop.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of recipes and stop.")] = False,
+) -> None:
+    """Train a model. The same command on the same folder resumes an interrupted run exactly."""
+    import json
+
+    from noisewise import config
+    from noisewise.recipe import Recipe, train
+
+    if schema:
+        print(json.dumps(config.schema(Recipe), indent=2))
+        return
+    chosen = config.load(Recipe, recipe, overrides or [])
+    if show:
+        print(config.dump_yaml(chosen), end="")
+        return
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    folder = output or Path("runs") / recipe.stem
+    with _Bar(chosen.run.steps) as bar:
+        metrics = train(chosen, folder, bar.update)
+    print(json.dumps({"folder": str(folder), **metrics}))
+
+
+class _Bar:
+    """Progress with remaining time: a bar on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, steps: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        console = Console(stderr=True)
+        self.plain = not console.is_terminal
+        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        self.progress = Progress(*columns, console=console, disable=self.plain)
+        self.task = self.progress.add_task("starting", total=steps)
+
+    def __enter__(self) -> "_Bar":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.stop()
+
+    def update(self, progress: "object") -> None:
+        """Show a report of the loop."""
+        from noisewise.training.loop import Progress as Report
+
+        assert isinstance(progress, Report)
+        left = f"{progress.seconds_left / 60:.0f} min left"
+        values = {**progress.terms, **{f"validation {name}": value for name, value in progress.metrics.items()}}
+        text = "  ".join(f"{name} {value:.3f}" for name, value in values.items())
+        text = f"{left}  {progress.audio_per_second:.0f} s of audio/s  {text}"
+        if self.plain:
+            print(f"step {progress.step}/{progress.steps}  {text}", file=sys.stderr, flush=True)
+        self.progress.update(self.task, completed=progress.step, description=text)

@@ -1,0 +1,138 @@
+"""A released model is a folder: `config.json`, `model.safetensors`, `tokens.txt`, `README.md` (its card)."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from noisewise.config import ConfigError, NoisewiseError, dump, parse
+from noisewise.models import Model, ModelConfig, build
+from noisewise.text.tokenizer import CharacterTokenizer
+
+FORMAT = "noisewise-model-1"
+BOX = Path(__file__).parent / "assets" / "box"
+
+
+class ModelFolderError(NoisewiseError):
+    """A folder that is not a model, or not a whole one."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready for use, and what came with it."""
+
+    model: Model
+    """In evaluation mode, float32."""
+    config: ModelConfig
+    tokenizer: CharacterTokenizer
+    folder: Path
+    about: dict[str, Any]
+    """The whole of config.json."""
+
+
+def locate(name: str | Path) -> Path:
+    """The folder of a model: a path, or `box` for the model that is shipped with the package."""
+    folder = BOX if str(name) == "box" else Path(name)
+    missing = [file for file in ("config.json", "model.safetensors", "tokens.txt") if not (folder / file).is_file()]
+    if missing:
+        raise ModelFolderError(
+            f"`{name}` must be 'box' or a folder with config.json, model.safetensors and tokens.txt, but "
+            f"{'there is no such folder' if not folder.is_dir() else 'lacks ' + ', '.join(missing)}; check the path"
+        )
+    return folder
+
+
+def load(name: str | Path = "box", device: str | torch.device = "cpu") -> LoadedModel:
+    """Read a model folder.
+
+    Raises:
+        ModelFolderError: the folder, its configuration or its weights cannot be used.
+    """
+    folder = locate(name)
+    try:
+        about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = parse(ModelConfig, about["model"])
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ConfigError) as error:
+        raise ModelFolderError(f"`{folder / 'config.json'}` must describe a model, but does not: {error}") from error
+    tokenizer = CharacterTokenizer.load(folder / "tokens.txt")
+    if len(tokenizer) != config.vocabulary:
+        raise ModelFolderError(
+            f"`{folder / 'tokens.txt'}` must hold {config.vocabulary} symbols, but holds {len(tokenizer)} instead"
+        )
+    model = build(config)
+    _fill(model, folder / "model.safetensors")
+    return LoadedModel(model.to(device).eval(), config, tokenizer, folder, about)
+
+
+def save(
+    folder: str | Path,
+    model: Model,
+    config: ModelConfig,
+    tokenizer: CharacterTokenizer,
+    *,
+    card: str,
+    about: dict[str, Any] | None = None,
+    half: bool = False,
+) -> Path:
+    """Write a model folder whole or not at all.
+
+    Args:
+        folder: where; an old model there is replaced.
+        model: what is saved.
+        config: its configuration.
+        tokenizer: its symbols.
+        card: the text of README.md.
+        about: further plain values for config.json (version, metrics, the recipe).
+        half: store the weights as float16, half the size; `load` gives float32 again.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        values = {"format": FORMAT, "model": dump(config), **(about or {})}
+        (temporary / "config.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        weights = {
+            name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+            for name, tensor in model.state_dict().items()
+        }
+        save_file(weights, temporary / "model.safetensors", metadata={"format": FORMAT})
+        tokenizer.save(temporary / "tokens.txt")
+        (temporary / "README.md").write_text(card, encoding="utf-8")
+        temporary.chmod(0o755)
+        _replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def weights_hash(folder: str | Path) -> str:
+    """SHA-256 of the weights file."""
+    return hashlib.sha256((locate(folder) / "model.safetensors").read_bytes()).hexdigest()
+
+
+def _fill(model: Model, path: Path) -> None:
+    try:
+        weights = load_file(path)
+        model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    except (SafetensorError, OSError) as error:
+        raise ModelFolderError(f"`{path}` must be a safetensors file, but cannot be read: {error}") from error
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ModelFolderError(f"`{path}` must fit config.json, but does not: {reason}") from error
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Put a finished folder in the place of an old one."""
+    old = target.with_name(f".{target.name}-old-{os.getpid()}")
+    if target.exists():
+        target.rename(old)
+    source.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

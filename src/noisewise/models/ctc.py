@@ -1,0 +1,90 @@
+"""Connectionist temporal classification: an encoder, a linear layer, and the sum over alignments.
+
+Graves et al. 2006. Legend: B utterances, T samples, F frames, D width, V symbols, L tokens.
+"""
+
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from noisewise.config import config, one_of
+from noisewise.models.encoder import EncoderOutput
+from noisewise.models.logmel_transformer import LogMelTransformer, LogMelTransformerConfig
+from noisewise.models.wav2vec2 import Wav2Vec2Config, Wav2Vec2Encoder
+
+EncoderConfig = Annotated[LogMelTransformerConfig | Wav2Vec2Config, one_of("kind")]
+
+
+@config
+class CTCConfig:
+    """A CTC head over an encoder."""
+
+    kind: Literal["ctc"] = "ctc"
+    encoder: EncoderConfig = LogMelTransformerConfig()
+    """What turns waveforms into frames."""
+    vocabulary: int = 30
+    """Symbols, the blank (id 0) included: 26 letters and 4 special (Wav2code, Sec. III-B)."""
+    dropout: float = 0.1
+    """Dropout before the linear layer."""
+
+
+class CTC(nn.Module):
+    """Speech to a distribution over symbols for every frame."""
+
+    def __init__(self, config: CTCConfig):
+        super().__init__()
+        self.encoder = build_encoder(config.encoder)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(self.encoder.dim, config.vocabulary)
+
+    @property
+    def hop(self) -> int:
+        """Samples from one frame to the next."""
+        return int(self.encoder.hop)
+
+    def log_probs(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of the symbols.
+
+        Args:
+            waveform: (B, T) float32 at 16 kHz.
+            lengths: valid samples. (B,)
+
+        Returns:
+            (B, F, V) float32 and the valid frames (B,).
+        """
+        output: EncoderOutput = self.encoder(waveform, lengths)
+        return self.head(self.dropout(output.features)).float().log_softmax(dim=-1), output.lengths
+
+    def forward(self, waveform: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> Tensor:
+        """Negative log-probability of each transcript, in nats. (B,)"""
+        return ctc_loss(*self.log_probs(waveform, lengths), tokens, token_lengths)
+
+
+def build_encoder(config: LogMelTransformerConfig | Wav2Vec2Config) -> LogMelTransformer | Wav2Vec2Encoder:
+    """The encoder that a configuration describes."""
+    match config:
+        case LogMelTransformerConfig():
+            return LogMelTransformer(config)
+        case Wav2Vec2Config():
+            return Wav2Vec2Encoder(config)
+
+
+def ctc_loss(log_probs: Tensor, frames: Tensor, tokens: Tensor, token_lengths: Tensor) -> Tensor:
+    """-log P(Y|X), P summed over every alignment that collapses to Y (lecture, Figures 15.12 and 15.13).
+
+    A transcript that does not fit its frames (frames < tokens + repeats) counts 0 and gives no gradient. cuDNN
+    is kept out: its CTC ignores that rule and is not deterministic.
+
+    Args:
+        log_probs: (B, F, V) float32.
+        frames: (B,). tokens: (B, L) int64. token_lengths: (B,).
+
+    Returns:
+        (B,) in nats.
+    """
+    with torch.backends.cudnn.flags(enabled=False):
+        return F.ctc_loss(
+            log_probs.transpose(0, 1), tokens, frames, token_lengths, blank=0, reduction="none", zero_infinity=True
+        )

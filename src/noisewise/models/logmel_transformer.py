@@ -1,0 +1,123 @@
+"""The lecture's speech encoder: log-mel spectrogram, a CNN that shortens it, a Transformer over the rest.
+
+Legend: B utterances, T samples, F frames, D width.
+"""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from noisewise.audio.augment import SpecAugment
+from noisewise.audio.features import LogMel, normalise_utterance
+from noisewise.config import config
+from noisewise.layers.convolution import MelSubsampling
+from noisewise.layers.masking import zero_padding
+from noisewise.layers.transformer import TransformerEncoder, TransformerLayer
+from noisewise.models.encoder import EncoderOutput
+
+
+@config
+class SpecAugmentConfig:
+    """Masks over the log-mel spectrogram in training (Park et al. 2019)."""
+
+    frequency_masks: int = 2
+    """Masks along frequency."""
+    frequency_width: int = 20
+    """Widest frequency mask, in mel bins."""
+    time_masks: int = 4
+    """Masks along time."""
+    time_width: int = 25
+    """Widest time mask, in 10 ms frames."""
+    time_fraction: float = 0.15
+    """Widest time mask as a fraction of the utterance."""
+
+
+@config
+class LogMelTransformerConfig:
+    """Log-mel CNN plus Transformer."""
+
+    kind: Literal["logmel_transformer"] = "logmel_transformer"
+    bins: int = 80
+    """Mel channels."""
+    strides: list[int] = [2, 2]  # noqa: RUF012 - frozen configuration, never mutated
+    """Strides of the subsampling convolutions; [2, 1] gives 20 ms frames, [2, 2] 40 ms."""
+    dim: int = 256
+    """Width of the Transformer."""
+    layers: int = 8
+    """Transformer layers."""
+    heads: int = 4
+    """Attention heads."""
+    feed_forward: int = 1024
+    """Inner width of the feed-forward layers."""
+    convolution_kernel: int = 15
+    """Kernel of the convolution module in each layer (odd); 0 leaves a plain Transformer."""
+    dropout: float = 0.1
+    """Dropout on residual branches."""
+    attention_dropout: float = 0.1
+    """Dropout on attention weights."""
+    layer_drop: float = 0.0
+    """Chance of skipping a layer in training."""
+    spec_augment: SpecAugmentConfig | None = SpecAugmentConfig()
+    """Spectrogram masking in training; null for none."""
+
+
+class LogMelTransformer(nn.Module):
+    """Encoder of Figure 15.5: feature computation, subsampling, Transformer with fixed positions."""
+
+    def __init__(self, config: LogMelTransformerConfig):
+        super().__init__()
+        self.dim = config.dim
+        self.features = LogMel(bins=config.bins)
+        self.hop = 160 * math.prod(config.strides)
+        masks = config.spec_augment
+        self.spec_augment = None if masks is None else SpecAugment(**vars(masks))
+        self.subsampling = MelSubsampling(config.bins, config.dim, tuple(config.strides))
+        self.projection = nn.Linear(config.dim, config.dim)
+        self.dropout = nn.Dropout(config.dropout)
+        self.transformer = TransformerEncoder(
+            [
+                TransformerLayer(
+                    config.dim,
+                    config.heads,
+                    config.feed_forward,
+                    dropout=config.dropout,
+                    attention_dropout=config.attention_dropout,
+                    norm_first=True,
+                    convolution_kernel=config.convolution_kernel,
+                )
+                for _ in range(config.layers)
+            ],
+            layer_drop=config.layer_drop,
+            final_norm=config.dim,
+        )
+
+    def forward(self, waveform: Tensor, lengths: Tensor) -> EncoderOutput:
+        """(B, T), (B,) -> features (B, F, D) and their lengths; every utterance is normalised by itself."""
+        features, frames = self.features(waveform, lengths)  # (B, F_mel, bins)
+        features = normalise_utterance(features, frames)
+        if self.spec_augment is not None:
+            features = self.spec_augment(features, frames)
+        features, frames = self.subsampling(features, frames)  # (B, F, D)
+        features = self.projection(features)
+        features = features + sinusoids(features.size(1), self.dim).to(features)
+        features = self.transformer(self.dropout(features), frames)
+        return EncoderOutput(zero_padding(features, frames), frames)
+
+
+def sinusoids(frames: int, dim: int) -> Tensor:
+    """Fixed positions (Vaswani et al. 2017, Sec. 3.5). -> (F, D)"""
+    rates = torch.exp(torch.arange(0, dim, 2) * (-math.log(10_000) / dim))
+    angles = torch.arange(frames)[:, None] * rates
+    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)
+
+
+def tiny() -> LogMelTransformerConfig:
+    """A size for tests and first trials."""
+    return LogMelTransformerConfig(dim=64, layers=2, heads=2, feed_forward=128, convolution_kernel=7)
+
+
+def small() -> LogMelTransformerConfig:
+    """The model in the box: about 5.5 M parameters."""
+    return LogMelTransformerConfig()

@@ -1,0 +1,138 @@
+"""A recipe: data, model, task, optimizer, schedule and run in one YAML file; and how it becomes a run."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import torch
+
+from noisewise import __version__, model_folder, models, tasks
+from noisewise.batch import Batch
+from noisewise.config import ConfigError, NoisewiseError, config, dump, dump_yaml, load, parse
+from noisewise.data.dataset import DataConfig
+from noisewise.data.loader import build_loader
+from noisewise.models import ModelConfig
+from noisewise.tasks import TaskConfig
+from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.training.loop import Progress, RunConfig, Trainer, fabric_for
+from noisewise.training.optimizer import OptimizerConfig
+from noisewise.training.schedule import ScheduleConfig, TriStage
+
+
+@config
+class Recipe:
+    """Everything that a run is made of."""
+
+    train: DataConfig
+    """What is learned from."""
+    validation: DataConfig
+    """What chooses the best checkpoint; never the test set."""
+    model: ModelConfig = ModelConfig()
+    """What learns."""
+    task: TaskConfig = TaskConfig()
+    """What the loss is."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """How gradients become steps."""
+    schedule: ScheduleConfig = TriStage()
+    """How the learning rate moves."""
+    run: RunConfig = RunConfig()
+    """How long, how fast, how safe."""
+    start_from: str | None = None
+    """A model folder whose weights the run begins with; the model must be the same."""
+
+
+class RecipeData:
+    """The batches of a recipe, as the loop asks for them."""
+
+    def __init__(self, recipe: Recipe, encode: Callable[[str], list[int]]):
+        self.recipe = recipe
+        self.encode = encode
+
+    def training(self, epoch: int, position: int, rank: int, world: int) -> Iterator[tuple[int, int, Batch]]:
+        """Endless batches from (epoch, position) on, each with the place that follows it."""
+        loader = build_loader(
+            self.recipe.train, encode=self.encode, seed=self.recipe.run.seed,
+            rank=rank, world_size=world, start=(epoch, position),
+        )  # fmt: skip
+        for batch in loader:
+            yield *loader.state, batch
+
+    def validation(self) -> Iterable[Batch]:
+        """One pass over the validation set, its noise drawn once and for all (epoch 0, seed 0)."""
+        return build_loader(self.recipe.validation, encode=self.encode, training=False)
+
+
+def prepare_folder(recipe: Recipe, folder: Path) -> None:
+    """Write `recipe.yaml` into a run's folder, or check that it is the one already there.
+
+    Raises:
+        ConfigError: the folder holds a run of another recipe. Only `run.steps` and how often to log, validate
+            and save may change between resumptions.
+    """
+    path = folder / "recipe.yaml"
+    if path.is_file() and (folder / "checkpoints").is_dir():
+        old, new = _essence(load(Recipe, path)), _essence(recipe)
+        differing = sorted(_differences(old, new))
+        if differing:
+            raise ConfigError(
+                f"`{folder}` must hold a run of this recipe, but was begun with other values of "
+                f"{', '.join(differing)}; choose another folder or the old values"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(dump_yaml(recipe), encoding="utf-8")
+
+
+def trainer_for(recipe: Recipe, folder: Path) -> Trainer:
+    """Build the run: model from the seed (or from `start_from`), data, task; resumed if the folder holds one."""
+    fabric = fabric_for(recipe.run)
+    if fabric.is_global_zero:
+        prepare_folder(recipe, folder)
+    fabric.barrier()
+    torch.manual_seed(recipe.run.seed)
+    tokenizer = CharacterTokenizer()
+    if recipe.model.vocabulary != len(tokenizer):
+        raise ConfigError(f"`model.vocabulary` must be {len(tokenizer)}, but is {recipe.model.vocabulary} instead")
+    model = models.build(recipe.model)
+    if recipe.start_from is not None:
+        _start(model, recipe)
+    return Trainer(
+        tasks.build(recipe.task, model, tokenizer),
+        RecipeData(recipe, tokenizer.encode),
+        folder,
+        run=recipe.run,
+        optimizer=recipe.optimizer,
+        schedule=recipe.schedule,
+        recipe=dump(recipe),
+        version=__version__,
+        release_config=recipe.model,
+        fabric=fabric,
+    )
+
+
+def train(recipe: Recipe, folder: Path, watch: Callable[[Progress], None] = lambda progress: None) -> dict[str, float]:
+    """Run a recipe in a folder, from its newest checkpoint if it has one; gives the last validation's metrics."""
+    return trainer_for(recipe, folder).train(watch)
+
+
+def _start(model: models.Model, recipe: Recipe) -> None:
+    loaded = model_folder.load(str(recipe.start_from))
+    try:
+        model.load_state_dict(loaded.model.state_dict())
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise NoisewiseError(f"`start_from` must hold a model of the same shape, but does not: {reason}") from error
+
+
+def _essence(recipe: Recipe) -> dict[str, object]:
+    values: dict[str, object] = dump(parse(Recipe, dump(recipe)))
+    run = dict(values["run"])  # type: ignore[call-overload]
+    for free in ("steps", "log_every", "validate_every", "save_every", "keep", "tensorboard", "threads"):
+        run.pop(free)
+    return {**values, "run": run}
+
+
+def _differences(old: object, new: object, path: str = "") -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in old.keys() | new.keys():
+            yield from _differences(old.get(key), new.get(key), f"{path}.{key}".strip("."))
+    elif old != new:
+        yield path

@@ -1,0 +1,347 @@
+"""The training loop, top to bottom: batch, loss, step, validate, save; and go on exactly where it stopped.
+
+It knows the `Task` protocol and Lightning Fabric, and no model.
+"""
+
+import contextlib
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from torch import Tensor, nn
+
+from noisewise.batch import Batch
+from noisewise.config import NoisewiseError, config
+from noisewise.training import checkpoint
+from noisewise.training.average import Average
+from noisewise.training.health import Guard
+from noisewise.training.log import Log
+from noisewise.training.optimizer import OptimizerConfig, build_optimizer
+from noisewise.training.schedule import Polynomial, TriStage, factor
+from noisewise.training.task import Loss, Task
+
+logger = logging.getLogger(__name__)
+
+
+@config
+class RunConfig:
+    """How long, how fast, how safe."""
+
+    steps: int = 10_000
+    """Optimizer steps in all."""
+    seed: int = 0
+    """Of everything random: initial weights, order, augmentation, noise, dropout."""
+    accumulate: int = 1
+    """Batches per optimizer step and process."""
+    clip_norm: float | None = 5.0
+    """Largest gradient norm; null for none."""
+    average_decay: float = 0.999
+    """Moving average of the weights that is validated and released; 0 for none."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """auto: bf16 on a GPU that has it, else 32-true."""
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train."""
+    devices: int = 1
+    """Processes on this node."""
+    nodes: int = 1
+    """Nodes."""
+    threads: int | None = None
+    """CPU threads of each process; null for PyTorch's choice."""
+    log_every: int = 20
+    """Steps between log records."""
+    validate_every: int = 500
+    """Steps between validations."""
+    save_every: int = 500
+    """Steps between checkpoints."""
+    keep: int = 2
+    """Newest checkpoints that are kept."""
+    tensorboard: bool = False
+    """Also write TensorBoard files (extra `tracking`)."""
+
+
+class Source(Protocol):
+    """Where batches come from."""
+
+    def training(self, epoch: int, position: int, rank: int, world: int) -> Iterator[tuple[int, int, Batch]]:
+        """Endless batches from a position on, each with the epoch and position that follow it."""
+        ...
+
+    def validation(self) -> Iterable[Batch]:
+        """The validation set, the same every time."""
+        ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the loop tells those who watch."""
+
+    step: int
+    steps: int
+    terms: dict[str, float]
+    metrics: dict[str, float]
+    seconds_left: float
+    audio_per_second: float
+
+
+class Interrupted(NoisewiseError):
+    """The run was asked to stop; it has saved its state."""
+
+
+def fabric_for(run: RunConfig) -> Fabric:
+    """The device, precision and processes that a run asks for."""
+    cuda = run.accelerator == "cuda" or (run.accelerator == "auto" and torch.cuda.is_available())
+    bf16 = run.precision == "bf16-mixed" or (run.precision == "auto" and cuda and torch.cuda.is_bf16_supported())
+    many = run.devices * run.nodes > 1
+    strategy = DDPStrategy(find_unused_parameters=True, process_group_backend=None if cuda else "gloo")
+    fabric = Fabric(
+        accelerator="cuda" if cuda else "cpu",
+        devices=run.devices,
+        num_nodes=run.nodes,
+        strategy=strategy if many else "auto",
+        precision="bf16-mixed" if bf16 else "32-true",
+    )
+    if many:
+        fabric.launch()
+    return fabric
+
+
+class Trainer:
+    """One run: a task, its optimizer, its data and its folder."""
+
+    def __init__(
+        self,
+        task: Task,
+        source: Source,
+        folder: Path,
+        *,
+        run: RunConfig,
+        optimizer: OptimizerConfig,
+        schedule: TriStage | Polynomial,
+        recipe: dict[str, Any],
+        version: str,
+        release_config: Any,
+        fabric: Fabric | None = None,
+    ):
+        self.run, self.schedule, self.peak_lr = run, schedule, optimizer.lr
+        self.source, self.folder = source, folder
+        self.fabric = fabric or fabric_for(run)
+        if run.threads:
+            torch.set_num_threads(run.threads)
+        self.task = task
+        module = _as_module(task)
+        self.module, self.optimizer = self.fabric.setup(module, build_optimizer(optimizer, module))
+        self.parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        self.average = Average(module, run.average_decay) if run.average_decay else None
+        self.state = checkpoint.State(recipe=recipe, version=version, world=self.fabric.world_size)
+        self.release_config = release_config
+        self.guard = Guard(folder)
+        self.stopping = False
+        folder.mkdir(parents=True, exist_ok=True)
+        step = self._resume()
+        first = self.fabric.is_global_zero
+        self.log = Log(folder, tensorboard=run.tensorboard and first, after_step=step if first else None)
+
+    def train(self, watch: Callable[[Progress], None] = lambda progress: None) -> dict[str, float]:
+        """Step until the end; gives the metrics of the last validation.
+
+        Raises:
+            Interrupted: SIGINT or SIGTERM came; the state is saved, the same command goes on.
+            TrainingDiverged: too many steps in a row could not be taken.
+        """
+        state, run = self.state, self.run
+        batches = self.source.training(state.epoch, state.position, self.fabric.global_rank, self.fabric.world_size)
+        self.module.train()
+        with _stop_on_signals(self):
+            while state.step < run.steps:
+                started = time.monotonic()
+                terms = self._step(batches)
+                state.seconds += time.monotonic() - started
+                if state.step % run.log_every == 0 or state.step == run.steps:
+                    self._report(terms, watch)
+                if state.step % run.validate_every == 0 or state.step == run.steps:
+                    self._validate()
+                if state.step % run.save_every == 0 or state.step == run.steps or self.stopping:
+                    self.save()
+                if self.stopping and state.step < run.steps:
+                    raise Interrupted(f"stopped at step {state.step} of {run.steps}; the same command goes on from there")
+        return state.metrics
+
+    def _step(self, batches: Iterator[tuple[int, int, Batch]]) -> dict[str, float]:
+        """One optimizer step over `accumulate` batches on every process."""
+        state = self.state
+        self._set_lr()
+        self.optimizer.zero_grad()
+        used: list[Batch] = []
+        losses: list[Loss] = []
+        for index in range(self.run.accumulate):
+            state.epoch, state.position, batch = next(batches)
+            self._report_skipped(batch)
+            batch = batch.to(self.fabric.device)
+            with self.fabric.no_backward_sync(self.module, enabled=index < self.run.accumulate - 1):
+                loss = self.module(batch)
+                self.fabric.backward(loss.total)
+            used.append(batch)
+            losses.append(loss)
+        total, weight, seconds, terms = self._gather(losses, used)
+        norm = self._scale_gradients(weight)
+        if self.guard.passes(total, norm):
+            self.optimizer.step()
+        else:
+            self.guard.record(state.step, used, float(total), float(norm), self.fabric.global_rank)
+        state.step += 1
+        state.audio_seconds += seconds
+        if self.average is not None:
+            self.average.update(_bare(self.module), state.step)
+        return {"loss": float(total) / weight, **terms, "gradient_norm": float(norm)}
+
+    def _gather(self, losses: list[Loss], used: list[Batch]) -> tuple[Tensor, float, float, dict[str, float]]:
+        """Sums over batches and processes."""
+        names = sorted(losses[0].terms)
+        rows = [
+            torch.stack([loss.total.detach().float(), *(loss.terms[name].detach().float() for name in names)])
+            for loss in losses
+        ]
+        extra = torch.tensor(
+            [sum(loss.weight for loss in losses), sum(batch.seconds for batch in used)], device=self.fabric.device
+        )
+        sums = torch.cat((torch.stack(rows).sum(dim=0), extra.float()))
+        if self.fabric.world_size > 1:
+            sums = torch.as_tensor(self.fabric.all_reduce(sums, reduce_op="sum"))
+        weight = max(float(sums[-2]), 1.0)
+        terms = {name: float(value) / weight for name, value in zip(names, sums[1:-2], strict=True)}
+        return sums[0], weight, float(sums[-1]), terms
+
+    def _scale_gradients(self, weight: float) -> Tensor:
+        """Turn gradients of sums, averaged over processes, into gradients of the mean; then clip."""
+        for parameter in self.task.frozen(self.state.step):
+            parameter.grad = None
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        torch._foreach_mul_(gradients, self.fabric.world_size / weight)
+        largest = self.run.clip_norm if self.run.clip_norm is not None else float("inf")
+        return torch.nn.utils.clip_grad_norm_(self.parameters, largest, foreach=True)
+
+    def _set_lr(self) -> None:
+        lr = self.peak_lr * factor(self.schedule, self.state.step, self.run.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+    def _report(self, terms: dict[str, float], watch: Callable[[Progress], None]) -> None:
+        state = self.state
+        if not self.fabric.is_global_zero:
+            return
+        per_step = state.seconds / state.step
+        rate = state.audio_seconds / max(state.seconds, 1e-9)
+        lr = self.optimizer.param_groups[0]["lr"]
+        self.log.write("train", state.step, epoch=state.epoch, lr=lr, audio_per_second=round(rate, 1), **terms)
+        left = per_step * (self.run.steps - state.step)
+        watch(Progress(state.step, self.run.steps, terms, state.metrics, left, rate))
+
+    def _report_skipped(self, batch: Batch) -> None:
+        for item in batch.skipped:
+            logger.warning("skipped %s (%s): %s", item.id, item.path, item.reason)
+            self.log.write("skipped", self.state.step, id=item.id, path=item.path, reason=item.reason)
+
+    def _validate(self) -> None:
+        """Validate the averaged weights on the first process; release them if they are the best so far."""
+        state = self.state
+        if self.fabric.is_global_zero:
+            bare = _bare(self.module)
+            random = checkpoint.random_state()
+            with self.average.applied(bare) if self.average is not None else contextlib.nullcontext():
+                batches = (batch.to(self.fabric.device) for batch in self.source.validation())
+                state.metrics = self.task.validate(batches)
+                value = state.metrics[self.task.criterion]
+                if state.best is None or value < state.best:
+                    state.best, state.best_step = value, state.step
+                    self._release("best")
+            checkpoint.restore_random_state(random)
+            self.log.write("validation", state.step, **state.metrics)
+        self.fabric.barrier()
+        self.module.train()
+
+    def _release(self, name: str) -> None:
+        state = self.state
+        about = {
+            "version": state.version, "step": state.step, "metrics": state.metrics, "recipe": state.recipe,
+        }  # fmt: skip
+        self.task.release(self.folder / name, self.release_config, about)
+
+    def save(self) -> None:
+        """Write a checkpoint; every process adds its random state."""
+        step = self.state.step
+        unfinished = checkpoint.folder_of(self.folder, step).with_suffix(".unfinished")
+        if self.fabric.is_global_zero:
+            checkpoint.unfinished(self.folder, step)
+        self.fabric.barrier()
+        checkpoint.write_random(unfinished, self.fabric.global_rank)
+        self.fabric.barrier()
+        if self.fabric.is_global_zero:
+            weights = _bare(self.module).state_dict()
+            average = None if self.average is None else self.average.weights
+            checkpoint.write(unfinished, weights, average, self.optimizer.state_dict(), self.state)
+            checkpoint.finish(unfinished, self.folder, self.run.keep)
+        self.fabric.barrier()
+
+    def _resume(self) -> int | None:
+        """Load the newest checkpoint of the folder, if there is one; gives its step."""
+        torch.manual_seed(self.run.seed + 7919 * self.fabric.global_rank)
+        found = checkpoint.steps(self.folder)
+        if not found:
+            return None
+        saved = checkpoint.read(checkpoint.folder_of(self.folder, found[-1]), self.fabric.global_rank)
+        if saved.state.world != self.fabric.world_size:
+            raise checkpoint.CheckpointError(
+                f"`run.devices` x `run.nodes` must be {saved.state.world}, as when the run began, "
+                f"but is {self.fabric.world_size} instead"
+            )
+        _bare(self.module).load_state_dict(saved.weights)
+        self.optimizer.load_state_dict(saved.optimizer)
+        if self.average is not None and saved.average is not None:
+            self.average.weights = {name: tensor.to(self.fabric.device) for name, tensor in saved.average.items()}
+        if saved.random is not None:
+            checkpoint.restore_random_state(saved.random)
+        recipe, version = self.state.recipe, self.state.version
+        self.state = saved.state
+        self.state.recipe, self.state.version = recipe, version
+        return found[-1]
+
+
+def _as_module(task: Task) -> nn.Module:
+    if not isinstance(task, nn.Module):
+        raise TypeError(f"`task` must be an nn.Module, but is {type(task).__name__} instead")
+    return task
+
+
+def _bare(module: Any) -> nn.Module:
+    """The task without Fabric's and DDP's wrapping."""
+    inner: nn.Module = module.module
+    return inner
+
+
+class _stop_on_signals:
+    """SIGINT and SIGTERM end the run after the step in hand; a second one ends it at once."""
+
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
+        self.old: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self.old = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self.old.items():
+            signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: object) -> None:
+        self.trainer.stopping = True
+        for signum, handler in self.old.items():
+            signal.signal(signum, handler)
