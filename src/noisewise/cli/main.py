@@ -1,0 +1,119 @@
+"""The `noisewise` command: a table of verbs, each in a file of its own, imported only when it is called."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from noisewise import __version__
+
+VERBS = {
+    "demo": "transcribe the bundled noisy recordings and compare with what was said",
+    "transcribe": "turn audio files into text, subtitles or a table",
+    "evaluate": "word error rate of a recogniser over noise types and signal-to-noise ratios",
+    "prepare": "turn a corpus, or your own folder or table, into validated manifests",
+    "mix": "write, rebuild or verify a fixed set of noisy recordings",
+    "train": "train a model from a recipe",
+    "plot": "draw waveform, spectrogram, log-mel and MFCC of a recording",
+    "doctor": "show what is installed, what is missing and what it would give",
+}
+"""Verb to one-line help; the verb is also the name of its module in `noisewise.cli`."""
+
+EXTRAS = {
+    "lhotse": "train",
+    "lightning_fabric": "train",
+    "matplotlib": "figures",
+    "av": "media",
+    "tensorboard": "tracking",
+}
+"""Module to the extra that brings it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Args:
+        arguments: words after `noisewise`; those of the process when left out.
+
+    Returns:
+        Exit status: 0 well, 1 some items of several failed, 2 the request cannot be met, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if words[0] in ("-V", "--version"):
+        print(f"noisewise {__version__}")
+        return 0
+    if words[0] not in VERBS:
+        return refuse(unknown(words[0]))
+    return run(words[0], words[1:])
+
+
+def overview() -> str:
+    """The text of `noisewise --help`."""
+    width = max(map(len, VERBS))
+    lines = [f"  {verb:<{width}}  {text}" for verb, text in VERBS.items()]
+    return "\n".join(
+        [
+            "Speech recognition that works in noise: measure robustness, train for it, use it.",
+            "",
+            "Usage: noisewise VERB ...        noisewise VERB --help        noisewise --version",
+            "",
+            *lines,
+        ]
+    )
+
+
+def unknown(verb: str) -> str:
+    """A sentence about a verb that does not exist, with the nearest one that does."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(verb, VERBS, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else "see `noisewise --help`"
+    return f"verb must be one of {', '.join(VERBS)}, but is '{verb}' instead; {hint}"
+
+
+def run(verb: str, words: list[str]) -> int:
+    """Import the module of a verb, hand it its words, and turn a user's error into one line."""
+    import typer
+
+    from noisewise.config import NoisewiseError
+
+    try:
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        app.command()(import_module(f"noisewise.cli.{verb}").command)
+        status = app(words, prog_name=f"noisewise {verb}", standalone_mode=True)
+        return int(status or 0)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except NoisewiseError as error:
+        return refuse(str(error))
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in EXTRAS:
+            raise
+        return refuse(f"`{verb}` needs {module}; install it with: pip install 'noisewise[{EXTRAS[module]}]'")
+    except BrokenPipeError:
+        return close_quietly()
+    except OSError as error:
+        return refuse(f"{error.filename or verb}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        return 130
+
+
+def refuse(sentence: str) -> int:
+    """Say in one line on stderr why the request cannot be met."""
+    print(f"noisewise: {' '.join(sentence.split())}", file=sys.stderr)
+    return 2
+
+
+def close_quietly() -> int:
+    """The reader of our output has gone (`| head`): point stdout at nothing, so that exit stays silent."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

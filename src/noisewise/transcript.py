@@ -1,0 +1,176 @@
+"""What was said in a recording, and its written forms: txt, json, srt, vtt, tsv, ctm."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from noisewise.config import NoisewiseError
+from noisewise.decoding.hypothesis import Word
+
+CUE_PAUSE = 0.8
+"""A silence of this many seconds ends a subtitle."""
+CUE_SECONDS = 6.0
+"""Longest subtitle in seconds; a reader keeps up with about two lines in six seconds."""
+CUE_LETTERS = 84
+"""Longest subtitle in letters: two lines of 42."""
+
+
+class FormatError(NoisewiseError):
+    """A transcript that cannot be written in the form that was asked for."""
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was said in one recording, or why that cannot be told."""
+
+    source: str
+    """Path of the recording, or `waveform N` for the N-th array of a call."""
+    text: str = ""
+    """The words, joined by single spaces."""
+    words: list[Word] = field(default_factory=list)
+    """The words with times and confidences."""
+    duration: float = 0.0
+    """Seconds of audio."""
+    confidence: float = 0.0
+    """Mean confidence of the words, weighted by their letters; 0 without words."""
+    error: str | None = None
+    """A sentence that says what is wrong with the recording; None when it was transcribed."""
+
+
+def overall_confidence(words: Sequence[Word]) -> float:
+    """Mean confidence of the words, weighted by their letters."""
+    letters = sum(len(word.text) for word in words)
+    return sum(word.confidence * len(word.text) for word in words) / letters if letters else 0.0
+
+
+def render(transcripts: Sequence[Transcript], form: str) -> str:
+    """Write transcripts as one document.
+
+    Args:
+        transcripts: one or more; srt and vtt hold exactly one.
+        form: a key of `WRITERS`.
+
+    Raises:
+        FormatError: an unknown form, or several recordings in one subtitle file.
+    """
+    if form not in WRITERS:
+        raise FormatError(f"format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
+    if form in ("srt", "vtt") and len(transcripts) != 1:
+        raise FormatError(
+            f"{form} must hold one recording, but there are {len(transcripts)} instead; write into a folder"
+        )
+    return WRITERS[form](transcripts)
+
+
+def short_names(sources: Sequence[str]) -> list[str]:
+    """File names without folder and suffix; whole paths (`/` as `_`) where two would be the same."""
+    stems = [Path(source).stem for source in sources]
+    return [
+        stem
+        if stems.count(stem) == 1
+        else Path(source).as_posix().strip("/").replace("/", "_").replace(":", "_")
+        for stem, source in zip(stems, sources, strict=True)
+    ]
+
+
+def cues(words: Sequence[Word]) -> Iterator[list[Word]]:
+    """Cut words into subtitles at pauses, and where one would grow too long to read."""
+    cue: list[Word] = []
+    for word in words:
+        letters = sum(len(each.text) + 1 for each in cue) + len(word.text)
+        if cue and (
+            word.start - cue[-1].end > CUE_PAUSE
+            or word.end - cue[0].start > CUE_SECONDS
+            or letters > CUE_LETTERS
+        ):
+            yield cue
+            cue = []
+        cue.append(word)
+    if cue:
+        yield cue
+
+
+def _txt(transcripts: Sequence[Transcript]) -> str:
+    """The text; with several recordings a line each, the source before a tab."""
+    if len(transcripts) == 1:
+        return transcripts[0].text + "\n"
+    return "".join(f"{_cell(each.source)}\t{each.text}\n" for each in transcripts)
+
+
+def _json(transcripts: Sequence[Transcript]) -> str:
+    """Everything; times in seconds to the millisecond."""
+    return json.dumps({"transcripts": [_rounded(asdict(each)) for each in transcripts]}, indent=2) + "\n"
+
+
+def _srt(transcripts: Sequence[Transcript]) -> str:
+    """SubRip."""
+    blocks = [
+        f"{number}\n{_clock(cue[0].start, ',')} --> {_clock(cue[-1].end, ',')}\n{_line(cue)}\n"
+        for number, cue in enumerate(cues(transcripts[0].words), start=1)
+    ]
+    return "\n".join(blocks)
+
+
+def _vtt(transcripts: Sequence[Transcript]) -> str:
+    """WebVTT."""
+    blocks = [
+        f"{_clock(cue[0].start, '.')} --> {_clock(cue[-1].end, '.')}\n{_line(cue)}\n"
+        for cue in cues(transcripts[0].words)
+    ]
+    return "\n".join(["WEBVTT\n", *blocks])
+
+
+def _tsv(transcripts: Sequence[Transcript]) -> str:
+    """A row per recording; `path` and `text` are the columns that `noisewise prepare table` reads."""
+    rows = [
+        f"{_cell(each.source)}\t{each.duration:.3f}\t{each.text}\t{each.confidence:.4f}\t{_cell(each.error or '')}\n"
+        for each in transcripts
+    ]
+    return "".join(["path\tduration_seconds\ttext\tconfidence\terror\n", *rows])
+
+
+def _ctm(transcripts: Sequence[Transcript]) -> str:
+    """NIST time-marked conversation: name, channel, start, duration, word, confidence."""
+    names = short_names([each.source for each in transcripts])
+    return "".join(
+        f"{'_'.join(name.split())} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text} {word.confidence:.4f}\n"
+        for name, each in zip(names, transcripts, strict=True)
+        for word in each.words
+    )
+
+
+WRITERS: dict[str, Callable[[Sequence[Transcript]], str]] = {
+    "txt": _txt,
+    "json": _json,
+    "srt": _srt,
+    "vtt": _vtt,
+    "tsv": _tsv,
+    "ctm": _ctm,
+}
+
+
+def _line(cue: Sequence[Word]) -> str:
+    """The text of a subtitle."""
+    return " ".join(word.text for word in cue)
+
+
+def _cell(text: str) -> str:
+    """A text without the characters that end a cell or a row."""
+    return " ".join(text.split())
+
+
+def _clock(seconds: float, point: str) -> str:
+    """Hours, minutes, seconds and milliseconds."""
+    milliseconds = round(seconds * 1000)
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{point}{rest % 1000:03}"
+
+
+def _rounded(value: object) -> object:
+    """Plain values with floats cut to what they mean: four decimals."""
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list) else value
