@@ -1,0 +1,1 @@
+"""One file per corpus: from its folder to a validated manifest."""

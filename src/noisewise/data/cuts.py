@@ -1,0 +1,50 @@
+"""What the project asks of one lhotse cut: its file, its columns, its samples."""
+
+import numpy as np
+from lhotse import MonoCut
+from numpy.typing import NDArray
+
+from noisewise.audio import waveform
+from noisewise.audio.waveform import SAMPLE_RATE
+from noisewise.config import NoisewiseError
+
+
+class ManifestError(NoisewiseError):
+    """A manifest that cannot be used; the message names the file, the line and what to do."""
+
+
+def text_of(cut: MonoCut) -> str | None:
+    """The transcript as it stands in the manifest, or None."""
+    texts = [part.text for part in cut.supervisions if part.text]
+    return " ".join(texts) if texts else None
+
+
+def column(cut: MonoCut, name: str) -> str | None:
+    """The value of a table column: `speaker`, `text`, or an entry of `cut.custom`."""
+    if name == "text":
+        return text_of(cut)
+    if name == "speaker":
+        return next((str(part.speaker) for part in cut.supervisions if part.speaker), None)
+    value = (cut.custom or {}).get(name)
+    return None if value is None else str(value)
+
+
+def path_of(cut: MonoCut) -> str:
+    """The audio file of a cut."""
+    return str(cut.recording.sources[0].source)
+
+
+def load_audio(cut: MonoCut, *, allow_silent: bool = False) -> NDArray[np.float32]:
+    """The samples of a cut, (T,) float32 mono at 16 kHz.
+
+    Raises:
+        AudioError: the file is missing, broken, empty, silent, or not finite.
+    """
+    recording = cut.recording
+    if recording.transforms or recording.num_channels > 1:
+        samples: NDArray[np.float32] = cut.resample(SAMPLE_RATE).load_audio()[0].astype(np.float32)
+        return samples
+    whole = cut.start == 0 and abs(cut.duration - recording.duration) < 1e-4
+    if whole:
+        return waveform.load(path_of(cut), allow_silent=allow_silent)
+    return waveform.load(path_of(cut), offset=cut.start, duration=cut.duration, allow_silent=allow_silent)

@@ -1,0 +1,219 @@
+"""From a list of cuts to a padded batch: load, perturb, crop, add noise, encode.
+
+Every random choice is drawn from (seed, epoch, utterance id), so a batch does not depend on the worker that
+makes it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from lhotse import MonoCut
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from noisewise.audio import augment
+from noisewise.audio.mix import Waveform
+from noisewise.audio.waveform import SAMPLE_RATE
+from noisewise.batch import Batch, Skipped
+from noisewise.config import NoisewiseError, config
+from noisewise.data.cuts import ManifestError, load_audio, path_of, text_of
+from noisewise.data.draws import Draws
+from noisewise.data.noise import NoiseConfig, NoisePool
+from noisewise.data.sampler import BatchRequest
+from noisewise.text.normalise import normalise
+
+Encode = Callable[[str], list[int]]
+
+
+@config
+class ReverbConfig:
+    """Room impulse responses and how often one is used."""
+
+    manifest: str
+    """Manifest of impulse responses."""
+    probability: float = 0.3
+    """Share of utterances that are reverberated."""
+
+
+@config
+class DataConfig:
+    """What is read, how it is perturbed, and how it is batched."""
+
+    manifests: list[str]
+    """Speech manifests, read one after the other; each may carry `#split=train` and `#repeat=2`."""
+    noise: NoiseConfig | None = None
+    """Noise to add; none when absent."""
+    reverb: ReverbConfig | None = None
+    """Reverberation; none when absent."""
+    speed: list[float] = field(default_factory=list)
+    """Speed factors to choose from, such as [0.9, 1.0, 1.1]; empty leaves the speed alone."""
+    gain_db: list[float] = field(default_factory=list)
+    """Range [low, high] of a random gain in dB; empty leaves the level alone."""
+    crop_seconds: float | None = None
+    """Take a random part of this length of longer utterances (for tasks without transcripts)."""
+    crop_to_shortest: bool = False
+    """Cut every utterance of a batch to the shortest, so that nothing is padded (for tasks without
+    transcripts)."""
+    keep_clean: bool = False
+    """Give the speech without noise as `Batch.clean`, sample for sample beside `Batch.waveform`."""
+    batch_seconds: float = 60.0
+    """Seconds of audio in a batch at most, padding counted."""
+    max_batch: int | None = None
+    """Utterances in a batch at most."""
+    min_seconds: float = 0.1
+    """Shorter utterances are left out."""
+    max_seconds: float = 30.0
+    """Longer utterances are left out."""
+    shuffle: bool = True
+    """Random batches in random order, anew in each epoch; otherwise from long to short."""
+    workers: int = 2
+    """Loader processes; 0 loads in the training process."""
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One loaded utterance before noise."""
+
+    cut: MonoCut
+    clean: Waveform
+    text: str
+
+
+class SpeechDataset(Dataset[Batch]):
+    """Map-style: the key is a `BatchRequest`, the value a whole `Batch`."""
+
+    def __init__(
+        self,
+        cuts: Sequence[MonoCut],
+        config: DataConfig,
+        *,
+        seed: int = 0,
+        encode: Encode | None = None,
+        noise: NoisePool | None = None,
+        rooms: Sequence[MonoCut] = (),
+    ) -> None:
+        """Keep what is needed to make batches.
+
+        Args:
+            cuts: utterances, already filtered.
+            config: perturbations and crops.
+            seed: of every draw but the noise, whose pool has its own.
+            encode: transcript to token ids; without it batches carry no tokens and need no transcript.
+            noise: pool to add noise from.
+            rooms: impulse responses.
+        """
+        self.cuts, self.config, self.seed = list(cuts), config, seed
+        self.encode, self.noise = encode, noise
+        self._rooms = [load_audio(cut) for cut in rooms]
+
+    def __len__(self) -> int:
+        return len(self.cuts)
+
+    def __getitem__(self, request: BatchRequest) -> Batch:
+        """Make a batch; items that cannot be used are listed in `skipped`.
+
+        When none can, the next good utterance of the manifest stands in, so that no step is without data.
+
+        Raises:
+            ManifestError: no utterance of the whole manifest can be used.
+        """
+        skipped: list[Skipped] = []
+        found = [self._try(index, request.epoch, skipped) for index in request.indices]
+        items = [item for item in found if item is not None] or [self._stand_in(request, skipped)]
+        items = self._cropped(items, request.epoch)
+        return self._batch(items, request.epoch, skipped)
+
+    def _try(self, index: int, epoch: int, skipped: list[Skipped]) -> _Item | None:
+        cut = self.cuts[index]
+        try:
+            return self._item(cut, epoch)
+        except (NoisewiseError, OSError) as error:
+            reason = str(getattr(error, "reason", "unusable"))
+            skipped.append(Skipped(cut.id, path_of(cut), reason))
+            return None
+
+    def _stand_in(self, request: BatchRequest, skipped: list[Skipped]) -> _Item:
+        for step in range(1, len(self.cuts)):
+            index = (request.indices[-1] + step) % len(self.cuts)
+            item = None if index in request.indices else self._try(index, request.epoch, [])
+            if item is not None:
+                return item
+        raise ManifestError(
+            f"the manifest must hold a usable utterance, but none of {len(self.cuts)} is; "
+            f"the first is `{skipped[0].path}`: {skipped[0].reason}"
+        )
+
+    def _item(self, cut: MonoCut, epoch: int) -> _Item:
+        text = normalise(text_of(cut) or "")
+        if self.encode is not None and not text:
+            raise _NoText(
+                f"`{path_of(cut)}` must have a transcript of letters, but has {text_of(cut)!r} instead"
+            )
+        draws = Draws(self.seed, epoch, cut.id, "augment")
+        return _Item(cut, self._perturbed(load_audio(cut), draws), text)
+
+    def _perturbed(self, clean: Waveform, draws: Draws) -> Waveform:
+        """Speed, room and level, each drawn in turn whether used or not."""
+        if self.config.speed:
+            clean = augment.speed(clean, draws.choice(self.config.speed))
+        if self.config.reverb is not None and self._rooms:
+            room = draws.choice(self._rooms)
+            if draws.chance(self.config.reverb.probability):
+                clean = augment.reverberate(clean, room)
+        if self.config.gain_db:
+            clean = augment.gain(clean, draws.uniform(self.config.gain_db[0], self.config.gain_db[1]))
+        return clean
+
+    def _cropped(self, items: list[_Item], epoch: int) -> list[_Item]:
+        """One crop, before noise is added: the noisy and the clean signal stay in step."""
+        longest = max(len(item.clean) for item in items)
+        limit = longest if self.config.crop_seconds is None else round(self.config.crop_seconds * SAMPLE_RATE)
+        if self.config.crop_to_shortest:
+            limit = min(limit, *(len(item.clean) for item in items))
+        return [_crop(item, limit, Draws(self.seed, epoch, item.cut.id, "crop")) for item in items]
+
+    def _batch(self, items: list[_Item], epoch: int, skipped: list[Skipped]) -> Batch:
+        heard = []
+        for item in items:
+            heard.append(self._heard(item, epoch, skipped))
+        tokens = None if self.encode is None else [torch.tensor(self.encode(item.text)) for item in items]
+        return Batch(
+            waveform=_padded([torch.from_numpy(noisy) for noisy in heard]),
+            lengths=torch.tensor([len(noisy) for noisy in heard]),
+            ids=[item.cut.id for item in items],
+            texts=[item.text for item in items],
+            clean=_padded([torch.from_numpy(item.clean) for item in items])
+            if self.config.keep_clean
+            else None,
+            tokens=None if tokens is None else _padded(tokens),
+            token_lengths=None if tokens is None else torch.tensor([len(each) for each in tokens]),
+            skipped=skipped,
+        )
+
+    def _heard(self, item: _Item, epoch: int, skipped: list[Skipped]) -> Waveform:
+        """The utterance with its noise; a noise file that fails is reported and the speech stays clean."""
+        if self.noise is None:
+            return item.clean
+        try:
+            return self.noise.apply(item.clean, epoch, item.cut.id)[0]
+        except (NoisewiseError, OSError) as error:
+            path = str(getattr(error, "path", None) or path_of(item.cut))
+            skipped.append(Skipped(item.cut.id, path, f"noise_{getattr(error, 'reason', 'unusable')}"))
+            return item.clean
+
+
+class _NoText(NoisewiseError):
+    reason = "no_text"
+
+
+def _crop(item: _Item, limit: int, draws: Draws) -> _Item:
+    if len(item.clean) <= limit:
+        return item
+    start = draws.below(len(item.clean) - limit + 1)
+    return _Item(item.cut, np.ascontiguousarray(item.clean[start : start + limit]), item.text)
+
+
+def _padded(rows: list[Tensor]) -> Tensor:
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)

@@ -1,0 +1,160 @@
+"""Batches from worker processes, resumable at any batch."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from lhotse import MonoCut
+from torch.utils.data import DataLoader
+
+from noisewise.batch import Batch
+from noisewise.data.dataset import DataConfig, Encode, SpeechDataset
+from noisewise.data.manifest import ManifestError, read, read_many
+from noisewise.data.noise import NoisePool
+from noisewise.data.sampler import BatchRequest, BatchSampler
+
+log = logging.getLogger(__name__)
+
+
+class Loader:
+    """Iterates over batches, epoch after epoch, and knows where it stands.
+
+    `state` is (epoch, position) of the next batch; a loader built with `start=state` goes on with exactly
+    that batch, for any number of workers.
+    """
+
+    def __init__(
+        self,
+        dataset: SpeechDataset,
+        sampler: BatchSampler,
+        *,
+        workers: int = 0,
+        start: tuple[int, int] = (0, 0),
+        epochs: int | None = None,
+    ) -> None:
+        """Join a dataset and a sampler; `epochs` is where to stop (None goes on for ever)."""
+        self.dataset, self.sampler, self.workers = dataset, sampler, workers
+        self.state, self.epochs = start, epochs
+        self._reported: set[str] = set()
+
+    def __iter__(self) -> Iterator[Batch]:
+        requests = _Requests(self.sampler, self.state, self.epochs)
+        places = iter(requests.places())
+        for batch in self._workers(requests):
+            epoch, position, last = next(places)
+            self.state = (epoch + 1, 0) if last else (epoch, position + 1)
+            self._report(batch)
+            yield batch
+
+    def __len__(self) -> int:
+        """Batches of one epoch (the first; later ones may differ by a few)."""
+        return len(self.sampler.epoch_batches(0))
+
+    def _workers(self, requests: "_Requests") -> Iterator[Batch]:
+        options: dict[str, Any] = {"prefetch_factor": 4} if self.workers else {}
+        return iter(
+            DataLoader(
+                self.dataset,
+                sampler=requests,  # yields whole requests: the dataset makes the batches
+                batch_size=None,
+                num_workers=self.workers,
+                collate_fn=_unchanged,
+                worker_init_fn=_one_thread,
+                **options,
+            )
+        )
+
+    def _report(self, batch: Batch) -> None:
+        for item in batch.skipped:
+            if item.id not in self._reported:
+                self._reported.add(item.id)
+                log.warning("skipped %s (%s): %s", item.id, item.path, item.reason)
+
+
+class _Requests:
+    """The requests from a place on, as an iterable that the DataLoader can start again."""
+
+    def __init__(self, sampler: BatchSampler, start: tuple[int, int], epochs: int | None) -> None:
+        self.sampler, self.start, self.epochs = sampler, start, epochs
+
+    def __iter__(self) -> Iterator[BatchRequest]:
+        return (request for _, _, _, request in self._all())
+
+    def places(self) -> Iterator[tuple[int, int, bool]]:
+        """(epoch, position, whether it is the last of its epoch) of each request."""
+        return ((epoch, position, last) for epoch, position, last, _ in self._all())
+
+    def _all(self) -> Iterator[tuple[int, int, bool, BatchRequest]]:
+        return self.sampler.from_position(*self.start, epochs=self.epochs)
+
+
+def build_loader(
+    config: DataConfig,
+    *,
+    encode: Encode | None = None,
+    seed: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+    start: tuple[int, int] = (0, 0),
+    training: bool = True,
+) -> Loader:
+    """Read the manifests of a config and build the loader.
+
+    Args:
+        config: what to read and how to perturb it.
+        encode: transcript to token ids, when the task needs them.
+        seed: of the order, the perturbations and the noise.
+        rank: of this process.
+        world_size: processes that share the batches.
+        start: (epoch, position) of the first batch; `Loader.state` of the loader to go on from.
+        training: False gives one pass, always that of epoch 0, in a fixed order: a fixed noisy set.
+
+    Raises:
+        ManifestError: a manifest cannot be read, or no utterance is between `min_seconds` and `max_seconds`.
+    """
+    cuts = _of_fit_length(read_many(config.manifests), config)
+    dataset = SpeechDataset(
+        cuts,
+        config,
+        seed=seed,
+        encode=encode,
+        noise=None if config.noise is None else NoisePool.load(config.noise, seed),
+        rooms=() if config.reverb is None else list(read(config.reverb.manifest)),
+    )
+    sampler = BatchSampler(
+        [_batched_seconds(cut, config) for cut in cuts],
+        config.batch_seconds,
+        max_batch=config.max_batch,
+        seed=seed,
+        rank=rank,
+        world_size=world_size,
+        shuffle=config.shuffle and training,
+    )
+    return Loader(dataset, sampler, workers=config.workers, start=start, epochs=None if training else 1)
+
+
+def _of_fit_length(cuts: Sequence[MonoCut], config: DataConfig) -> list[MonoCut]:
+    kept = [cut for cut in cuts if config.min_seconds <= cut.duration <= config.max_seconds]
+    if not kept:
+        raise ManifestError(
+            f"`manifests` must hold utterances of {config.min_seconds} to {config.max_seconds} seconds, "
+            "but have none; change `min_seconds` or `max_seconds`"
+        )
+    if len(kept) < len(cuts):
+        log.warning("left out %d of %d utterances for their length", len(cuts) - len(kept), len(cuts))
+    return kept
+
+
+def _batched_seconds(cut: MonoCut, config: DataConfig) -> float:
+    seconds = float(cut.duration)
+    return seconds if config.crop_seconds is None else min(seconds, config.crop_seconds)
+
+
+def _unchanged(batch: Any) -> Any:
+    return batch
+
+
+def _one_thread(worker: int) -> None:
+    """Workers are the parallelism; more threads in each would fight over the same cores."""
+    torch.set_num_threads(1)
