@@ -1,0 +1,1 @@
+"""Scores: what was said against what was heard."""
