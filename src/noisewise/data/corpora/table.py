@@ -9,8 +9,11 @@ with.
 """
 
 import csv
+import io
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,6 +23,9 @@ from lhotse.audio import AudioSource
 from noisewise.audio import waveform
 from noisewise.audio.waveform import SAMPLE_RATE, AudioError
 from noisewise.data.cuts import ManifestError
+from noisewise.data.prepared import Part, Preparation, Rejected, checked, file_facts, fingerprint
+
+Row = dict[str, Any]
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif", ".au", ".sph", ".m4a", ".webm"}
@@ -35,18 +41,7 @@ def read_folder(folder: Path) -> list[MonoCut]:
     Raises:
         ManifestError: no audio in the folder, or a malformed table.
     """
-    if (folder / "manifest.tsv").is_file():
-        return read_table(folder / "manifest.tsv")
-    files = sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()
-    )
-    if not files:
-        raise ManifestError(
-            f"`{folder}` must hold manifest.tsv or audio files, but has neither; check the path"
-        )
-    return _cuts(
-        folder, folder, enumerate(({"path": path.relative_to(folder).as_posix()} for path in files), start=1)
-    )
+    return _strict(table_of(folder))
 
 
 def read_table(path: Path) -> list[MonoCut]:
@@ -54,31 +49,78 @@ def read_table(path: Path) -> list[MonoCut]:
 
     Raises:
         ManifestError: an unknown suffix, no `path` column, a row with a wrong number of fields, a repeated
-        path.
+            path.
     """
-    return _cuts(path, path.parent, rows(path))
+    return _strict(path)
 
 
-def rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number, row) of a table, each row checked to have a `path`."""
-    match path.suffix.lower():
-        case ".tsv":
-            found = _tsv(path)
-        case ".csv":
-            found = _csv(path)
-        case ".jsonl":
-            found = _jsonl(path)
-        case other:
-            raise ManifestError(f"`{path}` must end in .tsv, .csv or .jsonl, but ends in '{other}' instead")
-    for line, row in found:
-        if not isinstance(row.get("path"), str) or not row["path"]:
-            raise ManifestError(
-                f"`{path}`, line {line}: must have a `path`, but has {sorted(map(str, row))} instead"
-            )
+def table_of(source: Path) -> Path:
+    """The table of a source: the file itself, `manifest.tsv` of a folder, or else the folder."""
+    return source / "manifest.tsv" if (source / "manifest.tsv").is_file() else source
+
+
+def entries(source: Path) -> Iterator[tuple[int, Row | ManifestError]]:
+    """Yield (line, row) of a table or of a plain folder; a row that cannot be used comes as the error.
+
+    Raises:
+        ManifestError: the whole source cannot be read.
+    """
+    lines: dict[str, int] = {}
+    for line, row in _rows(source):
+        if not isinstance(row, ManifestError):
+            row = _checked(source, line, row, lines)
         yield line, row
 
 
-def cut_of(row: dict[str, Any], folder: Path) -> MonoCut:
+def _strict(source: Path) -> list[MonoCut]:
+    cuts = []
+    for _, row in entries(source):
+        if isinstance(row, ManifestError):
+            raise row
+        cuts.append(cut_of(row, folder_of(source)))
+    return cuts
+
+
+def folder_of(source: Path) -> Path:
+    """The folder that paths are relative to."""
+    return source if source.is_dir() else source.parent
+
+
+def _rows(source: Path) -> Iterator[tuple[int, Row | ManifestError]]:
+    if source.is_dir():
+        return _files(source)
+    readers = {".tsv": _tsv, ".csv": _csv, ".jsonl": _jsonl}
+    if source.suffix.lower() not in readers:
+        raise ManifestError(
+            f"`{source}` must end in .tsv, .csv or .jsonl, but ends in '{source.suffix}' instead"
+        )
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ManifestError(
+            f"`{source}` must be UTF-8 text, but is not: {error}; save it as UTF-8"
+        ) from error
+    return readers[source.suffix.lower()](source, text)
+
+
+def _checked(source: Path, line: int, row: Row, lines: dict[str, int]) -> Row | ManifestError:
+    path = row.get("path")
+    if not isinstance(path, str) or not path:
+        return ManifestError(
+            f"`{source}`, line {line}: must have a `path`, but has {sorted(map(str, row))} instead"
+        )
+    name = cut_id(path)
+    if name in lines:
+        return ManifestError(
+            f"`{source}`, line {line}: must name each file once, but '{path}' has the id of line "
+            f"{lines[name]}; "
+            "remove one"
+        )
+    lines[name] = line
+    return row
+
+
+def cut_of(row: Row, folder: Path) -> MonoCut:
     """Build the cut of one row; an unreadable file gets the duration of the table, or a nominal one.
 
     The rate, length and channels are those of the file header, so that lhotse's own tools can use the cut
@@ -117,6 +159,8 @@ def _recording(name: str, path: Path, seconds: object) -> Recording:
         found = waveform.info(path)
         rate, samples, channels = found.sample_rate, found.samples, found.channels
     except AudioError:
+        samples = -1
+    if samples <= 0:
         rate, channels = SAMPLE_RATE, 1
         samples = round(_positive(seconds) * SAMPLE_RATE)
     return Recording(
@@ -136,55 +180,97 @@ def _positive(seconds: object) -> float:
     return value if 0 < value < float("inf") else UNKNOWN_SECONDS
 
 
-def _cuts(source: Path, folder: Path, found: Iterator[tuple[int, dict[str, Any]]]) -> list[MonoCut]:
-    lines: dict[str, int] = {}
-    cuts = []
-    for line, row in found:
-        name = cut_id(row["path"])
-        if name in lines:
-            raise ManifestError(
-                f"`{source}`, line {line}: must name each file once, but '{row['path']}' has the id of "
-                f"line {lines[name]}; remove one"
-            )
-        lines[name] = line
-        cuts.append(cut_of(row, folder))
-    return cuts
+def prepare(source: str, output: Path) -> list[Part]:
+    """Check a table row by row and file by file, and write one manifest for each split.
 
+    Args:
+        source: a folder or a table.
+        output: folder to make.
 
-def _tsv(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        names = next(lines, "").rstrip("\r\n").split("\t")
-        for line, text in enumerate(lines, start=2):
-            if text.strip():
-                yield line, _row(path, line, names, text.rstrip("\r\n").split("\t"))
-
-
-def _csv(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.reader(lines)
-        names = next(reader, [])
-        for fields in reader:
-            if fields:
-                yield reader.line_num, _row(path, reader.line_num, names, fields)
-
-
-def _row(path: Path, line: int, names: list[str], fields: list[str]) -> dict[str, Any]:
-    if len(fields) != len(names):
+    Raises:
+        ManifestError: the table cannot be read, or nothing in a split can be used.
+    """
+    table = table_of(Path(source))
+    if not table.exists():
+        raise ManifestError(f"`{source}` must be a folder or a table, but there is no such path; check it")
+    splits, bad = _by_split(table)
+    preparation = Preparation(output, "table")
+    parts = []
+    for split, rows in splits.items():
+        files = [file_facts(folder_of(table) / row["path"]) for row in rows]
+        mark = fingerprint(str(table.absolute()), rows, files, [asdict(item) for item in bad])
+        parts.append(preparation.part(split, mark, partial(_part, table, rows, bad)))
+        bad = []
+    if not parts:
         raise ManifestError(
+            f"`{source}` must have a usable row, but has none; " + (bad[0].message if bad else "")
+        )
+    return parts
+
+
+def _by_split(table: Path) -> tuple[dict[str, list[Row]], list[Rejected]]:
+    splits: dict[str, list[Row]] = {}
+    bad = []
+    for line, row in entries(table):
+        if isinstance(row, ManifestError):
+            bad.append(Rejected(f"{table}:{line}", "bad_row", str(row)))
+        else:
+            splits.setdefault(str(row.get("split") or ""), []).append(row)
+    return splits, bad
+
+
+def _part(table: Path, rows: list[Row], bad: list[Rejected]) -> tuple[list[MonoCut], list[Rejected]]:
+    good, broken = checked(cut_of(row, folder_of(table)) for row in rows)
+    return good, [*bad, *broken]
+
+
+def _files(folder: Path) -> Iterator[tuple[int, Row | ManifestError]]:
+    files = sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()
+    )
+    if not files:
+        raise ManifestError(
+            f"`{folder}` must hold manifest.tsv or audio files, but has neither; check the path"
+        )
+    for number, path in enumerate(files, start=1):
+        yield number, {"path": path.relative_to(folder).as_posix()}
+
+
+def _tsv(path: Path, text: str) -> Iterator[tuple[int, Row | ManifestError]]:
+    lines = text.split("\n")
+    names = lines[0].rstrip("\r").split("\t")
+    for line, content in enumerate(lines[1:], start=2):
+        if content.strip():
+            yield line, _row(path, line, names, content.rstrip("\r").split("\t"))
+
+
+def _csv(path: Path, text: str) -> Iterator[tuple[int, Row | ManifestError]]:
+    reader = csv.reader(io.StringIO(text, newline=""))
+    names = next(reader, [])
+    for fields in reader:
+        if fields:
+            yield reader.line_num, _row(path, reader.line_num, names, fields)
+
+
+def _row(path: Path, line: int, names: list[str], fields: list[str]) -> Row | ManifestError:
+    if len(fields) != len(names):
+        return ManifestError(
             f"`{path}`, line {line}: must have {len(names)} fields, but has {len(fields)} instead"
         )
     return dict(zip(names, fields, strict=True))
 
 
-def _jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig") as lines:
-        for line, text in enumerate(lines, start=1):
-            if not text.strip():
-                continue
-            try:
-                row = json.loads(text)
-            except json.JSONDecodeError as error:
-                raise ManifestError(f"`{path}`, line {line}: must be JSON, but is not: {error}") from error
-            if not isinstance(row, dict):
-                raise ManifestError(f"`{path}`, line {line}: must be a JSON object, but is {row!r} instead")
-            yield line, row
+def _jsonl(path: Path, text: str) -> Iterator[tuple[int, Row | ManifestError]]:
+    for line, content in enumerate(text.split("\n"), start=1):
+        if content.strip():
+            yield line, _object(path, line, content)
+
+
+def _object(path: Path, line: int, content: str) -> Row | ManifestError:
+    try:
+        row = json.loads(content)
+    except json.JSONDecodeError as error:
+        return ManifestError(f"`{path}`, line {line}: must be JSON, but is not: {error}")
+    if not isinstance(row, dict):
+        return ManifestError(f"`{path}`, line {line}: must be a JSON object, but is {row!r} instead")
+    return row
