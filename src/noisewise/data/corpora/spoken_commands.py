@@ -39,6 +39,8 @@ VARIANTS = words_of("""
     Storm travis victor zac
 """)
 """Voices of espeak-ng 1.51 without its whispers, robots and jokes."""
+READINGS = {"A": "[['eI]]", "RUBOUT": "rub out"}
+"""What espeak-ng would misread: the article instead of the letter, `roo-bout`."""
 FLOOR = 1e-3
 """Samples below this, at the ends, are pause."""
 
@@ -165,11 +167,8 @@ def _recorded(speech: Waveform, how: Speaking, draws: Draws) -> Waveform:
 
 
 def _spoken(text: str) -> str:
-    """Words in lower case, which are never spelled; letters in capitals; A as its name, not as the
-    article."""
-    return " ".join(
-        "[['eI]]" if word == "A" else word if len(word) == 1 else word.lower() for word in text.split()
-    )
+    """What espeak-ng is to read: words in lower case, which are never spelled, and letters in capitals."""
+    return " ".join(READINGS.get(word, word if len(word) == 1 else word.lower()) for word in text.split())
 
 
 def _version() -> str:
