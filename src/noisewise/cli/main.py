@@ -77,11 +77,14 @@ def run(verb: str, words: list[str]) -> int:
     """Import the module of a verb, hand it its words, and turn a user's error into one line."""
     import typer
 
+    from noisewise.cli.lists import spread
     from noisewise.config import NoisewiseError
 
     try:
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-        app.command()(import_module(f"noisewise.cli.{verb}").command)
+        chosen = import_module(f"noisewise.cli.{verb}")
+        app.command()(chosen.command)
+        words = spread(words, getattr(chosen, "LISTS", ()))
         status = app(words, prog_name=f"noisewise {verb}", standalone_mode=True)
         return int(status or 0)
     except SystemExit as stop:

@@ -1,0 +1,186 @@
+"""`noisewise evaluate`: word error rate of a recogniser over noise types and signal-to-noise ratios."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from noisewise.evaluation.grid import Progress
+    from noisewise.evaluation.result import GridResult
+
+LISTS = ("--snr",)
+"""Options that take several numbers after one another."""
+SNRS_DB = [0.0, 5.0, 10.0, 15.0, 20.0]
+
+
+def command(
+    manifest: Annotated[
+        str,
+        typer.Argument(
+            help="Speech with texts: a manifest, a table or its folder; #split=test keeps a split."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Result, JSON.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="'box', a model folder, 'command:PROGRAM ARGS {}' or 'python:module:function'.",
+        ),
+    ] = "box",
+    noise: Annotated[
+        str | None, typer.Option(help="Noise with a label column; without it only clean speech.")
+    ] = None,
+    snr: Annotated[
+        list[float] | None,
+        typer.Option(help="Signal-to-noise ratios in dB: 0 5 10.", show_default="0 5 10 15 20"),
+    ] = None,
+    types: Annotated[
+        str | None, typer.Option(help="Noise types, with commas between.", show_default="all there are")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the noise and of the bootstrap.")] = 0,
+    limit: Annotated[int | None, typer.Option(help="Take this many utterances, evenly spaced.")] = None,
+    bootstrap: Annotated[str, typer.Option(help="What is resampled: utterance or speaker.")] = "utterance",
+    markdown: Annotated[Path | None, typer.Option(help="Also write the table here, Markdown.")] = None,
+    latex: Annotated[Path | None, typer.Option(help="Also write the table here, LaTeX.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="Also draw a heat map here, PNG, PDF or SVG.")] = None,
+    transcripts: Annotated[bool, typer.Option(help="Keep what was said and heard in the result.")] = True,
+    workers: Annotated[int, typer.Option(help="Programs side by side, for command:.")] = 1,
+    timeout: Annotated[float, typer.Option(help="Seconds for one file, for command:.")] = 60.0,
+    device: Annotated[str, typer.Option(help="Where a model runs: cpu, cuda.")] = "cpu",
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Forget the cells of an interrupted run.")
+    ] = False,
+) -> None:
+    """Measure a recogniser in noise. An interrupted run goes on where it stopped."""
+    from noisewise.evaluation import grid, provenance, recognisers
+
+    partial = output.with_name(f".{output.name}.partial")
+    if restart:
+        partial.unlink(missing_ok=True)
+    recogniser = recognisers.parse(model, workers=workers, timeout_seconds=timeout, device=device)
+    chosen_types = [name.strip() for name in types.split(",") if name.strip()] if types else None
+    words = _words(manifest, model, noise, snr, chosen_types, seed, limit, bootstrap, transcripts, output)
+    try:
+        with _progress() as report:
+            result = grid.evaluate(
+                manifest,
+                recogniser,
+                noise,
+                SNRS_DB if snr is None else snr,
+                types=chosen_types,
+                seed=seed,
+                limit=limit,
+                bootstrap_unit=bootstrap,
+                partial=partial,
+                progress=report,
+            )
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from the last finished cell", file=sys.stderr)
+        raise
+    result = result.described(command=provenance.command(words), versions=provenance.versions())
+    _write(result if transcripts else result.without_transcripts(), output, markdown, latex, figure)
+    partial.unlink(missing_ok=True)
+    if _complain(result):
+        raise typer.Exit(1)
+
+
+def _words(
+    manifest: str,
+    model: str,
+    noise: str | None,
+    snr: list[float] | None,
+    types: list[str] | None,
+    seed: int,
+    limit: int | None,
+    bootstrap: str,
+    transcripts: bool,
+    output: Path,
+) -> list[str]:
+    """The command that rebuilds the result, without the options that change nothing in it."""
+    words = ["noisewise", "evaluate", manifest, "--model", model]
+    if noise is not None:
+        words += ["--noise", noise, "--snr", *(f"{one:g}" for one in (snr or SNRS_DB))]
+    words += ["--types", ",".join(types)] if types else []
+    words += ["--seed", str(seed)]
+    words += ["--limit", str(limit)] if limit is not None else []
+    words += ["--bootstrap", bootstrap] if bootstrap != "utterance" else []
+    words += [] if transcripts else ["--no-transcripts"]
+    return [*words, "--output", str(output)]
+
+
+def _write(
+    result: "GridResult", output: Path, markdown: Path | None, latex: Path | None, figure: Path | None
+) -> None:
+    from noisewise.evaluation import table
+
+    result.save(output)
+    print(table.markdown([result]), end="")
+    if markdown is not None:
+        markdown.write_text(table.markdown([result]), encoding="utf-8")
+    if latex is not None:
+        latex.write_text(table.latex([result]), encoding="utf-8")
+    if figure is not None:
+        from noisewise.evaluation.figure import plot_grid
+
+        plot_grid(result, figure)
+
+
+def _complain(result: "GridResult") -> bool:
+    """Say what was left out; True when something was."""
+    for one in result.skipped:
+        print(f"skipped {one.id}: {one.reason}", file=sys.stderr)
+    for condition, failures in result.per_utterance.failures.items():
+        for name, reason in failures.items():
+            print(f"failed {condition} {name}: {reason}", file=sys.stderr)
+    if result.failures or result.skipped:
+        print(
+            f"{len(result.skipped)} utterances skipped; {result.failures} failures counted as heard empty",
+            file=sys.stderr,
+        )
+    return bool(result.failures or result.skipped)
+
+
+@contextmanager
+def _progress() -> "Iterator[Callable[[Progress], None]]":
+    """A bar with the remaining time on a terminal, a line for each cell elsewhere; both on stderr."""
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def show(progress: "Progress") -> None:
+            failed = f" ({progress.failures} failed)" if progress.failures else ""
+            bar.update(
+                task, completed=progress.done, total=progress.total, description=progress.condition + failed
+            )
+
+        yield show
+
+
+class _Lines:
+    """One line when a cell begins."""
+
+    def __init__(self) -> None:
+        self.condition = ""
+
+    def __call__(self, progress: "Progress") -> None:
+        if progress.condition != self.condition:
+            self.condition = progress.condition
+            print(
+                f"{progress.condition}: {progress.done} of {progress.total} utterances heard, "
+                f"{progress.failures} failures",
+                file=sys.stderr,
+                flush=True,
+            )

@@ -1,0 +1,214 @@
+"""Any recogniser behind one call: 16 kHz float32 waveforms in, one text (or one failure) for each out.
+
+A recogniser is named by a specification:
+
+    box, or a folder            a released noisewise model
+    command:PROGRAM ARGS {}     a program that prints the text of the wav file whose path stands at {}
+    python:module:function      a function from a list of waveforms to a list of texts
+
+A recogniser that fails on an utterance gives a `Failure` with the reason, never an empty text.
+"""
+
+import importlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisewise.audio import waveform as audio
+from noisewise.config import NoisewiseError
+
+Waveform = NDArray[np.float32]
+
+
+class RecogniserError(NoisewiseError):
+    """A recogniser that does not exist, or that does not keep to the protocol."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Stands where a text should be when a recogniser gave none."""
+
+    reason: str
+
+
+Heard = str | Failure
+Recognise = Callable[[list[Waveform]], Sequence[Heard]]
+
+
+@dataclass(frozen=True)
+class NamedRecogniser:
+    """A recogniser and what a reader of its scores must know about it."""
+
+    name: str
+    """The specification it was made from."""
+    recognise: Recognise
+    details: dict[str, str] = field(default_factory=dict)
+    """For instance the hash of the weights, or the versions of the libraries."""
+
+
+def parse(
+    specification: str, *, workers: int = 1, timeout_seconds: float = 60.0, device: str = "cpu"
+) -> NamedRecogniser:
+    """Make a recogniser from its specification.
+
+    Args:
+        specification: as in the head of this file.
+        workers: programs that run side by side; for `command:` only.
+        timeout_seconds: a program that takes longer for one file is stopped, and the file fails.
+        device: where a noisewise model runs.
+
+    Raises:
+        RecogniserError: there is no such program, module or function.
+        NoisewiseError: there is no such model.
+    """
+    kind, colon, rest = specification.partition(":")
+    if colon and kind == "command":
+        return _command(specification, rest, workers, timeout_seconds)
+    if colon and kind == "python":
+        return _python(specification, rest)
+    return _model(specification, device)
+
+
+def attempt(recognise: Recognise, waveforms: list[Waveform]) -> list[Heard]:
+    """Ask a recogniser; when it raises, ask again one by one, so that only the culprits fail.
+
+    Raises:
+        RecogniserError: it gave something other than one text per waveform.
+    """
+    try:
+        return _checked(recognise(waveforms), len(waveforms))
+    except RecogniserError:
+        raise
+    except Exception as error:
+        if len(waveforms) == 1:
+            return [Failure(f"{type(error).__name__}: {error}")]
+        return [heard for waveform in waveforms for heard in attempt(recognise, [waveform])]
+
+
+def pcm16(waveform: Waveform) -> tuple[NDArray[np.int16], float]:
+    """A waveform as 16-bit samples, and the factor it was multiplied by to fit. (T,) -> (T,)
+
+    Waveforms within [-1, 1] keep their level (factor 1.0), and those read from 16-bit files their exact
+    samples; louder ones, as mixtures can be, are scaled to a peak of 1.
+    """
+    peak = float(np.max(np.abs(waveform), initial=0.0))
+    scale = 1.0 if peak <= 1.0 else 1.0 / peak
+    samples = np.rint(waveform.astype(np.float64) * (scale * 32768))
+    return np.clip(samples, -32768, 32767).astype(np.int16), scale
+
+
+def _checked(answers: object, count: int) -> list[Heard]:
+    if not isinstance(answers, Sequence) or isinstance(answers, str):
+        raise RecogniserError(
+            f"a recogniser must return a list of texts, but returned {type(answers).__name__} instead"
+        )
+    if len(answers) != count:
+        raise RecogniserError(
+            f"a recogniser must return one text per waveform, {count}, but returned {len(answers)} instead"
+        )
+    strange = [type(answer).__name__ for answer in answers if not isinstance(answer, str | Failure)]
+    if strange:
+        raise RecogniserError(
+            f"a recogniser must return texts, but returned {strange[0]} instead; "
+            "raise an error, or return a Failure, where there is no text"
+        )
+    return list(answers)
+
+
+def _model(specification: str, device: str) -> NamedRecogniser:
+    from noisewise.model_folder import weights_hash
+    from noisewise.recogniser import Recogniser
+
+    recogniser = Recogniser.load(specification, device=device)
+    return NamedRecogniser(
+        specification, recogniser.recognise, {"weights_sha256": weights_hash(specification)}
+    )
+
+
+def _python(specification: str, target: str) -> NamedRecogniser:
+    module_name, _, function_name = target.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except (ImportError, ValueError) as error:
+        raise RecogniserError(
+            f"`{specification}` must be python:module:function, but the module cannot be imported: {error}"
+        ) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise RecogniserError(
+            f"`{specification}` must name a function of `{module_name}`, but '{function_name}' is none; "
+            "write python:module:function"
+        )
+    return NamedRecogniser(specification, function, dict(getattr(module, "VERSIONS", {})))
+
+
+def _command(specification: str, line: str, workers: int, timeout_seconds: float) -> NamedRecogniser:
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise RecogniserError(f"`{specification}` must be a command line, but is not: {error}") from error
+    if not words or shutil.which(words[0]) is None:
+        raise RecogniserError(
+            f"`{specification}` must start with a program, but there is no '{words[0] if words else ''}'; "
+            "install it or write its path"
+        )
+    if workers < 1 or timeout_seconds <= 0:
+        raise RecogniserError(
+            f"`workers` and `timeout_seconds` must be positive, but are {workers} and {timeout_seconds}"
+        )
+    if not any("{}" in word for word in words):
+        words.append("{}")
+
+    def recognise(waveforms: list[Waveform]) -> list[Heard]:
+        with tempfile.TemporaryDirectory(prefix="noisewise-") as folder, ThreadPoolExecutor(workers) as pool:
+            paths = [Path(folder) / f"{index:06d}.wav" for index in range(len(waveforms))]
+            jobs = [(words, path, one, timeout_seconds) for path, one in zip(paths, waveforms, strict=True)]
+            return list(pool.map(lambda job: _ask(*job), jobs))
+
+    return NamedRecogniser(specification, recognise)
+
+
+def _ask(words: list[str], path: Path, waveform: Waveform, timeout_seconds: float) -> Heard:
+    """Write one wav file, run the program on it, and read what it prints."""
+    audio.save(path, pcm16(waveform)[0])
+    process = subprocess.Popen(
+        [word.replace("{}", str(path)) for word in words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        printed, complaint = process.communicate(timeout=timeout_seconds)
+    except subprocess.TimeoutExpired:
+        return Failure(f"no answer within {timeout_seconds:g} s")
+    finally:
+        _stop(process)
+        path.unlink(missing_ok=True)
+    if process.returncode != 0:
+        last = complaint.decode("utf-8", "replace").strip().splitlines()[-1:]
+        return Failure(f"exit status {process.returncode}: {' '.join(last) or 'nothing on stderr'}")
+    return " ".join(printed.decode("utf-8", "replace").split())
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """End a program that is still running, with the programs that it started."""
+    if process.poll() is None:
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.communicate()

@@ -1,0 +1,107 @@
+"""What was heard so far, on disk: an interrupted grid goes on at the first cell that is missing.
+
+The file has one JSON value per line: first what the run is, then one line for each finished cell.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from noisewise.config import ConfigError, NoisewiseError, parse
+
+
+class ResumeError(NoisewiseError):
+    """A file of partial results that belongs to another run."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What was mixed into the speech; `clean` when nothing was."""
+
+    noise_type: str | None = None
+    snr_db: float | None = None
+
+    @property
+    def name(self) -> str:
+        """`clean`, or the noise type and the SNR, as in `traffic@5`."""
+        return "clean" if self.noise_type is None else f"{self.noise_type}@{self.snr_db:g}"
+
+
+@dataclass(frozen=True)
+class HeardCell:
+    """What a recogniser made of every utterance under one condition."""
+
+    condition: Condition
+    hypotheses: list[str]
+    """One per utterance, not normalised; empty where the recogniser failed."""
+    failures: dict[str, str]
+    """Utterance id to the reason, where the recogniser failed."""
+    scaled: int
+    """Mixtures that exceeded full scale, and were scaled down where 16-bit samples were needed."""
+    mixture_sha256: str
+    """Over ids and 16-bit samples of all mixtures in order; equal for recognisers that heard the same."""
+
+
+class Partial:
+    """The finished cells of a run that may be interrupted."""
+
+    def __init__(self, path: Path | None, identity: dict[str, Any]) -> None:
+        """Read what is there.
+
+        Args:
+            path: the file; nothing is kept when left out.
+            identity: what makes cells comparable: manifests, seed, recogniser.
+
+        Raises:
+            ResumeError: the file belongs to another run.
+        """
+        self.path = path
+        self.cells: dict[Condition, HeardCell] = {}
+        if path is None:
+            return
+        lines = _lines(path)
+        if lines and lines[0] != identity:
+            changed = [key for key in identity if lines[0].get(key) != identity[key]]
+            raise ResumeError(
+                f"`{path}` must be the beginning of this run, but differs in {', '.join(changed)}; "
+                "delete it, or choose another output"
+            )
+        for values in lines[1:]:
+            cell = _cell(values, path)
+            self.cells[cell.condition] = cell
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = [identity, *(asdict(cell) for cell in self.cells.values())]
+        path.write_text("".join(json.dumps(values) + "\n" for values in kept), encoding="utf-8")
+
+    def add(self, cell: HeardCell) -> None:
+        """Keep a finished cell."""
+        self.cells[cell.condition] = cell
+        if self.path is not None:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(cell)) + "\n")
+
+    def discard(self) -> None:
+        """Remove the file, once the results are safe elsewhere."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a file; one that was being written when the run was killed is left out."""
+    if not path.is_file():
+        return []
+    values = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            values.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return values
+
+
+def _cell(values: Any, path: Path) -> HeardCell:
+    try:
+        return parse(HeardCell, values)
+    except ConfigError as error:
+        raise ResumeError(f"`{path}` must hold partial results, but does not: {error}; delete it") from error

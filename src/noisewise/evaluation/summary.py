@@ -1,0 +1,156 @@
+"""From what was heard to a `GridResult`: rates, averages, confidence intervals.
+
+Legend: N utterances, C cells, R resamples.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from noisewise.evaluation.result import Average, Bootstrap, GridResult, PerUtterance, Row
+from noisewise.evaluation.resume import HeardCell
+from noisewise.evaluation.speech import Utterance
+from noisewise.scoring.words import (
+    Counts,
+    Rates,
+    Score,
+    ScoreError,
+    interval,
+    resample,
+    resampled_rates,
+    score,
+)
+
+TYPE_A = ("traffic", "metro", "car")
+"""Stationary noise (Wav2code, Tables I and II)."""
+TYPE_B = ("babble", "airport_station", "ac_vacuum", "cafe")
+"""Non-stationary noise."""
+
+
+def in_order(types: Iterable[str]) -> list[str]:
+    """Types A, types B, then the others by name."""
+    known = [*TYPE_A, *TYPE_B]
+    return sorted(set(types), key=lambda kind: (known.index(kind) if kind in known else len(known), kind))
+
+
+def summarise(
+    utterances: Sequence[Utterance],
+    heard: Sequence[HeardCell],
+    *,
+    bootstrap_unit: str = "utterance",
+    bootstrap_samples: int = 1000,
+    seed: int = 0,
+) -> GridResult:
+    """Score every cell, average over cells, and resample the utterances, the same ones in all cells.
+
+    Args:
+        utterances: what was said, N of them.
+        heard: what was heard, clean speech first.
+        bootstrap_unit: `utterance` or `speaker`.
+        bootstrap_samples: number of resamples R.
+        seed: of the resampling.
+    """
+    if bootstrap_unit not in ("utterance", "speaker"):
+        raise ScoreError(
+            f"`bootstrap_unit` must be 'utterance' or 'speaker', but is '{bootstrap_unit}' instead"
+        )
+    references = [one.text for one in utterances]
+    scores = [score(references, cell.hypotheses) for cell in heard]
+    words = np.array([errors.reference_words for errors in scores[0].per_utterance], dtype=np.int64)  # (N,)
+    edits = np.array(
+        [[errors.total for errors in one.per_utterance] for one in scores], dtype=np.int64
+    ).T  # (N, C)
+    groups = [one.speaker for one in utterances] if bootstrap_unit == "speaker" else None
+    times: Counts = resample(len(utterances), groups=groups, samples=bootstrap_samples, seed=seed)
+    resampled = resampled_rates(times, edits, words)  # (R, C)
+    rows = [
+        _row(cell, one, resampled[:, index])
+        for index, (cell, one) in enumerate(zip(heard, scores, strict=True))
+    ]
+    return GridResult(
+        normaliser=scores[0].normaliser,
+        seed=seed,
+        snr_db=sorted({row.snr_db for row in rows if row.snr_db is not None}),
+        noise_types=in_order(row.noise_type for row in rows if row.noise_type is not None),
+        utterances=len(utterances),
+        speakers=len({one.speaker for one in utterances}),
+        seconds=round(sum(one.seconds for one in utterances), 3),
+        clean=rows[0],
+        cells=rows[1:],
+        averages=_averages(rows[1:], resampled[:, 1:]),
+        bootstrap=Bootstrap(unit=bootstrap_unit, samples=bootstrap_samples),
+        per_utterance=PerUtterance(
+            ids=[one.id for one in utterances],
+            speakers=[one.speaker for one in utterances],
+            words=words.tolist(),
+            errors={cell.condition.name: edits[:, index].tolist() for index, cell in enumerate(heard)},
+            references=references,
+            hypotheses={cell.condition.name: cell.hypotheses for cell in heard},
+            failures={cell.condition.name: cell.failures for cell in heard if cell.failures},
+        ),
+    )
+
+
+def _row(cell: HeardCell, scored: Score, resampled: Rates) -> Row:
+    return Row(
+        noise_type=cell.condition.noise_type,
+        snr_db=cell.condition.snr_db,
+        wer=scored.wer,
+        cer=scored.cer,
+        ci=_ci(resampled),
+        S=scored.words.substitutions,
+        D=scored.words.deletions,
+        I=scored.words.insertions,
+        words=scored.words.reference_words,
+        mean_utterance_wer=scored.mean_utterance_wer,
+        failures=len(cell.failures),
+        scaled=cell.scaled,
+        mixture_sha256=cell.mixture_sha256,
+    )
+
+
+def _averages(rows: list[Row], resampled: Rates) -> dict[str, Average]:
+    """Means over cells. `all` is over the seven named types, or over all types when none of them is there."""
+    present = {row.noise_type for row in rows}
+    named = [kind for kind in (*TYPE_A, *TYPE_B) if kind in present] or in_order(
+        row.noise_type or "" for row in rows
+    )
+    wanted: dict[str, list[int]] = {
+        "type_a": [index for index, row in enumerate(rows) if row.noise_type in TYPE_A],
+        "type_b": [index for index, row in enumerate(rows) if row.noise_type in TYPE_B],
+        "all": [index for index, row in enumerate(rows) if row.noise_type in named],
+    }
+    above = {
+        f"{name}_above_0_db": [index for index in indices if (rows[index].snr_db or 0) > 0]
+        for name, indices in wanted.items()
+    }
+    by_snr = {
+        f"all@{snr:g}": [index for index in wanted["all"] if rows[index].snr_db == snr]
+        for snr in sorted({row.snr_db for row in rows if row.snr_db is not None})
+    }
+    by_type = {
+        kind: [index for index, row in enumerate(rows) if row.noise_type == kind]
+        for kind in in_order(row.noise_type or "" for row in rows)
+    }
+    every = {**wanted, **above, **by_snr, **by_type}
+    return {
+        name: _average([rows[index] for index in indices], resampled[:, indices])
+        for name, indices in every.items()
+        if indices
+    }
+
+
+def _average(rows: list[Row], resampled: Rates) -> Average:
+    return Average(
+        wer=float(np.mean([row.wer for row in rows])),
+        cer=float(np.mean([row.cer for row in rows])),
+        ci=_ci(resampled.mean(axis=1)),
+        mean_utterance_wer=float(np.mean([row.mean_utterance_wer for row in rows])),
+        cells=len(rows),
+        noise_types=in_order(row.noise_type or "" for row in rows),
+    )
+
+
+def _ci(resampled: Rates) -> list[float]:
+    found = interval(resampled)
+    return [found.low, found.high]

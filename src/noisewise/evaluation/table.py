@@ -1,0 +1,106 @@
+"""Tables from the JSON of a grid: noise types by SNR for one result, one line for each of several.
+
+python -m noisewise.evaluation.table [--latex] RESULT.json...
+"""
+
+import argparse
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from noisewise.evaluation.result import Average, GridResult, Row
+
+NAMES = {"type_a": "type A", "type_b": "type B", "all": "all types"}
+Table = list[list[str]]
+
+
+def markdown(results: Sequence[GridResult]) -> str:
+    """One result as a grid, several as a comparison, in Markdown; rates in percent."""
+    head, *body = _table(results)
+    rule = ["---", *("---:" for _ in head[1:])]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *body)) + "\n"
+
+
+def latex(results: Sequence[GridResult]) -> str:
+    """The same as a LaTeX `tabular` with booktabs rules."""
+    head, *body = ([_escaped(text) for text in line] for line in _table(results))
+    lines = [
+        rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
+        r"\toprule",
+        " & ".join(head) + r" \\",
+        r"\midrule",
+        *(" & ".join(line) + r" \\" for line in body),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def label(result: GridResult) -> str:
+    """A short name of the recogniser: the model, the program, or the last part of the module."""
+    kind, _, rest = result.recogniser.partition(":")
+    if kind == "python":
+        return rest.partition(":")[0].rpartition(".")[2].replace("_", " ")
+    return rest if kind == "command" else Path(result.recogniser).name
+
+
+def _table(results: Sequence[GridResult]) -> Table:
+    return _grid(results[0]) if len(results) == 1 else _comparison(results)
+
+
+def _grid(result: GridResult) -> Table:
+    """WER of each cell, its averages over SNRs, and the averages over types."""
+    lines = [["WER (%)", *(f"{snr:g} dB" for snr in result.snr_db), "mean"]]
+    for kind in result.noise_types:
+        cells = [_percent(result.cell(kind, snr).wer) for snr in result.snr_db]
+        lines.append([kind.replace("_", " "), *cells, _percent(result.averages[kind].wer)])
+    for name in ("type_a", "type_b", "all"):
+        if name in result.averages:
+            average = result.averages[name]
+            lines.append([NAMES[name], *_by_snr(result, average), _with_interval(average)])
+    return [*lines, ["clean", *("" for _ in result.snr_db), _with_interval(result.clean)]]
+
+
+def _by_snr(result: GridResult, average: Average) -> Iterable[str]:
+    for snr in result.snr_db:
+        rates = [result.cell(kind, snr).wer for kind in average.noise_types]
+        yield _percent(sum(rates) / len(rates))
+
+
+def _comparison(results: Sequence[GridResult]) -> Table:
+    """One line for each recogniser."""
+    lines = [["WER (%)", "clean", "type A", "type B", "all types", "all types, mean of utterances"]]
+    for result in results:
+        averages = [result.averages.get(name) for name in ("type_a", "type_b", "all")]
+        cells = ["" if average is None else _with_interval(average) for average in averages]
+        last = "" if averages[2] is None else _percent(averages[2].mean_utterance_wer)
+        lines.append([label(result), _with_interval(result.clean), *cells, last])
+    return lines
+
+
+def _with_interval(rate: Row | Average) -> str:
+    low, high = rate.ci
+    return f"{_percent(rate.wer)} ({_percent(low)} to {_percent(high)})"
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.1f}"
+
+
+def _escaped(text: str) -> str:
+    for character in r"\&%$#_{}":
+        text = text.replace(character, r"\textbackslash " if character == "\\" else f"\\{character}")
+    return text
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Print the table of the files named on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m noisewise.evaluation.table", description=__doc__)
+    parser.add_argument("results", nargs="+", metavar="RESULT.json")
+    parser.add_argument("--latex", action="store_true", help="LaTeX instead of Markdown")
+    options = parser.parse_args(words)
+    results = [GridResult.load(path) for path in options.results]
+    print((latex if options.latex else markdown)(results), end="")
+
+
+if __name__ == "__main__":
+    main()
