@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,6 +61,8 @@ def command(
     """Measure a recogniser in noise. An interrupted run goes on where it stopped."""
     from noisewise.evaluation import grid, provenance, recognisers
 
+    if figure is not None:
+        import_module("noisewise.evaluation.figure")  # a missing extra is found now, not after the grid
     partial = output.with_name(f".{output.name}.partial")
     if restart:
         partial.unlink(missing_ok=True)

@@ -33,6 +33,20 @@ def in_order(types: Iterable[str]) -> list[str]:
     return sorted(set(types), key=lambda kind: (known.index(kind) if kind in known else len(known), kind))
 
 
+def check(utterances: Sequence[Utterance], bootstrap_unit: str) -> None:
+    """Refuse, before hours of recognition, what `summarise` could not score.
+
+    Raises:
+        ScoreError: the bootstrap unit is unknown, or no reference has a word.
+    """
+    if bootstrap_unit not in ("utterance", "speaker"):
+        raise ScoreError(
+            f"`bootstrap_unit` must be 'utterance' or 'speaker', but is '{bootstrap_unit}' instead"
+        )
+    texts = [one.text for one in utterances]
+    score(texts, texts)
+
+
 def summarise(
     utterances: Sequence[Utterance],
     heard: Sequence[HeardCell],
@@ -50,10 +64,7 @@ def summarise(
         bootstrap_samples: number of resamples R.
         seed: of the resampling.
     """
-    if bootstrap_unit not in ("utterance", "speaker"):
-        raise ScoreError(
-            f"`bootstrap_unit` must be 'utterance' or 'speaker', but is '{bootstrap_unit}' instead"
-        )
+    check(utterances, bootstrap_unit)
     references = [one.text for one in utterances]
     scores = [score(references, cell.hypotheses) for cell in heard]
     words = np.array([errors.reference_words for errors in scores[0].per_utterance], dtype=np.int64)  # (N,)
