@@ -9,7 +9,7 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,10 +134,16 @@ class Preparation:
             for name, part in sorted(self._parts.items())
             for item in part.rejected
         ]
-        if rejected:
-            write_text(self.output / REJECTED, "".join(json.dumps(item) + "\n" for item in rejected))
-        else:
-            (self.output / REJECTED).unlink(missing_ok=True)
+        write_rejected(self.output / REJECTED, rejected)
+
+
+def write_rejected(path: Path, rejected: Sequence[Any]) -> None:
+    """Write what was rejected, one JSON object a line; no file when there is nothing."""
+    lines = [json.dumps(item if isinstance(item, dict) else asdict(item)) for item in rejected]
+    if lines:
+        write_text(path, "\n".join(lines) + "\n")
+    else:
+        path.unlink(missing_ok=True)
 
 
 def checked(cuts: Iterable[MonoCut]) -> tuple[list[MonoCut], list[Rejected]]:

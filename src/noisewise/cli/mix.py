@@ -1,0 +1,106 @@
+"""`noisewise mix`: write a fixed noisy set, make it again from its ledger, or verify it."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from noisewise.data.prepared import Rejected
+
+LISTS = ("--snr",)
+"""Options that take several values in a row."""
+
+
+def command(
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="SPEECH NOISE OUT; with --rebuild also SPEECH NOISE OUT; with --verify none."),
+    ] = [],  # noqa: B006  (typer reads the default, nothing writes to it)
+    snr: Annotated[
+        list[float] | None, typer.Option(help="Signal-to-noise ratios in dB; 0 5 10 15 20 when absent.")
+    ] = None,
+    types: Annotated[str | None, typer.Option(help="Noise types, parted by commas; all when absent.")] = None,
+    seed: Annotated[int, typer.Option(help="Of noise files and segments.")] = 0,
+    per_utterance: Annotated[
+        bool, typer.Option("--per-utterance", help="One noise type for each utterance instead of all.")
+    ] = False,
+    rebuild: Annotated[
+        str | None, typer.Option(metavar="LEDGER", help="Make the set of this ledger again.")
+    ] = None,
+    verify: Annotated[
+        str | None, typer.Option(metavar="LEDGER", help="Compare the files beside this ledger with it.")
+    ] = None,
+) -> None:
+    """Write a noisy test set that anyone can make again bit for bit.
+
+    OUT gets type/snr/utterance.flac, manifest.tsv and ledger.jsonl. The exit status is 1 when some
+    utterances could not be mixed, or some files differ from the ledger.
+    """
+    from noisewise.config import NoisewiseError
+
+    needed = 0 if verify else 3
+    if len(paths) != needed or (verify and rebuild):
+        wanted = "no other path" if verify else "SPEECH NOISE OUT"
+        raise NoisewiseError(f"`noisewise mix` must get {wanted}, but got {len(paths)} paths; see --help")
+    if verify:
+        problems = _verify(verify)
+    elif rebuild:
+        problems = _rebuild(rebuild, *paths)
+    else:
+        problems = _write(paths, snr or [0.0, 5.0, 10.0, 15.0, 20.0], types, seed, per_utterance)
+    for problem in problems[:5]:
+        print(f"{problem.reason}: {problem.message}", file=sys.stderr)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _write(
+    paths: list[str], snr: list[float], types: str | None, seed: int, per_utterance: bool
+) -> "list[Rejected]":
+    from pathlib import Path
+
+    from noisewise.data import ledger, manifest
+    from noisewise.data.noise import NoiseConfig, NoisePool
+    from noisewise.data.prepared import REJECTED, write_rejected
+
+    chosen = None if types is None else types.split(",")
+    pool = NoisePool.load(NoiseConfig(manifest=paths[1], types=chosen), seed)
+    output = Path(paths[2])
+    speech = list(manifest.read(paths[0]))
+    made = ledger.write(speech, pool, output, snrs_db=snr, per_utterance=per_utterance, report=_show)
+    write_rejected(output / REJECTED, made.rejected)
+    worst = max(abs(entry.measured_snr_db - entry.snr_db) for entry in made.entries)
+    print(f"{output}: {len(made.entries)} mixtures, SNR within {worst:.1g} dB of what was asked")
+    return made.rejected
+
+
+def _rebuild(path: str, speech: str, noise: str, output: str) -> "list[Rejected]":
+    from pathlib import Path
+
+    from noisewise.data import ledger, manifest
+
+    header, entries = ledger.read(Path(path))
+    voices, noises = list(manifest.read(speech)), list(manifest.read(noise))
+    problems = ledger.rebuild(entries, voices, noises, Path(output), report=_show)
+    print(f"{output}: {len(entries) - len(problems)} of {len(entries)} mixtures made again, bit for bit")
+    if problems:
+        print(f"the set was made with {header['versions']}", file=sys.stderr)
+    return problems
+
+
+def _verify(path: str) -> "list[Rejected]":
+    from pathlib import Path
+
+    from noisewise.data import ledger
+
+    _, entries = ledger.read(Path(path))
+    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+    problems = ledger.verify(folder, entries)
+    print(f"{folder}: {len(entries) - len(problems)} of {len(entries)} files agree with the ledger")
+    return problems
+
+
+def _show(done: int, total: int) -> None:
+    if sys.stderr.isatty() and (done == total or done % 20 == 0):
+        print(f"\r{done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
