@@ -18,7 +18,7 @@ from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.config import ConfigError, config
 from noisewise.data.cuts import ManifestError, column, load_audio, path_of
 from noisewise.data.draws import Draws
-from noisewise.data.manifest import read
+from noisewise.data.manifest import read, read_many
 
 ATTEMPTS = 16
 """Draws of a segment before the loudest of the file is taken."""
@@ -32,8 +32,10 @@ class NoiseConfig:
 
     manifest: str
     """Manifest of noise files; the column `label` is the type."""
+    also: list[str] = field(default_factory=list)
+    """Further manifests, taken whole, unless they carry a `#` filter of their own."""
     split: str | None = None
-    """Keep this split of the manifest only."""
+    """Keep this split of `manifest` only."""
     types: list[str] | None = None
     """Keep these types only; all when absent."""
     ids: list[str] | None = None
@@ -85,7 +87,7 @@ class NoisePool:
     @classmethod
     def load(cls, config: NoiseConfig, seed: int) -> "NoisePool":
         """Read the manifest of a config."""
-        return cls(read(config.manifest, split=config.split), config, seed)
+        return cls([*read(config.manifest, split=config.split), *read_many(config.also)], config, seed)
 
     @property
     def types(self) -> list[str]:
