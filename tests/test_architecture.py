@@ -51,7 +51,7 @@ ADDRESSES = {
     "kaldi_native_fbank": set[str](),
     "pocketsphinx": set[str](),
 }
-"""Third party to the folders or files that may import it; nothing for those that only tests and benchmarks use."""
+"""Third party to the folders or files that may import it; none for what only tests and benchmarks use."""
 
 FILES = sorted(SOURCE.rglob("*.py"))
 

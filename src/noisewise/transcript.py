@@ -124,17 +124,19 @@ def _vtt(transcripts: Sequence[Transcript]) -> str:
 def _tsv(transcripts: Sequence[Transcript]) -> str:
     """A row per recording; `path` and `text` are the columns that `noisewise prepare table` reads."""
     rows = [
-        f"{_cell(each.source)}\t{each.duration:.3f}\t{each.text}\t{each.confidence:.4f}\t{_cell(each.error or '')}\n"
+        (each.source, f"{each.duration:.3f}", each.text, f"{each.confidence:.4f}", each.error or "")
         for each in transcripts
     ]
-    return "".join(["path\tduration_seconds\ttext\tconfidence\terror\n", *rows])
+    header = ("path", "duration_seconds", "text", "confidence", "error")
+    return "".join("\t".join(map(_cell, row)) + "\n" for row in [header, *rows])
 
 
 def _ctm(transcripts: Sequence[Transcript]) -> str:
     """NIST time-marked conversation: name, channel, start, duration, word, confidence."""
     names = short_names([each.source for each in transcripts])
     return "".join(
-        f"{'_'.join(name.split())} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text} {word.confidence:.4f}\n"
+        f"{'_'.join(name.split())} 1 {word.start:.3f} {word.end - word.start:.3f} "
+        f"{word.text} {word.confidence:.4f}\n"
         for name, each in zip(names, transcripts, strict=True)
         for word in each.words
     )

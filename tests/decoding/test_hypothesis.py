@@ -19,7 +19,7 @@ def test_the_blank_can_be_another_id() -> None:
 
 
 def test_number_of_paths_of_a_label() -> None:
-    # Of the 3^4 paths over {blank, a, b} in 4 frames, "ab" has C(4 + 2, 2 * 2) = 15 (Graves 2012, section 7.3.1).
+    # Of the 3^4 paths over {blank, a, b} in 4 frames, C(4 + 2, 2 * 2) = 15 spell "ab" (Graves 2012, 7.3.1).
     assert sum(collapse(path) == [1, 2] for path in product(range(3), repeat=4)) == 15
 
 

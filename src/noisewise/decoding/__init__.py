@@ -1,0 +1,1 @@
+"""Decoders: log-probabilities in, hypotheses out; they never see a model."""

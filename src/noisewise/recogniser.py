@@ -1,0 +1,286 @@
+"""Waveform in, transcript out: a released model made ready for files, arrays and hours of audio.
+
+Legend: B windows of a batch, T samples, F frames, V tokens.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from noisewise import model_folder
+from noisewise.audio import waveform
+from noisewise.audio.waveform import SAMPLE_RATE, SILENCE, AudioError
+from noisewise.audio.windows import windows
+from noisewise.config import NoisewiseError
+from noisewise.decoding.greedy import greedy
+from noisewise.decoding.stitch import Stitcher
+from noisewise.model_folder import LoadedModel
+from noisewise.transcript import Transcript, overall_confidence
+
+__all__ = ["Recogniser", "Transcript", "load"]
+
+Source = str | Path | NDArray[Any]
+MIN_SECONDS = 0.1
+"""Shorter recordings hold no word."""
+BATCH_SECONDS = 120.0
+WINDOW_SECONDS = 30.0
+OVERLAP_SECONDS = 4.0
+
+
+def load(model: str | Path = "box", device: str = "cpu") -> "Recogniser":
+    """The recogniser of a model folder, or of the model that comes with the package (`box`)."""
+    return Recogniser.load(model, device)
+
+
+@dataclass
+class _Recording:
+    """A source on its way through the model."""
+
+    position: int
+    name: str
+    stitcher: Stitcher
+    samples: int = 0
+    waiting: int = 0
+    """Windows that were cut but have not been through the model."""
+    whole: bool = False
+    """The last window was cut."""
+    error: str | None = None
+
+
+@dataclass
+class _Batch:
+    """Windows that go through the model together."""
+
+    windows: list[tuple[_Recording, int, NDArray[np.float32]]] = field(default_factory=list)
+    """Recording, first sample, samples (T,)."""
+
+    def seconds_with(self, samples: int) -> float:
+        """Seconds of the batch, padding included, after one more window."""
+        longest = max([samples, *(len(window) for _, _, window in self.windows)])
+        return longest * (len(self.windows) + 1) / SAMPLE_RATE
+
+
+class Recogniser:
+    """A loaded model with its tokenizer, ready to transcribe."""
+
+    def __init__(self, loaded: LoadedModel, device: str = "cpu"):
+        self.model = loaded.model
+        self.tokenizer = loaded.tokenizer
+        self.folder = loaded.folder
+        self.device = device
+        self.window_seconds = float(loaded.about.get("window_seconds", WINDOW_SECONDS))
+
+    @classmethod
+    def load(cls, model: str | Path = "box", device: str = "cpu") -> "Recogniser":
+        """Read a model folder.
+
+        Args:
+            model: a folder, or `box` for the model that comes with the package.
+            device: where it runs, for instance `cpu`, `cuda`, `mps`.
+
+        Raises:
+            ModelFolderError: the folder cannot be used.
+            NoisewiseError: there is no such device.
+        """
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).partition("\n")[0]
+            raise NoisewiseError(
+                f"`device` must be one that torch can use, but is '{device}' instead; use 'cpu' ({reason})"
+            ) from error
+        return cls(model_folder.load(model, device), device)
+
+    def transcribe(
+        self,
+        sources: Source | Sequence[Source],
+        *,
+        batch_seconds: float = BATCH_SECONDS,
+        window_seconds: float | None = None,
+        overlap_seconds: float | None = None,
+    ) -> list[Transcript]:
+        """Transcribe recordings; the results stand in the order of the sources.
+
+        A recording that cannot be used does not stop the others: its `Transcript.error` says what is wrong.
+
+        Args:
+            sources: files, or mono waveforms at 16 kHz (T,); one or several.
+            batch_seconds: audio that goes through the model at once, padding included.
+            window_seconds: longer recordings are cut into windows; what the model was made for if left out.
+            overlap_seconds: audio that two neighbouring windows share; 4 s, or a quarter of shorter windows.
+        """
+        sources = [sources] if isinstance(sources, str | Path | np.ndarray) else list(sources)
+        done = dict(
+            self.each(
+                sources,
+                batch_seconds=batch_seconds,
+                window_seconds=window_seconds,
+                overlap_seconds=overlap_seconds,
+            )
+        )
+        return [done[position] for position in range(len(sources))]
+
+    def recognise(self, waveforms: Sequence[NDArray[Any]]) -> list[str]:
+        """Texts of waveforms (T,) at 16 kHz.
+
+        Raises:
+            AudioError: a waveform is empty, too short, silent or not finite.
+        """
+        transcripts = self.transcribe(waveforms)
+        for transcript in transcripts:
+            if transcript.error is not None:
+                raise AudioError(transcript.error, path=transcript.source)
+        return [transcript.text for transcript in transcripts]
+
+    @torch.inference_mode()
+    def log_probs(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
+        """Log-probabilities of the tokens, one batch. (T,) each -> (F, V) each, on the CPU"""
+        lengths = torch.tensor([len(each) for each in waveforms])
+        padded = torch.zeros(len(waveforms), int(lengths.max()))  # (B, T)
+        for row, each in zip(padded, waveforms, strict=True):
+            row[: len(each)] = torch.from_numpy(np.asarray(each, dtype=np.float32))
+        log_probs, frames = self.model.log_probs(padded.to(self.device), lengths.to(self.device))
+        return [each[:count].cpu() for each, count in zip(log_probs, frames.tolist(), strict=True)]
+
+    def each(
+        self,
+        sources: Sequence[Source],
+        *,
+        batch_seconds: float = BATCH_SECONDS,
+        window_seconds: float | None = None,
+        overlap_seconds: float | None = None,
+    ) -> Iterator[tuple[int, Transcript]]:
+        """Transcribe recordings, short ones first; see `transcribe`.
+
+        Yields:
+            Position among the sources, and transcript, each as soon as it is ready.
+        """
+        size, step = self._window(window_seconds, overlap_seconds)
+        _must_be_positive("batch_seconds", batch_seconds)
+        batch = _Batch()
+        for recording, source in self._ordered(sources):
+            try:
+                for start, samples in windows(
+                    self._blocks(source, recording, step), size, step, self.model.hop
+                ):
+                    if batch.windows and batch.seconds_with(len(samples)) > batch_seconds:
+                        yield from self._run(batch)
+                    batch.windows.append((recording, start, samples))
+                    recording.waiting += 1
+                recording.whole = True
+            except AudioError as error:
+                recording.error = str(error)
+                batch.windows = [window for window in batch.windows if window[0] is not recording]
+                yield recording.position, Transcript(recording.name, error=recording.error)
+        yield from self._run(batch)
+
+    def _window(self, window_seconds: float | None, overlap_seconds: float | None) -> tuple[int, int]:
+        """Samples of a window, and from one window to the next; whole frames."""
+        seconds = self.window_seconds if window_seconds is None else window_seconds
+        overlap = min(OVERLAP_SECONDS, seconds / 4) if overlap_seconds is None else overlap_seconds
+        _must_be_positive("window_seconds", seconds)
+        if not 0 <= overlap <= seconds / 2:
+            raise NoisewiseError(
+                f"`overlap_seconds` must be 0 to {seconds / 2:g} (half a window), but is {overlap:g} instead"
+            )
+        hop = self.model.hop
+        size = max(1, round(seconds * SAMPLE_RATE / hop)) * hop
+        return size, size - round(overlap * SAMPLE_RATE / hop) * hop
+
+    def _ordered(self, sources: Sequence[Source]) -> Iterator[tuple[_Recording, Source]]:
+        """Sources by length, so that a batch holds little padding; unknown lengths come last."""
+        order = sorted(range(len(sources)), key=lambda position: _seconds(sources[position]))
+        for position in order:
+            source = sources[position]
+            name = f"waveform {position + 1}" if isinstance(source, np.ndarray) else str(source)
+            yield _Recording(position, name, Stitcher(self.tokenizer.blank)), source
+
+    def _blocks(self, source: Source, recording: _Recording, block: int) -> Iterator[NDArray[np.float32]]:
+        """The samples of a source, counted and checked on their way."""
+        if isinstance(source, np.ndarray):
+            blocks: Iterable[NDArray[np.float32]] = [_checked(source, recording.name)]
+        else:
+            blocks = waveform.stream(source, block_seconds=block / SAMPLE_RATE)
+        low, high = np.inf, -np.inf
+        for samples in blocks:
+            low, high = min(low, samples.min()), max(high, samples.max())
+            recording.samples += len(samples)
+            yield samples
+        _must_hold_sound(recording, (high - low) / 2)
+
+    def _run(self, batch: _Batch) -> Iterator[tuple[int, Transcript]]:
+        """Put a batch through the model, empty it, and give the recordings that are complete with it."""
+        if not batch.windows:
+            return
+        outputs = self.log_probs([samples for _, _, samples in batch.windows])
+        for (recording, start, _), log_probs in zip(batch.windows, outputs, strict=True):
+            recording.stitcher.add(start // self.model.hop, log_probs)
+            recording.waiting -= 1
+            if recording.whole and not recording.waiting:
+                yield recording.position, self._transcript(recording)
+        batch.windows = []
+
+    def _transcript(self, recording: _Recording) -> Transcript:
+        """Decode a recording whose windows have all been through the model."""
+        log_probs = recording.stitcher.result()[None]  # (1, F, V)
+        frame_seconds = self.model.hop / SAMPLE_RATE
+        (best,) = greedy(log_probs, torch.tensor([log_probs.shape[1]]), self.tokenizer, frame_seconds)
+        seconds = recording.samples / SAMPLE_RATE
+        return Transcript(recording.name, best.text, best.words, seconds, overall_confidence(best.words))
+
+
+def _seconds(source: Source) -> float:
+    """Length of a source as far as its header tells; infinite if it does not."""
+    if isinstance(source, np.ndarray):
+        return len(source) / SAMPLE_RATE if source.ndim else 0.0
+    if not Path(source).is_file():
+        return float("inf")  # a pipe can be read only once
+    try:
+        seconds = waveform.info(source).seconds
+    except AudioError:
+        return 0.0  # what is wrong will be said when it is read
+    return float("inf") if np.isnan(seconds) else seconds
+
+
+def _checked(samples: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """A waveform given as an array, as float32; refuses what cannot be one."""
+    if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
+        raise AudioError(
+            f"`{name}` must be a float array (T,) in -1..1 at 16 kHz, but is {samples.dtype} "
+            f"{samples.shape} instead; average its channels, and divide integers by their largest value",
+            path=name,
+        )
+    if not len(samples):
+        raise AudioError(f"`{name}` must hold audio, but holds 0 samples; record it again", "empty", name)
+    if not np.isfinite(samples).all():
+        raise AudioError(f"`{name}` must hold finite samples, but holds NaN or infinity", "nan", name)
+    return samples.astype(np.float32, copy=False)
+
+
+def _must_hold_sound(recording: _Recording, level: float) -> None:
+    """Refuse a recording that is shorter than any word, or silent from end to end."""
+    seconds = recording.samples / SAMPLE_RATE
+    if seconds < MIN_SECONDS:
+        raise AudioError(
+            f"`{recording.name}` must last {MIN_SECONDS:g} s or more, but lasts {seconds:.3f} s instead",
+            "too_short",
+            recording.name,
+        )
+    if level < SILENCE:
+        raise AudioError(
+            f"`{recording.name}` must hold sound, but is silent (below -100 dBFS); "
+            "check the microphone or the channel",
+            "silent",
+            recording.name,
+        )
+
+
+def _must_be_positive(name: str, value: float) -> None:
+    if not (np.isfinite(value) and value > 0):
+        raise NoisewiseError(f"`{name}` must be more than 0 seconds, but is {value} instead")

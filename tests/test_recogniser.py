@@ -1,0 +1,196 @@
+"""The recogniser on a small untrained model: what it says is babble, but it must be the same babble."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from noisewise.audio import waveform
+from noisewise.audio.waveform import AudioError
+from noisewise.config import NoisewiseError
+from noisewise.recogniser import Recogniser, Transcript, load
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def recogniser(model_dir: Path) -> Recogniser:
+    return load(model_dir)
+
+
+def sound(seconds: float, seed: int) -> NDArray[np.float32]:
+    """Noise with a slow beat, so that frames differ. (T,)"""
+    random = np.random.Generator(np.random.Philox(seed))
+    time = np.arange(round(seconds * RATE)) / RATE
+    tone = np.sin(2 * np.pi * (200 + 150 * np.sin(2 * np.pi * 1.7 * time)) * time)
+    beat = 0.5 + 0.5 * np.sin(2 * np.pi * 3.1 * time + seed)
+    return np.asarray((0.3 * tone + 0.1 * random.standard_normal(len(time))) * beat, dtype=np.float32)
+
+
+def spans(transcript: Transcript) -> list[tuple[str, float, float]]:
+    """Words with their times; confidences differ in the seventh decimal between batches."""
+    return [(word.text, round(word.start, 3), round(word.end, 3)) for word in transcript.words]
+
+
+@pytest.fixture(scope="module")
+def sounds() -> list[NDArray[np.float32]]:
+    lengths = [0.7, 3.1, 1.9, 5.3, 0.4, 2.2, 2.21, 4.4, 1.1, 3.9, 0.9, 1.5, 2.7, 3.3, 0.55, 6.0]
+    return [sound(seconds, seed) for seed, seconds in enumerate(lengths)]
+
+
+def test_batch_size_never_changes_the_log_probabilities(
+    recogniser: Recogniser, sounds: list[NDArray[np.float32]]
+) -> None:
+    alone = [recogniser.log_probs([each])[0] for each in sounds]
+    for size in (4, 16):
+        for at in range(0, len(sounds), size):
+            together = recogniser.log_probs(sounds[at : at + size])
+            for one, other in zip(alone[at : at + size], together, strict=True):
+                assert one.shape == other.shape
+                assert (one - other).abs().max() < 1e-4
+
+
+def test_batch_seconds_never_change_a_transcript_and_order_is_kept(
+    recogniser: Recogniser, sounds: list[NDArray[np.float32]]
+) -> None:
+    alone = [recogniser.transcribe(each)[0] for each in sounds]
+    assert len({each.text for each in alone}) > 8, "the babble must differ, or the test says nothing"
+    for batch_seconds in (1.0, 12.0, 1000.0):
+        together = recogniser.transcribe(sounds, batch_seconds=batch_seconds)
+        assert [each.text for each in together] == [each.text for each in alone]
+        assert [each.duration for each in together] == [len(each) / RATE for each in sounds]
+        assert [each.source for each in together] == [f"waveform {n}" for n in range(1, 17)]
+
+
+def test_a_batch_holds_no_more_than_asked(
+    recogniser: Recogniser, sounds: list[NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+    original = recogniser.log_probs
+
+    def counting(waveforms: list[NDArray[np.float32]]) -> list[torch.Tensor]:
+        seen.append(max(map(len, waveforms)) * len(waveforms) / RATE)
+        return original(waveforms)
+
+    monkeypatch.setattr(recogniser, "log_probs", counting)
+    recogniser.transcribe(sounds, batch_seconds=8.0)
+    assert max(seen) <= 8.0
+    assert len(seen) < len(sounds)
+
+
+def test_files_arrays_and_rates_say_the_same(recogniser: Recogniser, tmp_path: Path) -> None:
+    samples = np.round(sound(2.0, 5) * 32768) / 32768
+    waveform.save(tmp_path / "a.flac", samples.astype(np.float32))
+    from_file, from_array = recogniser.transcribe([tmp_path / "a.flac", samples])
+    assert from_file.text == from_array.text
+    assert from_file.source == str(tmp_path / "a.flac")
+    (single,) = recogniser.transcribe(str(tmp_path / "a.flac"))
+    assert (single.text, single.duration) == (from_file.text, 2.0)
+
+
+def test_long_audio_in_windows_equals_windows_put_through_by_hand(
+    recogniser: Recogniser, tmp_path: Path
+) -> None:
+    samples = np.concatenate([sound(4.0, seed) for seed in range(5)])
+    waveform.save(tmp_path / "long.wav", samples, subtype="FLOAT")
+    options = {"window_seconds": 6.0, "overlap_seconds": 2.0}
+    (whole,) = recogniser.transcribe(samples, window_seconds=60.0)
+    (cut,) = recogniser.transcribe(tmp_path / "long.wav", **options)
+    (batched,) = recogniser.transcribe(samples, batch_seconds=6.0, **options)
+    assert cut.duration == whole.duration == pytest.approx(20.0)
+    assert spans(cut) == spans(batched)
+    first, last = (spans(each) for each in recogniser.transcribe([samples[: 6 * RATE], samples[-6 * RATE :]]))
+    begun = [span for span in first if span[2] < 4.5]  # the first cut is between 4.5 and 5.5 s
+    ended = [(text, start + 14.0, end + 14.0) for text, start, end in last if start > 2.0]
+    assert begun
+    assert spans(cut)[: len(begun)] == begun
+    assert ended
+    assert spans(cut)[-len(ended) :] == [(text, pytest.approx(a), pytest.approx(b)) for text, a, b in ended]
+    assert all(a.end <= b.start for a, b in pairwise(cut.words))
+
+
+def test_bad_recordings_become_entries_and_the_rest_is_transcribed(
+    recogniser: Recogniser, tmp_path: Path
+) -> None:
+    good = sound(2.0, 1)
+    waveform.save(tmp_path / "good.wav", good)
+    waveform.save(tmp_path / "silent.wav", np.zeros(RATE, np.float32))
+    (tmp_path / "letter.wav").write_text("not audio")
+    broken = good.copy()
+    broken[-1] = np.nan
+    sources = [
+        tmp_path / "missing.wav",
+        tmp_path / "good.wav",
+        tmp_path / "silent.wav",
+        tmp_path / "letter.wav",
+        broken,
+        good[:800],
+        np.zeros((2, 100)),
+        np.zeros(0, np.float32),
+        tmp_path,
+        good,
+    ]
+    found = recogniser.transcribe(sources)
+    errors = [each.error for each in found]
+    assert errors[1] is None
+    assert errors[9] is None
+    assert found[9].text == recogniser.transcribe(good)[0].text != ""
+    words = [
+        "no such file",
+        None,
+        "silent",
+        "not",
+        "NaN",
+        "0.1 s or more",
+        "float array",
+        "0 samples",
+        "folder",
+        None,
+    ]
+    for error, word in zip(errors, words, strict=True):
+        assert (word is None) == (error is None)
+        assert word is None or word in str(error)
+
+
+def test_a_fault_late_in_a_long_recording_is_an_error_and_nothing_of_it_is_shown(
+    recogniser: Recogniser, tmp_path: Path
+) -> None:
+    samples = np.tile(sound(5.0, 2), 4)
+    samples[-100] = np.nan
+    import soundfile
+
+    soundfile.write(tmp_path / "late.wav", samples, RATE, subtype="FLOAT")
+    late, good = recogniser.transcribe(
+        [tmp_path / "late.wav", sound(3.0, 3)], window_seconds=4.0, batch_seconds=4.0
+    )
+    assert "NaN" in str(late.error)
+    assert late.text == ""
+    assert good.error is None
+
+
+def test_recognise_gives_texts_or_says_what_is_wrong(
+    recogniser: Recogniser, sounds: list[NDArray[np.float32]]
+) -> None:
+    assert recogniser.recognise(sounds[:3]) == [each.text for each in recogniser.transcribe(sounds[:3])]
+    with pytest.raises(AudioError, match=r"waveform 2.*silent"):
+        recogniser.recognise([sounds[0], np.zeros(RATE, np.float32)])
+
+
+def test_settings_that_cannot_be_met_are_named(recogniser: Recogniser, model_dir: Path) -> None:
+    with pytest.raises(NoisewiseError, match="`batch_seconds` must be more than 0 seconds, but is 0"):
+        recogniser.transcribe(sound(1, 1), batch_seconds=0)
+    with pytest.raises(NoisewiseError, match="`overlap_seconds` must be 0 to 5"):
+        recogniser.transcribe(sound(1, 1), window_seconds=10, overlap_seconds=6)
+    with pytest.raises(NoisewiseError, match="`device` must be one that torch can use, but is 'gpuu'"):
+        load(model_dir, device="gpuu")
+
+
+def test_words_lie_inside_the_recording(recogniser: Recogniser) -> None:
+    (transcript,) = recogniser.transcribe(sound(3.0, 9))
+    assert transcript.words
+    assert " ".join(word.text for word in transcript.words) == transcript.text
+    assert all(0 <= word.start < word.end <= 3.0 for word in transcript.words)
+    assert all(0 < word.confidence <= 1 for word in transcript.words)
