@@ -104,7 +104,8 @@ def test_long_audio_in_windows_equals_windows_put_through_by_hand(
     assert spans(cut) == spans(batched)
     first, last = (spans(each) for each in recogniser.transcribe([samples[: 6 * RATE], samples[-6 * RATE :]]))
     begun = [span for span in first if span[2] < 4.5]  # the first cut is between 4.5 and 5.5 s
-    ended = [(text, start + 14.0, end + 14.0) for text, start, end in last if start > 2.0]
+    after = [(text, start + 14.0, end + 14.0) for text, start, end in last if start > 2.0]
+    ended = after[1:]  # the last cut may go through the one before
     assert begun
     assert spans(cut)[: len(begun)] == begun
     assert ended

@@ -1,0 +1,124 @@
+"""`noisewise transcribe FILES...`: audio files to text, subtitles or a table."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from noisewise.recogniser import Recogniser
+    from noisewise.transcript import Transcript
+
+SUFFIXES = frozenset(
+    f".{name}"
+    for names in (
+        "wav flac ogg oga opus mp3 aif aiff aifc au caf w64 sph",  # libsndfile
+        "m4a mp4 aac webm mkv mov wma amr 3gp",  # the extra `media`
+    )
+    for name in names.split()
+)
+"""What is taken from a folder; a file that is named is read whatever its suffix."""
+
+
+def command(
+    files: Annotated[list[str], typer.Argument(help="Audio files, or folders of them.")],
+    model: Annotated[str, typer.Option(help="`box`, or the folder of a model.")] = "box",
+    form: Annotated[str, typer.Option("--format", help="txt, json, srt, vtt, tsv or ctm.")] = "txt",
+    output: Annotated[
+        Path | None, typer.Option(help="A file, or a folder for one file per recording; default: print.")
+    ] = None,
+    batch_seconds: Annotated[float, typer.Option(help="Audio that goes through the model at once.")] = 120.0,
+    window_seconds: Annotated[
+        float | None, typer.Option(help="Cut longer recordings into windows of this length.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
+) -> None:
+    """Transcribe audio files. Exit status 1 when some of them could not be used; the others are written."""
+    from noisewise.transcript import WRITERS, FormatError
+
+    if form not in WRITERS:
+        raise FormatError(f"--format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
+    sources = expand(files)
+    into_folder = output is not None and (output.is_dir() or not output.suffix)
+    if form in ("srt", "vtt") and len(sources) > 1 and not into_folder:
+        raise FormatError(f"{form} holds one recording, but {len(sources)} were given; give --output FOLDER")
+    from noisewise.recogniser import Recogniser
+
+    recogniser = Recogniser.load(model, device)
+    transcripts = _transcribed(recogniser, sources, batch_seconds, window_seconds)
+    _write(transcripts, form, output, into_folder)
+    failed = [each for each in transcripts if each.error is not None]
+    for each in failed:
+        print(f"noisewise: {each.error}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+
+
+def expand(files: Sequence[str]) -> list[str]:
+    """Replace each folder by the audio files under it, in the order of their names."""
+    from noisewise.config import NoisewiseError
+
+    found: list[str] = []
+    for file in files:
+        if not Path(file).is_dir():
+            found.append(file)
+            continue
+        inside = [
+            path
+            for path in sorted(Path(file).rglob("*"))
+            if path.suffix.lower() in SUFFIXES and path.is_file()
+        ]
+        if not inside:
+            raise NoisewiseError(f"`{file}` must hold audio files, but holds none (wav, flac, ogg, mp3, ...)")
+        found.extend(map(str, inside))
+    return found
+
+
+def _transcribed(
+    recogniser: "Recogniser", sources: list[str], batch_seconds: float, window_seconds: float | None
+) -> list["Transcript"]:
+    """Transcripts in the order of the sources, with a bar on a terminal when there are several."""
+    done: dict[int, Transcript] = {}
+    with _bar(len(sources)) as advance:
+        for position, transcript in recogniser.each(
+            sources, batch_seconds=batch_seconds, window_seconds=window_seconds
+        ):
+            done[position] = transcript
+            advance()
+    return [done[position] for position in range(len(sources))]
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Any]:
+    """A progress bar on stderr, if someone is there to see it and there is more than one file."""
+    if total < 2 or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("transcribing", total=total)
+        yield lambda: progress.advance(task)
+
+
+def _write(transcripts: list["Transcript"], form: str, output: Path | None, into_folder: bool) -> None:
+    """Print, or write one file, or one file per recording that could be used."""
+    from noisewise.transcript import render, short_names
+
+    if output is None:
+        if form not in ("txt", "srt", "vtt") or len(transcripts) > 1 or transcripts[0].error is None:
+            print(render(transcripts, form), end="")
+        return
+    if not into_folder:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(render(transcripts, form), encoding="utf-8")
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    names = short_names([each.source for each in transcripts])
+    for name, each in zip(names, transcripts, strict=True):
+        if each.error is None:
+            (output / f"{name}.{form}").write_text(render([each], form), encoding="utf-8")

@@ -1,0 +1,34 @@
+"""`noisewise doctor` shows what is there."""
+
+import json
+
+import pytest
+import torch
+
+from noisewise.cli import doctor
+from noisewise.cli.main import EXTRAS, main
+
+
+def test_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["noisewise"]["torch"] == torch.__version__
+    assert report["cpu"]["threads"] == torch.get_num_threads()
+    assert {"flac", "wav"} <= set(report["audio formats"]["libsndfile"].split())
+
+
+def test_a_missing_extra_says_what_it_would_give(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(doctor.EXTRAS, "media", (("no-such-distribution",), "m4a, webm and video files"))
+    assert main(["doctor"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "no-such-distribution" in line)
+    assert "m4a, webm and video files: pip install 'noisewise[media]'" in line
+
+
+def test_the_extras_are_those_of_the_package() -> None:
+    from importlib.metadata import metadata
+
+    offered = set(metadata("noisewise").get_all("Provides-Extra") or [])
+    assert set(doctor.EXTRAS) == offered
+    assert set(EXTRAS.values()) <= offered

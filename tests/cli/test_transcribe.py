@@ -1,0 +1,85 @@
+"""`noisewise transcribe` from the words of the command line to files and exit status."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from noisewise.audio import waveform
+from noisewise.cli.main import main
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    """A folder with two recordings, one of them deeper, and a file that is none."""
+    folder = tmp_path / "in"
+    (folder / "deep").mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for seconds, name in ((1.5, "b.wav"), (1.0, "deep/A.FLAC")):
+        waveform.save(
+            folder / name, (0.1 * random.standard_normal(round(16_000 * seconds))).astype(np.float32)
+        )
+    (folder / "notes.txt").write_text("no audio")
+    return folder
+
+
+def test_a_folder_as_json(recordings: Path, model_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["transcribe", str(recordings), "--model", str(model_dir), "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["transcripts"]
+    assert [Path(each["source"]).name for each in found] == ["b.wav", "A.FLAC"]
+    assert [each["duration"] for each in found] == [1.5, 1.0]
+    assert all(
+        {"text", "start", "end", "confidence"} == set(word) for each in found for word in each["words"]
+    )
+
+
+def test_a_bad_file_is_named_and_the_rest_is_written(
+    recordings: Path, model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    (recordings / "broken.wav").write_bytes(b"RIFF....WAVE")
+    words = [
+        "transcribe",
+        str(recordings),
+        "--model",
+        str(model_dir),
+        "--format",
+        "srt",
+        "--output",
+        str(output),
+    ]
+    assert main(words) == 1
+    assert sorted(path.name for path in output.iterdir()) == ["A.srt", "b.srt"]
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "broken.wav" in shown.err
+    assert shown.err.count("\n") == 1
+
+
+def test_one_file_as_text(recordings: Path, model_dir: Path, tmp_path: Path) -> None:
+    output = tmp_path / "made" / "b.txt"
+    assert (
+        main(["transcribe", str(recordings / "b.wav"), "--model", str(model_dir), "--output", str(output)])
+        == 0
+    )
+    assert output.read_text().endswith("\n")
+
+
+def test_requests_that_cannot_be_met(
+    recordings: Path, tmp_path: Path, model_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    two = [str(recordings), "--model", str(model_dir)]
+    for words, sentence in (
+        ([*two, "--format", "docx"], "--format must be one of txt, json"),
+        ([*two, "--format", "srt"], "srt holds one recording, but 2 were given"),
+        ([*two, "--model", "nowhere"], "`nowhere` must be 'box' or a folder"),
+        ([*two, "--batch-seconds", "0"], "`batch_seconds` must be more than 0"),
+        ([str(tmp_path / "empty")], "must hold audio files, but holds none"),
+    ):
+        assert main(["transcribe", *words]) == 2
+        shown = capsys.readouterr()
+        assert sentence in shown.err
+        assert shown.err.count("\n") == 1
+        assert shown.out == ""
