@@ -174,7 +174,8 @@ class _Listener:
 
 
 def _named(recognise: Recognise) -> NamedRecogniser:
-    return NamedRecogniser(f"python:{recognise.__module__}:{recognise.__qualname__}", recognise)
+    name = getattr(recognise, "__qualname__", type(recognise).__qualname__)
+    return NamedRecogniser(f"python:{recognise.__module__}:{name}", recognise)
 
 
 def _pool(noise: str | None, types: Sequence[str] | None, seed: int) -> NoisePool | None:

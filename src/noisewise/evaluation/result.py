@@ -171,7 +171,7 @@ class GridResult:
 def _json(values: dict[str, Any]) -> str:
     """Indented JSON with lists of plain numbers on one line, and rates to six places."""
     text = json.dumps(_rounded(values), indent=1, ensure_ascii=False)
-    return re.sub(r"\[[\d\s.,e+-]*\]", lambda found: " ".join(found[0].split()), text)
+    return re.sub(r"\[\n([\d\s.,e+-]*)\]", lambda found: f"[{' '.join(found[1].split())}]", text)
 
 
 def _rounded(value: Any) -> Any:

@@ -1,0 +1,66 @@
+"""The heat map: every rate stands at its noise type and SNR."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from noisewise.config import NoisewiseError
+from noisewise.evaluation.result import GridResult
+from noisewise.evaluation.resume import Condition, HeardCell
+from noisewise.evaluation.speech import Utterance
+from noisewise.evaluation.summary import summarise
+
+matplotlib = pytest.importorskip("matplotlib")
+from noisewise.evaluation.figure import plot_grid  # noqa: E402
+
+WORDS = ["A"] * 100
+
+
+def result(*conditions: tuple[str, float, int]) -> GridResult:
+    heard = [HeardCell(Condition(), [" ".join(WORDS)], {}, 0, "")]
+    for kind, snr, wrong in conditions:
+        heard.append(HeardCell(Condition(kind, snr), [" ".join(["X"] * wrong + WORDS[wrong:])], {}, 0, ""))
+    return summarise([Utterance("u", "s", " ".join(WORDS), 1.0)], heard).described(recogniser="mine")
+
+
+def positions(svg: str) -> dict[str, tuple[float, float]]:
+    """Text to where it stands, (x, y) with y down."""
+    found = re.findall(r'<text[^>]*transform="translate\(([\d.]+) ([\d.]+)\)[^>]*>([^<]+)</text>', svg)
+    found += re.findall(r'<text[^>]*x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]+)</text>', svg)
+    return {text.strip(): (float(x), float(y)) for x, y, text in found}
+
+
+def test_rates_stand_at_their_type_and_ratio(tmp_path: Path) -> None:
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        plot_grid(
+            result(
+                ("car", 0, 91),
+                ("car", 5, 82),
+                ("car", 10, 73),
+                ("cafe", 0, 64),
+                ("cafe", 5, 55),
+                ("cafe", 10, 46),
+            ),
+            tmp_path / "grid.svg",
+        )
+    where = positions((tmp_path / "grid.svg").read_text())
+    assert where["91.0"][1] == where["82.0"][1] == where["73.0"][1] < where["64.0"][1] == where["46.0"][1]
+    assert where["91.0"][0] == where["64.0"][0] < where["82.0"][0] < where["73.0"][0] == where["46.0"][0]
+    assert where["0 dB"][0] == pytest.approx(where["91.0"][0], abs=1)
+    assert where["10 dB"][0] == pytest.approx(where["73.0"][0], abs=1)
+    assert where["car"][1] == pytest.approx(where["91.0"][1], abs=4)
+    assert where["cafe"][1] == pytest.approx(where["64.0"][1], abs=4)
+    assert "mine; clean speech 0.0 %" in where
+
+
+def test_a_picture_is_written(tmp_path: Path) -> None:
+    plot_grid(result(("car", 0, 150)), tmp_path / "grid.png")
+    assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NoisewiseError, match="clean speech only"):
+        plot_grid(result(), tmp_path / "grid.png")
+    with pytest.raises(NoisewiseError, match="must end in a format"):
+        plot_grid(result(("car", 0, 1)), tmp_path / "grid.xyz")

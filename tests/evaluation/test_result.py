@@ -1,0 +1,76 @@
+"""Results as JSON: what is written is read back, what is not one is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from noisewise.config import NoisewiseError
+from noisewise.evaluation.result import FORMAT, GridResult, Skipped
+from noisewise.evaluation.resume import Condition, HeardCell
+from noisewise.evaluation.speech import Utterance
+from noisewise.evaluation.summary import summarise
+
+
+@pytest.fixture
+def result() -> GridResult:
+    utterances = [Utterance("u[0, 1]", "s", "A B", 1.0), Utterance("u1", "s", "C", 1.5)]
+    heard = [
+        HeardCell(Condition(), ["A B", "C"], {}, 0, "00"),
+        HeardCell(Condition("car", 5.0), ["A", "ÉTÉ [1, 2]"], {"u1": "slow"}, 1, "ff"),
+    ]
+    return summarise(utterances, heard).described(
+        manifest="$NOISEWISE_DATA/an4", skipped=[Skipped("u2", "empty")], versions={"python": "3"}
+    )
+
+
+def test_a_file_is_read_back(result: GridResult, tmp_path: Path) -> None:
+    result.save(tmp_path / "new" / "result.json")
+    found = GridResult.load(tmp_path / "new" / "result.json")
+    assert found.per_utterance == result.per_utterance
+    assert found.skipped == result.skipped and found.manifest == result.manifest
+    assert found.cell("car", 5).wer == pytest.approx(result.cell("car", 5).wer, abs=1e-6)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["result.json"]
+
+
+def test_the_file_says_what_it_is_and_has_the_promised_keys(result: GridResult, tmp_path: Path) -> None:
+    result.save(tmp_path / "result.json")
+    text = (tmp_path / "result.json").read_text()
+    values = json.loads(text)
+    assert values["format"] == FORMAT == "noisewise-grid-1"
+    promised = (
+        "manifest noise recogniser normaliser seed snr_db noise_types clean cells averages per_utterance"
+    )
+    assert set([*promised.split(), "command", "versions"]) <= values.keys()
+    assert {"wer", "cer", "ci", "S", "D", "I", "words", "mean_utterance_wer"} <= values["clean"].keys()
+    assert "[2, 1]" in text, "numbers of a list stand on one line"
+
+
+def test_transcripts_can_be_left_out(result: GridResult, tmp_path: Path) -> None:
+    result.without_transcripts().save(tmp_path / "result.json")
+    found = GridResult.load(tmp_path / "result.json").per_utterance
+    assert found.references is None and found.hypotheses is None
+    assert found.errors == result.per_utterance.errors
+
+
+def test_a_cell_that_is_not_there(result: GridResult) -> None:
+    with pytest.raises(KeyError, match="car@7"):
+        result.cell("car", 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "cannot be read"),
+        ("{", "cannot be read"),
+        ("[1]", "but has None instead"),
+        ('{"format": "other"}', "but has 'other' instead"),
+        ('{"format": "noisewise-grid-1", "seed": 0}', "must be a whole result"),
+    ],
+)
+def test_other_files_are_refused(text: str | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(NoisewiseError, match=message):
+        GridResult.load(path)
