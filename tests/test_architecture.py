@@ -20,6 +20,7 @@ KNOWS = {
     "batch": {"config"},
     "models": {"layers", "audio", "config"},
     "model_folder": {"models", "text", "config"},
+    "interop": {"models", "config"},
     "data": {"audio", "text", "batch", "config"},
     "decoding": {"text", "config"},
     "scoring": {"text", "config"},
