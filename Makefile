@@ -1,5 +1,5 @@
 # `make demo` and `make test` make what they need: a virtual environment in .venv with the versions of constraints.txt.
-PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3 python; do \
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
 	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$name && break; done)
 CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 BIN := .venv/bin
