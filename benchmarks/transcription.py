@@ -2,9 +2,9 @@
 
     python benchmarks/transcription.py [--model box] [--output results/transcription.json]
 
-The audio is the bundled recordings, repeated with new noise; each measurement runs in a process of its own, so
-that its peak memory is its own. Reading the file, features, model, decoding and times of words are all counted;
-loading the model is not (it is given apart).
+The audio is the bundled recordings, repeated with new noise; each measurement runs in a process of its own,
+so that its peak memory is its own. Reading the file, features, model, decoding and times of words are all
+counted; loading the model is not (it is given apart).
 """
 
 import argparse
