@@ -1,0 +1,128 @@
+"""`noisewise evaluate` from the words of the command line to the files it writes."""
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from noisewise.audio.waveform import save
+from noisewise.cli import main as cli
+
+OUTSIDER = """
+import sys
+from collections.abc import Iterator
+VERSIONS = {"outsider": "1"}
+def listen(waveforms):
+    if len(waveforms) == 1 and len(waveforms[0]) == 3200:
+        raise RuntimeError("too short for me")
+    if any(len(one) == 3200 for one in waveforms):
+        raise RuntimeError("one of them is too short for me")
+    return ["YES" for _ in waveforms]
+def good(waveforms):
+    return ["YES" for _ in waveforms]
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with speech, noise and an outsider."""
+    random = np.random.default_rng(0)
+    for name, lengths in {"speech": (3200, 4800, 6400), "noise": (9600,)}.items():
+        (tmp_path / name).mkdir()
+        lines = ["path\ttext\tlabel"]
+        for index, length in enumerate(lengths):
+            save(tmp_path / name / f"{index}.wav", random.normal(0, 0.05, length).astype(np.float32))
+            lines.append(f"{index}.wav\t{'YES' if index else 'NO'}\tcar")
+        (tmp_path / name / "manifest.tsv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "outsider.py").write_text(OUTSIDER)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    yield tmp_path
+    sys.modules.pop("outsider", None)
+
+
+GOOD = ["evaluate", "speech", "--model", "python:outsider:good", "--noise", "noise"]
+
+
+def test_the_grid_as_json_tables_and_figure(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    files = ["--markdown", "grid.md", "--latex", "grid.tex", "--figure", "grid.png"]
+    assert cli.main([*GOOD, "--snr", "0", "-5", "20", "--output", "out/grid.json", *files]) == 0
+    shown = capsys.readouterr()
+    values = json.loads((here / "out" / "grid.json").read_text())
+    assert values["snr_db"] == [-5, 0, 20] and values["noise_types"] == ["car"]
+    assert values["clean"]["wer"] == pytest.approx(1 / 3, abs=1e-6)
+    assert values["recogniser_details"] == {"outsider": "1"}
+    assert shown.out == (here / "grid.md").read_text() and "| car | 33.3 | 33.3 | 33.3 | 33.3 |" in shown.out
+    assert (here / "grid.tex").is_file() and (here / "grid.png").is_file()
+    assert "car@20: 12 of 12 utterances heard, 0 failures" in shown.err
+    assert [path.name for path in (here / "out").iterdir()] == ["grid.json"], "no partial results are left"
+
+
+def test_the_stored_command_rebuilds_the_file(here: Path) -> None:
+    words = ["--snr", "0,5", "--types", "car", "--seed", "3", "--limit", "2", "--bootstrap", "speaker"]
+    assert cli.main([*GOOD, *words, "--no-transcripts", "-o", str(here / "a.json")]) == 0
+    text = (here / "a.json").read_text()
+    values = json.loads(text)
+    assert str(here) not in text
+    assert values["per_utterance"]["hypotheses"] is None
+    assert (values["seed"], values["utterances"], values["bootstrap"]["unit"]) == (3, 2, "speaker")
+    program, *stored = shlex.split(values["command"])
+    assert program == "noisewise"
+    (here / "a.json").unlink()
+    assert cli.main(stored) == 0
+    assert (here / "a.json").read_text() == text
+
+
+def test_failures_are_said_and_change_the_exit_status(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", "speech", "--model", "python:outsider:listen", "-o", "grid.json"]
+    assert cli.main(words) == 1
+    shown = capsys.readouterr().err
+    assert "failed clean 0: RuntimeError: too short for me" in shown
+    assert "0 utterances skipped; 1 failures" in shown
+    assert json.loads((here / "grid.json").read_text())["clean"]["failures"] == 1
+
+
+def test_a_program_hears_the_same_as_a_function(here: Path) -> None:
+    (here / "say.py").write_text("print('YES')")
+    program = ["--model", f"command:{sys.executable} say.py {{}}", "--workers", "2", "--timeout", "50"]
+    assert cli.main([*GOOD, "--snr", "0", "-o", "a.json"]) == 0
+    assert cli.main([*GOOD[:2], *program, *GOOD[4:], "--snr", "0", "-o", "b.json"]) == 0
+    a, b = (json.loads((here / name).read_text()) for name in ("a.json", "b.json"))
+    assert a["cells"] == b["cells"] and a["clean"] == b["clean"]
+    assert b["recogniser"] == f"command:{Path(sys.executable).name} say.py {{}}"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["evaluate", "nowhere", "-m", "python:outsider:good", "-o", "x.json"], "there is no such path"),
+        (["evaluate", "speech", "-m", "python:outsider:bad", "-o", "x.json"], "'bad' is none"),
+        ([*GOOD, "--types", "rain", "-o", "x.json"], "['rain'] are not"),
+        ([*GOOD, "--bootstrap", "word", "-o", "x.json"], "must be 'utterance' or 'speaker'"),
+        ([*GOOD, "--limit", "0", "-o", "x.json"], "at least 1"),
+        ([*GOOD, "--snr", "nan", "-o", "x.json"], "must be finite"),
+    ],
+)
+def test_a_wrong_request_is_one_line(
+    here: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert cli.main(words) == 2
+    shown = capsys.readouterr()
+    assert message in shown.err and shown.err.count("\n") == 1 and shown.out == ""
+    assert not (here / "x.json").exists()
+
+
+def test_an_interrupted_grid_goes_on_or_starts_again(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*GOOD, "--snr", "0", "-o", "x.json"]
+    assert cli.main(words) == 0
+    partial = here / ".x.json.partial"
+    partial.write_text('{"manifest": "another"}\n')
+    assert cli.main(words) == 2
+    assert "differs in manifest" in capsys.readouterr().err
+    assert cli.main([*words, "--restart"]) == 0
+    assert not partial.exists()
