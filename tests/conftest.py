@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
+"""The same examples on every machine, however slow: a failure is a failure for everyone."""
 
 REPOSITORY = Path(__file__).parent.parent
 

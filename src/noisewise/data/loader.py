@@ -1,6 +1,7 @@
 """Batches from worker processes, resumable at any batch."""
 
 import logging
+import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -60,7 +61,8 @@ class Loader:
                 batch_size=None,
                 num_workers=self.workers,
                 collate_fn=_unchanged,
-                worker_init_fn=_one_thread,
+                worker_init_fn=_start_worker,
+                generator=torch.Generator(),  # else starting workers would draw from the model's generator
                 **options,
             )
         )
@@ -155,6 +157,9 @@ def _unchanged(batch: Any) -> Any:
     return batch
 
 
-def _one_thread(worker: int) -> None:
-    """Workers are the parallelism; more threads in each would fight over the same cores."""
+def _start_worker(worker: int) -> None:
+    """One thread, for workers are the parallelism; deaf to Ctrl-C, which is for the training process to
+    answer."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -18,11 +18,11 @@ class Average:
     def update(self, module: nn.Module, step: int) -> None:
         """Move towards the weights after `step` steps."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for name, tensor in module.state_dict().items():
-            if tensor.is_floating_point():
-                self.weights[name].lerp_(tensor, 1 - decay)
-            else:
-                self.weights[name].copy_(tensor)
+        new = module.state_dict()
+        moving = [name for name, tensor in new.items() if tensor.is_floating_point()]
+        torch._foreach_lerp_([self.weights[name] for name in moving], [new[name] for name in moving], 1 - decay)
+        for name in new.keys() - set(moving):
+            self.weights[name].copy_(new[name])
 
     @contextlib.contextmanager
     def applied(self, module: nn.Module) -> Iterator[None]:

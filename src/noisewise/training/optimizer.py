@@ -31,5 +31,6 @@ def build_optimizer(config: OptimizerConfig, module: nn.Module) -> torch.optim.O
         {"params": [p for p in learned if p.dim() < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=config.lr, betas=config.betas, eps=config.eps
-    )
+        [group for group in groups if group["params"]],
+        lr=config.lr, betas=config.betas, eps=config.eps, fused=True,
+    )  # fmt: skip

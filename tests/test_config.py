@@ -1,0 +1,111 @@
+"""Configurations: YAML values, overrides, and errors that name the key."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noisewise.config import ConfigError, config, dump, dump_yaml, load, one_of, override, parse, schema
+
+
+@config
+class Circle:
+    """A circle."""
+
+    kind: Literal["circle"] = "circle"
+    radius: float = 1.0
+    """Half the width."""
+
+
+@config
+class Square:
+    """A square."""
+
+    kind: Literal["square"] = "square"
+    side: float = 1.0
+    """The width."""
+
+
+@config
+class Drawing:
+    """What is drawn."""
+
+    dim: int = 512
+    """Width."""
+    shape: Annotated[Circle | Square, one_of("kind")] = Circle()
+    """What."""
+    sizes: tuple[int, ...] = (1, 2)
+    """Several."""
+    name: str = "x"
+    """Name."""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "drawing.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_values_and_overrides_reach_the_dataclass(tmp_path: Path) -> None:
+    path = written(tmp_path, "dim: 3\nshape: {kind: square, side: 1e-3}\nname: no\n")
+    assert load(Drawing, path) == Drawing(dim=3, shape=Square(side=0.001), name="no")
+    changed = load(Drawing, path, ["shape.side=5e2", "sizes=[4, 5]", "sizes.1=7"])
+    assert changed == Drawing(dim=3, shape=Square(side=500.0), sizes=(4, 7), name="no")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1e-3", 0.001), ("-2.5E+3", -2500.0), (".5", 0.5), ("7", 7), ("true", True), ("no", "no")]
+)
+def test_numbers_and_booleans_are_those_of_yaml_1_2(text: str, value: object) -> None:
+    found = override({}, [f"a={text}"])["a"]
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"dimm": 3}, r"dimm: unknown key; did you mean 'dim'\?"),
+        ({"shape": {"kind": "circle", "radios": 1}}, r"shape.radios: unknown key; did you mean 'radius'\?"),
+        ({"shape": {"kind": "oval"}}, "shape.kind: must be one of .*circle.*square.*, but is 'oval' instead"),
+        ({"shape": {"radius": 1}}, "shape: must carry `kind:`"),
+        ({"dim": "wide"}, "dim: .*integer.*, but is 'wide' instead"),
+    ],
+)
+def test_errors_name_the_key_and_what_to_write(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse(Drawing, values)
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2", "!!python/object/apply:os.getcwd []", "\x00"])
+def test_files_that_are_not_plain_yaml_are_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="drawing.yaml"):
+        load(Drawing, written(tmp_path, text))
+
+
+@pytest.mark.parametrize("text", ["dim", "=3", "name.x=1", "sizes.9=1"])
+def test_overrides_that_lead_nowhere_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        override(dump(Drawing()), [text])
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        load(Drawing, tmp_path / "nothing.yaml")
+
+
+@given(st.integers(), st.floats(allow_nan=False), st.lists(st.integers(), max_size=4), st.text())
+def test_dump_then_load_gives_the_same(dim: int, side: float, sizes: list[int], name: str) -> None:
+    import yaml
+
+    drawing = Drawing(dim=dim, shape=Square(side=side), sizes=tuple(sizes), name=name)
+    assert parse(Drawing, dump(drawing)) == drawing
+    assert parse(Drawing, yaml.safe_load(dump_yaml(drawing))) == drawing
+
+
+def test_schema_carries_the_docstrings() -> None:
+    described = schema(Drawing)
+    assert described["properties"]["dim"]["description"] == "Width."
+    assert described["additionalProperties"] is False

@@ -1,0 +1,214 @@
+"""The loop: exact resume after a kill, invariance to how a batch is cut, the guard, processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from noisewise.batch import Batch
+from noisewise.training import checkpoint, log
+from noisewise.training.health import TrainingDiverged
+from noisewise.training.loop import Interrupted, Progress, RunConfig, Trainer
+from noisewise.training.optimizer import OptimizerConfig
+from noisewise.training.schedule import Polynomial
+from noisewise.training.task import Loss
+from tests.corpus import write_corpus, write_recipe
+
+
+class Regression(nn.Module):
+    """A task small enough to reason about: predict the mean of a waveform."""
+
+    criterion = "error"
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.model = nn.Linear(4, 1)
+        self.released: list[str] = []
+
+    def forward(self, batch: Batch) -> Loss:
+        error = (self.model(batch.waveform).squeeze(-1) - batch.waveform.mean(-1)).square()
+        return Loss(error.sum(), float(len(batch)), {"square": error.detach().sum()})
+
+    def frozen(self, step: int) -> list[nn.Parameter]:
+        return [self.model.bias] if step < 2 else []
+
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        return {"error": sum(float(self(batch).total.detach()) for batch in batches)}
+
+    def release(self, folder: Path, config: Any, about: dict[str, Any]) -> None:
+        self.released.append(folder.name)
+
+
+class Numbers:
+    """Batches of random rows; `size` rows each, the same rows in whatever batches."""
+
+    def __init__(self, size: int = 4, bad: tuple[int, ...] = ()):
+        self.size, self.bad = size, bad
+
+    def batch(self, index: int) -> Batch:
+        rows = [self.row(index * self.size + place) for place in range(self.size)]
+        lengths = torch.full((self.size,), 4)
+        return Batch(torch.stack(rows), lengths, [f"r{index * self.size + place}" for place in range(self.size)])
+
+    def row(self, number: int) -> torch.Tensor:
+        row = torch.randn(4, generator=torch.Generator().manual_seed(number))
+        return row * float("nan") if number in self.bad else row
+
+    def training(self, epoch: int, position: int, rank: int, world: int) -> Iterator[tuple[int, int, Batch]]:
+        while True:
+            yield epoch, position + 1, self.batch(position * world + rank)
+            position += 1
+
+    def validation(self) -> Iterable[Batch]:
+        return [self.batch(10_000)]
+
+
+def trainer(folder: Path, source: Numbers, **run: Any) -> Trainer:
+    values = {"steps": 6, "validate_every": 3, "save_every": 3, "log_every": 1, "accelerator": "cpu"}
+    return Trainer(
+        Regression(), source, folder, run=RunConfig(**{**values, **run}), optimizer=OptimizerConfig(lr=0.1),
+        schedule=Polynomial(), recipe={"a": 1}, version="0", release_config=None,
+    )  # fmt: skip
+
+
+def weights(folder: Path, step: int = 6) -> dict[str, torch.Tensor]:
+    return load_file(checkpoint.folder_of(folder, step) / "model.safetensors")
+
+
+def test_cutting_a_batch_into_pieces_changes_nothing(tmp_path: Path) -> None:
+    trainer(tmp_path / "whole", Numbers(size=4)).train()
+    trainer(tmp_path / "pieces", Numbers(size=1), accumulate=4).train()
+    for name, tensor in weights(tmp_path / "whole").items():
+        torch.testing.assert_close(weights(tmp_path / "pieces")[name], tensor)
+    whole, pieces = log.read(tmp_path / "whole", "train"), log.read(tmp_path / "pieces", "train")
+    assert [r["loss"] for r in whole] == pytest.approx([r["loss"] for r in pieces])
+
+
+def test_loss_falls_and_frozen_parameters_wait(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    run = trainer(tmp_path, Numbers(size=32), steps=60, save_every=2)
+    bias = run.task.model.bias.item()  # type: ignore[union-attr, operator]
+    run.train(seen.append)
+    losses = [progress.terms["loss"] for progress in seen]
+    assert losses[-1] < 0.2 * losses[0]
+    assert seen[-1].step == 60 and seen[-1].seconds_left == 0
+    assert run.task.model.bias.item() != bias  # type: ignore[union-attr, operator]
+
+
+def test_frozen_start(tmp_path: Path) -> None:
+    trainer(tmp_path, Numbers(), steps=2, save_every=1, keep=3).train()
+    first = Regression().model.bias
+    assert torch.equal(weights(tmp_path, 2)["model.bias"], first.detach())
+    assert not torch.equal(weights(tmp_path, 2)["model.weight"], Regression().model.weight.detach())
+
+
+def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    trainer(tmp_path / "whole", Numbers()).train()
+    stopped = trainer(tmp_path / "parts", Numbers())
+    stopped.stopping = True  # as after SIGTERM: stops after the step in hand
+    with pytest.raises(Interrupted, match="stopped at step 1 of 6"):
+        stopped.train()
+    trainer(tmp_path / "parts", Numbers()).train()
+    for name, tensor in weights(tmp_path / "whole").items():
+        assert torch.equal(weights(tmp_path / "parts")[name], tensor)
+    steps = [record["step"] for record in log.read(tmp_path / "parts", "train")]
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
+def test_best_is_released_and_old_checkpoints_go(tmp_path: Path) -> None:
+    run = trainer(tmp_path, Numbers(), steps=12, keep=2)
+    metrics = run.train()
+    assert run.task.released and set(run.task.released) == {"best"}  # type: ignore[attr-defined]
+    assert run.state.best == pytest.approx(min(r["error"] for r in log.read(tmp_path, "validation")))
+    assert metrics["error"] == log.read(tmp_path, "validation")[-1]["error"]
+    assert checkpoint.steps(tmp_path) == [9, 12]
+
+
+def test_a_bad_step_is_named_kept_and_not_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    trainer(tmp_path / "good", Numbers(), steps=1, save_every=1).train()
+    trainer(tmp_path / "bad", Numbers(bad=(5,)), steps=2, save_every=1).train()
+    before, after = weights(tmp_path / "bad", 1), weights(tmp_path / "bad", 2)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert "r5" in caplog.text
+    kept = json.loads((tmp_path / "bad" / "bad_batches" / "step_00000001_0.json").read_text())
+    assert "r5" in kept[0]["ids"]
+    tensors = load_file(tmp_path / "bad" / "bad_batches" / "step_00000001_0.safetensors")
+    assert tensors["0.waveform"][1].isnan().all()
+
+
+def test_too_many_bad_steps_stop_the_run(tmp_path: Path) -> None:
+    with pytest.raises(TrainingDiverged, match="10 steps in a row.*lower optimizer.lr"):
+        trainer(tmp_path, Numbers(bad=tuple(range(100))), steps=20).train()
+
+
+def test_a_damaged_checkpoint_is_explained(tmp_path: Path) -> None:
+    trainer(tmp_path, Numbers()).train()
+    (checkpoint.folder_of(tmp_path, 6) / "model.safetensors").write_bytes(b"no")
+    with pytest.raises(checkpoint.CheckpointError, match="delete that folder"):
+        trainer(tmp_path, Numbers())
+
+
+TWO = """
+import sys, torch
+from pathlib import Path
+from tests.training.test_loop import Numbers, trainer
+trainer(Path(sys.argv[1]), Numbers(size=2), devices=2, steps=4, save_every=4).train()
+"""
+
+
+def test_two_processes_give_the_loss_of_one(tmp_path: Path) -> None:
+    trainer(tmp_path / "one", Numbers(size=4), steps=4, save_every=4).train()
+    script = tmp_path / "two.py"
+    script.write_text(TWO)
+    subprocess.run([sys.executable, script, tmp_path / "two"], check=True, env=environment(), timeout=300)
+    one, two = log.read(tmp_path / "one", "train"), log.read(tmp_path / "two", "train")
+    assert [r["loss"] for r in two] == pytest.approx([r["loss"] for r in one], rel=1e-5)
+    for name, tensor in weights(tmp_path / "one", 4).items():
+        torch.testing.assert_close(weights(tmp_path / "two", 4)[name], tensor)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from noisewise import config, recipe
+
+def watch(progress):
+    if progress.step == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    recipe.train(config.load(recipe.Recipe, sys.argv[1]), Path(sys.argv[2]), watch)
+"""
+
+
+def test_exact_resume_after_kill_9(tmp_path: Path) -> None:
+    """Six steps equal three, two that are lost with the process, and three more: bit for bit, with workers and noise."""
+    write_corpus(tmp_path)
+    recipe = str(write_recipe(tmp_path))
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    command = [sys.executable, "-m", "noisewise", "train", recipe, "--output"]
+    subprocess.run([*command, tmp_path / "whole"], check=True, env=environment(), timeout=300)
+    killed = subprocess.run([sys.executable, script, recipe, tmp_path / "killed"], env=environment(), timeout=300)
+    assert killed.returncode == -signal.SIGKILL
+    assert checkpoint.steps(tmp_path / "killed") == [3]
+    subprocess.run([*command, tmp_path / "killed"], check=True, env=environment(), timeout=300)
+    for file in ("model.safetensors", "average.safetensors"):
+        whole, resumed = (load_file(checkpoint.folder_of(tmp_path / run, 6) / file) for run in ("whole", "killed"))
+        assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    losses = [[r["loss"] for r in log.read(tmp_path / run, "train")] for run in ("whole", "killed")]
+    assert losses[0] == losses[1] and len(losses[0]) == 6
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}

@@ -1,0 +1,30 @@
+"""Learning-rate schedules at their corners."""
+
+import pytest
+
+from noisewise.training.schedule import Polynomial, TriStage, factor
+
+
+def test_tri_stage_corners() -> None:
+    schedule = TriStage(warm_up=0.1, hold=0.4, initial_scale=0.01, final_scale=0.05)
+    values = {step: factor(schedule, step, 100) for step in (0, 5, 10, 49, 75, 100)}
+    assert values[0] == pytest.approx(0.01)
+    assert values[5] == pytest.approx(0.505)
+    assert values[10] == values[49] == 1.0
+    assert values[75] == pytest.approx(0.05**0.5)  # half-way down in the logarithm
+    assert values[100] == pytest.approx(0.05)
+
+
+def test_polynomial_corners() -> None:
+    schedule = Polynomial(warm_up=0.2, power=1.0)
+    assert factor(schedule, 0, 100) == pytest.approx(1 / 21)
+    assert factor(schedule, 20, 100) == 1.0
+    assert factor(schedule, 60, 100) == pytest.approx(0.5)
+    assert factor(schedule, 100, 100) == 0.0
+    squared = Polynomial(warm_up=0.2, power=2.0, final_scale=0.1)
+    assert factor(squared, 60, 100) == pytest.approx(0.1 + 0.9 * 0.25)
+
+
+@pytest.mark.parametrize("schedule", [TriStage(), Polynomial(), TriStage(warm_up=0), Polynomial(warm_up=0)])
+def test_factors_stay_between_zero_and_one(schedule: TriStage | Polynomial) -> None:
+    assert all(0 <= factor(schedule, step, 37) <= 1 for step in range(40))
