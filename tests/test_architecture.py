@@ -29,7 +29,7 @@ KNOWS = {
     "recipe": {"data", "models", "tasks", "training", "model_folder", "audio", "text", "batch", "config"},
     "transcript": {"decoding", "config"},
     "recogniser": {"models", "model_folder", "audio", "text", "decoding", "transcript", "config"},
-    "evaluation": {"recogniser", "transcript", "audio", "text", "scoring", "data", "config"},
+    "evaluation": {"recogniser", "model_folder", "transcript", "audio", "text", "scoring", "data", "config"},
 }
 """Layer to the layers it may import, besides itself; `cli` may import all of them inside its commands."""
 
@@ -134,9 +134,12 @@ def test_every_test_mirrors_a_source_file(path: Path) -> None:
         "benchmarks",
     ):
         return
-    mirrored = SOURCE / relative.with_name(relative.name.removeprefix("test_"))
-    package = SOURCE / relative.parent / relative.stem.removeprefix("test_") / "__init__.py"
-    assert mirrored.is_file() or package.is_file(), f"{relative} must mirror a file of the package"
+    folder, name = SOURCE / relative.parent, relative.stem.removeprefix("test_")
+    mirrored = [
+        *folder.rglob(f"{name}.py"),
+        *folder.glob(f"{name}/__init__.py"),
+    ]  # data/test_an4: data/corpora/an4
+    assert mirrored, f"{relative} must mirror a file of the package"
 
 
 def test_an_upward_import_would_be_seen() -> None:

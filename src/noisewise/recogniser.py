@@ -23,7 +23,7 @@ from noisewise.decoding.stitch import Stitcher
 from noisewise.model_folder import LoadedModel
 from noisewise.transcript import Transcript, overall_confidence
 
-__all__ = ["Recogniser", "Transcript", "load"]
+__all__ = ["Recogniser", "Source", "Transcript", "load"]
 
 Source = str | Path | NDArray[Any]
 MIN_SECONDS = 0.1

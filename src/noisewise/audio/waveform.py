@@ -142,6 +142,11 @@ def stream(
         yield from _reblocked(resampled, round(block_seconds * sample_rate), recording.name)
 
 
+def readable_formats() -> list[str]:
+    """Formats that can be read without the extra `media`, in lower case."""
+    return sorted(name.lower() for name in soundfile.available_formats())
+
+
 def resample(waveform: NDArray[Any], from_rate: int, to_rate: int) -> Samples:
     """Change the sample rate (soxr, high quality). (T,) -> (about T * to_rate / from_rate,)"""
     if from_rate == to_rate:

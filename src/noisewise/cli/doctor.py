@@ -114,10 +114,10 @@ def _extra(name: str) -> str:
 
 
 def _formats() -> dict[str, str]:
-    import soundfile
+    from noisewise.audio.waveform import readable_formats
 
     media = "PyAV: m4a, mp4, webm, mkv, ..." if _version("av") else "none; see the extra `media`"
-    return {"libsndfile": " ".join(sorted(soundfile.available_formats())).lower(), "further": media}
+    return {"libsndfile": " ".join(readable_formats()), "further": media}
 
 
 def _box() -> dict[str, Any]:
