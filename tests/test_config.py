@@ -81,7 +81,7 @@ def test_errors_name_the_key_and_what_to_write(values: dict[str, object], messag
 
 @pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2", "!!python/object/apply:os.getcwd []", "\x00"])
 def test_files_that_are_not_plain_yaml_are_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ConfigError, match="drawing.yaml"):
+    with pytest.raises(ConfigError, match=r"drawing\.yaml"):
         load(Drawing, written(tmp_path, text))
 
 

@@ -15,7 +15,8 @@ from noisewise.models.logmel_transformer import (
 
 def test_hop_is_the_frame_rate() -> None:
     for strides, hop in (((2, 2), 640), ((2, 1), 320)):
-        encoder = LogMelTransformer(LogMelTransformerConfig(dim=16, layers=1, heads=2, feed_forward=16, strides=strides))
+        config = LogMelTransformerConfig(dim=16, layers=1, heads=2, feed_forward=16, strides=strides)
+        encoder = LogMelTransformer(config)
         assert encoder.hop == hop
         output = encoder(torch.randn(1, 32_000), torch.tensor([32_000]))
         assert abs(output.features.size(1) - 32_000 / hop) <= 1

@@ -147,7 +147,7 @@ def test_a_bad_step_is_named_kept_and_not_taken(tmp_path: Path, caplog: pytest.L
 
 
 def test_too_many_bad_steps_stop_the_run(tmp_path: Path) -> None:
-    with pytest.raises(TrainingDiverged, match="10 steps in a row.*lower optimizer.lr"):
+    with pytest.raises(TrainingDiverged, match=r"10 steps in a row.*lower optimizer\.lr"):
         trainer(tmp_path, Numbers(bad=tuple(range(100))), steps=20).train()
 
 
@@ -192,7 +192,7 @@ if __name__ == "__main__":
 
 
 def test_exact_resume_after_kill_9(tmp_path: Path) -> None:
-    """Six steps equal three, two that are lost with the process, and three more: bit for bit, with workers and noise."""
+    """Six steps equal three, two lost with the process, and three more: bit for bit, with workers and noise."""
     write_corpus(tmp_path)
     recipe = str(write_recipe(tmp_path))
     script = tmp_path / "killed.py"

@@ -51,4 +51,4 @@ def _tensorboard(run: Path) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise ImportError("TensorBoard is missing; install it with: pip install 'noisewise[tracking]'") from error
-    return SummaryWriter(run / "tensorboard")  # type: ignore[no-untyped-call]
+    return SummaryWriter(run / "tensorboard")

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
 from noisewise.batch import Batch
@@ -171,7 +171,7 @@ class Trainer:
                 if state.step % run.save_every == 0 or state.step == run.steps or self.stopping:
                     self.save()
                 if self.stopping and state.step < run.steps:
-                    raise Interrupted(f"stopped at step {state.step} of {run.steps}; the same command goes on from there")
+                    raise Interrupted(f"stopped at step {state.step} of {run.steps}; the same command goes on")
         return state.metrics
 
     def _step(self, batches: Iterator[tuple[int, int, Batch]]) -> dict[str, float]:

@@ -27,16 +27,10 @@ class Loss:
 
 
 class Task(Protocol):
-    """An `nn.Module` that owns the model and says what is learned and validated."""
+    """An `nn.Module` whose `forward(batch)` gives a `Loss`, and what else the loop asks of it."""
 
     criterion: str
     """The metric of `validate` that chooses the best checkpoint; lower is better."""
-    model: nn.Module
-
-    def __call__(self, batch: Batch) -> Loss:
-        """The loss of a batch."""
-        ...
-
     def frozen(self, step: int) -> list[nn.Parameter]:
         """Parameters that do not learn at this step."""
         ...
