@@ -25,9 +25,7 @@ def command(
     per_utterance: Annotated[
         bool, typer.Option("--per-utterance", help="One noise type for each utterance instead of all.")
     ] = False,
-    rebuild: Annotated[
-        str | None, typer.Option(metavar="LEDGER", help="Make the set of this ledger again.")
-    ] = None,
+    rebuild: Annotated[str | None, typer.Option(metavar="LEDGER", help="Make the set of this ledger again.")] = None,
     verify: Annotated[
         str | None, typer.Option(metavar="LEDGER", help="Compare the files beside this ledger with it.")
     ] = None,
@@ -55,9 +53,7 @@ def command(
         raise typer.Exit(1)
 
 
-def _write(
-    paths: list[str], snr: list[float], types: str | None, seed: int, per_utterance: bool
-) -> "list[Rejected]":
+def _write(paths: list[str], snr: list[float], types: str | None, seed: int, per_utterance: bool) -> "list[Rejected]":
     from pathlib import Path
 
     from noisewise.data import ledger, manifest
@@ -82,7 +78,7 @@ def _rebuild(path: str, speech: str, noise: str, output: str) -> "list[Rejected]
 
     header, entries = ledger.read(Path(path))
     voices, noises = list(manifest.read(speech)), list(manifest.read(noise))
-    problems = ledger.rebuild(entries, voices, noises, Path(output), report=_show)
+    problems = ledger.rebuild(Path(path), voices, noises, Path(output), report=_show)
     print(f"{output}: {len(entries) - len(problems)} of {len(entries)} mixtures made again, bit for bit")
     if problems:
         print(f"the set was made with {header['versions']}", file=sys.stderr)

@@ -20,22 +20,14 @@ PATHS = {"an4": 2, "table": 2, "spoken-commands": 1, "babble": 2}
 
 
 def command(
-    corpus: Annotated[
-        str, typer.Argument(help="; ".join(f"{name} {text}" for name, text in CORPORA.items()))
-    ],
-    paths: Annotated[
-        list[str], typer.Argument(help="What is read (IN or SPEECH) and the folder to make (OUT).")
-    ],
+    corpus: Annotated[str, typer.Argument(help="; ".join(f"{name} {text}" for name, text in CORPORA.items()))],
+    paths: Annotated[list[str], typer.Argument(help="What is read (IN or SPEECH) and the folder to make (OUT).")],
     seed: Annotated[int, typer.Option(help="Of spoken-commands and babble.")] = 0,
     utterances: Annotated[int, typer.Option(min=1, help="Of spoken-commands: how many.")] = 1000,
     clips: Annotated[int, typer.Option(min=1, help="Of babble: how many.")] = 20,
     seconds: Annotated[float, typer.Option(min=0.1, help="Of babble: length of a clip.")] = 30.0,
-    voices: Annotated[
-        tuple[int, int], typer.Option(help="Of babble: fewest and most speakers in a clip.")
-    ] = (4, 10),
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Of spoken-commands: synthesisers at a time.")
-    ] = None,
+    voices: Annotated[tuple[int, int], typer.Option(help="Of babble: fewest and most speakers in a clip.")] = (4, 10),
+    workers: Annotated[int | None, typer.Option(min=1, help="Of spoken-commands: synthesisers at a time.")] = None,
 ) -> None:
     """Write manifests and a record of them; a second run skips what is finished.
 
@@ -58,9 +50,7 @@ def command(
         case "spoken-commands":
             from noisewise.data.corpora import spoken_commands
 
-            parts = spoken_commands.prepare(
-                output, utterances=utterances, seed=seed, workers=workers, report=bar.show
-            )
+            parts = spoken_commands.prepare(output, utterances=utterances, seed=seed, workers=workers, report=bar.show)
         case _:
             from noisewise.data.corpora import babble
 
@@ -79,9 +69,7 @@ def _checked(corpus: str, paths: list[str]) -> "tuple[str, Path]":
     if corpus not in CORPORA:
         near = get_close_matches(corpus, CORPORA, n=1)
         hint = f"did you mean '{near[0]}'?" if near else "see `noisewise prepare --help`"
-        raise NoisewiseError(
-            f"`CORPUS` must be one of {', '.join(CORPORA)}, but is '{corpus}' instead; {hint}"
-        )
+        raise NoisewiseError(f"`CORPUS` must be one of {', '.join(CORPORA)}, but is '{corpus}' instead; {hint}")
     if len(paths) != PATHS[corpus]:
         raise NoisewiseError(
             f"`{corpus}` must get {CORPORA[corpus].partition(':')[0]}, but got {len(paths)} paths instead"

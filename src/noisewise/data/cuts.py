@@ -37,6 +37,8 @@ def path_of(cut: MonoCut) -> str:
 def load_audio(cut: MonoCut, *, allow_silent: bool = False) -> NDArray[np.float32]:
     """The samples of a cut, (T,) float32 mono at 16 kHz.
 
+    lhotse reads cuts of recordings that name several channels, or transforms; all others are read here.
+
     Raises:
         AudioError: the file is missing, broken, empty, silent, or not finite.
     """

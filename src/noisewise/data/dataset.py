@@ -148,9 +148,7 @@ class SpeechDataset(Dataset[Batch]):
     def _item(self, cut: MonoCut, epoch: int) -> _Item:
         text = normalise(text_of(cut) or "")
         if self.encode is not None and not text:
-            raise _NoText(
-                f"`{path_of(cut)}` must have a transcript of letters, but has {text_of(cut)!r} instead"
-            )
+            raise _NoText(f"`{path_of(cut)}` must have a transcript of letters, but has {text_of(cut)!r} instead")
         draws = Draws(self.seed, epoch, cut.id, "augment")
         return _Item(cut, self._perturbed(load_audio(cut), draws), text)
 
@@ -184,9 +182,7 @@ class SpeechDataset(Dataset[Batch]):
             lengths=torch.tensor([len(noisy) for noisy in heard]),
             ids=[item.cut.id for item in items],
             texts=[item.text for item in items],
-            clean=_padded([torch.from_numpy(item.clean) for item in items])
-            if self.config.keep_clean
-            else None,
+            clean=_padded([torch.from_numpy(item.clean) for item in items]) if self.config.keep_clean else None,
             tokens=None if tokens is None else _padded(tokens),
             token_lengths=None if tokens is None else torch.tensor([len(each) for each in tokens]),
             skipped=skipped,

@@ -35,9 +35,7 @@ from noisewise.data.noise import NoiseConfig, NoiseDraw, NoisePool
 from noisewise.data.prepared import Rejected, write_text
 
 LEDGER = "ledger.jsonl"
-FORMULA = (
-    "int16 = rint(32768 * scale * (clean + gain * noise)); snr_db = 20 log10(rms(clean) / rms(gain * noise))"
-)
+FORMULA = "int16 = rint(32768 * scale * (clean + gain * noise)); snr_db = 20 log10(rms(clean) / rms(gain * noise))"
 PEAK = 32767 / 32768
 """Louder mixtures are scaled down to this, and `scale` says by how much."""
 Report = Callable[[int, int], None]
@@ -150,9 +148,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[Entry]]:
     try:
         header = json.loads(lines[0])
         if header.get("ledger") != 1:
-            raise ManifestError(
-                f"`{path}` must be a ledger of version 1, but says {header.get('ledger')!r} instead"
-            )
+            raise ManifestError(f"`{path}` must be a ledger of version 1, but says {header.get('ledger')!r} instead")
         return header, [_entry(json.loads(line)) for line in lines[1:]]
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, ManifestError):
@@ -166,31 +162,38 @@ def verify(folder: Path, entries: Sequence[Entry]) -> list[Rejected]:
 
 
 def rebuild(
-    entries: Sequence[Entry],
+    ledger: Path,
     speech: Sequence[MonoCut],
     noise: Sequence[MonoCut],
     output: Path,
     report: Report | None = None,
 ) -> list[Rejected]:
-    """Make the files of a set again from its sources; an entry whose bits would differ is not written but
-    returned.
+    """Make a set again from its sources; an entry whose bits would differ is not written but returned.
 
     Args:
-        entries: of the ledger.
+        ledger: of the set.
         speech: manifest that holds the utterances by id.
         noise: manifest that holds the noises by id.
-        output: folder to make.
+        output: folder to make; it gets the same ledger and table.
         report: called with (finished, all).
+
+    Raises:
+        ManifestError: the ledger cannot be read.
     """
+    header, entries = read(ledger)
     voices, noises = {cut.id: cut for cut in speech}, _Noises(noise)
     problems = []
+    rows = []
     for done, entry in enumerate(entries, start=1):
         try:
-            _rebuild_one(entry, voices, noises, output)
+            rows.append((entry, _rebuild_one(entry, voices, noises, output)))
         except (NoisewiseError, OSError) as error:
             problems.append(Rejected(entry.path, str(getattr(error, "reason", "differs")), str(error)))
         if report is not None:
             report(done, len(entries))
+    output.mkdir(parents=True, exist_ok=True)
+    write_text(output / "manifest.tsv", _table(rows))
+    write_text(output / LEDGER, _lines(header, entries))
     return problems
 
 
@@ -202,9 +205,7 @@ def int16_of(clean: Waveform, noise: Waveform, gain: float, scale: float) -> NDA
 
 def digest(samples: NDArray[Any]) -> str:
     """sha256 of samples as little-endian bytes."""
-    return hashlib.sha256(
-        np.ascontiguousarray(samples, dtype=samples.dtype.newbyteorder("<")).tobytes()
-    ).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(samples, dtype=samples.dtype.newbyteorder("<")).tobytes()).hexdigest()
 
 
 def _mixtures(
@@ -301,9 +302,7 @@ def _disagreement(folder: Path, entry: Entry) -> Rejected | None:
         return Rejected(entry.path, error.reason, str(error))
     if digest(np.rint(samples * 32768).astype("<i2")) == entry.sha256:
         return None
-    return Rejected(
-        entry.path, "differs", f"`{entry.path}` must hold the samples of the ledger, but does not"
-    )
+    return Rejected(entry.path, "differs", f"`{entry.path}` must hold the samples of the ledger, but does not")
 
 
 class _Noises:
@@ -315,17 +314,13 @@ class _Noises:
 
     def segment(self, source: NoiseSource, samples: int) -> Waveform:
         if source.id not in self.ids:
-            raise ManifestError(
-                f"the noise manifest must hold '{source.id}', but does not; give the one of the set"
-            )
+            raise ManifestError(f"the noise manifest must hold '{source.id}', but does not; give the one of the set")
         return self._pool.segment(NoiseDraw(source.id, source.path, source.type, source.offset, 0.0), samples)
 
 
-def _rebuild_one(entry: Entry, voices: dict[str, MonoCut], noises: _Noises, output: Path) -> None:
+def _rebuild_one(entry: Entry, voices: dict[str, MonoCut], noises: _Noises, output: Path) -> MonoCut:
     if entry.speech.id not in voices:
-        raise ManifestError(
-            f"the speech manifest must hold '{entry.speech.id}', but does not; give the one of the set"
-        )
+        raise ManifestError(f"the speech manifest must hold '{entry.speech.id}', but does not; give the one of the set")
     clean = load_audio(voices[entry.speech.id])
     noise = noises.segment(entry.noise, len(clean))
     for what, samples, expected in (
@@ -333,10 +328,9 @@ def _rebuild_one(entry: Entry, voices: dict[str, MonoCut], noises: _Noises, outp
         ("noise", noise, entry.noise.sha256),
     ):
         if digest(samples) != expected:
-            raise ManifestError(
-                f"the {what} of `{entry.path}` must be as it was, but its samples have changed"
-            )
+            raise ManifestError(f"the {what} of `{entry.path}` must be as it was, but its samples have changed")
     mixed = int16_of(clean, noise, entry.gain, entry.scale)
     if digest(mixed) != entry.sha256:
         raise ManifestError(f"`{entry.path}` must come out with the samples of the ledger, but does not")
     _save(output, entry.path, mixed)
+    return voices[entry.speech.id]

@@ -42,9 +42,7 @@ def read(source: str | Path, *, split: str | None = None) -> CutSet:
     cuts = _read_all(_expanded(name))
     cuts = [cut for cut in cuts if _fits(cut, wanted)]
     if not cuts:
-        raise ManifestError(
-            f"`{source}` must leave at least one entry, but has none with {wanted}; check the filter"
-        )
+        raise ManifestError(f"`{source}` must leave at least one entry, but has none with {wanted}; check the filter")
     return CutSet.from_cuts(repeated(cuts, repeat))
 
 
@@ -79,9 +77,7 @@ def repeated(cuts: list[MonoCut], times: int) -> list[MonoCut]:
 def _expanded(name: str) -> Path:
     expanded = os.path.expanduser(os.path.expandvars(name))
     if "$" in expanded:
-        raise ManifestError(
-            f"`{name}` must not name an unset environment variable; export it, or write the path out"
-        )
+        raise ManifestError(f"`{name}` must not name an unset environment variable; export it, or write the path out")
     return Path(expanded)
 
 
@@ -126,9 +122,7 @@ def _read_cuts(path: Path) -> list[MonoCut]:
     cuts = []
     for line, values in enumerate(_json_lines(path), start=1):
         if values.get("type") != "MonoCut":
-            raise ManifestError(
-                f"`{path}`, line {line}: must be a MonoCut, but is {values.get('type')!r} instead"
-            )
+            raise ManifestError(f"`{path}`, line {line}: must be a MonoCut, but is {values.get('type')!r} instead")
         cuts.append(_located(next(iter(CutSet.from_dicts([values]))), path, line))
     return cuts
 
@@ -143,9 +137,7 @@ def _json_lines(path: Path) -> Iterable[dict[str, Any]]:
 def _located(cut: MonoCut, manifest: Path, line: int) -> MonoCut:
     """Resolve a relative audio path against the folder of the manifest."""
     if cut.recording is None or cut.recording.sources[0].type != "file":
-        raise ManifestError(
-            f"`{manifest}`, line {line}: cut '{cut.id}' must have an audio file, but has none"
-        )
+        raise ManifestError(f"`{manifest}`, line {line}: cut '{cut.id}' must have an audio file, but has none")
     source = cut.recording.sources[0]
     source.source = str(manifest.parent / source.source)
     return cut

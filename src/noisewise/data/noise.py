@@ -116,9 +116,7 @@ class NoisePool:
         """The samples of a draw before any gain, (samples,) float32."""
         return self._part(self._cuts[draw.id], draw.offset, samples)
 
-    def apply(
-        self, clean: Waveform, epoch: int, utterance_id: str
-    ) -> tuple[Waveform, NoiseDraw | None, float]:
+    def apply(self, clean: Waveform, epoch: int, utterance_id: str) -> tuple[Waveform, NoiseDraw | None, float]:
         """Add the noise of an utterance: (noisy, what was drawn, gain on the noise).
 
         Raises:
@@ -126,9 +124,7 @@ class NoisePool:
         """
         return self._mixed(clean, self.draw(epoch, utterance_id, len(clean)))
 
-    def at(
-        self, utterance_id: str, type: str, snr_db: float, clean: Waveform
-    ) -> tuple[Waveform, NoiseDraw, float]:
+    def at(self, utterance_id: str, type: str, snr_db: float, clean: Waveform) -> tuple[Waveform, NoiseDraw, float]:
         """The mixture of one cell of a grid: (noisy, draw, gain); the same for whoever asks.
 
         Raises:
@@ -164,9 +160,7 @@ class NoisePool:
         step = max(1, starts // 64)
         loudest = max(range(0, starts, step), key=lambda start: rms(self._part(cut, start, samples)))
         if rms(self._part(cut, loudest, samples)) <= SILENCE_RMS:
-            raise MixError(
-                f"noise `{path_of(cut)}` must be audible, but is silent; remove it from the noise manifest"
-            )
+            raise MixError(f"noise `{path_of(cut)}` must be audible, but is silent; remove it from the noise manifest")
         return loudest
 
     def _part(self, cut: MonoCut, offset: int, samples: int) -> Waveform:
@@ -217,29 +211,24 @@ def _check(config: NoiseConfig) -> None:
     if not 0 <= config.probability <= 1:
         raise ConfigError(f"`probability` must be between 0 and 1, but is {config.probability} instead")
     if not config.snr_db and config.snr_low is None:
-        raise ConfigError(
-            "`snr_db` must name at least one ratio, but is empty; add one, or give snr_low and snr_high"
-        )
+        raise ConfigError("`snr_db` must name at least one ratio, but is empty; add one, or give snr_low and snr_high")
 
 
 def _chosen(cuts: Iterable[MonoCut], config: NoiseConfig) -> list[MonoCut]:
     cuts = list(cuts)
     known = {cut.id for cut in cuts}
+    if len(known) < len(cuts):
+        twice = next(cut.id for cut in cuts if sum(other.id == cut.id for other in cuts) > 1)
+        raise ManifestError(f"noise ids must be unique, but '{twice}' occurs twice; drop one manifest")
     unknown = [name for name in [*(config.ids or []), *config.exclude] if name not in known]
     if unknown:
-        raise ManifestError(
-            f"`{config.manifest}` must hold the noise id '{unknown[0]}', but does not; check the id"
-        )
+        raise ManifestError(f"`{config.manifest}` must hold the noise id '{unknown[0]}', but does not; check the id")
     kept = [cut for cut in cuts if _is_chosen(cut, config)]
     missing = set(config.types or []) - {column(cut, "label") or "noise" for cut in kept}
     if missing:
-        raise ManifestError(
-            f"`types` must be in `{config.manifest}`, but {sorted(missing)} are not; check the labels"
-        )
+        raise ManifestError(f"`types` must be in `{config.manifest}`, but {sorted(missing)} are not; check the labels")
     if not kept:
-        raise ManifestError(
-            f"`{config.manifest}` must leave at least one noise, but has none; loosen the choice"
-        )
+        raise ManifestError(f"`{config.manifest}` must leave at least one noise, but has none; loosen the choice")
     return kept
 
 

@@ -84,9 +84,7 @@ class Preparation:
         rejected = [*rejected, *broken]
         if not cuts:
             first = f"the first: {rejected[0].message}" if rejected else "it is empty"
-            raise ManifestError(
-                f"part '{name}' of {self.corpus} must have a usable entry, but has none; {first}"
-            )
+            raise ManifestError(f"part '{name}' of {self.corpus} must have a usable entry, but has none; {first}")
         file = f"cuts_{name}.jsonl.gz" if name else "cuts.jsonl.gz"
         digest = write_cuts(self.output / file, cuts)
         seconds = round(sum(float(cut.duration) for cut in cuts), 3)
@@ -104,9 +102,7 @@ class Preparation:
             same = record["corpus"] == self.corpus and record["facts"] == json.loads(json.dumps(self.facts))
             parts = {name: _part(values) for name, values in record["parts"].items()}
         except (ValueError, KeyError, TypeError) as error:
-            raise ManifestError(
-                f"`{path}` must be a record of this program, but is not; remove it"
-            ) from error
+            raise ManifestError(f"`{path}` must be a record of this program, but is not; remove it") from error
         if not same:
             raise ManifestError(
                 f"`{self.output}` must be empty or hold the same set, but holds {record['corpus']} "
@@ -130,9 +126,7 @@ class Preparation:
         record = {"corpus": self.corpus, "noisewise": __version__, "facts": self.facts, "parts": parts}
         write_text(self.output / RECORD, json.dumps(record, indent=2) + "\n")
         rejected = [
-            {"part": name, **asdict(item)}
-            for name, part in sorted(self._parts.items())
-            for item in part.rejected
+            {"part": name, **asdict(item)} for name, part in sorted(self._parts.items()) for item in part.rejected
         ]
         write_rejected(self.output / REJECTED, rejected)
 

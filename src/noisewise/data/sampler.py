@@ -53,13 +53,9 @@ class BatchSampler:
         """
         self.durations: NDArray[np.float64] = np.asarray(durations, dtype=np.float64)
         if not self.durations.size or not (self.durations > 0).all():
-            raise ConfigError(
-                "the sampler must get positive durations, but got none or a zero; check the manifest"
-            )
+            raise ConfigError("the sampler must get positive durations, but got none or a zero; check the manifest")
         if batch_seconds <= 0 or (max_batch is not None and max_batch < 1):
-            raise ConfigError(
-                f"`batch_seconds` and `max_batch` must be positive, but are {batch_seconds}, {max_batch}"
-            )
+            raise ConfigError(f"`batch_seconds` and `max_batch` must be positive, but are {batch_seconds}, {max_batch}")
         if not 0 <= rank < world_size:
             raise ConfigError(f"`rank` must be in 0 .. {world_size - 1}, but is {rank} instead")
         self.batch_seconds, self.max_batch, self.seed = batch_seconds, max_batch, seed
@@ -99,14 +95,10 @@ class BatchSampler:
             current.append(index)
         return [*batches, tuple(current)]
 
-    def _mine(
-        self, epoch: int, batches: list[tuple[int, ...]], draws: Draws | None = None
-    ) -> list[BatchRequest]:
+    def _mine(self, epoch: int, batches: list[tuple[int, ...]], draws: Draws | None = None) -> list[BatchRequest]:
         """Deal neighbours, which are of similar size, to the ranks; then shuffle the rounds."""
         short = -len(batches) % self.world_size
         batches = batches + [batches[turn % len(batches)] for turn in range(short)]
-        rounds = [
-            batches[start : start + self.world_size] for start in range(0, len(batches), self.world_size)
-        ]
+        rounds = [batches[start : start + self.world_size] for start in range(0, len(batches), self.world_size)]
         order = range(len(rounds)) if draws is None else draws.permutation(len(rounds)).tolist()
         return [BatchRequest(epoch, rounds[index][self.rank]) for index in order]

@@ -39,19 +39,12 @@ def prepare(corpus: Path, output: Path) -> list[Part]:
     Raises:
         ManifestError: a list or a transcription file is missing, or no recording of a split can be used.
     """
-    lists = [
-        corpus / "etc" / f"an4_{split}.{kind}" for split in SPLITS for kind in ("fileids", "transcription")
-    ]
+    lists = [corpus / "etc" / f"an4_{split}.{kind}" for split in SPLITS for kind in ("fileids", "transcription")]
     for path in lists:
         if not path.is_file():
-            raise ManifestError(
-                f"`{path}` must exist, but does not; give the folder that holds wav/ and etc/"
-            )
+            raise ManifestError(f"`{path}` must exist, but does not; give the folder that holds wav/ and etc/")
     preparation = Preparation(output, "an4")
-    return [
-        preparation.part(split, _fingerprint(corpus, split), partial(_split, corpus, split))
-        for split in SPLITS
-    ]
+    return [preparation.part(split, _fingerprint(corpus, split), partial(_split, corpus, split)) for split in SPLITS]
 
 
 def _fingerprint(corpus: Path, split: str) -> str:

@@ -69,9 +69,7 @@ def prepare(
         for index in range(clips):
             path = f"flac/{seed}-{index:05d}.flac"
             if not (output / path).is_file():
-                samples = babble(
-                    speakers, round(seconds * SAMPLE_RATE), voices, Draws(seed, index, "babble"), rejected
-                )
+                samples = babble(speakers, round(seconds * SAMPLE_RATE), voices, Draws(seed, index, "babble"), rejected)
                 waveform.save(output / path, samples, subtype="PCM_16")
             cuts.append(cut_of({"path": path, "label": "babble"}, output))
             if report is not None:

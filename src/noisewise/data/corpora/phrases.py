@@ -58,9 +58,7 @@ def spelled_word(draws: Draws) -> str:
     """A real word or a made-up one, letter by letter."""
     if draws.chance(0.4):
         return " ".join(draws.choice(WORDS))
-    parts = [
-        draws.choice(ONSETS) + draws.choice(NUCLEI) + draws.choice(CODAS) for _ in range(1 + draws.below(3))
-    ]
+    parts = [draws.choice(ONSETS) + draws.choice(NUCLEI) + draws.choice(CODAS) for _ in range(1 + draws.below(3))]
     return " ".join("".join(parts))
 
 

@@ -87,17 +87,13 @@ def prepare(
         ManifestError: espeak-ng is absent, or the folder holds another set.
     """
     version = _version()
-    preparation = Preparation(
-        output, "spoken_commands", {"seed": seed, "espeak_ng": version, "phrases": PHRASES}
-    )
+    preparation = Preparation(output, "spoken_commands", {"seed": seed, "espeak_ng": version, "phrases": PHRASES})
     (output / "flac").mkdir(exist_ok=True)
 
     def make() -> tuple[list[MonoCut], list[Rejected]]:
         cuts = []
         with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-            for done, cut in enumerate(
-                pool.map(lambda index: _utterance(output, seed, index), range(utterances)), 1
-            ):
+            for done, cut in enumerate(pool.map(lambda index: _utterance(output, seed, index), range(utterances)), 1):
                 cuts.append(cut)
                 if report is not None:
                     report(done, utterances)
@@ -139,9 +135,7 @@ def synthesise(text: str, how: Speaking) -> Waveform:
     ]
     done = subprocess.run([*command, "-g", str(how.gap), _spoken(text)], capture_output=True, check=False)
     if done.returncode or not done.stdout:
-        raise ManifestError(
-            f"espeak-ng must speak '{text}' with {how.voice}, but fails: {done.stderr.decode()}"
-        )
+        raise ManifestError(f"espeak-ng must speak '{text}' with {how.voice}, but fails: {done.stderr.decode()}")
     samples = waveform.load(io.BytesIO(done.stdout))
     loud = np.flatnonzero(np.abs(samples) > FLOOR)
     return samples[loud[0] : loud[-1] + 1]

@@ -27,9 +27,7 @@ from noisewise.data.prepared import Part, Preparation, Rejected, checked, file_f
 
 Row = dict[str, Any]
 
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif", ".au", ".sph", ".m4a", ".webm"}
-)
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif", ".au", ".sph", ".m4a", ".webm"})
 UNKNOWN_SECONDS = 1.0
 """Stands for the duration of a file whose header cannot be read; the loader will report the file as
 skipped."""
@@ -91,24 +89,18 @@ def _rows(source: Path) -> Iterator[tuple[int, Row | ManifestError]]:
         return _files(source)
     readers = {".tsv": _tsv, ".csv": _csv, ".jsonl": _jsonl}
     if source.suffix.lower() not in readers:
-        raise ManifestError(
-            f"`{source}` must end in .tsv, .csv or .jsonl, but ends in '{source.suffix}' instead"
-        )
+        raise ManifestError(f"`{source}` must end in .tsv, .csv or .jsonl, but ends in '{source.suffix}' instead")
     try:
         text = source.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ManifestError(
-            f"`{source}` must be UTF-8 text, but is not: {error}; save it as UTF-8"
-        ) from error
+        raise ManifestError(f"`{source}` must be UTF-8 text, but is not: {error}; save it as UTF-8") from error
     return readers[source.suffix.lower()](source, text)
 
 
 def _checked(source: Path, line: int, row: Row, lines: dict[str, int]) -> Row | ManifestError:
     path = row.get("path")
     if not isinstance(path, str) or not path:
-        return ManifestError(
-            f"`{source}`, line {line}: must have a `path`, but has {sorted(map(str, row))} instead"
-        )
+        return ManifestError(f"`{source}`, line {line}: must have a `path`, but has {sorted(map(str, row))} instead")
     name = cut_id(path)
     if name in lines:
         return ManifestError(
@@ -123,8 +115,8 @@ def _checked(source: Path, line: int, row: Row, lines: dict[str, int]) -> Row | 
 def cut_of(row: Row, folder: Path) -> MonoCut:
     """Build the cut of one row; an unreadable file gets the duration of the table, or a nominal one.
 
-    The rate, length and channels are those of the file header, so that lhotse's own tools can use the cut
-    too.
+    Rate and length are those of the file header. A file of several channels is one channel here, their mean,
+    as everywhere in the package.
     """
     name = cut_id(row["path"])
     recording = _recording(name, folder / row["path"], row.get("duration_seconds"))
@@ -157,15 +149,15 @@ def cut_id(path: str) -> str:
 def _recording(name: str, path: Path, seconds: object) -> Recording:
     try:
         found = waveform.info(path)
-        rate, samples, channels = found.sample_rate, found.samples, found.channels
+        rate, samples = found.sample_rate, found.samples
     except AudioError:
         samples = -1
     if samples <= 0:
-        rate, channels = SAMPLE_RATE, 1
+        rate = SAMPLE_RATE
         samples = round(_positive(seconds) * SAMPLE_RATE)
     return Recording(
         id=name,
-        sources=[AudioSource(type="file", channels=list(range(channels)), source=str(path))],
+        sources=[AudioSource(type="file", channels=[0], source=str(path))],
         sampling_rate=rate,
         num_samples=samples,
         duration=samples / rate,
@@ -202,9 +194,7 @@ def prepare(source: str, output: Path) -> list[Part]:
         parts.append(preparation.part(split, mark, partial(_part, table, rows, bad)))
         bad = []
     if not parts:
-        raise ManifestError(
-            f"`{source}` must have a usable row, but has none; " + (bad[0].message if bad else "")
-        )
+        raise ManifestError(f"`{source}` must have a usable row, but has none; " + (bad[0].message if bad else ""))
     return parts
 
 
@@ -225,13 +215,9 @@ def _part(table: Path, rows: list[Row], bad: list[Rejected]) -> tuple[list[MonoC
 
 
 def _files(folder: Path) -> Iterator[tuple[int, Row | ManifestError]]:
-    files = sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()
-    )
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
     if not files:
-        raise ManifestError(
-            f"`{folder}` must hold manifest.tsv or audio files, but has neither; check the path"
-        )
+        raise ManifestError(f"`{folder}` must hold manifest.tsv or audio files, but has neither; check the path")
     for number, path in enumerate(files, start=1):
         yield number, {"path": path.relative_to(folder).as_posix()}
 
@@ -254,9 +240,7 @@ def _csv(path: Path, text: str) -> Iterator[tuple[int, Row | ManifestError]]:
 
 def _row(path: Path, line: int, names: list[str], fields: list[str]) -> Row | ManifestError:
     if len(fields) != len(names):
-        return ManifestError(
-            f"`{path}`, line {line}: must have {len(names)} fields, but has {len(fields)} instead"
-        )
+        return ManifestError(f"`{path}`, line {line}: must have {len(names)} fields, but has {len(fields)} instead")
     return dict(zip(names, fields, strict=True))
 
 

@@ -1,0 +1,113 @@
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from lhotse import CutSet, MonoCut, Recording
+
+from noisewise.data.manifest import ManifestError, column, load_audio, path_of, read, read_many, text_of
+from noisewise.data.prepared import write_cuts
+
+
+def test_a_folder_with_a_table(speech: Path) -> None:
+    cuts = list(read(speech))
+    assert [cut.id for cut in cuts[:2]] == ["train/u0", "train/u1"]
+    assert cuts[0].duration == pytest.approx(0.4)
+    assert (text_of(cuts[0]), column(cuts[0], "speaker"), column(cuts[0], "split")) == (
+        "YES A",
+        "s0",
+        "train",
+    )
+    assert Path(path_of(cuts[0])) == speech / "train/u0.flac"
+    assert len(load_audio(cuts[0])) == 6400
+
+
+def test_filters_choose_by_any_column(speech: Path) -> None:
+    assert len(read(f"{speech}#split=test")) == 3
+    assert len(read(speech, split="test")) == 3
+    assert {cut.id for cut in read(f"{speech}#split=test&speaker=s1")} == {"test/u9", "test/u11"}
+    assert {cut.id for cut in read(f"{speech}#split=test&speaker!=s1")} == {"test/u10"}
+    assert len(read(f"{speech}#split=train,test")) == 12
+
+
+def test_a_filter_that_leaves_nothing_says_so(speech: Path) -> None:
+    with pytest.raises(ManifestError, match=r"at least one entry.*split.*dev"):
+        read(f"{speech}#split=dev")
+    with pytest.raises(ManifestError, match="column=value"):
+        read(f"{speech}#test")
+    with pytest.raises(ManifestError, match="whole number"):
+        read(f"{speech}#repeat=x")
+
+
+def test_repeat_gives_copies_with_ids_of_their_own(speech: Path) -> None:
+    cuts = list(read(f"{speech}#split=test&repeat=3"))
+    assert len(cuts) == 9
+    assert len({cut.id for cut in cuts}) == 9
+    assert cuts[3].id == "test/u9~2"
+    np.testing.assert_array_equal(load_audio(cuts[0]), load_audio(cuts[3]))
+
+
+def test_environment_variables_are_expanded(speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOISEWISE_TEST_DATA", str(speech.parent))
+    assert len(read("$NOISEWISE_TEST_DATA/speech#split=test")) == 3
+    with pytest.raises(ManifestError, match="unset environment variable"):
+        read("$NOISEWISE_NOWHERE/speech")
+
+
+def test_lhotse_cuts_survive_a_round_trip_and_a_move(speech: Path, tmp_path: Path) -> None:
+    cuts = list(read(speech))
+    write_cuts(speech / "cuts.jsonl.gz", cuts)
+    assert str(tmp_path) not in gzip.decompress((speech / "cuts.jsonl.gz").read_bytes()).decode()
+    moved = speech.rename(tmp_path / "moved")
+    again = list(read(moved / "cuts.jsonl.gz"))
+    assert [cut.id for cut in again] == [cut.id for cut in cuts]
+    assert column(again[0], "split") == "train"
+    assert len(load_audio(again[0])) == 6400
+
+
+def test_lhotse_itself_reads_what_we_write(speech: Path) -> None:
+    write_cuts(speech / "cuts.jsonl.gz", read(speech))
+    assert next(cut.supervisions[0].text for cut in CutSet.from_file(speech / "cuts.jsonl.gz")) == "YES A"
+
+
+def test_a_part_of_a_recording(speech: Path) -> None:
+    cut = list(read(speech))[8].truncate(offset=0.25, duration=0.5)
+    whole, _ = soundfile.read(speech / "train/u8.flac", dtype="float32")
+    np.testing.assert_array_equal(load_audio(cut), whole[4000:12_000])
+
+
+def test_stereo_is_the_mean_unless_a_cut_names_the_channel(tmp_path: Path) -> None:
+    left = 0.25 * (-1) ** np.arange(1600)
+    right = -2 * left
+    soundfile.write(tmp_path / "stereo.wav", np.stack([left, right], axis=1), 16_000)
+    cut = next(iter(read(tmp_path)))
+    assert load_audio(cut)[0] == pytest.approx(-0.125, abs=1e-4)
+    stereo = Recording.from_file(tmp_path / "stereo.wav")
+    cut = MonoCut("right", start=0, duration=0.1, channel=1, recording=stereo)
+    write_cuts(tmp_path / "right.jsonl.gz", [cut])
+    assert load_audio(next(iter(read(tmp_path / "right.jsonl.gz"))))[0] == pytest.approx(-0.5, abs=1e-4)
+
+
+def test_joining_manifests_needs_unique_ids(speech: Path) -> None:
+    assert len(read_many([f"{speech}#split=train", f"{speech}#split=test"])) == 12
+    with pytest.raises(ManifestError, match=r"must not repeat ids.*train/u0"):
+        read_many([speech, f"{speech}#split=train"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.tsv", None, "no such path"),
+        ("a.xlsx", "x", "must end in"),
+        ("a.jsonl.gz", "not gzip", "must be JSON lines"),
+        ("cuts.jsonl.gz", json.dumps({"type": "MixedCut"}), "must be a MonoCut"),
+    ],
+)
+def test_sources_that_cannot_be_read(tmp_path: Path, name: str, content: str | None, message: str) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(gzip.compress(content.encode()) if name.startswith("cuts") else content.encode())
+    with pytest.raises(ManifestError, match=message):
+        read(path)
