@@ -3,13 +3,16 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from noisewise.training.loop import Progress
+
 
 def command(
-    recipe: Annotated[Path, typer.Argument(help="A recipe (YAML); see recipes/.")],
+    recipe: Annotated[Path | None, typer.Argument(help="A recipe (YAML); see recipes/.")] = None,
     overrides: Annotated[list[str] | None, typer.Argument(help="Values to change, as key.path=value.")] = None,
     output: Annotated[Path | None, typer.Option(help="The run's folder; default runs/<recipe name>.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the whole configuration and stop.")] = False,
@@ -24,6 +27,8 @@ def command(
     if schema:
         print(json.dumps(config.schema(Recipe), indent=2))
         return
+    if recipe is None:
+        raise config.ConfigError("`RECIPE` must be given, but is missing; see recipes/ for examples")
     chosen = config.load(Recipe, recipe, overrides or [])
     if show:
         print(config.dump_yaml(chosen), end="")
@@ -55,15 +60,11 @@ class _Bar:
     def __exit__(self, *error: object) -> None:
         self.progress.stop()
 
-    def update(self, progress: "object") -> None:
+    def update(self, progress: "Progress") -> None:
         """Show a report of the loop."""
-        from noisewise.training.loop import Progress as Report
-
-        assert isinstance(progress, Report)
-        left = f"{progress.seconds_left / 60:.0f} min left"
         values = {**progress.terms, **{f"validation {name}": value for name, value in progress.metrics.items()}}
-        text = "  ".join(f"{name} {value:.3f}" for name, value in values.items())
-        text = f"{left}  {progress.audio_per_second:.0f} s of audio/s  {text}"
+        terms = "  ".join(f"{name} {value:.3f}" for name, value in values.items())
+        text = f"{progress.seconds_left / 60:.0f} min left  {progress.audio_per_second:.0f} s of audio/s  {terms}"
         if self.plain:
             print(f"step {progress.step}/{progress.steps}  {text}", file=sys.stderr, flush=True)
         self.progress.update(self.task, completed=progress.step, description=text)

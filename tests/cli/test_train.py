@@ -1,0 +1,56 @@
+"""`noisewise train`: what it prints, what it leaves, how it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from noisewise.cli.main import main
+from tests.corpus import write_corpus, write_recipe
+
+QUICK = ["train.workers=0", "run.steps=1", "run.validate_every=1", "run.save_every=1"]
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    write_corpus(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return str(write_recipe(tmp_path))
+
+
+def test_a_run_lands_under_runs_and_its_model_transcribes(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", recipe, *QUICK]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["folder"] == "runs/ctc"
+    assert "step 1/1" in err and "min left" in err
+    assert main(["transcribe", "corpus/u0.wav", "--model", "runs/ctc/best"]) == 0
+
+
+def test_show_prints_every_value(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", recipe, "optimizer.lr=3e-4", "--show"]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert shown["optimizer"]["lr"] == 3e-4
+    assert shown["optimizer"]["betas"] == [0.9, 0.98]
+    assert not Path("runs").exists()
+
+
+def test_schema_needs_no_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--schema"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["required"]) == {"train", "validation"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "`RECIPE` must be given"),
+        (["nothing.yaml"], "no such file"),
+        (["ctc.yaml", "optimizer.lrr=1"], "optimizer.lrr: unknown key; did you mean 'lr'?"),
+        (["ctc.yaml", "train.manifests=[missing]"], "missing"),
+    ],
+)
+def test_mistakes_are_one_line(recipe: str, words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *words]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
