@@ -42,8 +42,8 @@ def gain(waveform: NDArray[np.float32], db: float) -> NDArray[np.float32]:
 def reverberate(waveform: NDArray[np.float32], impulse_response: NDArray[np.float32]) -> NDArray[np.float32]:
     """Put a dry recording into a room; length, timing and energy stay.
 
-    The strongest tap of the impulse response is its direct path and is moved to time 0, so that words stay where
-    they were; the tail past the end of the recording is dropped.
+    The strongest tap of the impulse response is its direct path and is moved to time 0, so that words stay
+    where they were; the tail past the end of the recording is dropped.
 
     Args:
         waveform: mono samples. (T,)
@@ -98,7 +98,7 @@ class SpecAugment(nn.Module):
         if min(frequency_masks, frequency_width, time_masks, time_width) < 0 or not 0 <= time_fraction <= 1:
             raise ValueError(
                 "counts and widths must be 0 or more and `time_fraction` between 0 and 1, but are "
-                f"{frequency_masks}, {frequency_width}, {time_masks}, {time_width} and {time_fraction} instead"
+                f"{frequency_masks}, {frequency_width}, {time_masks}, {time_width}, {time_fraction} instead"
             )
         self.frequency_masks, self.frequency_width = frequency_masks, frequency_width
         self.time_masks, self.time_width, self.time_fraction = time_masks, time_width, time_fraction
@@ -112,19 +112,17 @@ class SpecAugment(nn.Module):
         """
         if not self.training:
             return features
-        batch, frames, bins = features.shape
+        _, frames, bins = features.shape
         lengths = lengths.to(features.device)
         widest = (lengths * self.time_fraction).floor().clamp(max=self.time_width)
         hidden_frames = _spans(self.time_masks, lengths, widest, frames)  # (B, F)
         sizes = torch.full_like(lengths, bins)
-        hidden_bins = _spans(
-            self.frequency_masks, sizes, sizes.clamp(max=self.frequency_width), bins
-        )  # (B, D)
+        hidden_bins = _spans(self.frequency_masks, sizes, sizes.clamp(max=self.frequency_width), bins)  # (B, D)
         return features.masked_fill(hidden_frames.unsqueeze(2) | hidden_bins.unsqueeze(1), 0.0)
 
 
 def _spans(count: int, sizes: Tensor, widest: Tensor, places: int) -> Tensor:
-    """Draw `count` spans in each row: width uniform in 0..widest, start uniform in 0..size - width. (B, places)"""
+    """Draw spans in each row: width uniform in 0..widest, start uniform in 0..size - width. (B, places)"""
     device = sizes.device
     draws = torch.rand(2, len(sizes), count, 1, device=device)
     widths = (draws[0] * (widest.view(-1, 1, 1) + 1)).floor()

@@ -1,7 +1,7 @@
 """Speech features as torch modules: waveform, spectrogram, log-mel, MFCC, with Kaldi's numerics.
 
-A waveform in -1..1 is scaled to the 16-bit range, cut into frames of 25 ms every 10 ms (only whole frames), freed
-of its mean, pre-emphasised, windowed and transformed. No dither, so the same waveform always gives the same numbers.
+A waveform in -1..1 is scaled to the 16-bit range and cut into whole frames of 25 ms every 10 ms; each loses its
+mean, is pre-emphasised, windowed and transformed. No dither: the same waveform always gives the same numbers.
 
 Source: Kaldi, `feat/feature-window.cc`, `mel-computations.cc`, `feature-fbank.cc`, `feature-mfcc.cc`.
 Legend: B utterances, T samples, F frames, W samples of a window, N = fft_size // 2 + 1 frequencies, D values.
@@ -21,12 +21,14 @@ FLOOR = float(np.finfo(np.float32).eps)
 FULL_SCALE = 32768.0
 """Kaldi reads 16-bit integers; 1.0 is 32768."""
 PREEMPHASIS = 0.97
+BLOCK_FRAMES = 4096
+"""Frames transformed at a time, so that an hour of audio needs little memory beyond its features."""
 
 Count = TypeVar("Count", int, Tensor)
 
 
 def frame_count(samples: Count, window: int = 400, hop: int = 160) -> Count:
-    """Whole frames in `samples` (Kaldi's `snip_edges`): 1 + (samples - window) // hop, and 0 when too short."""
+    """Whole frames in `samples` (Kaldi's `snip_edges`): 1 + (samples - window) // hop, or 0 when too short."""
     if isinstance(samples, Tensor):
         frames = torch.div(samples - window, hop, rounding_mode="floor") + 1
         return frames.clamp(min=0)
@@ -34,7 +36,7 @@ def frame_count(samples: Count, window: int = 400, hop: int = 160) -> Count:
 
 
 class Spectrogram(nn.Module):
-    """Log power spectrum of each frame. Kaldi `compute-spectrogram-feats`, without its energy in bin 0 by default."""
+    """Log power spectrum of each frame. Kaldi `compute-spectrogram-feats`, with its energy in bin 0 if asked."""
 
     window: Tensor
 
@@ -62,8 +64,8 @@ class Spectrogram(nn.Module):
         self.sample_rate, self.fft_size, self.use_energy = sample_rate, fft_size, use_energy
         if not 2 <= self.window_size <= fft_size or self.hop < 1:
             raise ValueError(
-                f"`fft_size` must be at least the window ({self.window_size} samples) and the hop at least one "
-                f"sample, but they are {fft_size} and {self.hop} instead"
+                f"`fft_size` must be at least the window ({self.window_size} samples) and the hop at least "
+                f"1 sample, but they are {fft_size} and {self.hop} instead"
             )
         self.dim = fft_size // 2 + 1
         self._constants: dict[str, np.ndarray[Any, Any]] = {}
@@ -85,23 +87,23 @@ class Spectrogram(nn.Module):
                 f"but are {tuple(waveform.shape)} and {tuple(lengths.shape)} instead"
             )
         with torch.autocast(waveform.device.type, enabled=False):
-            features = self.of_frames(self.frames(waveform))  # (B, F, D)
+            pieces = torch.split(self.frames(waveform), max(1, BLOCK_FRAMES // max(1, len(waveform))), dim=1)
+            features = torch.cat([self.of_frames(_centred(piece)) for piece in pieces], dim=1)  # (B, F, D)
         frame_lengths = frame_count(lengths, self.window_size, self.hop)
         return _silence_past(features, frame_lengths), frame_lengths
 
     def frames(self, waveform: Tensor) -> Tensor:
-        """Cut into frames and remove the mean of each. (B, T) -> (B, F, W)"""
+        """Cut into frames, scaled to 16 bits; a view of the waveform. (B, T) -> (B, F, W)"""
         if waveform.shape[1] < self.window_size:
             return waveform.new_zeros(waveform.shape[0], 0, self.window_size, dtype=torch.float32)
-        frames = (waveform.float() * FULL_SCALE).unfold(1, self.window_size, self.hop)  # (B, F, W)
-        return frames - frames.mean(dim=2, keepdim=True)
+        return (waveform.float() * FULL_SCALE).unfold(1, self.window_size, self.hop)
 
     def power(self, frames: Tensor) -> Tensor:
         """Pre-emphasise, window, transform: |rfft|^2. (B, F, W) -> (B, F, N)"""
         previous = functional.pad(frames, (1, 0), mode="replicate")[..., :-1]
         windowed = (frames - PREEMPHASIS * previous) * self.window
         spectrum = torch.fft.rfft(windowed, n=self.fft_size)
-        return spectrum.real.square() + spectrum.imag.square()
+        return torch.as_tensor(spectrum.real.square() + spectrum.imag.square())
 
     def of_frames(self, frames: Tensor) -> Tensor:
         """The feature of frames without their mean. (B, F, W) -> (B, F, D)"""
@@ -114,7 +116,7 @@ class Spectrogram(nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Self:
         """Move as any module, but keep the constants in float32 when a model is cast to half precision."""
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, value in self._constants.items():
             device = getattr(self, name).device
             setattr(self, name, torch.from_numpy(value.astype(np.float32)).to(device))
@@ -157,7 +159,7 @@ class LogMel(Spectrogram):
 
 
 class MFCC(LogMel):
-    """Mel-frequency cepstral coefficients: a liftered cosine transform of log-mel. Kaldi `compute-mfcc-feats`."""
+    """Mel-frequency cepstral coefficients, a liftered cosine transform of log-mel. Kaldi `compute-mfcc-feats`."""
 
     cosine: Tensor
 
@@ -190,9 +192,7 @@ class MFCC(LogMel):
             use_energy: let the log-energy of the frame stand for the zeroth coefficient, as Kaldi does.
         """
         if not 1 <= coefficients <= bins:
-            raise ValueError(
-                f"`coefficients` must be between 1 and `bins` ({bins}), but is {coefficients} instead"
-            )
+            raise ValueError(f"`coefficients` must be between 1 and `bins` ({bins}), but is {coefficients} instead")
         super().__init__(bins, sample_rate, window_ms, hop_ms, fft_size, low_hz, high_hz)
         self.dim, self.use_energy = coefficients, use_energy
         self._add_constant("cosine", cosine_transform(bins, coefficients) * lifter(coefficients, liftering))
@@ -254,7 +254,7 @@ def mel_bands(
     """Triangles of equal width and half overlap on the mel scale, with peak 1. (fft_size // 2 + 1, bins)
 
     Raises:
-        ValueError: the edges are out of order, or a band is so narrow that it holds no frequency of the transform.
+        ValueError: the edges are out of order, or a band is too narrow to hold a frequency of the transform.
     """
     nyquist = sample_rate / 2
     high_hz = high_hz if high_hz > 0 else nyquist + high_hz
@@ -270,9 +270,7 @@ def mel_bands(
     bands = np.maximum(0.0, np.minimum(rising, falling))
     bands[-1] = 0.0  # Kaldi leaves the Nyquist frequency out
     if not bands.any(axis=0).all():
-        raise ValueError(
-            f"`bins` must be fewer than {bins} for `fft_size` {fft_size}: a band holds no frequency"
-        )
+        raise ValueError(f"`bins` must be fewer than {bins} for `fft_size` {fft_size}: a band holds no frequency")
     return np.asarray(bands)
 
 
@@ -296,6 +294,11 @@ def log_energy(frames: Tensor) -> Tensor:
     return _log(frames.square().sum(dim=2))
 
 
+def _centred(frames: Tensor) -> Tensor:
+    """Remove the mean of each frame. (B, F, W) -> (B, F, W)"""
+    return frames - frames.mean(dim=2, keepdim=True)
+
+
 def _log(power: Tensor) -> Tensor:
     return power.clamp(min=FLOOR).log()
 
@@ -305,6 +308,6 @@ def _with_first(features: Tensor, first: Tensor) -> Tensor:
 
 
 def _silence_past(features: Tensor, lengths: Tensor) -> Tensor:
-    """Zero, by choice and not by product, so that NaN in the padding goes too. (B, F, D), (B,) -> (B, F, D)"""
+    """Zeros past the end, by choice and not by product: NaN in the padding goes too. (B, F, D) -> (B, F, D)"""
     past = torch.arange(features.shape[1], device=features.device) >= lengths.unsqueeze(1)  # (B, F)
     return features.masked_fill(past.unsqueeze(2), 0.0)

@@ -1,15 +1,11 @@
-"""A recording as a source of decoded blocks, read by libsndfile (wav, flac, ogg, opus, mp3, aiff, ...).
+"""A recording as a source of decoded blocks, and the one that libsndfile reads (wav, flac, ogg, opus, mp3, ...).
 
-libsndfile reads what is left of a cut-off file without complaint, so what the header promises is checked here.
 Legend: T samples, C channels.
 """
 
-import os
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 import numpy as np
 import soundfile
@@ -24,8 +20,6 @@ BLOCK_VALUES = 1 << 20
 """Values (samples times channels) decoded at a time."""
 MPEG_SLACK_SECONDS = 0.1
 """An mp3 header may count the delay of the codec, so its promise is not exact."""
-UNKNOWN_BYTES = 0x7FFF_F000
-"""A chunk of this size or more was written to a pipe by a program that could not know the length."""
 
 
 class AudioError(NoisewiseError):
@@ -64,7 +58,11 @@ class Source(Protocol):
     format: str
 
     def blocks(self, start: int, stop: int | None) -> Iterator[Samples]:
-        """Decode samples start..stop (None: to the end) in blocks (T, C)."""
+        """Decode samples start..stop (None: to the end) in blocks (T, C); at most one call for each source.
+
+        Raises:
+            AudioError: the recording ends before `stop`, or before its header says so.
+        """
         ...
 
     def close(self) -> None:
@@ -72,18 +70,35 @@ class Source(Protocol):
         ...
 
 
+def cut_off(source: Source, position: int) -> AudioError:
+    """The error of a recording whose header promises more than can be decoded, up to sample `position`."""
+    promise = "" if source.samples is None else f" of {source.samples / source.sample_rate:.2f} s"
+    return AudioError(
+        f"`{source.name}` must hold all{promise} that its header promises, but cannot be decoded past "
+        f"{position / source.sample_rate:.2f} s; copy or record it again",
+        "truncated",
+        source.name,
+    )
+
+
+class _SoundFile(soundfile.SoundFile):  # type: ignore[misc]
+    """A file whose position is left alone after each read, which fails where its length is unknown."""
+
+    def seekable(self) -> bool:
+        return bool(self.frames < 1 << 62 and super().seekable())
+
+
 class SoundFileSource:
     """A recording that libsndfile can read."""
 
     def __init__(self, file: str | BinaryIO, name: str):
-        """Open a file by path, or read an open, seekable one from its start.
+        """Open a file by path, or an open, seekable one at its start.
 
         Raises:
             soundfile.LibsndfileError: the format is not known.
-            AudioError: the file ends before its header says so.
         """
         self.name = name
-        self._file = soundfile.SoundFile(file)
+        self._file = _SoundFile(file)
         self.sample_rate, self.channels = int(self._file.samplerate), int(self._file.channels)
         self.samples = int(self._file.frames) if self._file.frames < 1 << 62 else None
         self.format = f"{self._file.format} {self._file.subtype}"
@@ -92,78 +107,33 @@ class SoundFileSource:
     def blocks(self, start: int, stop: int | None) -> Iterator[Samples]:
         """Decode samples start..stop in blocks (T, C); see `Source`."""
         stop = self.samples if stop is None else stop
-        position, size = start, max(1, BLOCK_VALUES // self.channels)
+        position = start
         try:
-            if start:
-                self._file.seek(start)
+            self._go_to(start)
             while stop is None or position < stop:
-                wanted = size if stop is None else min(size, stop - position)
-                block = self._file.read(wanted, dtype="float32", always_2d=True)
+                block = self._read(None if stop is None else stop - position)
                 if len(block) == 0:
                     break
                 position += len(block)
                 yield block
         except soundfile.LibsndfileError as error:
-            raise self._truncated(f"cannot be decoded past {position / self.sample_rate:.2f} s") from error
+            raise cut_off(self, position) from error
         if stop is not None and position < stop - self._slack:
-            raise self._truncated(f"ends at {position / self.sample_rate:.2f} s")
+            raise cut_off(self, position)
 
     def close(self) -> None:
         """Let the file go."""
         self._file.close()
 
-    def _truncated(self, what: str) -> AudioError:
-        promise = "" if self.samples is None else f" of {self.samples / self.sample_rate:.2f} s"
-        return AudioError(
-            f"`{self.name}` must hold all{promise} that its header promises, but {what}; copy or record it again",
-            "truncated",
-            self.name,
-        )
+    def _go_to(self, start: int) -> None:
+        if self._file.seekable():
+            self._file.seek(start)
+            return
+        while start:
+            skipped = len(self._read(start))
+            start = start - skipped if skipped else 0
 
-
-def missing_bytes(file: BinaryIO) -> int:
-    """How many bytes a wav, aiff or ogg file lacks of what its header (or last page) promises; 0 for others.
-
-    The file is left where it was.
-    """
-    before = file.tell()
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    head = file.read(12)
-    try:
-        if head[:4] in (b"RIFF", b"RIFX", b"FORM"):
-            return _missing_of_chunk(file, size, ">" if head[:4] != b"RIFF" else "<")
-        return _missing_of_page(file, size) if head[:4] == b"OggS" else 0
-    finally:
-        file.seek(before)
-
-
-def _missing_of_chunk(file: BinaryIO, size: int, order: str) -> int:
-    """Walk the chunks of a RIFF or AIFF file to the one that holds the samples."""
-    position = 12
-    while position + 8 <= size:
-        file.seek(position)
-        name, length = struct.unpack(f"{order}4sI", file.read(8))
-        if name in (b"data", b"SSND"):
-            return 0 if length >= UNKNOWN_BYTES else max(0, position + 8 + length - size)
-        position += 8 + length + length % 2
-    return 0
-
-
-def _missing_of_page(file: BinaryIO, size: int) -> int:
-    """Whether the last page of an Ogg file is whole (a page is at most 65,307 bytes)."""
-    file.seek(max(0, size - 65_536))
-    tail = file.read()
-    page = tail.rfind(b"OggS")
-    if page < 0 or page + 27 > len(tail) or page + 27 + tail[page + 26] > len(tail):
-        return 1
-    lacing = tail[page + 27 : page + 27 + tail[page + 26]]
-    return max(0, page + 27 + len(lacing) + sum(lacing) - len(tail))
-
-
-def name_of(source: "str | os.PathLike[str] | BinaryIO") -> str:
-    """A name for messages: the path, or the name of an open file, or `<stream>`."""
-    if isinstance(source, str | os.PathLike):
-        return str(Path(source))
-    name: Any = getattr(source, "name", None)
-    return name if isinstance(name, str) else "<stream>"
+    def _read(self, most: int | None) -> Samples:
+        size = max(1, BLOCK_VALUES // self.channels)
+        wanted = size if most is None else min(size, most)
+        return np.asarray(self._file.read(wanted, dtype="float32", always_2d=True), dtype=np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from noisewise.audio.opening import name_of, open_source
+from noisewise.audio.opening import name_of, open_source, readable_formats
 from noisewise.audio.saving import save
 from noisewise.audio.source import AudioError, AudioInfo, Samples, Source
 
