@@ -24,6 +24,12 @@ def listen(waveforms):
     return ["YES" for _ in waveforms]
 def good(waveforms):
     return ["YES" for _ in waveforms]
+def tired(waveforms):
+    if tired.heard == 3:
+        raise KeyboardInterrupt
+    tired.heard += len(waveforms)
+    return ["YES" for _ in waveforms]
+tired.heard = 0
 """
 
 
@@ -126,3 +132,20 @@ def test_an_interrupted_grid_goes_on_or_starts_again(here: Path, capsys: pytest.
     assert "differs in manifest" in capsys.readouterr().err
     assert cli.main([*words, "--restart"]) == 0
     assert not partial.exists()
+
+
+def test_ctrl_c_says_how_to_go_on(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", "speech", "-m", "python:outsider:tired", "--noise", "noise", "--snr", "0", "-o", "x.json"]
+    assert cli.main(words) not in (0, 2)
+    assert "goes on from the last finished cell" in capsys.readouterr().err
+    assert len((here / ".x.json.partial").read_text().splitlines()) == 2
+    sys.modules["outsider"].__dict__["tired"].heard = 0
+    assert cli.main(words) == 0, "three utterances were left"
+
+
+def test_a_terminal_gets_a_bar(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert cli.main([*GOOD, "--snr", "0", "-o", "x.json"]) == 0
+    shown = capsys.readouterr()
+    assert "6/6" in shown.err and "heard," not in shown.err
+    assert shown.out.startswith("| WER (%) |")
