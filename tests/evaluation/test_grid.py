@@ -86,9 +86,7 @@ class Recording:
         return answers
 
 
-def run(
-    speech: Path, noise: Path | None, recognise: Callable[..., list[str]] = hear, **options: object
-) -> GridResult:
+def run(speech: Path, noise: Path | None, recognise: Callable[..., list[str]] = hear, **options: object) -> GridResult:
     named = NamedRecogniser("python:tests:hear", recognise)
     return evaluate(str(speech), named, None if noise is None else str(noise), SNRS, **options)  # type: ignore[arg-type]
 
@@ -120,9 +118,7 @@ def test_the_recogniser_hears_speech_at_the_ratio_asked_for(speech: Path, noise:
 
 def test_the_mixtures_do_not_depend_on_who_hears_them_or_how(speech: Path, noise: Path) -> None:
     one = run(speech, noise)
-    other = run(
-        speech, noise, lambda waveforms: ["X"] * len(waveforms), batch_seconds=0.1, types=["car", "babble"]
-    )
+    other = run(speech, noise, lambda waveforms: ["X"] * len(waveforms), batch_seconds=0.1, types=["car", "babble"])
     for row in other.cells:
         assert row.mixture_sha256 == one.cell(str(row.noise_type), float(row.snr_db or 0)).mixture_sha256
     assert other.clean.mixture_sha256 == one.clean.mixture_sha256
@@ -196,9 +192,7 @@ def test_a_recogniser_must_keep_to_the_protocol(speech: Path, answers: object, m
         run(speech, None, lambda waveforms: answers)  # type: ignore[arg-type, return-value]
 
 
-def test_an_interrupted_run_goes_on_at_the_first_missing_cell(
-    speech: Path, noise: Path, tmp_path: Path
-) -> None:
+def test_an_interrupted_run_goes_on_at_the_first_missing_cell(speech: Path, noise: Path, tmp_path: Path) -> None:
     partial, calls = tmp_path / "partial", 0
 
     def impatient(waveforms: list[Waveform]) -> list[str]:

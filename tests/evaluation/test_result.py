@@ -38,9 +38,7 @@ def test_the_file_says_what_it_is_and_has_the_promised_keys(result: GridResult, 
     text = (tmp_path / "result.json").read_text()
     values = json.loads(text)
     assert values["format"] == FORMAT == "noisewise-grid-1"
-    promised = (
-        "manifest noise recogniser normaliser seed snr_db noise_types clean cells averages per_utterance"
-    )
+    promised = "manifest noise recogniser normaliser seed snr_db noise_types clean cells averages per_utterance"
     assert set([*promised.split(), "command", "versions"]) <= values.keys()
     assert {"wer", "cer", "ci", "S", "D", "I", "words", "mean_utterance_wer"} <= values["clean"].keys()
     assert "[2, 1]" in text, "numbers of a list stand on one line"

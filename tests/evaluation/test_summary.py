@@ -16,9 +16,7 @@ UTTERANCES = [
 ]
 
 
-def cell(
-    kind: str | None, snr: float | None, *hypotheses: str, failures: dict[str, str] | None = None
-) -> HeardCell:
+def cell(kind: str | None, snr: float | None, *hypotheses: str, failures: dict[str, str] | None = None) -> HeardCell:
     return HeardCell(Condition(kind, snr), list(hypotheses), failures or {}, 0, f"hash of {kind} {snr}")
 
 

@@ -40,6 +40,4 @@ def plot_grid(result: GridResult, path: str | Path) -> None:
     try:
         figure.savefig(path, dpi=150)
     except ValueError as error:
-        raise ResultError(
-            f"`{path}` must end in a format such as .png, .pdf or .svg, but: {error}"
-        ) from error
+        raise ResultError(f"`{path}` must end in a format such as .png, .pdf or .svg, but: {error}") from error

@@ -188,8 +188,6 @@ def _conditions(pool: NoisePool | None, snrs_db: Sequence[float]) -> list[Condit
     if pool is None:
         return [Condition()]
     if not snrs_db or not all(math.isfinite(snr) for snr in snrs_db):
-        raise EvaluationError(
-            f"`snrs_db` must be finite ratios, at least one, but is {list(snrs_db)} instead"
-        )
+        raise EvaluationError(f"`snrs_db` must be finite ratios, at least one, but is {list(snrs_db)} instead")
     snrs = sorted({float(snr) for snr in snrs_db})
     return [Condition(), *(Condition(kind, snr) for kind in in_order(pool.types) for snr in snrs)]

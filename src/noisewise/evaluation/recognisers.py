@@ -131,9 +131,7 @@ def _model(specification: str, device: str) -> NamedRecogniser:
     from noisewise.recogniser import Recogniser
 
     recogniser = Recogniser.load(specification, device=device)
-    return NamedRecogniser(
-        specification, recogniser.recognise, {"weights_sha256": weights_hash(specification)}
-    )
+    return NamedRecogniser(specification, recogniser.recognise, {"weights_sha256": weights_hash(specification)})
 
 
 def _python(specification: str, target: str) -> NamedRecogniser:
@@ -199,7 +197,7 @@ def _ask(words: list[str], path: Path, waveform: Waveform, timeout_seconds: floa
         _stop(process)
         path.unlink(missing_ok=True)
     if process.returncode != 0:
-        last = complaint.decode("utf-8", "replace").strip().splitlines()[-1:]
+        last = complaint.decode("utf-8", "replace").replace(str(path), path.name).strip().splitlines()[-1:]
         return Failure(f"exit status {process.returncode}: {' '.join(last) or 'nothing on stderr'}")
     return " ".join(printed.decode("utf-8", "replace").split())
 

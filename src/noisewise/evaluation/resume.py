@@ -81,11 +81,6 @@ class Partial:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(cell)) + "\n")
 
-    def discard(self) -> None:
-        """Remove the file, once the results are safe elsewhere."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-
 
 def _lines(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a file; one that was being written when the run was killed is left out."""

@@ -59,8 +59,7 @@ class Speech:
             speech._check(name)
         if not speech.utterances:
             raise EvaluationError(
-                f"`{manifest}` must hold a readable utterance with a text, but has none: "
-                f"{speech.skipped[0].reason}"
+                f"`{manifest}` must hold a readable utterance with a text, but has none: {speech.skipped[0].reason}"
             )
         return speech
 

@@ -40,9 +40,7 @@ def check(utterances: Sequence[Utterance], bootstrap_unit: str) -> None:
         ScoreError: the bootstrap unit is unknown, or no reference has a word.
     """
     if bootstrap_unit not in ("utterance", "speaker"):
-        raise ScoreError(
-            f"`bootstrap_unit` must be 'utterance' or 'speaker', but is '{bootstrap_unit}' instead"
-        )
+        raise ScoreError(f"`bootstrap_unit` must be 'utterance' or 'speaker', but is '{bootstrap_unit}' instead")
     texts = [one.text for one in utterances]
     score(texts, texts)
 
@@ -68,16 +66,11 @@ def summarise(
     references = [one.text for one in utterances]
     scores = [score(references, cell.hypotheses) for cell in heard]
     words = np.array([errors.reference_words for errors in scores[0].per_utterance], dtype=np.int64)  # (N,)
-    edits = np.array(
-        [[errors.total for errors in one.per_utterance] for one in scores], dtype=np.int64
-    ).T  # (N, C)
+    edits = np.array([[errors.total for errors in one.per_utterance] for one in scores], dtype=np.int64).T  # (N, C)
     groups = [one.speaker for one in utterances] if bootstrap_unit == "speaker" else None
     times: Counts = resample(len(utterances), groups=groups, samples=bootstrap_samples, seed=seed)
     resampled = resampled_rates(times, edits, words)  # (R, C)
-    rows = [
-        _row(cell, one, resampled[:, index])
-        for index, (cell, one) in enumerate(zip(heard, scores, strict=True))
-    ]
+    rows = [_row(cell, one, resampled[:, index]) for index, (cell, one) in enumerate(zip(heard, scores, strict=True))]
     return GridResult(
         normaliser=scores[0].normaliser,
         seed=seed,
@@ -123,9 +116,7 @@ def _row(cell: HeardCell, scored: Score, resampled: Rates) -> Row:
 def _averages(rows: list[Row], resampled: Rates) -> dict[str, Average]:
     """Means over cells. `all` is over the seven named types, or over all types when none of them is there."""
     present = {row.noise_type for row in rows}
-    named = [kind for kind in (*TYPE_A, *TYPE_B) if kind in present] or in_order(
-        row.noise_type or "" for row in rows
-    )
+    named = [kind for kind in (*TYPE_A, *TYPE_B) if kind in present] or in_order(row.noise_type or "" for row in rows)
     wanted: dict[str, list[int]] = {
         "type_a": [index for index, row in enumerate(rows) if row.noise_type in TYPE_A],
         "type_b": [index for index, row in enumerate(rows) if row.noise_type in TYPE_B],
