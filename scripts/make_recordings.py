@@ -67,9 +67,7 @@ def coloured(samples: int, slope: float, random: np.random.Generator) -> Samples
 def hum(samples: int, random: np.random.Generator) -> Samples:
     """Mains hum of 50 Hz with its harmonics, and a little pink noise. (T,)"""
     time = np.arange(samples) / SAMPLE_RATE
-    tones = sum(
-        np.sin(2 * np.pi * 50 * k * time + random.uniform(0, 2 * np.pi)) / k for k in (1, 2, 3, 4, 6, 8, 12)
-    )
+    tones = sum(np.sin(2 * np.pi * 50 * k * time + random.uniform(0, 2 * np.pi)) / k for k in (1, 2, 3, 4, 6, 8, 12))
     return unit(np.asarray(tones)) + np.float32(0.3) * unit(coloured(samples, 1.0, random))
 
 
@@ -108,9 +106,7 @@ def main() -> None:
         speech = speak(spoken, voice, words_per_minute)
         noisy = mix(speech, make_noise(kind, len(speech), np.random.default_rng(seed)), snr_db).noisy
         save(FOLDER / f"{name}.flac", noisy * (PEAK / np.abs(noisy).max()))
-        entries.append(
-            {"file": f"{name}.flac", "text": text, "voice": voice, "noise": kind, "snr_db": snr_db}
-        )
+        entries.append({"file": f"{name}.flac", "text": text, "voice": voice, "noise": kind, "snr_db": snr_db})
     (FOLDER / "recordings.json").write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
 
 

@@ -18,9 +18,7 @@ def data_dir() -> Path:
     """Folder of real recordings; tests that need it are skipped where it is not."""
     folder = Path(os.environ.get("NOISEWISE_DATA", REPOSITORY.parent / "shared" / "data"))
     if not (folder / "an4" / "manifest.tsv").is_file():
-        pytest.skip(
-            f"real recordings are not at {folder}; set NOISEWISE_DATA to the folder with an4/, noise/, ..."
-        )
+        pytest.skip(f"real recordings are not at {folder}; set NOISEWISE_DATA to the folder with an4/, noise/, ...")
     return folder
 
 
@@ -40,8 +38,6 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model = CTC(config)
         with torch.no_grad():
             model.head.weight.mul_(8)  # sharp enough that different frames give different letters
-            model.head.bias[[0, 2]] += torch.tensor(
-                [2.0, 4.0]
-            )  # blanks and word boundaries among the letters
+            model.head.bias[[0, 2]] += torch.tensor([2.0, 4.0])  # blanks and word boundaries among the letters
     folder = tmp_path_factory.mktemp("models") / "tiny"
     return model_folder.save(folder, model, config, CharacterTokenizer(), card="# A model for tests\n")

@@ -122,9 +122,7 @@ def test_a_command_imports_what_is_heavy_inside_its_function(path: Path) -> None
         assert allowed, f"{path.name} imports {name} at its top"
 
 
-@pytest.mark.parametrize(
-    "path", sorted(TESTS.rglob("test_*.py")), ids=lambda path: path.relative_to(TESTS).as_posix()
-)
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("test_*.py")), ids=lambda path: path.relative_to(TESTS).as_posix())
 def test_every_test_mirrors_a_source_file(path: Path) -> None:
     relative = path.relative_to(TESTS)
     if relative.name in ("test_architecture.py", "test_import.py") or relative.parts[0] in (

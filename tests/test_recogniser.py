@@ -91,9 +91,7 @@ def test_files_arrays_and_rates_say_the_same(recogniser: Recogniser, tmp_path: P
     assert (single.text, single.duration) == (from_file.text, 2.0)
 
 
-def test_long_audio_in_windows_equals_windows_put_through_by_hand(
-    recogniser: Recogniser, tmp_path: Path
-) -> None:
+def test_long_audio_in_windows_equals_windows_put_through_by_hand(recogniser: Recogniser, tmp_path: Path) -> None:
     samples = np.concatenate([sound(4.0, seed) for seed in range(5)])
     waveform.save(tmp_path / "long.wav", samples, subtype="FLOAT")
     options = {"window_seconds": 6.0, "overlap_seconds": 2.0}
@@ -113,9 +111,7 @@ def test_long_audio_in_windows_equals_windows_put_through_by_hand(
     assert all(a.end <= b.start for a, b in pairwise(cut.words))
 
 
-def test_bad_recordings_become_entries_and_the_rest_is_transcribed(
-    recogniser: Recogniser, tmp_path: Path
-) -> None:
+def test_bad_recordings_become_entries_and_the_rest_is_transcribed(recogniser: Recogniser, tmp_path: Path) -> None:
     good = sound(2.0, 1)
     waveform.save(tmp_path / "good.wav", good)
     waveform.save(tmp_path / "silent.wav", np.zeros(RATE, np.float32))
@@ -164,17 +160,13 @@ def test_a_fault_late_in_a_long_recording_is_an_error_and_nothing_of_it_is_shown
     import soundfile
 
     soundfile.write(tmp_path / "late.wav", samples, RATE, subtype="FLOAT")
-    late, good = recogniser.transcribe(
-        [tmp_path / "late.wav", sound(3.0, 3)], window_seconds=4.0, batch_seconds=4.0
-    )
+    late, good = recogniser.transcribe([tmp_path / "late.wav", sound(3.0, 3)], window_seconds=4.0, batch_seconds=4.0)
     assert "NaN" in str(late.error)
     assert late.text == ""
     assert good.error is None
 
 
-def test_recognise_gives_texts_or_says_what_is_wrong(
-    recogniser: Recogniser, sounds: list[NDArray[np.float32]]
-) -> None:
+def test_recognise_gives_texts_or_says_what_is_wrong(recogniser: Recogniser, sounds: list[NDArray[np.float32]]) -> None:
     assert recogniser.recognise(sounds[:3]) == [each.text for each in recogniser.transcribe(sounds[:3])]
     with pytest.raises(AudioError, match=r"waveform 2.*silent"):
         recogniser.recognise([sounds[0], np.zeros(RATE, np.float32)])

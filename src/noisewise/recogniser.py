@@ -166,9 +166,7 @@ class Recogniser:
         batch = _Batch()
         for recording, source in self._ordered(sources):
             try:
-                for start, samples in windows(
-                    self._blocks(source, recording, step), size, step, self.model.hop
-                ):
+                for start, samples in windows(self._blocks(source, recording, step), size, step, self.model.hop):
                     if batch.windows and batch.seconds_with(len(samples)) > batch_seconds:
                         yield from self._run(batch)
                     batch.windows.append((recording, start, samples))
@@ -274,8 +272,7 @@ def _must_hold_sound(recording: _Recording, level: float) -> None:
         )
     if level < SILENCE:
         raise AudioError(
-            f"`{recording.name}` must hold sound, but is silent (below -100 dBFS); "
-            "check the microphone or the channel",
+            f"`{recording.name}` must hold sound, but is silent (below -100 dBFS); check the microphone or the channel",
             "silent",
             recording.name,
         )

@@ -67,9 +67,7 @@ def short_names(sources: Sequence[str]) -> list[str]:
     """File names without folder and suffix; whole paths (`/` as `_`) where two would be the same."""
     stems = [Path(source).stem for source in sources]
     return [
-        stem
-        if stems.count(stem) == 1
-        else Path(source).as_posix().strip("/").replace("/", "_").replace(":", "_")
+        stem if stems.count(stem) == 1 else Path(source).as_posix().strip("/").replace("/", "_").replace(":", "_")
         for stem, source in zip(stems, sources, strict=True)
     ]
 
@@ -80,9 +78,7 @@ def cues(words: Sequence[Word]) -> Iterator[list[Word]]:
     for word in words:
         letters = sum(len(each.text) + 1 for each in cue) + len(word.text)
         if cue and (
-            word.start - cue[-1].end > CUE_PAUSE
-            or word.end - cue[0].start > CUE_SECONDS
-            or letters > CUE_LETTERS
+            word.start - cue[-1].end > CUE_PAUSE or word.end - cue[0].start > CUE_SECONDS or letters > CUE_LETTERS
         ):
             yield cue
             cue = []
@@ -135,8 +131,7 @@ def _ctm(transcripts: Sequence[Transcript]) -> str:
     """NIST time-marked conversation: name, channel, start, duration, word, confidence."""
     names = short_names([each.source for each in transcripts])
     return "".join(
-        f"{'_'.join(name.split())} 1 {word.start:.3f} {word.end - word.start:.3f} "
-        f"{word.text} {word.confidence:.4f}\n"
+        f"{'_'.join(name.split())} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text} {word.confidence:.4f}\n"
         for name, each in zip(names, transcripts, strict=True)
         for word in each.words
     )

@@ -14,9 +14,7 @@ from noisewise.text.normalise import normalise
 FOLDER = Path(noisewise.__file__).parent / "assets" / "recordings"
 
 
-def test_reference_transcript_error_rate_and_speed(
-    model_dir: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_reference_transcript_error_rate_and_speed(model_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--model", str(model_dir)]) == 0
     shown = capsys.readouterr().out
     assert "reference   ENTER SIX TWO FOUR" in shown

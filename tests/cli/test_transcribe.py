@@ -17,9 +17,7 @@ def recordings(tmp_path: Path) -> Path:
     (folder / "deep").mkdir(parents=True)
     random = np.random.default_rng(0)
     for seconds, name in ((1.5, "b.wav"), (1.0, "deep/A.FLAC")):
-        waveform.save(
-            folder / name, (0.1 * random.standard_normal(round(16_000 * seconds))).astype(np.float32)
-        )
+        waveform.save(folder / name, (0.1 * random.standard_normal(round(16_000 * seconds))).astype(np.float32))
     (folder / "notes.txt").write_text("no audio")
     return folder
 
@@ -29,9 +27,7 @@ def test_a_folder_as_json(recordings: Path, model_dir: Path, capsys: pytest.Capt
     found = json.loads(capsys.readouterr().out)["transcripts"]
     assert [Path(each["source"]).name for each in found] == ["b.wav", "A.FLAC"]
     assert [each["duration"] for each in found] == [1.5, 1.0]
-    assert all(
-        {"text", "start", "end", "confidence"} == set(word) for each in found for word in each["words"]
-    )
+    assert all({"text", "start", "end", "confidence"} == set(word) for each in found for word in each["words"])
 
 
 def test_a_bad_file_is_named_and_the_rest_is_written(
@@ -59,10 +55,7 @@ def test_a_bad_file_is_named_and_the_rest_is_written(
 
 def test_one_file_as_text(recordings: Path, model_dir: Path, tmp_path: Path) -> None:
     output = tmp_path / "made" / "b.txt"
-    assert (
-        main(["transcribe", str(recordings / "b.wav"), "--model", str(model_dir), "--output", str(output)])
-        == 0
-    )
+    assert main(["transcribe", str(recordings / "b.wav"), "--model", str(model_dir), "--output", str(output)]) == 0
     assert output.read_text().endswith("\n")
 
 

@@ -96,9 +96,7 @@ def _gpu() -> dict[str, Any]:
     import torch
 
     if torch.cuda.is_available():
-        return {
-            f"cuda:{index}": torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())
-        }
+        return {f"cuda:{index}": torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())}
     if torch.backends.mps.is_available():
         return {"mps": "Apple GPU"}
     built = torch.version.cuda or torch.version.hip

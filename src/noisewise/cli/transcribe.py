@@ -66,11 +66,7 @@ def expand(files: Sequence[str]) -> list[str]:
         if not Path(file).is_dir():
             found.append(file)
             continue
-        inside = [
-            path
-            for path in sorted(Path(file).rglob("*"))
-            if path.suffix.lower() in SUFFIXES and path.is_file()
-        ]
+        inside = [path for path in sorted(Path(file).rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
         if not inside:
             raise NoisewiseError(f"`{file}` must hold audio files, but holds none (wav, flac, ogg, mp3, ...)")
         found.extend(map(str, inside))

@@ -23,9 +23,7 @@ class Run:
     confidence: float
 
 
-def greedy(
-    log_probs: Tensor, lengths: Tensor, tokenizer: CharacterTokenizer, frame_seconds: float
-) -> list[Hypothesis]:
+def greedy(log_probs: Tensor, lengths: Tensor, tokenizer: CharacterTokenizer, frame_seconds: float) -> list[Hypothesis]:
     """Decode a batch along its best path (Graves et al. 2006, section 3.2, eq. 4).
 
     A token is as sure as the most probable frame of its run; a word is as sure as its least sure token,
@@ -76,14 +74,10 @@ def find_runs(ids: Tensor, best: Tensor, valid: Tensor, blank: int = 0) -> list[
     return found
 
 
-def _hypothesis(
-    runs: list[Run], score: float, tokenizer: CharacterTokenizer, frame_seconds: float
-) -> Hypothesis:
+def _hypothesis(runs: list[Run], score: float, tokenizer: CharacterTokenizer, frame_seconds: float) -> Hypothesis:
     """Group runs into words between boundaries."""
     groups = groupby(runs, key=lambda run: run.token == tokenizer.boundary)
-    words = [
-        _word(list(letters), tokenizer, frame_seconds) for is_boundary, letters in groups if not is_boundary
-    ]
+    words = [_word(list(letters), tokenizer, frame_seconds) for is_boundary, letters in groups if not is_boundary]
     words = [word for word in words if word.text]
     return Hypothesis(" ".join(word.text for word in words), [run.token for run in runs], words, score)
 

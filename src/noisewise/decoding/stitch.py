@@ -46,8 +46,7 @@ class Stitcher:
         if high - low < 1:
             return max(begin, end)
         pause = (
-            last[low - self._start : high - self._start, self.blank]
-            + log_probs[low - start : high - start, self.blank]
+            last[low - self._start : high - self._start, self.blank] + log_probs[low - start : high - start, self.blank]
         )
         smooth = F.avg_pool1d(pause[None], 5, stride=1, padding=2, count_include_pad=False)[0]
         return low + int(smooth.argmax())
