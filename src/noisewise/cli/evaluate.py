@@ -21,9 +21,7 @@ SNRS_DB = [0.0, 5.0, 10.0, 15.0, 20.0]
 def command(
     manifest: Annotated[
         str,
-        typer.Argument(
-            help="Speech with texts: a manifest, a table or its folder; #split=test keeps a split."
-        ),
+        typer.Argument(help="Speech with texts: a manifest, a table or its folder; #split=test keeps a split."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Result, JSON.")],
     model: Annotated[
@@ -34,9 +32,7 @@ def command(
             help="'box', a model folder, 'command:PROGRAM ARGS {}' or 'python:module:function'.",
         ),
     ] = "box",
-    noise: Annotated[
-        str | None, typer.Option(help="Noise with a label column; without it only clean speech.")
-    ] = None,
+    noise: Annotated[str | None, typer.Option(help="Noise with a label column; without it only clean speech.")] = None,
     snr: Annotated[
         list[float] | None,
         typer.Option(help="Signal-to-noise ratios in dB: 0 5 10.", show_default="0 5 10 15 20"),
@@ -54,9 +50,7 @@ def command(
     workers: Annotated[int, typer.Option(help="Programs side by side, for command:.")] = 1,
     timeout: Annotated[float, typer.Option(help="Seconds for one file, for command:.")] = 60.0,
     device: Annotated[str, typer.Option(help="Where a model runs: cpu, cuda.")] = "cpu",
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Forget the cells of an interrupted run.")
-    ] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Forget the cells of an interrupted run.")] = False,
 ) -> None:
     """Measure a recogniser in noise. An interrupted run goes on where it stopped."""
     from noisewise.evaluation import grid, provenance, recognisers
@@ -117,9 +111,7 @@ def _words(
     return [*words, "--output", str(output)]
 
 
-def _write(
-    result: "GridResult", output: Path, markdown: Path | None, latex: Path | None, figure: Path | None
-) -> None:
+def _write(result: "GridResult", output: Path, markdown: Path | None, latex: Path | None, figure: Path | None) -> None:
     from noisewise.evaluation import table
 
     result.save(output)
@@ -165,9 +157,7 @@ def _progress() -> "Iterator[Callable[[Progress], None]]":
 
         def show(progress: "Progress") -> None:
             failed = f" ({progress.failures} failed)" if progress.failures else ""
-            bar.update(
-                task, completed=progress.done, total=progress.total, description=progress.condition + failed
-            )
+            bar.update(task, completed=progress.done, total=progress.total, description=progress.condition + failed)
 
         yield show
 

@@ -115,14 +115,10 @@ def score(
         )
     said, heard = [normaliser(text) for text in references], [normaliser(text) for text in hypotheses]
     if not any(said):
-        raise ScoreError(
-            f"`references` must hold a word under {normaliser_name}, but hold none; check the texts"
-        )
+        raise ScoreError(f"`references` must hold a word under {normaliser_name}, but hold none; check the texts")
     per_utterance = _errors(jiwer.process_words(said, heard))
     characters = _errors(jiwer.process_characters(said, heard))
-    return Score(
-        sum(per_utterance, WordErrors()), sum(characters, WordErrors()), per_utterance, normaliser_name
-    )
+    return Score(sum(per_utterance, WordErrors()), sum(characters, WordErrors()), per_utterance, normaliser_name)
 
 
 def _errors(aligned: "jiwer.WordOutput | jiwer.CharacterOutput") -> list[WordErrors]:
@@ -135,9 +131,7 @@ def _errors(aligned: "jiwer.WordOutput | jiwer.CharacterOutput") -> list[WordErr
 def _counted(chunks: Sequence["jiwer.AlignmentChunk"], reference_words: int) -> WordErrors:
     counts = {"substitute": 0, "delete": 0, "insert": 0, "equal": 0}
     for chunk in chunks:
-        counts[chunk.type] += max(
-            chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx
-        )
+        counts[chunk.type] += max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
     return WordErrors(counts["substitute"], counts["delete"], counts["insert"], reference_words)
 
 
@@ -173,9 +167,7 @@ def bootstrap(
     return interval(resampled_rates(times, errors, words), level)
 
 
-def resample(
-    count: int, *, groups: Sequence[str] | None = None, samples: int = 1000, seed: int = 0
-) -> Counts:
+def resample(count: int, *, groups: Sequence[str] | None = None, samples: int = 1000, seed: int = 0) -> Counts:
     """How often each of `count` utterances is drawn in each resample, (R, N).
 
     The same draws serve every condition heard by the same utterances, so that averages over conditions and
