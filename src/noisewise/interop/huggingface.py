@@ -55,14 +55,8 @@ def from_huggingface(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         InteropError: a name that the table does not know.
     """
     if any(name.startswith("wav2vec2.") for name in state):
-        state = {
-            name.removeprefix("wav2vec2."): value
-            for name, value in state.items()
-            if not name.startswith(HEADS)
-        }
-    return _renamed(
-        {_modern(name): value for name, value in state.items()}, TABLE, "transformers' Wav2Vec2Model"
-    )
+        state = {name.removeprefix("wav2vec2."): value for name, value in state.items() if not name.startswith(HEADS)}
+    return _renamed({_modern(name): value for name, value in state.items()}, TABLE, "transformers' Wav2Vec2Model")
 
 
 def to_huggingface(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -91,7 +85,7 @@ def load(encoder: nn.Module, state: Mapping[str, Tensor]) -> None:
     missing, unexpected = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
     if missing or unexpected:
         raise InteropError(
-            f"the weights must be those of this encoder, but missing are {_some(missing)} and without a place "
+            f"the weights must be those of this encoder, but missing are {_some(missing)} and without place "
             f"in it {_some(unexpected)}; {_REMEDY}"
         )
     for name, value in theirs.items():
@@ -119,13 +113,9 @@ def config_from_huggingface(values: Mapping[str, Any]) -> Wav2Vec2Config:
     must_be |= {"layer_norm_eps": 1e-5, "add_adapter": False, "adapter_attn_dim": None}
     for name, wanted in must_be.items():
         if values.get(name, wanted) != wanted:
-            raise InteropError(
-                f"`{name}` must be {wanted}, but is {values[name]} instead; no encoder of ours is that"
-            )
+            raise InteropError(f"`{name}` must be {wanted}, but is {values[name]} instead; no encoder of ours is that")
     if len(widths) != 1:
-        raise InteropError(
-            f"`conv_dim` must be one width for all layers, but is {values['conv_dim']} instead"
-        )
+        raise InteropError(f"`conv_dim` must be one width for all layers, but is {values['conv_dim']} instead")
     named = {ours: values[theirs] for theirs, ours in FIELDS.items() if theirs in values}
     tuples = {name: tuple(value) for name, value in named.items() if isinstance(value, list | tuple)}
     normalise = values.get("feat_extract_norm") == "layer"
@@ -158,9 +148,7 @@ def _modern(name: str) -> str:
     return f"{start}.{OLD_WEIGHT_NORM[end]}" if end in OLD_WEIGHT_NORM else name
 
 
-def _renamed(
-    state: Mapping[str, Tensor], table: tuple[tuple[str, str], ...], source: str
-) -> dict[str, Tensor]:
+def _renamed(state: Mapping[str, Tensor], table: tuple[tuple[str, str], ...], source: str) -> dict[str, Tensor]:
     renamed = {_name(name, table): value for name, value in state.items()}
     unknown = [name for name in state if _name(name, table) is None]
     if unknown:

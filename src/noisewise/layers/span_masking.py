@@ -8,7 +8,8 @@ def span_where(lengths: Tensor, size: int, probability: float, span: int, least:
     """Choose spans in every sequence, as fairseq's `compute_mask_indices` does.
 
     A sequence of n gets `probability * n / span` spans, rounded up or down by chance, at starts drawn without
-    replacement; spans may overlap, so fewer positions are chosen than `probability` says (0.65 chooses 49 %).
+    replacement from [0, n - span), so the last position is never chosen; spans may overlap, so fewer positions
+    are chosen than `probability` says (0.65 chooses 49 %).
     Each sequence keeps its own count: nothing depends on the rest of the batch.
 
     Args:

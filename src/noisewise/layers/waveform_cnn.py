@@ -66,9 +66,7 @@ class ChannelNorm(nn.Module):
 class WaveformLayer(nn.Module):
     """Convolution without padding, a norm or none, GELU."""
 
-    def __init__(
-        self, inputs: int, channels: int, kernel: int, stride: int, norm: nn.Module | None, bias: bool
-    ):
+    def __init__(self, inputs: int, channels: int, kernel: int, stride: int, norm: nn.Module | None, bias: bool):
         super().__init__()
         self.kernel = kernel
         self.stride = stride
@@ -115,16 +113,13 @@ class WaveformCNN(nn.Module):
         """
         super().__init__()
         if len(kernels) != len(strides):
-            raise ValueError(
-                f"`strides` must be as many as `kernels`, {len(kernels)}, but are {len(strides)} instead"
-            )
+            raise ValueError(f"`strides` must be as many as `kernels`, {len(kernels)}, but are {len(strides)} instead")
+        self.channels = channels
         self.layers = nn.ModuleList()
         self.hop, self.receptive_field = 1, 1
         for depth, (kernel, stride) in enumerate(zip(kernels, strides, strict=True)):
             layer_norm = _norm(norm, channels, depth)
-            self.layers.append(
-                WaveformLayer(channels if depth else 1, channels, kernel, stride, layer_norm, bias)
-            )
+            self.layers.append(WaveformLayer(channels if depth else 1, channels, kernel, stride, layer_norm, bias))
             self.receptive_field += (kernel - 1) * self.hop
             self.hop *= stride
 
@@ -159,4 +154,4 @@ def _norm(kind: Literal["group", "layer"], channels: int, depth: int) -> nn.Modu
 
 def _gelu(features: Tensor) -> Tensor:
     """GELU, in place where no gradient is wanted: the first layer gives 6.5 MB for a second of speech."""
-    return F.gelu(features) if torch.is_grad_enabled() else torch.ops.aten.gelu_(features)
+    return F.gelu(features) if features.requires_grad else torch.ops.aten.gelu_(features)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from noisewise.config import config
+from noisewise.layers import waveform_matmul
 from noisewise.layers.masking import valid_mask, zero_padding
 from noisewise.layers.positional_convolution import PositionalConvolution
 from noisewise.layers.span_masking import span_where
@@ -119,6 +120,8 @@ class Wav2Vec2Encoder(nn.Module):
         """Frames before any norm, and how many are valid: Z = f(X). (B, T), (B,) -> (B, F, C), (B,)"""
         if self.config.normalise:
             waveform = _normalised(waveform, lengths)
+        if waveform_matmul.suits(self.cnn, waveform):
+            return waveform_matmul.latents(self.cnn, waveform, lengths)
         latents, frames = self.cnn(waveform, lengths)
         if latents.requires_grad and self.config.feature_grad_mult != 1:
             latents.register_hook(lambda gradient: gradient * self.config.feature_grad_mult)
@@ -131,9 +134,7 @@ class Wav2Vec2Encoder(nn.Module):
         """
         config = self.config
         if self.training and config.time_mask_probability > 0:
-            where = span_where(
-                frames, features.size(1), config.time_mask_probability, config.time_mask_span, least=2
-            )
+            where = span_where(frames, features.size(1), config.time_mask_probability, config.time_mask_span, least=2)
             features = torch.where(where.unsqueeze(-1), self.mask_embedding.to(features.dtype), features)
         if self.training and config.channel_mask_probability > 0:
             channels = torch.full_like(frames, self.dim)
@@ -143,6 +144,12 @@ class Wav2Vec2Encoder(nn.Module):
 
     def contextualise(self, features: Tensor, frames: Tensor) -> Tensor:
         """Positions, then the Transformer: C = g(Z). (B, F, D), (B,) -> (B, F, D)"""
+        if _better_apart(features, frames):
+            apart = torch.zeros_like(features)
+            for row, count in enumerate(frames.tolist()):
+                if count:
+                    apart[row, :count] = self.contextualise(features[row : row + 1, :count], frames[row : row + 1])[0]
+            return apart
         full = bool((frames >= features.size(1)).all())
         features = features + self.position(features, None if full else valid_mask(frames, features.size(1)))
         if self.config.norm_first:
@@ -179,6 +186,14 @@ def large() -> Wav2Vec2Config:
         layer_drop=0.0,
         feature_grad_mult=1.0,
     )
+
+
+def _better_apart(features: Tensor, frames: Tensor) -> bool:
+    """Whether utterances go one by one: no gradient, on a CPU, a second or more each, a tenth of all padding."""
+    if features.requires_grad or features.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    total = int(frames.sum())
+    return total >= 50 * len(frames) and total < 0.9 * len(frames) * features.size(1)
 
 
 def _transformer_layer(config: Wav2Vec2Config) -> TransformerLayer:

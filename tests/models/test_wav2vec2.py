@@ -1,0 +1,198 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from noisewise.interop import huggingface
+from noisewise.models.wav2vec2 import Wav2Vec2Config, Wav2Vec2Encoder, base, large, tiny
+
+STILL = {"dropout": 0.0, "input_dropout": 0.0, "attention_dropout": 0.0, "layer_drop": 0.0}
+LAYER_NORM = {"convolution_norm": "layer", "convolution_bias": True, "norm_first": True, "normalise": True}
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
+def an_encoder(**changes: object) -> Wav2Vec2Encoder:
+    encoder = Wav2Vec2Encoder(replace(tiny(), **changes)).eval()  # type: ignore[arg-type]
+    with torch.no_grad():  # weights of 0.02 would hide an error in attention
+        for value in encoder.transformer.parameters():
+            value.mul_(4 if value.dim() == 2 else 1)
+    return encoder
+
+
+def size(config: Wav2Vec2Config) -> int:
+    with torch.device("meta"):
+        return sum(value.numel() for value in Wav2Vec2Encoder(config).parameters())
+
+
+def test_sizes_of_the_paper() -> None:
+    assert size(base()) == 94_371_712
+    assert size(large()) == 315_438_720
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {},
+        {"hidden_size": 48, "num_attention_heads": 6, "conv_dim": [24] * 7, "num_conv_pos_embeddings": 15},
+        {"conv_dim": [40] * 3, "conv_kernel": [10, 4, 3], "conv_stride": [5, 4, 2], "num_hidden_layers": 3},
+        {"conv_bias": True},
+        {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True},
+        {"feat_extract_norm": "layer"},
+        {"do_stable_layer_norm": True},
+    ],
+    ids=str,
+)
+def test_agrees_with_transformers_on_random_weights(shape: dict[str, object]) -> None:
+    transformers = pytest.importorskip("transformers")
+    small = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}
+    small |= {"conv_dim": [32] * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4}
+    theirs_config = transformers.Wav2Vec2Config(**{**small, **shape})
+    if "conv_kernel" in shape:
+        theirs_config.num_feat_extract_layers = 3
+    theirs = transformers.Wav2Vec2Model(theirs_config).eval()
+    with torch.no_grad():
+        for value in theirs.parameters():
+            value.add_(torch.randn_like(value) * 0.1)
+    config = huggingface.config_from_huggingface(theirs_config.to_dict())
+    ours = Wav2Vec2Encoder(replace(config, normalise=False)).eval()
+    huggingface.load(ours, theirs.state_dict())
+    waveform, lengths = torch.randn(2, 9_000), torch.tensor([9_000, 9_000])
+    with torch.no_grad():
+        expected = theirs(waveform).last_hidden_state
+        torch.testing.assert_close(ours(waveform, lengths).features, expected, atol=1e-4, rtol=0)
+    with torch.enable_grad():  # the other path through the convolutions
+        torch.testing.assert_close(ours(waveform, lengths).features, expected, atol=1e-4, rtol=0)
+
+
+def test_the_base_size_agrees_with_transformers_even_padded() -> None:
+    transformers = pytest.importorskip("transformers")
+    theirs = transformers.Wav2Vec2Model(transformers.Wav2Vec2Config()).eval()
+    ours = Wav2Vec2Encoder(base()).eval()
+    huggingface.load(ours, theirs.state_dict())
+    waveform, lengths = torch.randn(2, 20_000), torch.tensor([20_000, 9_000])
+    waveform[1, 9_000:] = 0
+    with torch.inference_mode():
+        output = ours(waveform, lengths)
+        for row, (samples, frames) in enumerate(zip(lengths.tolist(), output.lengths.tolist(), strict=True)):
+            alone = theirs(waveform[row : row + 1, :samples]).last_hidden_state[0]
+            assert alone.shape == (frames, 768)
+            torch.testing.assert_close(output.features[row, :frames], alone, atol=1e-4, rtol=0)
+        mask = torch.arange(20_000) < lengths[:, None]
+        padded = theirs(waveform, attention_mask=mask.long()).last_hidden_state
+        assert (padded - output.features)[1, : output.lengths[1]].abs().max() > 1e-2  # theirs sees the padding
+
+
+@pytest.mark.parametrize("batch", [1, 4, 16])
+@pytest.mark.parametrize("gradient", [False, True])
+@pytest.mark.parametrize("changes", [{}, LAYER_NORM], ids=["base", "large"])
+def test_padding_and_batch_change_nothing(batch: int, gradient: bool, changes: dict[str, object]) -> None:
+    encoder = an_encoder(**changes)
+    lengths = torch.randint(16_000, 40_000, (batch,))
+    lengths[0] = 40_000
+    waveform = torch.randn(batch, 41_000)
+    for row, samples in enumerate(lengths.tolist()):
+        waveform[row, samples:] = 7.0
+    with torch.set_grad_enabled(gradient):
+        output = encoder(waveform, lengths)
+        for row, (samples, frames) in enumerate(zip(lengths.tolist(), output.lengths.tolist(), strict=True)):
+            alone = encoder(waveform[row : row + 1, :samples], lengths[row : row + 1])
+            assert alone.lengths.tolist() == [frames]
+            torch.testing.assert_close(output.features[row, :frames], alone.features[0], atol=1e-4, rtol=0)
+            assert output.features[row, frames:].abs().sum() == 0
+
+
+def test_short_utterances_go_together_and_long_ones_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, batches = an_encoder(), []
+    plain = encoder.transformer.forward
+
+    def watched(features: Tensor, lengths: Tensor) -> Tensor:
+        batches.append(len(features))
+        return plain(features, lengths)
+
+    monkeypatch.setattr(encoder.transformer, "forward", watched)
+    with torch.inference_mode():
+        encoder(torch.randn(3, 9_000), torch.tensor([9_000, 4_000, 3_000]))
+        assert batches == [3]
+        encoder(torch.randn(3, 90_000), torch.tensor([90_000, 40_000, 30_000]))
+        assert batches == [3, 1, 1, 1]
+
+
+def test_an_utterance_without_a_frame_is_zero_and_harms_none() -> None:
+    encoder = an_encoder()
+    waveform = torch.randn(2, 5_000)
+    output = encoder(waveform, torch.tensor([5_000, 200]))
+    assert output.lengths.tolist() == [15, 0]
+    assert output.features.isfinite().all()
+    output.features.sum().backward()
+    assert all(value.grad is None or value.grad.isfinite().all() for value in encoder.parameters())
+
+
+def test_every_weight_but_the_mask_embedding_is_used() -> None:
+    encoder = an_encoder()
+    encoder(torch.randn(2, 9_000), torch.tensor([9_000, 5_000])).features.square().sum().backward()
+    unused = [name for name, value in encoder.named_parameters() if value.grad is None]
+    assert unused == ["mask_embedding"]
+
+
+def cnn_gradient(feature_grad_mult: float) -> Tensor | None:
+    torch.manual_seed(1)
+    encoder = an_encoder(feature_grad_mult=feature_grad_mult)
+    encoder(torch.randn(1, 6_000), torch.tensor([6_000])).features.square().sum().backward()
+    gradient: Tensor | None = encoder.cnn.layers[0].convolution.weight.grad
+    return gradient
+
+
+def test_the_gradient_of_the_convolutions_is_scaled() -> None:
+    full, tenth = cnn_gradient(1.0), cnn_gradient(0.1)
+    assert full is not None and tenth is not None
+    torch.testing.assert_close(tenth, full * 0.1)
+    assert cnn_gradient(0.0) is None
+
+
+def test_masks_belong_to_training() -> None:
+    encoder = an_encoder(time_mask_probability=0.65, channel_mask_probability=0.5, channel_mask_span=8)
+    features, frames = torch.randn(2, 100, 64), torch.tensor([100, 60])
+    assert encoder.mask(features, frames) is features
+    masked = encoder.train().mask(features, frames)
+    hidden = (masked == encoder.mask_embedding).float().mean(dim=2) > 0.3  # what channel masks leave of it
+    silent = (masked == 0).all(dim=1)  # (B, D)
+    assert 0.3 < hidden[0].float().mean() < 0.7
+    assert not hidden[1, 60:].any()
+    assert silent.any(dim=1).all() and not silent.all()
+    untouched = ~hidden.unsqueeze(2) & ~silent.unsqueeze(1)
+    assert masked[untouched].equal(features[untouched])
+    masked.sum().backward()
+    assert encoder.mask_embedding.grad is not None
+
+
+def test_normalise_forgets_scale_and_offset_but_not_padding() -> None:
+    encoder = an_encoder(**LAYER_NORM)
+    waveform = torch.randn(1, 8_000)
+    plain = encoder(waveform, torch.tensor([8_000])).features
+    louder = torch.cat((waveform * 30 + 4, torch.full((1, 500), -9.0)), dim=1)
+    moved = encoder(louder, torch.tensor([8_000]))
+    torch.testing.assert_close(moved.features[:, : plain.size(1)], plain, atol=1e-4, rtol=0)
+
+
+def test_training_step_lowers_a_loss() -> None:
+    encoder = an_encoder(feature_grad_mult=1.0, time_mask_probability=0.65, **STILL).train()
+    waveform, lengths = torch.randn(2, 6_000), torch.tensor([6_000, 4_000])
+    optimizer = torch.optim.Adam(encoder.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(12):
+        loss = (encoder(waveform, lengths).features - 1).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] * 0.9
+
+
+def test_dim_and_hop() -> None:
+    encoder = an_encoder()
+    assert (encoder.dim, encoder.hop) == (64, 320)
