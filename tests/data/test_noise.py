@@ -127,7 +127,7 @@ def test_the_cache_is_bounded_and_changes_nothing(noise: Path) -> None:
     large = pool(noise)
     for index in range(20):
         np.testing.assert_array_equal(small.apply(SPEECH, 0, f"u{index}")[0], large.apply(SPEECH, 0, f"u{index}")[0])
-    assert len(small._decoded) == 1 < len(large._decoded)
+    assert len(small._decoded) <= 1 < len(large._decoded)
 
 
 def test_long_files_are_read_in_parts(noise: Path, monkeypatch: pytest.MonkeyPatch) -> None:

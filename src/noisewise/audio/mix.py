@@ -78,8 +78,7 @@ def mix(clean: Waveform, noise: Waveform, snr_db: float) -> Mixture:
     """
     if clean.shape != noise.shape or clean.ndim != 1:
         raise MixError(
-            f"`noise` must have the shape of `clean`, {clean.shape}, but has {noise.shape} instead; cut or "
-            f"tile it"
+            f"`noise` must have the shape of `clean`, {clean.shape}, but has {noise.shape} instead; cut or tile it"
         )
     gain = gain_for_snr(clean, noise, snr_db)
     return Mixture(add(clean, noise, gain), gain)
@@ -97,7 +96,6 @@ def _audible_rms(waveform: NDArray[np.floating], name: str, floor: float = SILEN
         raise MixError(f"`{name}` must be finite, but holds NaN or infinity; repair or drop the file")
     if level <= floor:
         raise MixError(
-            f"`{name}` must be audible, but its RMS is {level:.2g} of full scale; drop it or take another "
-            f"part"
+            f"`{name}` must be audible, but its RMS is {level:.2g} of full scale; drop it or take another part"
         )
     return level

@@ -83,6 +83,7 @@ class NoisePool:
         for cut in sorted(self._cuts.values(), key=lambda cut: str(cut.id)):
             self._by_type.setdefault(column(cut, "label") or "noise", []).append(cut)
         self._decoded: OrderedDict[str, Waveform] = OrderedDict()
+        self._held = 0
 
     @classmethod
     def load(cls, config: NoiseConfig, seed: int) -> "NoisePool":
@@ -164,7 +165,8 @@ class NoisePool:
         return loudest
 
     def _part(self, cut: MonoCut, offset: int, samples: int) -> Waveform:
-        if cut.duration > WHOLE_FILE_SECONDS:
+        total = self._length(cut)
+        if self._is_read_in_parts(cut) and offset + samples <= total:
             return self._read_part(cut, offset, samples)
         whole = self._whole(cut)
         if offset + samples <= len(whole):
@@ -172,9 +174,19 @@ class NoisePool:
         return np.take(whole, np.arange(offset, offset + samples), mode="wrap")
 
     def _length(self, cut: MonoCut) -> int:
-        if cut.duration > WHOLE_FILE_SECONDS:
-            return int(cut.duration * SAMPLE_RATE) - 1
+        if self._is_read_in_parts(cut):
+            return int(cut.duration * SAMPLE_RATE + 1e-6)
         return len(self._whole(cut))
+
+    def _is_read_in_parts(self, cut: MonoCut) -> bool:
+        """Long files, and those for which the cache has no room and of which a part is exactly that part."""
+        if cut.duration > WHOLE_FILE_SECONDS:
+            return True
+        return cut.id not in self._decoded and not self._has_room(cut) and _is_exact_in_parts(cut)
+
+    def _has_room(self, cut: MonoCut) -> bool:
+        size = 4 * SAMPLE_RATE * float(cut.duration)
+        return self._held + size <= self.config.cache_mb * 2**20
 
     def _read_part(self, cut: MonoCut, offset: int, samples: int) -> Waveform:
         part = waveform.load(
@@ -190,15 +202,22 @@ class NoisePool:
         if found is None:
             found = load_audio(cut, allow_silent=True)
             self._decoded[cut.id] = found
+            self._held += found.nbytes
             self._forget()
         self._decoded.move_to_end(cut.id)
         return found
 
     def _forget(self) -> None:
         """Drop the files used longest ago until the cache fits; the newest always stays."""
-        held = sum(samples.nbytes for samples in self._decoded.values())
-        while held > self.config.cache_mb * 2**20 and len(self._decoded) > 1:
-            held -= self._decoded.popitem(last=False)[1].nbytes
+        while self._held > self.config.cache_mb * 2**20 and len(self._decoded) > 1:
+            self._held -= self._decoded.popitem(last=False)[1].nbytes
+
+
+def _is_exact_in_parts(cut: MonoCut) -> bool:
+    """Lossless and not resampled: the cache may then decide how it is read without changing a sample."""
+    recording = cut.recording
+    lossless: bool = path_of(cut).lower().endswith((".flac", ".wav"))
+    return bool(lossless and recording.sampling_rate == SAMPLE_RATE and recording.num_channels == 1)
 
 
 def _check(config: NoiseConfig) -> None:
