@@ -6,7 +6,7 @@ import soundfile
 import torch
 
 from noisewise.audio.mix import snr_db
-from noisewise.config import parse
+from noisewise.config import ConfigError, parse
 from noisewise.data.dataset import DataConfig, SpeechDataset
 from noisewise.data.manifest import ManifestError, load_audio, read
 from noisewise.data.noise import NoiseConfig, NoisePool
@@ -165,3 +165,18 @@ def test_a_bad_noise_leaves_the_speech_clean_and_is_listed(speech: Path, noise: 
     np.testing.assert_array_equal(batch.waveform[0], load_audio(made.cuts[0]))
     assert [item.reason for item in batch.skipped] == ["noise_empty"]
     assert batch.skipped[0].path.endswith(".wav")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"speed": [0.9, 0.0]}, "positive factors"),
+        ({"gain_db": [3.0]}, r"\[low, high\]"),
+        ({"gain_db": [3.0, -3.0]}, r"\[low, high\]"),
+        ({"crop_seconds": 0.0}, "must be positive"),
+        ({"reverb": {"manifest": "x", "probability": 2.0}}, "between 0 and 1"),
+    ],
+)
+def test_values_that_make_no_sense(speech: Path, values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        dataset(speech, **values)

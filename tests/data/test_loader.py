@@ -71,6 +71,7 @@ def test_validation_is_one_fixed_pass(speech: Path, noise: Path) -> None:
     made = loader(config(speech, noise), training=False)
     first, second = list(made), list(loader(config(speech, noise), training=False))
     assert_same(first, second)
+    assert_same(first, list(made))  # a second pass of the same loader
     assert sorted(name for batch in first for name in batch.ids) == sorted(cut.id for cut in made.dataset.cuts)
     lengths = [cut.duration for batch in first for cut in made.dataset.cuts if cut.id == batch.ids[0]]
     assert lengths == sorted(lengths, reverse=True)

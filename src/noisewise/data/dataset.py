@@ -17,7 +17,7 @@ from noisewise.audio import augment
 from noisewise.audio.mix import Waveform
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.batch import Batch, Skipped
-from noisewise.config import NoisewiseError, config
+from noisewise.config import ConfigError, NoisewiseError, config
 from noisewise.data.cuts import ManifestError, load_audio, path_of, text_of
 from noisewise.data.draws import Draws
 from noisewise.data.noise import NoiseConfig, NoisePool
@@ -103,7 +103,11 @@ class SpeechDataset(Dataset[Batch]):
             encode: transcript to token ids; without it batches carry no tokens and need no transcript.
             noise: pool to add noise from.
             rooms: impulse responses.
+
+        Raises:
+            ConfigError: a value of `config` makes no sense.
         """
+        _check(config)
         self.cuts, self.config, self.seed = list(cuts), config, seed
         self.encode, self.noise = encode, noise
         self._rooms = [load_audio(cut) for cut in rooms]
@@ -198,6 +202,17 @@ class SpeechDataset(Dataset[Batch]):
             path = str(getattr(error, "path", None) or path_of(item.cut))
             skipped.append(Skipped(item.cut.id, path, f"noise_{getattr(error, 'reason', 'unusable')}"))
             return item.clean
+
+
+def _check(config: DataConfig) -> None:
+    if any(factor <= 0 for factor in config.speed):
+        raise ConfigError(f"`speed` must hold positive factors, but is {config.speed} instead")
+    if config.gain_db and (len(config.gain_db) != 2 or config.gain_db[0] > config.gain_db[1]):
+        raise ConfigError(f"`gain_db` must be [low, high] or empty, but is {config.gain_db} instead")
+    if config.crop_seconds is not None and config.crop_seconds <= 0:
+        raise ConfigError(f"`crop_seconds` must be positive, but is {config.crop_seconds}; leave it out for no crop")
+    if config.reverb is not None and not 0 <= config.reverb.probability <= 1:
+        raise ConfigError(f"`reverb.probability` must be between 0 and 1, but is {config.reverb.probability} instead")
 
 
 class _NoText(NoisewiseError):

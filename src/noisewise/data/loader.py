@@ -36,10 +36,13 @@ class Loader:
     ) -> None:
         """Join a dataset and a sampler; `epochs` is where to stop (None goes on for ever)."""
         self.dataset, self.sampler, self.workers = dataset, sampler, workers
-        self.state, self.epochs = start, epochs
+        self.start, self.state, self.epochs = start, start, epochs
         self._reported: set[str] = set()
 
     def __iter__(self) -> Iterator[Batch]:
+        """Go on from `state`; a loader that has reached its end begins again."""
+        if self.epochs is not None and self.state[0] >= self.epochs:
+            self.state = self.start
         requests = _Requests(self.sampler, self.state, self.epochs)
         places = iter(requests.places())
         for batch in self._workers(requests):

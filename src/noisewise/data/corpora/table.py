@@ -148,13 +148,9 @@ def cut_id(path: str) -> str:
 
 def _recording(name: str, path: Path, seconds: object) -> Recording:
     try:
-        found = waveform.info(path)
-        rate, samples = found.sample_rate, found.samples
+        rate, samples = _measured(path)
     except AudioError:
-        samples = -1
-    if samples <= 0:
-        rate = SAMPLE_RATE
-        samples = round(_positive(seconds) * SAMPLE_RATE)
+        rate, samples = SAMPLE_RATE, round(_positive(seconds) * SAMPLE_RATE)
     return Recording(
         id=name,
         sources=[AudioSource(type="file", channels=[0], source=str(path))],
@@ -162,6 +158,14 @@ def _recording(name: str, path: Path, seconds: object) -> Recording:
         num_samples=samples,
         duration=samples / rate,
     )
+
+
+def _measured(path: Path) -> tuple[int, int]:
+    """Rate and samples as the header has them; a header without a length makes it be decoded."""
+    found = waveform.info(path)
+    if found.samples > 0:
+        return found.sample_rate, found.samples
+    return SAMPLE_RATE, len(waveform.load(path, allow_silent=True))
 
 
 def _positive(seconds: object) -> float:
