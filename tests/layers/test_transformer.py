@@ -19,9 +19,7 @@ def test_post_norm_agrees_with_pytorch() -> None:
 def test_pre_norm_agrees_with_pytorch() -> None:
     torch.manual_seed(0)
     ours = TransformerLayer(8, 2, 16, norm_first=True)
-    theirs = nn.TransformerEncoderLayer(
-        8, 2, 16, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
-    )
+    theirs = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, activation="gelu", batch_first=True, norm_first=True)
     copy_weights(ours, theirs)
     features = torch.randn(2, 5, 8)
     torch.testing.assert_close(ours(features), theirs(features))

@@ -58,5 +58,3 @@ class ConvolutionModule(nn.Module):
             gated = gated * valid.unsqueeze(-1).to(gated.dtype)
         mixed = self.depthwise(gated.transpose(1, 2)).transpose(1, 2)
         return self.dropout(self.output(F.silu(self.norm(mixed))))  # type: ignore[no-any-return]
-
-

@@ -20,5 +20,4 @@ def normalise(text: str) -> str:
     text = "".join(character for character in text if not unicodedata.combining(character))
     text = re.sub(r"[-\u2010-\u2015/_\s]+", " ", text)
     text = re.sub(r"[^A-Z' ]", "", text)
-    words = (word.strip("'") if word.strip("'") == "" else word for word in text.split())
-    return " ".join(word for word in words if word)
+    return " ".join(word for word in text.split() if word.strip("'"))

@@ -4,7 +4,6 @@ It knows the `Task` protocol and Lightning Fabric, and no model.
 """
 
 import contextlib
-import logging
 import signal
 import threading
 import time
@@ -27,8 +26,6 @@ from noisewise.training.log import Log
 from noisewise.training.optimizer import OptimizerConfig, build_optimizer
 from noisewise.training.schedule import Polynomial, TriStage, factor
 from noisewise.training.task import Loss, Task
-
-logger = logging.getLogger(__name__)
 
 
 @config
@@ -144,6 +141,7 @@ class Trainer:
         self.release_config = release_config
         self.guard = Guard(folder)
         self.stopping = False
+        self.skipped: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
         step = self._resume()
         first = self.fabric.is_global_zero
@@ -245,9 +243,11 @@ class Trainer:
         watch(Progress(state.step, self.run.steps, terms, state.metrics, left, rate))
 
     def _report_skipped(self, batch: Batch) -> None:
+        """Write items that could not be used into the log, once each."""
         for item in batch.skipped:
-            logger.warning("skipped %s (%s): %s", item.id, item.path, item.reason)
-            self.log.write("skipped", self.state.step, id=item.id, path=item.path, reason=item.reason)
+            if item.id not in self.skipped:
+                self.skipped.add(item.id)
+                self.log.write("skipped", self.state.step, id=item.id, path=item.path, reason=item.reason)
 
     def _validate(self) -> None:
         """Validate the averaged weights on the first process; release them if they are the best so far."""

@@ -31,6 +31,7 @@ class Task(Protocol):
 
     criterion: str
     """The metric of `validate` that chooses the best checkpoint; lower is better."""
+
     def frozen(self, step: int) -> list[nn.Parameter]:
         """Parameters that do not learn at this step."""
         ...
