@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the card is Markdown, whose table rows cannot be wrapped
 """Put a trained run into the package as the model in the box, with a card filled from measured results.
 
     python scripts/release_box.py runs/box/best        # weights, then the card
