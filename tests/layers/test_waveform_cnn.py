@@ -86,7 +86,8 @@ def test_padding_changes_nothing_and_gets_no_gradient(norm: str) -> None:
 
 
 def test_kaiming_keeps_the_scale_of_the_signal() -> None:
-    deviation = [layer.convolution.weight.std().item() for layer in WaveformCNN(channels=64).layers]
+    weights = [value for value in WaveformCNN(channels=64).parameters() if value.dim() == 3]
+    deviation = [weight.std().item() for weight in weights]
     expected = [(2 / (inputs * kernel)) ** 0.5 for inputs, kernel in [(1, 10), *[(64, 3)] * 4, *[(64, 2)] * 2]]
     assert deviation == pytest.approx(expected, rel=0.15)
 
