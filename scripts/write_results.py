@@ -35,7 +35,7 @@ def section() -> str:
     return "\n".join(
         [
             "AN4 test (130 utterances, 10 speakers) mixed with 7 types of noise that training never heard, greedy",
-            "decoding, no language model. Corpus WER in percent, 95 % bootstrap intervals; both hear the same mixtures.",
+            "decoding, no language model. Corpus WER in percent, 95 % bootstrap intervals; both hear one set of mixtures.",
             "",
             table.markdown([box, outsider]),
             "The model in the box, cell by cell:",
