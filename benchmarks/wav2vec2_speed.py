@@ -44,7 +44,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    theirs: Any = transformers.Wav2Vec2Model(transformers.Wav2Vec2Config()).eval()
+    theirs: Any = transformers.Wav2Vec2Model(transformers.Wav2Vec2Config())
+    theirs.eval()
     ours = Wav2Vec2Encoder(base()).eval()
     huggingface.load(ours, theirs.state_dict())
     with torch.inference_mode():
