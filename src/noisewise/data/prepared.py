@@ -9,10 +9,12 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lhotse import MonoCut
 from lhotse.qa import validate
@@ -20,6 +22,9 @@ from lhotse.qa import validate
 from noisewise import __version__
 from noisewise.audio.waveform import AudioError
 from noisewise.data.cuts import ManifestError, load_audio, path_of
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 RECORD = "prepared.json"
 REJECTED = "rejected.jsonl"
@@ -48,7 +53,7 @@ class Part:
     """False when an earlier run had made it."""
 
 
-Make = Callable[[], tuple[list[MonoCut], list[Rejected]]]
+Make = Callable[[], Iterable[MonoCut | Rejected]]
 
 
 class Preparation:
@@ -71,7 +76,8 @@ class Preparation:
         Args:
             name: of the part; "" for a corpus of one part, whose file is `cuts.jsonl.gz`.
             fingerprint: of the source; another one makes the part anew.
-            make: gives the cuts and the rejected entries.
+            make: gives the cuts and the rejected entries, one by one; they are written as they come, so that a
+                corpus need not fit into memory.
 
         Raises:
             ManifestError: no entry can be used.
@@ -79,16 +85,13 @@ class Preparation:
         found = self._parts.get(name)
         if found is not None and found.fingerprint == fingerprint and self._is_whole(found):
             return found
-        cuts, rejected = make()
-        cuts, broken = _validated(cuts)
-        rejected = [*rejected, *broken]
-        if not cuts:
-            first = f"the first: {rejected[0].message}" if rejected else "it is empty"
-            raise ManifestError(f"part '{name}' of {self.corpus} must have a usable entry, but has none; {first}")
         file = f"cuts_{name}.jsonl.gz" if name else "cuts.jsonl.gz"
-        digest = write_cuts(self.output / file, cuts)
-        seconds = round(sum(float(cut.duration) for cut in cuts), 3)
-        part = Part(file, fingerprint, digest, len(cuts), seconds, rejected)
+        try:
+            part = _written(self.output / file, fingerprint, make())
+        except _NothingLeft as error:
+            raise ManifestError(
+                f"part '{name}' of {self.corpus} must have a usable entry, but has none; {error}"
+            ) from None
         self._parts[name] = part
         self._write()
         return part
@@ -115,8 +118,8 @@ class Preparation:
         path = self.output / part.file
         if not path.is_file() or sha256_of(path) != part.sha256:
             return False
-        cuts = (json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines())
-        return all((self.output / source_of(cut)).is_file() for cut in cuts)
+        with gzip.open(path) as lines:
+            return all((self.output / source_of(json.loads(line))).is_file() for line in lines)
 
     def _write(self) -> None:
         parts = {
@@ -140,17 +143,33 @@ def write_rejected(path: Path, rejected: Sequence[Any]) -> None:
         path.unlink(missing_ok=True)
 
 
-def checked(cuts: Iterable[MonoCut]) -> tuple[list[MonoCut], list[Rejected]]:
-    """Decode every file: the cuts that can be used, and the others with the reason."""
-    good: list[MonoCut] = []
-    bad: list[Rejected] = []
-    for cut in cuts:
-        try:
-            load_audio(cut)
-            good.append(cut)
-        except AudioError as error:
-            bad.append(Rejected(path_of(cut), error.reason, str(error)))
-    return good, bad
+def checked(cuts: Iterable[MonoCut]) -> Iterator[MonoCut | Rejected]:
+    """Decode every file: the cuts that can be used, and for the others the reason."""
+    return map(tested, cuts)
+
+
+def tested(cut: MonoCut) -> MonoCut | Rejected:
+    """Decode the file of a cut: the cut, or why it cannot be used."""
+    try:
+        load_audio(cut)
+    except AudioError as error:
+        return Rejected(path_of(cut), error.reason, str(error))
+    return cut
+
+
+def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    """`map` in threads: results in the order of the items, which are taken no faster than results are."""
+    if workers <= 1:
+        yield from map(function, items)
+        return
+    waiting: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= 4 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def fingerprint(*values: object) -> str:
@@ -172,10 +191,7 @@ def write_cuts(path: Path, cuts: Iterable[MonoCut]) -> str:
     Returns:
         sha256 of the file, which depends on the cuts alone (gzip's clock is left out).
     """
-    lines = "".join(json.dumps(_portable(cut, path.parent)) + "\n" for cut in cuts)
-    data = gzip.compress(lines.encode(), mtime=0)
-    _replace(path, data)
-    return hashlib.sha256(data).hexdigest()
+    return _written(path, "", cuts).sha256
 
 
 def write_text(path: Path, text: str) -> None:
@@ -209,16 +225,40 @@ def _portable(cut: MonoCut, folder: Path) -> dict[str, Any]:
     return values
 
 
-def _validated(cuts: list[MonoCut]) -> tuple[list[MonoCut], list[Rejected]]:
-    """Drop what lhotse itself calls malformed."""
-    good, bad = [], []
-    for cut in cuts:
+class _NothingLeft(ManifestError):
+    """No entry of a part can be used; says why the first cannot."""
+
+
+def _written(path: Path, fingerprint: str, entries: Iterable[MonoCut | Rejected]) -> Part:
+    """Write the cuts among the entries, as they come, into a file that appears when it is whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    rejected: list[Rejected] = []
+    count, seconds = 0, 0.0
+    try:
+        with partial.open("wb") as file, gzip.GzipFile("", "wb", mtime=0, fileobj=file) as lines:
+            for entry in map(_valid, entries):
+                if isinstance(entry, Rejected):
+                    rejected.append(entry)
+                    continue
+                lines.write(json.dumps(_portable(entry, path.parent)).encode() + b"\n")
+                count, seconds = count + 1, seconds + float(entry.duration)
+        if not count:
+            raise _NothingLeft(f"the first: {rejected[0].message}" if rejected else "it is empty")
+        digest = sha256_of(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return Part(path.name, fingerprint, digest, count, round(seconds, 3), rejected)
+
+
+def _valid(entry: MonoCut | Rejected) -> MonoCut | Rejected:
+    """Turn what lhotse itself calls malformed into a rejected entry."""
+    if not isinstance(entry, Rejected):
         try:
-            validate(cut)
-            good.append(cut)
+            validate(entry)
         except AssertionError as error:
-            bad.append(Rejected(path_of(cut), "malformed", str(error)))
-    return good, bad
+            return Rejected(path_of(entry), "malformed", str(error))
+    return entry
 
 
 def _part(values: dict[str, Any]) -> Part:

@@ -53,7 +53,7 @@ def _fingerprint(corpus: Path, split: str) -> str:
     return fingerprint(str(corpus.absolute()), lists, files)
 
 
-def _split(corpus: Path, split: str) -> tuple[list[MonoCut], list[Rejected]]:
+def _split(corpus: Path, split: str) -> list[MonoCut | Rejected]:
     words, rejected = _transcripts(corpus / "etc" / f"an4_{split}.transcription")
     cuts = []
     for name in _names(corpus, split):
@@ -62,8 +62,7 @@ def _split(corpus: Path, split: str) -> tuple[list[MonoCut], list[Rejected]]:
             rejected.append(row)
         else:
             cuts.append(cut_of(row, corpus))
-    good, bad = checked(cuts)
-    return good, [*rejected, *bad]
+    return [*rejected, *checked(cuts)]
 
 
 def _row(corpus: Path, split: str, name: str, words: dict[str, str]) -> dict[str, Any] | Rejected:

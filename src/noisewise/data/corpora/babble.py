@@ -26,7 +26,7 @@ PEAK = 0.98
 
 
 def prepare(
-    speech: str,
+    speech: str | Path,
     output: Path,
     *,
     clips: int,
@@ -64,7 +64,7 @@ def prepare(
     preparation = Preparation(output, "babble", facts)
     (output / "flac").mkdir(exist_ok=True)
 
-    def make() -> tuple[list[MonoCut], list[Rejected]]:
+    def make() -> list[MonoCut | Rejected]:
         cuts, rejected = [], dict[str, Rejected]()
         for index in range(clips):
             path = f"flac/{seed}-{index:05d}.flac"
@@ -74,7 +74,7 @@ def prepare(
             cuts.append(cut_of({"path": path, "label": "babble"}, output))
             if report is not None:
                 report(index + 1, clips)
-        return cuts, list(rejected.values())
+        return [*cuts, *rejected.values()]
 
     return [preparation.part("", fingerprint(clips), make)]
 

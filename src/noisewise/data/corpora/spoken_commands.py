@@ -90,14 +90,14 @@ def prepare(
     preparation = Preparation(output, "spoken_commands", {"seed": seed, "espeak_ng": version, "phrases": PHRASES})
     (output / "flac").mkdir(exist_ok=True)
 
-    def make() -> tuple[list[MonoCut], list[Rejected]]:
-        cuts = []
+    def make() -> list[MonoCut | Rejected]:
+        cuts: list[MonoCut | Rejected] = []
         with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
             for done, cut in enumerate(pool.map(lambda index: _utterance(output, seed, index), range(utterances)), 1):
                 cuts.append(cut)
                 if report is not None:
                     report(done, utterances)
-        return cuts, []
+        return cuts
 
     return [preparation.part("", fingerprint(utterances), make)]
 

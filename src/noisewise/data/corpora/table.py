@@ -9,13 +9,12 @@ with.
 """
 
 import csv
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TextIO
 
 from lhotse import MonoCut, Recording, SupervisionSegment
 from lhotse.audio import AudioSource
@@ -33,23 +32,14 @@ UNKNOWN_SECONDS = 1.0
 skipped."""
 
 
-def read_folder(folder: Path) -> list[MonoCut]:
-    """Read `manifest.tsv` of a folder, or take every audio file under it.
+def cuts(source: Path) -> Iterator[tuple[int, MonoCut | ManifestError]]:
+    """Yield (line, cut) of a table or of a plain folder; a row that cannot be used comes as the error.
 
     Raises:
-        ManifestError: no audio in the folder, or a malformed table.
+        ManifestError: no audio in the folder, an unknown suffix, or a table that is not text.
     """
-    return _strict(table_of(folder))
-
-
-def read_table(path: Path) -> list[MonoCut]:
-    """Read a TSV, CSV or JSONL table.
-
-    Raises:
-        ManifestError: an unknown suffix, no `path` column, a row with a wrong number of fields, a repeated
-            path.
-    """
-    return _strict(path)
+    for line, row in entries(source):
+        yield line, row if isinstance(row, ManifestError) else cut_of(row, folder_of(source))
 
 
 def table_of(source: Path) -> Path:
@@ -70,15 +60,6 @@ def entries(source: Path) -> Iterator[tuple[int, Row | ManifestError]]:
         yield line, row
 
 
-def _strict(source: Path) -> list[MonoCut]:
-    cuts = []
-    for _, row in entries(source):
-        if isinstance(row, ManifestError):
-            raise row
-        cuts.append(cut_of(row, folder_of(source)))
-    return cuts
-
-
 def folder_of(source: Path) -> Path:
     """The folder that paths are relative to."""
     return source if source.is_dir() else source.parent
@@ -86,26 +67,34 @@ def folder_of(source: Path) -> Path:
 
 def _rows(source: Path) -> Iterator[tuple[int, Row | ManifestError]]:
     if source.is_dir():
-        return _files(source)
+        yield from _files(source)
+        return
     readers = {".tsv": _tsv, ".csv": _csv, ".jsonl": _jsonl}
     if source.suffix.lower() not in readers:
         raise ManifestError(f"`{source}` must end in .tsv, .csv or .jsonl, but ends in '{source.suffix}' instead")
     try:
-        text = source.read_text(encoding="utf-8-sig")
+        with source.open(encoding="utf-8-sig", newline="" if source.suffix.lower() == ".csv" else "\n") as lines:
+            yield from readers[source.suffix.lower()](source, lines)
     except UnicodeDecodeError as error:
         raise ManifestError(f"`{source}` must be UTF-8 text, but is not: {error}; save it as UTF-8") from error
-    return readers[source.suffix.lower()](source, text)
+    except csv.Error as error:
+        raise ManifestError(f"`{source}` must be CSV, but is not: {error}; write it again") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, ManifestError):
+            raise
+        raise ManifestError(f"`{source}` must be a table, but cannot be read: {error}") from error
 
 
 def _checked(source: Path, line: int, row: Row, lines: dict[str, int]) -> Row | ManifestError:
     path = row.get("path")
     if not isinstance(path, str) or not path:
         return ManifestError(f"`{source}`, line {line}: must have a `path`, but has {sorted(map(str, row))} instead")
+    if not PurePosixPath(path.replace("\\", "/")).name or "\0" in path:
+        return ManifestError(f"`{source}`, line {line}: `path` must name a file, but is {path!r} instead")
     name = cut_id(path)
     if name in lines:
         return ManifestError(
-            f"`{source}`, line {line}: must name each file once, but '{path}' has the id of line "
-            f"{lines[name]}; "
+            f"`{source}`, line {line}: must name each file once, but '{path}' has the id of line {lines[name]}; "
             "remove one"
         )
     lines[name] = line
@@ -176,7 +165,7 @@ def _positive(seconds: object) -> float:
     return value if 0 < value < float("inf") else UNKNOWN_SECONDS
 
 
-def prepare(source: str, output: Path) -> list[Part]:
+def prepare(source: str | Path, output: Path) -> list[Part]:
     """Check a table row by row and file by file, and write one manifest for each split.
 
     Args:
@@ -213,9 +202,9 @@ def _by_split(table: Path) -> tuple[dict[str, list[Row]], list[Rejected]]:
     return splits, bad
 
 
-def _part(table: Path, rows: list[Row], bad: list[Rejected]) -> tuple[list[MonoCut], list[Rejected]]:
-    good, broken = checked(cut_of(row, folder_of(table)) for row in rows)
-    return good, [*bad, *broken]
+def _part(table: Path, rows: list[Row], bad: list[Rejected]) -> Iterator[MonoCut | Rejected]:
+    yield from bad
+    yield from checked(cut_of(row, folder_of(table)) for row in rows)
 
 
 def _files(folder: Path) -> Iterator[tuple[int, Row | ManifestError]]:
@@ -226,16 +215,15 @@ def _files(folder: Path) -> Iterator[tuple[int, Row | ManifestError]]:
         yield number, {"path": path.relative_to(folder).as_posix()}
 
 
-def _tsv(path: Path, text: str) -> Iterator[tuple[int, Row | ManifestError]]:
-    lines = text.split("\n")
-    names = lines[0].rstrip("\r").split("\t")
-    for line, content in enumerate(lines[1:], start=2):
+def _tsv(path: Path, lines: TextIO) -> Iterator[tuple[int, Row | ManifestError]]:
+    names = next(lines, "").rstrip("\n").rstrip("\r").split("\t")
+    for line, content in enumerate(lines, start=2):
         if content.strip():
-            yield line, _row(path, line, names, content.rstrip("\r").split("\t"))
+            yield line, _row(path, line, names, content.rstrip("\n").rstrip("\r").split("\t"))
 
 
-def _csv(path: Path, text: str) -> Iterator[tuple[int, Row | ManifestError]]:
-    reader = csv.reader(io.StringIO(text, newline=""))
+def _csv(path: Path, lines: TextIO) -> Iterator[tuple[int, Row | ManifestError]]:
+    reader = csv.reader(lines)
     names = next(reader, [])
     for fields in reader:
         if fields:
@@ -248,8 +236,8 @@ def _row(path: Path, line: int, names: list[str], fields: list[str]) -> Row | Ma
     return dict(zip(names, fields, strict=True))
 
 
-def _jsonl(path: Path, text: str) -> Iterator[tuple[int, Row | ManifestError]]:
-    for line, content in enumerate(text.split("\n"), start=1):
+def _jsonl(path: Path, lines: TextIO) -> Iterator[tuple[int, Row | ManifestError]]:
+    for line, content in enumerate(lines, start=1):
         if content.strip():
             yield line, _object(path, line, content)
 
@@ -257,7 +245,7 @@ def _jsonl(path: Path, text: str) -> Iterator[tuple[int, Row | ManifestError]]:
 def _object(path: Path, line: int, content: str) -> Row | ManifestError:
     try:
         row = json.loads(content)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         return ManifestError(f"`{path}`, line {line}: must be JSON, but is not: {error}")
     if not isinstance(row, dict):
         return ManifestError(f"`{path}`, line {line}: must be a JSON object, but is {row!r} instead")
