@@ -12,7 +12,6 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from noisewise.audio.waveform import SAMPLE_RATE
 
@@ -21,7 +20,7 @@ FLOOR = float(np.finfo(np.float32).eps)
 FULL_SCALE = 32768.0
 """Kaldi reads 16-bit integers; 1.0 is 32768."""
 PREEMPHASIS = 0.97
-BLOCK_FRAMES = 4096
+BLOCK_FRAMES = 2048
 """Frames transformed at a time, so that an hour of audio needs little memory beyond its features."""
 
 Count = TypeVar("Count", int, Tensor)
@@ -87,10 +86,17 @@ class Spectrogram(nn.Module):
                 f"but are {tuple(waveform.shape)} and {tuple(lengths.shape)} instead"
             )
         with torch.autocast(waveform.device.type, enabled=False):
-            pieces = torch.split(self.frames(waveform), max(1, BLOCK_FRAMES // max(1, len(waveform))), dim=1)
-            features = torch.cat([self.of_frames(_centred(piece)) for piece in pieces], dim=1)  # (B, F, D)
+            features = self._of_blocks(self.frames(waveform))  # (B, F, D)
         frame_lengths = frame_count(lengths, self.window_size, self.hop)
         return _silence_past(features, frame_lengths), frame_lengths
+
+    def _of_blocks(self, frames: Tensor) -> Tensor:
+        """The feature, computed for a block of frames at a time. (B, F, W) -> (B, F, D)"""
+        batch, count, _ = frames.shape
+        if batch * count == 0:
+            return frames.new_zeros(batch, count, self.dim)
+        pieces = torch.split(frames, max(1, BLOCK_FRAMES // batch), dim=1)
+        return torch.cat([self.of_frames(_centred(piece)) for piece in pieces], dim=1)
 
     def frames(self, waveform: Tensor) -> Tensor:
         """Cut into frames, scaled to 16 bits; a view of the waveform. (B, T) -> (B, F, W)"""
@@ -100,7 +106,7 @@ class Spectrogram(nn.Module):
 
     def power(self, frames: Tensor) -> Tensor:
         """Pre-emphasise, window, transform: |rfft|^2. (B, F, W) -> (B, F, N)"""
-        previous = functional.pad(frames, (1, 0), mode="replicate")[..., :-1]
+        previous = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
         windowed = (frames - PREEMPHASIS * previous) * self.window
         spectrum = torch.fft.rfft(windowed, n=self.fft_size)
         return torch.as_tensor(spectrum.real.square() + spectrum.imag.square())

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from noisewise.audio.features import MFCC, LogMel, Spectrogram
@@ -99,19 +100,22 @@ def _draw_feature(axes: Axes, values: NDArray[np.float32], module: Spectrogram) 
     hop = module.hop / module.sample_rate
     start = (module.window_size - module.hop) / 2 / module.sample_rate
     span = (start, start + len(values) * hop)
-    picture, top, name, unit, colours = values.T, float(len(values.T)), "log-mel", "mel band", "magma"
+    picture, name, unit, colours = values.T, "log-mel", "mel band", "magma"
+    bottom, top = -0.5, module.dim - 0.5  # a whole number is the middle of its row
     low, high = np.percentile(values, [1, 100])
     if isinstance(module, MFCC):
         name, unit, colours = "MFCC", "coefficient", "RdBu_r"
         high = float(np.abs(values[:, 1:]).max())  # the zeroth, the energy, is far larger
         low = -high
     elif not isinstance(module, LogMel):
-        picture, top, name, unit = values.T * (10 / np.log(10)), module.sample_rate / 2000, "spectrogram", "kHz"
+        picture, name, unit = values.T * (10 / np.log(10)), "spectrogram", "kHz"
+        bottom, top = 0.0, module.sample_rate / 2000
         high = float(picture.max())
         low = high - 80
     limits = {"vmin": low, "vmax": high}
-    image = axes.imshow(picture, origin="lower", aspect="auto", extent=(*span, 0, top), cmap=colours, **limits)
+    image = axes.imshow(picture, origin="lower", aspect="auto", extent=(*span, bottom, top), cmap=colours, **limits)
     axes.set_ylabel(unit)
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     scale = {"spectrogram": "power in dB", "log-mel": "natural logarithm of power", "MFCC": "cepstrum"}[name]
     axes.set_title(f"{name} ({scale})", loc="left", fontsize=10)
     return image
