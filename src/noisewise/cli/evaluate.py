@@ -29,7 +29,8 @@ def command(
         typer.Option(
             "--model",
             "-m",
-            help="'box', a model folder, 'command:PROGRAM ARGS {}' or 'python:module:function'.",
+            help="'box', a model folder, 'hf:FOLDER_OR_ID', 'openai:URL#MODEL', 'command:PROGRAM ARGS {}' or "
+            "'python:module:function'.",
         ),
     ] = "box",
     noise: Annotated[str | None, typer.Option(help="Noise with a label column; without it only clean speech.")] = None,
@@ -47,9 +48,12 @@ def command(
     latex: Annotated[Path | None, typer.Option(help="Also write the table here, LaTeX.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Also draw a heat map here, PNG, PDF or SVG.")] = None,
     transcripts: Annotated[bool, typer.Option(help="Keep what was said and heard in the result.")] = True,
-    workers: Annotated[int, typer.Option(help="Programs side by side, for command:.")] = 1,
-    timeout: Annotated[float, typer.Option(help="Seconds for one file, for command:.")] = 60.0,
+    workers: Annotated[int, typer.Option(help="Side by side, for command:, openai: and hf:.")] = 1,
+    timeout: Annotated[float, typer.Option(help="Seconds for one file, for command: and openai:.")] = 60.0,
     device: Annotated[str, typer.Option(help="Where a model runs: cpu, cuda.")] = "cpu",
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep transcripts here, JSONL; what was heard once is not asked again.")
+    ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Forget the cells of an interrupted run.")] = False,
 ) -> None:
     """Measure a recogniser in noise. An interrupted run goes on where it stopped."""
@@ -61,6 +65,10 @@ def command(
     if restart:
         partial.unlink(missing_ok=True)
     recogniser = recognisers.parse(model, workers=workers, timeout_seconds=timeout, device=device)
+    if cache is not None:
+        from noisewise.evaluation.transcript_cache import cached
+
+        recogniser = cached(recogniser, cache)
     chosen_types = [name.strip() for name in types.split(",") if name.strip()] if types else None
     words = _words(manifest, model, noise, snr, chosen_types, seed, limit, bootstrap, transcripts, output)
     try:

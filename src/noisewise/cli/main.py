@@ -24,6 +24,7 @@ EXTRAS = {
     "matplotlib": "figures",
     "av": "media",
     "tensorboard": "tracking",
+    "transformers": "hf",
 }
 """Module to the extra that brings it."""
 

@@ -22,6 +22,8 @@ def portable(text: str) -> str:
     kind, colon, rest = text.partition(":")
     if colon and kind == "command":
         return "command:" + " ".join(portable(word) for word in rest.split(" "))
+    if colon and kind == "hf":
+        return "hf:" + portable(rest)
     option, equals, value = text.partition("=")
     if equals and option.startswith("--"):
         return f"{option}={portable(value)}"

@@ -5,6 +5,8 @@ A recogniser is named by a specification:
     box, or a folder            a released noisewise model
     command:PROGRAM ARGS {}     a program that prints the text of the wav file whose path stands at {}
     python:module:function      a function from a list of waveforms to a list of texts
+    hf:FOLDER_OR_ID             a CTC model of transformers (extra `hf`)
+    openai:URL#MODEL            a server with the transcription API of OpenAI
 
 A recogniser that fails on an utterance gives a `Failure` with the reason, never an empty text.
 """
@@ -64,19 +66,31 @@ def parse(
 
     Args:
         specification: as in the head of this file.
-        workers: programs that run side by side; for `command:` only.
-        timeout_seconds: a program that takes longer for one file is stopped, and the file fails.
-        device: where a noisewise model runs.
+        workers: programs, requests or threads side by side; for `command:`, `openai:` and `hf:`.
+        timeout_seconds: a program or server that takes longer for one file is stopped, and the file fails.
+        device: where a model runs.
 
     Raises:
         RecogniserError: there is no such program, module or function.
         NoisewiseError: there is no such model.
     """
+    if workers < 1 or timeout_seconds <= 0:
+        raise RecogniserError(
+            f"`workers` and `timeout_seconds` must be positive, but are {workers} and {timeout_seconds}"
+        )
     kind, colon, rest = specification.partition(":")
     if colon and kind == "command":
         return _command(specification, rest, workers, timeout_seconds)
     if colon and kind == "python":
         return _python(specification, rest)
+    if colon and kind == "openai":
+        from noisewise.evaluation import transcription_api
+
+        return transcription_api.recogniser(specification, rest, workers=workers, timeout_seconds=timeout_seconds)
+    if colon and kind == "hf":
+        from noisewise.evaluation import huggingface
+
+        return huggingface.recogniser(specification, rest, workers=workers, device=device)
     return _model(specification, device)
 
 
@@ -162,10 +176,6 @@ def _command(specification: str, line: str, workers: int, timeout_seconds: float
         raise RecogniserError(
             f"`{specification}` must start with a program, but there is no '{words[0] if words else ''}'; "
             "install it or write its path"
-        )
-    if workers < 1 or timeout_seconds <= 0:
-        raise RecogniserError(
-            f"`workers` and `timeout_seconds` must be positive, but are {workers} and {timeout_seconds}"
         )
     if not any("{}" in word for word in words):
         words.append("{}")
