@@ -1,10 +1,10 @@
-"""A released model is a folder: `config.json`, `model.safetensors`, `tokens.txt`, `README.md` (its card)."""
+"""A released model is a folder: `config.json`, `model.safetensors`, `tokens.txt`, `README.md` (its card).
+
+CTC models from elsewhere that `noisewise.interop` recognises are loaded by the same functions.
+"""
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from noisewise import interop
 from noisewise.config import ConfigError, NoisewiseError, dump, parse
 from noisewise.models import Model, ModelConfig, build
 from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.whole_folder import whole_folder
 
 FORMAT = "noisewise-model-1"
 BOX = Path(__file__).parent / "assets" / "box"
@@ -39,8 +41,10 @@ class LoadedModel:
 
 
 def locate(name: str | Path) -> Path:
-    """The folder of a model: a path, or `box` for the model that is shipped with the package."""
+    """Where a model is: a path, or `box` for the model that is shipped with the package."""
     folder = BOX if str(name) == "box" else Path(name)
+    if interop.recognises(folder):
+        return folder
     missing = [file for file in ("config.json", "model.safetensors", "tokens.txt") if not (folder / file).is_file()]
     if missing:
         raise ModelFolderError(
@@ -51,12 +55,15 @@ def locate(name: str | Path) -> Path:
 
 
 def load(name: str | Path = "box", device: str | torch.device = "cpu") -> LoadedModel:
-    """Read a model folder.
+    """Read a model folder, or a CTC model from elsewhere.
 
     Raises:
         ModelFolderError: the folder, its configuration or its weights cannot be used.
+        InteropError: the same of a model from elsewhere.
     """
     folder = locate(name)
+    if interop.recognises(folder):
+        return _from_elsewhere(folder, device)
     try:
         about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         config = parse(ModelConfig, about["model"])
@@ -94,9 +101,7 @@ def save(
         half: store the weights as float16, half the size; `load` gives float32 again.
     """
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with whole_folder(folder) as temporary:
         values = {"format": FORMAT, "model": dump(config), **(about or {})}
         (temporary / "config.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
         weights = {
@@ -106,16 +111,27 @@ def save(
         save_file(weights, temporary / "model.safetensors", metadata={"format": FORMAT})
         tokenizer.save(temporary / "tokens.txt")
         (temporary / "README.md").write_text(card, encoding="utf-8")
-        temporary.chmod(0o755)
-        _replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return folder
 
 
 def weights_hash(folder: str | Path) -> str:
-    """SHA-256 of the weights file."""
-    return hashlib.sha256((locate(folder) / "model.safetensors").read_bytes()).hexdigest()
+    """SHA-256 of the weights file, or of all files of weights in their order."""
+    path = locate(folder)
+    files = interop.weight_files(path) if interop.recognises(path) else [path / "model.safetensors"]
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while piece := stream.read(1 << 24):
+                digest.update(piece)
+    return digest.hexdigest()
+
+
+def _from_elsewhere(path: Path, device: str | torch.device) -> LoadedModel:
+    checkpoint = interop.read(path)
+    model, config = checkpoint.ctc()
+    if checkpoint.head is None:
+        raise ModelFolderError(f"`{path}` must hold a CTC head, but does not")
+    return LoadedModel(model.to(device), config, checkpoint.head.tokenizer, path, {"origin": checkpoint.origin})
 
 
 def _fill(model: Model, path: Path) -> None:
@@ -127,12 +143,3 @@ def _fill(model: Model, path: Path) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise ModelFolderError(f"`{path}` must fit config.json, but does not: {reason}") from error
-
-
-def _replace(source: Path, target: Path) -> None:
-    """Put a finished folder in the place of an old one."""
-    old = target.with_name(f".{target.name}-old-{os.getpid()}")
-    if target.exists():
-        target.rename(old)
-    source.rename(target)
-    shutil.rmtree(old, ignore_errors=True)

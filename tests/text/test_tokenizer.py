@@ -29,6 +29,16 @@ def test_unknown_characters_become_unk() -> None:
     assert tokenizer.encode("É") == [tokenizer.unknown]
 
 
+def test_symbols_in_angle_brackets_decode_to_nothing() -> None:
+    tokenizer = CharacterTokenizer(["<blank>", "<s>", "</s>", "<unk>", "|", "A", "B"])
+    assert tokenizer.decode([1, 5, 2, 4, 4, 6, 3, 1]) == "A B<unk>"
+
+
+def test_without_unk_unknown_characters_are_left_out() -> None:
+    tokenizer = CharacterTokenizer(["<blank>", "|", "A"])
+    assert tokenizer.encode("AÉ A") == [2, 1, 2]
+
+
 def test_file_round_trip(tmp_path: Path) -> None:
     CharacterTokenizer().save(tmp_path / "tokens.txt")
     assert CharacterTokenizer.load(tmp_path / "tokens.txt").symbols == CharacterTokenizer().symbols

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from noisewise.config import NoisewiseError
+from noisewise.config import NoisewiseError, parse
 from noisewise.models.wav2vec2 import Wav2Vec2Config
 
 TABLE = (
@@ -37,8 +37,8 @@ OLD_WEIGHT_NORM = {
 }
 """Ends of names: the weight norm of files written before PyTorch 2.1 and by fairseq, and that of today."""
 
-HEADS = ("lm_head.", "quantizer.", "project_hid.", "project_q.")
-"""What `Wav2Vec2ForCTC` and `Wav2Vec2ForPreTraining` hold beside the encoder."""
+HEADS = ("lm_head.", "quantizer.", "project_hid.", "project_q.", "projector.", "classifier.")
+"""What `Wav2Vec2ForCTC`, `Wav2Vec2ForPreTraining` and the classifiers hold beside the encoder."""
 
 
 _REMEDY = "build the encoder with `config_from_huggingface` from the config.json beside the weights"
@@ -80,7 +80,21 @@ def load(encoder: nn.Module, state: Mapping[str, Tensor]) -> None:
     Raises:
         InteropError: names that are unknown or missing, or shapes that differ.
     """
-    ours, theirs = encoder.state_dict(), from_huggingface(state)
+    fit(encoder, from_huggingface(state))
+
+
+def fit(encoder: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Put weights under our names into a `Wav2Vec2Encoder`, as `load` does after renaming.
+
+    Raises:
+        InteropError: names that are missing or have no place, or shapes that differ.
+    """
+    encoder.load_state_dict(matched(encoder, state))
+
+
+def matched(encoder: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `fit` puts in, once every name and shape is known to be right."""
+    ours, theirs = encoder.state_dict(), dict(state)
     theirs.setdefault("mask_embedding", ours["mask_embedding"])
     missing, unexpected = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
     if missing or unexpected:
@@ -93,7 +107,7 @@ def load(encoder: nn.Module, state: Mapping[str, Tensor]) -> None:
             raise InteropError(
                 f"`{name}` must be {tuple(ours[name].shape)}, but is {tuple(value.shape)} instead; {_REMEDY}"
             )
-    encoder.load_state_dict(theirs)
+    return theirs
 
 
 def config_from_huggingface(values: Mapping[str, Any]) -> Wav2Vec2Config:
@@ -104,7 +118,7 @@ def config_from_huggingface(values: Mapping[str, Any]) -> Wav2Vec2Config:
     Raises:
         InteropError: it describes something that our encoder cannot be.
     """
-    widths = set(values.get("conv_dim", [512]))
+    widths = set(values.get("conv_dim") or [512])
     must_be: dict[str, Any] = {
         "model_type": "wav2vec2",
         "hidden_act": "gelu",
@@ -119,7 +133,30 @@ def config_from_huggingface(values: Mapping[str, Any]) -> Wav2Vec2Config:
     named = {ours: values[theirs] for theirs, ours in FIELDS.items() if theirs in values}
     tuples = {name: tuple(value) for name, value in named.items() if isinstance(value, list | tuple)}
     normalise = values.get("feat_extract_norm") == "layer"
-    return Wav2Vec2Config(**{**named, **tuples, "channels": widths.pop(), "normalise": normalise})
+    return parse(Wav2Vec2Config, {**named, **tuples, "channels": widths.pop(), "normalise": normalise})
+
+
+def config_to_huggingface(config: Wav2Vec2Config) -> dict[str, Any]:
+    """The values of a `config.json` for an encoder of ours; `config_from_huggingface` undoes it.
+
+    Masks that ours leaves off stay as transformers has them, since a model without masks there has no mask
+    embedding.
+    """
+    values = {theirs: getattr(config, ours) for theirs, ours in FIELDS.items()}
+    values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return {
+        **values,
+        "model_type": "wav2vec2",
+        "conv_dim": [config.channels] * len(config.kernels),
+        "num_feat_extract_layers": len(config.kernels),
+        "hidden_act": "gelu",
+        "feat_extract_activation": "gelu",
+        "layer_norm_eps": 1e-5,
+        "mask_time_prob": config.time_mask_probability or 0.05,
+        "mask_time_length": config.time_mask_span,
+        "mask_feature_prob": config.channel_mask_probability,
+        "mask_feature_length": config.channel_mask_span,
+    }
 
 
 FIELDS = {

@@ -33,9 +33,10 @@ class CTCConfig:
 class CTC(nn.Module):
     """Speech to a distribution over symbols for every frame."""
 
-    def __init__(self, config: CTCConfig):
+    def __init__(self, config: CTCConfig, encoder: LogMelTransformer | Wav2Vec2Encoder | None = None):
+        """Build the layers; `encoder` is one that was built before, for instance from a checkpoint."""
         super().__init__()
-        self.encoder = build_encoder(config.encoder)
+        self.encoder = build_encoder(config.encoder) if encoder is None else encoder
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(self.encoder.dim, config.vocabulary)
 

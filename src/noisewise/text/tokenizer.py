@@ -1,5 +1,6 @@
 """Tokenizers: text to ids and back. The CTC blank is always id 0."""
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from string import ascii_uppercase
@@ -11,12 +12,20 @@ UNKNOWN = "<unk>"
 BOUNDARY = "|"
 
 
+_SILENT = re.compile(r"<[^<>]+>")
+"""Symbols that are no text: sentence marks and unused places of vocabularies from elsewhere."""
+
+
 class TokenizerError(NoisewiseError):
     """A vocabulary that cannot be used."""
 
 
 class CharacterTokenizer:
-    """Letters, with `|` between words: the paper's 30 symbols, 26 letters and 4 special (Sec. III-B)."""
+    """Letters, with `|` between words: the paper's 30 symbols, 26 letters and 4 special (Sec. III-B).
+
+    Other vocabularies may hold further symbols in angle brackets, such as `<s>`, which decode to nothing, and
+    may lack `<unk>`; `encode` then leaves unknown characters out.
+    """
 
     def __init__(self, symbols: Sequence[str] = (BLANK, UNKNOWN, BOUNDARY, "'", *ascii_uppercase)):
         self.symbols = list(symbols)
@@ -24,25 +33,25 @@ class CharacterTokenizer:
             raise TokenizerError("`symbols` must all differ, but some appear twice; remove the doubles")
         if not self.symbols or self.symbols[0] != BLANK:
             raise TokenizerError(f"`symbols` must begin with {BLANK} (id 0), but is {self.symbols[:1]} instead")
-        for needed in (UNKNOWN, BOUNDARY):
-            if needed not in self.symbols:
-                raise TokenizerError(f"`symbols` must hold {needed}, but does not; add a line with it")
+        if BOUNDARY not in self.symbols:
+            raise TokenizerError(f"`symbols` must hold {BOUNDARY}, but does not; add a line with it")
         self._ids = {symbol: index for index, symbol in enumerate(self.symbols)}
         self.blank = 0
-        self.unknown = self._ids[UNKNOWN]
+        self.unknown = self._ids.get(UNKNOWN)
         self.boundary = self._ids[BOUNDARY]
+        self._texts = [symbol if symbol == UNKNOWN or not _SILENT.fullmatch(symbol) else "" for symbol in self.symbols]
 
     def __len__(self) -> int:
         return len(self.symbols)
 
     def encode(self, text: str) -> list[int]:
         """Ids of a normalised text; words are joined by `|`, unknown characters become `<unk>`."""
-        return [self._ids.get(character, self.unknown) for character in BOUNDARY.join(text.split())]
+        found = (self._ids.get(character, self.unknown) for character in BOUNDARY.join(text.split()))
+        return [index for index in found if index is not None]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of ids that hold no repeats and no blanks to collapse (see decoding.greedy)."""
-        letters = ("" if index == self.blank else self.symbols[index] for index in ids)
-        return " ".join("".join(letters).replace(BOUNDARY, " ").split())
+        return " ".join("".join(self._texts[index] for index in ids).replace(BOUNDARY, " ").split())
 
     def save(self, path: str | Path) -> None:
         """Write one symbol a line; the line number is the id."""
