@@ -24,9 +24,7 @@ def rows(root: Path) -> Iterator[Row | Rejected]:
 
 def test_order_is_kept_whatever_the_workers(root: Path, tmp_path: Path) -> None:
     for workers in (1, 3):
-        (part,) = prepare_parts(
-            "c", root, tmp_path / f"{workers}", {"a": lambda: rows(root)}, layout="", workers=workers
-        )
+        prepare_parts("c", root, tmp_path / f"{workers}", {"a": lambda: rows(root)}, layout="", workers=workers)
         assert [cut.id for cut in read(tmp_path / f"{workers}/cuts_a.jsonl.gz")] == [f"u{i}" for i in range(9)]
     one, three = ((tmp_path / name / "cuts_a.jsonl.gz").read_bytes() for name in ("1", "3"))
     assert one == three
