@@ -5,7 +5,7 @@ import pytest
 from noisewise.data.corpora import audioset
 from noisewise.data.manifest import ManifestError, column, read
 
-HEADER = "# Segments csv created Sun Mar  5 10:54:31 2017\n# num_ytids=3\n# YTID, start_seconds, end_seconds, positive_labels\n"
+HEADER = "# Segments csv created Sun Mar  5 10:54:31 2017\n# num_ytids=3\n# YTID, start_seconds, ...\n"
 
 
 @pytest.fixture
