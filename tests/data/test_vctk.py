@@ -6,7 +6,10 @@ from lhotse.recipes import prepare_vctk
 from noisewise.data.corpora import vctk
 from noisewise.data.manifest import ManifestError, column, read, text_of
 
-INFO = "ID  AGE  GENDER  ACCENTS  REGION COMMENTS\n{p}225  23  F    English    Southern  England\n{p}226  22  M    English    Surrey\n"
+INFO = """ID  AGE  GENDER  ACCENTS  REGION COMMENTS
+{p}225  23  F    English    Southern  England
+{p}226  22  M    English    Surrey
+"""
 
 
 @pytest.fixture
