@@ -53,6 +53,18 @@ def test_lower_snr_is_louder_noise() -> None:
     assert mix(clean, noise, -5).gain > mix(clean, noise, 5).gain
 
 
+@pytest.mark.parametrize(("speech_db", "noise_db"), [(-20, -20), (-20, -35), (-40, -10)])
+def test_compat_halves_the_ratio(speech_db: float, noise_db: float) -> None:
+    clean, noise = signal(0, 4000, 10 ** (speech_db / 20)), signal(1, 4000, 10 ** (noise_db / 20))
+    for asked in (0, 5, 25):
+        mixture = mix(clean, noise, asked, compat=True)
+        # As written in the public code, whose two levels are root mean squares.
+        needed = np.sqrt(np.mean(clean.astype(np.float64) ** 2)) / 10 ** (asked / 20)
+        assert mixture.gain == pytest.approx(np.sqrt(needed / np.sqrt(np.mean(noise.astype(np.float64) ** 2))))
+        true = snr_db(clean, mixture.gain * noise.astype(np.float64))
+        assert true == pytest.approx((asked + speech_db - noise_db) / 2, abs=1e-3)
+
+
 def test_speech_is_left_as_it_is() -> None:
     clean, noise = signal(0, 1000, 0.1), signal(1, 1000, 0.1)
     mixture = mix(clean, noise, 10)

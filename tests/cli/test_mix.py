@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,20 @@ def test_negative_ratios_and_types(sources: tuple[str, str], tmp_path: Path) -> 
     assert main(["mix", *sources, str(tmp_path / "out"), "--snr", "-5", "0", "--types", "car"]) == 0
     assert sorted(path.name for path in (tmp_path / "out/car").iterdir()) == ["-5", "0"]
     assert not (tmp_path / "out/cafe").exists()
+
+
+def test_compat_tells_the_true_ratio_and_is_rebuilt(
+    sources: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, again = tmp_path / "out", tmp_path / "again"
+    assert main(["mix", *sources, str(out), "--snr", "0", "20", "--compat"]) == 0
+    assert "dB for 20 (compat" in capsys.readouterr().out
+    header, *entries = [json.loads(line) for line in (out / "ledger.jsonl").read_text().splitlines()]
+    assert header["compat"] is True and "square root" in header["formula"]
+    for entry in entries:  # speech and noise are equally loud here
+        assert entry["measured_snr_db"] == pytest.approx(entry["snr_db"] / 2, abs=0.5)
+    assert main(["mix", *sources, str(again), "--rebuild", str(out / "ledger.jsonl")]) == 0
+    assert main(["mix", "--verify", str(again)]) == 0
 
 
 def test_a_damaged_set_gives_status_1(

@@ -4,8 +4,15 @@ With RMS the root of the mean square over the whole signal, the noise is multipl
 
     gain = RMS(clean) / (RMS(noise) * 10^(SNR / 20))
 
-so that 20 log10(RMS(clean) / RMS(gain * noise)) is the SNR asked for. Amplitudes, not powers: the square
-root of this gain, seen in public code, gives half the intended SNR in decibels. Sums are made in float64.
+so that 20 log10(RMS(clean) / RMS(gain * noise)) is the SNR asked for. Amplitudes, not powers. Sums are made in
+float64.
+
+Public code that made training and test sets of published work takes the square root of this gain. With `compat`
+it is taken here too, to make such sets again; the true SNR is then
+
+    (SNR + 20 log10(RMS(clean) / RMS(noise))) / 2
+
+which is half of what is asked for when speech and noise are equally loud. Report it, not the nominal one.
 """
 
 import math
@@ -54,24 +61,28 @@ def snr_db(clean: NDArray[np.floating], noise: NDArray[np.floating]) -> float:
     return 20 * math.log10(_audible_rms(clean, "clean") / _audible_rms(noise, "noise", floor=0.0))
 
 
-def gain_for_snr(clean: NDArray[np.floating], noise: NDArray[np.floating], snr_db: float) -> float:
-    """The factor on `noise` (T,) that makes it `snr_db` below `clean` (T,).
+def gain_for_snr(
+    clean: NDArray[np.floating], noise: NDArray[np.floating], snr_db: float, *, compat: bool = False
+) -> float:
+    """The factor on `noise` (T,) that makes it `snr_db` below `clean` (T,); its square root with `compat`.
 
     Raises:
         MixError: one of them is silent (below -80 dB of full scale) or not finite, or `snr_db` is not finite.
     """
     if not math.isfinite(snr_db):
         raise MixError(f"`snr_db` must be a finite number, but is {snr_db} instead")
-    return _audible_rms(clean, "clean") / (_audible_rms(noise, "noise") * 10 ** (snr_db / 20))
+    gain = _audible_rms(clean, "clean") / (_audible_rms(noise, "noise") * 10 ** (snr_db / 20))
+    return math.sqrt(gain) if compat else gain
 
 
-def mix(clean: Waveform, noise: Waveform, snr_db: float) -> Mixture:
+def mix(clean: Waveform, noise: Waveform, snr_db: float, *, compat: bool = False) -> Mixture:
     """Add noise to speech at an exact SNR, measured over the whole signal.
 
     Args:
         clean: speech, (T,).
         noise: as long as the speech, (T,).
         snr_db: 20 log10 of the RMS of the speech over the RMS of the scaled noise.
+        compat: take the square root of the gain, as public code does; see the top of the file.
 
     Raises:
         MixError: the lengths differ, or one signal is silent or not finite.
@@ -80,7 +91,7 @@ def mix(clean: Waveform, noise: Waveform, snr_db: float) -> Mixture:
         raise MixError(
             f"`noise` must have the shape of `clean`, {clean.shape}, but has {noise.shape} instead; cut or tile it"
         )
-    gain = gain_for_snr(clean, noise, snr_db)
+    gain = gain_for_snr(clean, noise, snr_db, compat=compat)
     return Mixture(add(clean, noise, gain), gain)
 
 

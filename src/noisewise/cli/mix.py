@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noisewise.data.ledger import Entry
     from noisewise.data.prepared import Rejected
 
 LISTS = ("--snr",)
@@ -24,6 +27,9 @@ def command(
     seed: Annotated[int, typer.Option(help="Of noise files and segments.")] = 0,
     per_utterance: Annotated[
         bool, typer.Option("--per-utterance", help="One noise type for each utterance instead of all.")
+    ] = False,
+    compat: Annotated[
+        bool, typer.Option("--compat", help="The mixing gain of public code, which gives about half the SNR in dB.")
     ] = False,
     rebuild: Annotated[str | None, typer.Option(metavar="LEDGER", help="Make the set of this ledger again.")] = None,
     verify: Annotated[
@@ -46,14 +52,16 @@ def command(
     elif rebuild:
         problems = _rebuild(rebuild, *paths)
     else:
-        problems = _write(paths, snr or [0.0, 5.0, 10.0, 15.0, 20.0], types, seed, per_utterance)
+        problems = _write(paths, snr or [0.0, 5.0, 10.0, 15.0, 20.0], types, seed, per_utterance, compat)
     for problem in problems[:5]:
         print(f"{problem.reason}: {problem.message}", file=sys.stderr)
     if problems:
         raise typer.Exit(1)
 
 
-def _write(paths: list[str], snr: list[float], types: str | None, seed: int, per_utterance: bool) -> "list[Rejected]":
+def _write(
+    paths: list[str], snr: list[float], types: str | None, seed: int, per_utterance: bool, compat: bool
+) -> "list[Rejected]":
     from pathlib import Path
 
     from noisewise.data import ledger, manifest
@@ -61,14 +69,25 @@ def _write(paths: list[str], snr: list[float], types: str | None, seed: int, per
     from noisewise.data.prepared import REJECTED, write_rejected
 
     chosen = None if types is None else types.split(",")
-    pool = NoisePool.load(NoiseConfig(manifest=paths[1], types=chosen), seed)
+    pool = NoisePool.load(NoiseConfig(manifest=paths[1], types=chosen, compat=compat), seed)
     output = Path(paths[2])
     speech = list(manifest.read(paths[0]))
     made = ledger.write(speech, pool, output, snrs_db=snr, per_utterance=per_utterance, report=_show)
     write_rejected(output / REJECTED, made.rejected)
-    worst = max(abs(entry.measured_snr_db - entry.snr_db) for entry in made.entries)
-    print(f"{output}: {len(made.entries)} mixtures, SNR within {worst:.1g} dB of what was asked")
+    print(f"{output}: {len(made.entries)} mixtures, {_accuracy(made.entries, compat)}")
     return made.rejected
+
+
+def _accuracy(entries: "Sequence[Entry]", compat: bool) -> str:
+    """How the true ratios compare with those asked for."""
+    if not compat:
+        worst = max(abs(entry.measured_snr_db - entry.snr_db) for entry in entries)
+        return f"SNR within {worst:.1g} dB of what was asked"
+    means = []
+    for ratio in sorted({entry.snr_db for entry in entries}):
+        true = [entry.measured_snr_db for entry in entries if entry.snr_db == ratio]
+        means.append(f"{sum(true) / len(true):.1f} dB for {ratio:g}")
+    return f"true SNR on average {', '.join(means)} (compat; each is in the ledger as measured_snr_db)"
 
 
 def _rebuild(path: str, speech: str, noise: str, output: str) -> "list[Rejected]":

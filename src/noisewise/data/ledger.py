@@ -35,6 +35,7 @@ from noisewise.data.noise import NoiseConfig, NoiseDraw, NoisePool
 from noisewise.data.prepared import Rejected, write_text
 
 LEDGER = "ledger.jsonl"
+COMPAT = "; gain is the square root of the one that gives snr_db: see measured_snr_db"
 FORMULA = "int16 = rint(32768 * scale * (clean + gain * noise)); snr_db = 20 log10(rms(clean) / rms(gain * noise))"
 PEAK = 32767 / 32768
 """Louder mixtures are scaled down to this, and `scale` says by how much."""
@@ -76,8 +77,9 @@ class Entry:
     speech: Source
     noise: NoiseSource
     snr_db: float
+    """Asked for."""
     measured_snr_db: float
-    """Of the mixture before it is rounded to 16 bits."""
+    """The true one, of the mixture before it is rounded to 16 bits; differs from `snr_db` with `compat` only."""
     written_snr_db: float
     """Of the file: its samples less the scaled speech count as noise."""
     gain: float
@@ -265,7 +267,8 @@ def _header(pool: NoisePool, snrs_db: Sequence[float], per_utterance: bool) -> d
         "types": pool.types,
         "per_utterance": per_utterance,
         "sample_rate": SAMPLE_RATE,
-        "formula": FORMULA,
+        "compat": pool.config.compat,
+        "formula": FORMULA + (COMPAT if pool.config.compat else ""),
         "versions": {name: version(name) for name in ("numpy", "soundfile", "soxr")},
     }
 

@@ -50,6 +50,8 @@ class NoiseConfig:
     """Upper end of the range, in dB."""
     probability: float = 1.0
     """Share of utterances that get noise."""
+    compat: bool = False
+    """Take the square root of the gain, as public code does: the true SNR is then about half the one named."""
     cache_mb: int = 256
     """Decoded noise kept in memory, in each worker."""
 
@@ -138,7 +140,7 @@ class NoisePool:
     def _mixed(self, clean: Waveform, draw: NoiseDraw | None) -> tuple[Waveform, NoiseDraw | None, float]:
         if draw is None:
             return clean, None, 0.0
-        mixture = mix(clean, self.segment(draw, len(clean)), draw.snr_db)
+        mixture = mix(clean, self.segment(draw, len(clean)), draw.snr_db, compat=self.config.compat)
         return mixture.noisy, draw, mixture.gain
 
     def _snr_db(self, draws: Draws) -> float:
