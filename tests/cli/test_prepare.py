@@ -1,5 +1,7 @@
 import json
 import shutil
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 import soundfile
 
 from noisewise.cli.main import main
+from noisewise.cli.prepare import CORPORA
 
 
 @pytest.fixture
@@ -45,6 +48,28 @@ def test_babble(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert len(list((tmp_path / "out/flac").iterdir())) == 2
 
 
+def test_a_known_corpus_with_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "data/audio/16kHz/isolated/dt05_bus_real"
+    folder.mkdir(parents=True)
+    for channel in (1, 5, 6):
+        wave = 0.1 * np.random.default_rng(channel).standard_normal(1600)
+        soundfile.write(folder / f"F01_1_BUS.CH{channel}.wav", wave, 16_000)
+    (tmp_path / "data/transcriptions").mkdir()
+    (tmp_path / "data/transcriptions/dt05_real.dot_all").write_text("ONE (F01_1_BUS)\n")
+    words = ["prepare", "chime4", str(tmp_path), str(tmp_path / "out"), "--channels", "1", "5", "--workers", "1"]
+    assert main(words) == 0
+    assert "cuts_dt05_real.jsonl.gz: 2 entries" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_every_corpus_of_the_table_has_its_function(name: str) -> None:
+    corpus = CORPORA[name]
+    accepted = signature(import_module(f"noisewise.data.corpora.{corpus.module}").prepare).parameters
+    positional = [value for value in accepted.values() if value.kind is value.POSITIONAL_OR_KEYWORD]
+    assert len(positional) == len(corpus.paths.split())
+    assert set(corpus.options) | ({"report"} if corpus.options else set()) <= set(accepted)
+
+
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 def test_spoken_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prepare", "spoken-commands", str(tmp_path / "out"), "--utterances", "2", "--workers", "1"]) == 0
@@ -59,6 +84,9 @@ def test_spoken_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         (["table", "nowhere", "out"], "no such path"),
         (["spoken-commands", "a", "b"], "must get OUT, but got 2 paths"),
         (["an4", "nowhere", "out"], "an4_train.fileids"),
+        (["librispeech", "nowhere", "out"], "must be a folder"),
+        (["musan", "in", "out", "--channels", "1"], "`musan` must go without --channels"),
+        (["an4", "in", "out", "--seed", "1"], "`an4` must go without --seed"),
     ],
 )
 def test_a_wrong_request_is_one_line(

@@ -1,68 +1,103 @@
 """`noisewise prepare CORPUS ...`: from a corpus to validated manifests."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from noisewise.data.prepared import Part
 
+LISTS = ("--channels",)
+"""Options that take several values in a row."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One line of the table: the function is `prepare` of `noisewise.data.corpora.MODULE`."""
+
+    module: str
+    paths: str
+    about: str
+    options: tuple[str, ...] = ("workers",)
+
+
+MADE = ("seed", "workers", "utterances")
 CORPORA = {
-    "an4": "IN OUT: the CMU alphanumeric corpus as distributed (wav/ and etc/)",
-    "table": "IN OUT: your own folder, TSV, CSV or JSONL",
-    "spoken-commands": "OUT: speak spelled words, digits, dates and commands with espeak-ng",
-    "babble": "SPEECH OUT: sum several speakers of a manifest into babble noise",
+    "librispeech": Corpus("librispeech", "IN OUT", "LibriSpeech or Mini LibriSpeech, the subsets that are there"),
+    "chime4": Corpus("chime4", "IN OUT", "CHiME-4 with its partners without noise", ("channels", "wsj0", "workers")),
+    "robust-asr": Corpus(
+        "robust_asr", "IN OUT", "FreeSound noises, noisy LibriSpeech test set", ("librispeech", "workers")
+    ),
+    "musan": Corpus("musan", "IN OUT", "MUSAN: music, noise, speech"),
+    "free-spoken-digits": Corpus("free_spoken_digits", "IN OUT", "Free Spoken Digit Dataset"),
+    "speech-commands": Corpus("speech_commands", "IN OUT", "Speech Commands v2, 35 words, and its background noise"),
+    "esc50": Corpus("esc50", "IN OUT", "ESC-50 with its folds"),
+    "audioset": Corpus("audioset", "IN OUT", "AudioSet: segment lists and a folder of clips"),
+    "vctk": Corpus("vctk", "IN OUT", "CSTR VCTK 0.92 or 0.80"),
+    "common-voice": Corpus("common_voice", "IN OUT", "one language of Common Voice"),
+    "an4": Corpus("an4", "IN OUT", "the CMU alphanumeric corpus as distributed (wav/ and etc/)", ()),
+    "table": Corpus("table", "IN OUT", "your own folder, TSV, CSV or JSONL", ()),
+    "spoken-commands": Corpus("spoken_commands", "OUT", "words and digits spoken by espeak-ng", MADE),
+    "babble": Corpus(
+        "babble", "SPEECH OUT", "several speakers of a manifest at once", ("seed", "clips", "seconds", "voices")
+    ),
 }
-PATHS = {"an4": 2, "table": 2, "spoken-commands": 1, "babble": 2}
+DEFAULTS = {"seed": 0, "utterances": 1000, "clips": 20, "seconds": 30.0, "voices": (4, 10)}
 
 
 def command(
-    corpus: Annotated[str, typer.Argument(help="; ".join(f"{name} {text}" for name, text in CORPORA.items()))],
+    corpus: Annotated[
+        str, typer.Argument(help="; ".join(f"{name} {made.paths}: {made.about}" for name, made in CORPORA.items()))
+    ],
     paths: Annotated[list[str], typer.Argument(help="What is read (IN or SPEECH) and the folder to make (OUT).")],
-    seed: Annotated[int, typer.Option(help="Of spoken-commands and babble.")] = 0,
-    utterances: Annotated[int, typer.Option(min=1, help="Of spoken-commands: how many.")] = 1000,
-    clips: Annotated[int, typer.Option(min=1, help="Of babble: how many.")] = 20,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Of babble: length of a clip.")] = 30.0,
-    voices: Annotated[tuple[int, int], typer.Option(help="Of babble: fewest and most speakers in a clip.")] = (4, 10),
-    workers: Annotated[int | None, typer.Option(min=1, help="Of spoken-commands: synthesisers at a time.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Files at a time; all cores when absent.")] = None,
+    channels: Annotated[
+        list[int] | None, typer.Option(min=0, max=6, help="Of chime4: microphones; 1 3 4 5 6 when absent.")
+    ] = None,
+    wsj0: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Of chime4: WSJ0 with its .dot files, if it lies elsewhere.")
+    ] = None,
+    librispeech: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Of robust-asr: where the *.trans.txt of test-clean lie.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of spoken-commands and babble; 0 when absent.")] = None,
+    utterances: Annotated[int | None, typer.Option(min=1, help="Of spoken-commands: how many; 1000.")] = None,
+    clips: Annotated[int | None, typer.Option(min=1, help="Of babble: how many; 20.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Of babble: length of a clip; 30.")] = None,
+    voices: Annotated[
+        tuple[int, int] | None, typer.Option(help="Of babble: fewest and most speakers in a clip; 4 10.")
+    ] = None,
 ) -> None:
     """Write manifests and a record of them; a second run skips what is finished.
 
     The exit status is 1 when entries were rejected (they are listed in rejected.jsonl) and the rest was
     written.
     """
+    from importlib import import_module
     from pathlib import Path
 
-    source, output = _checked(corpus, paths)
-    bar = _Bar()
-    match corpus:
-        case "an4":
-            from noisewise.data.corpora import an4
-
-            parts = an4.prepare(Path(source), output)
-        case "table":
-            from noisewise.data.corpora import table
-
-            parts = table.prepare(source, output)
-        case "spoken-commands":
-            from noisewise.data.corpora import spoken_commands
-
-            parts = spoken_commands.prepare(output, utterances=utterances, seed=seed, workers=workers, report=bar.show)
-        case _:
-            from noisewise.data.corpora import babble
-
-            parts = babble.prepare(
-                source, output, clips=clips, seconds=seconds, voices=voices, seed=seed, report=bar.show
-            )
-    _tell(parts, str(output))
+    given = {
+        "workers": workers,
+        "channels": channels or None,
+        "wsj0": Path(wsj0) if wsj0 else None,
+        "librispeech": Path(librispeech) if librispeech else None,
+        "seed": seed,
+        "utterances": utterances,
+        "clips": clips,
+        "seconds": seconds,
+        "voices": voices,
+    }
+    made = _checked(corpus, paths)
+    options = _options(corpus, made, {name: value for name, value in given.items() if value is not None})
+    prepare: Callable[..., list[Part]] = import_module(f"noisewise.data.corpora.{made.module}").prepare
+    _tell(prepare(*map(Path, paths), **options), paths[-1])
 
 
-def _checked(corpus: str, paths: list[str]) -> "tuple[str, Path]":
+def _checked(corpus: str, paths: list[str]) -> Corpus:
     from difflib import get_close_matches
-    from pathlib import Path
 
     from noisewise.config import NoisewiseError
 
@@ -70,11 +105,21 @@ def _checked(corpus: str, paths: list[str]) -> "tuple[str, Path]":
         near = get_close_matches(corpus, CORPORA, n=1)
         hint = f"did you mean '{near[0]}'?" if near else "see `noisewise prepare --help`"
         raise NoisewiseError(f"`CORPUS` must be one of {', '.join(CORPORA)}, but is '{corpus}' instead; {hint}")
-    if len(paths) != PATHS[corpus]:
-        raise NoisewiseError(
-            f"`{corpus}` must get {CORPORA[corpus].partition(':')[0]}, but got {len(paths)} paths instead"
-        )
-    return paths[0], Path(paths[-1])
+    made = CORPORA[corpus]
+    if len(paths) != len(made.paths.split()):
+        raise NoisewiseError(f"`{corpus}` must get {made.paths}, but got {len(paths)} paths instead")
+    return made
+
+
+def _options(corpus: str, made: Corpus, given: dict[str, Any]) -> dict[str, Any]:
+    """The options of a corpus with their defaults, and the progress bar for those that show one."""
+    from noisewise.config import NoisewiseError
+
+    foreign = sorted(set(given) - set(made.options))
+    if foreign:
+        raise NoisewiseError(f"`{corpus}` must go without --{foreign[0]}, but got it; see `noisewise prepare --help`")
+    options = {name: DEFAULTS[name] for name in made.options if name in DEFAULTS} | given
+    return {**options, "report": _Bar().show} if made.options else options
 
 
 def _tell(parts: "list[Part]", output: str) -> None:
