@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from noisewise.config import NoisewiseError
+from noisewise.evaluation.comparison import compare
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition, HeardCell
 from noisewise.evaluation.speech import Utterance
 from noisewise.evaluation.summary import summarise
 
 matplotlib = pytest.importorskip("matplotlib")
-from noisewise.evaluation.figure import plot_grid  # noqa: E402
+from noisewise.evaluation.figure import plot_comparison, plot_grid  # noqa: E402
 
 WORDS = ["A"] * 100
 
@@ -64,3 +65,15 @@ def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
         plot_grid(result(), tmp_path / "grid.png")
     with pytest.raises(NoisewiseError, match="must end in a format"):
         plot_grid(result(("car", 0, 1)), tmp_path / "grid.xyz")
+
+
+def test_lines_of_systems_over_snr(tmp_path: Path) -> None:
+    one = result(("car", 0, 80), ("car", 5, 60), ("cafe", 0, 40), ("cafe", 5, 20))
+    other = result(("car", 0, 70), ("car", 5, 50), ("cafe", 0, 30), ("cafe", 5, 10))
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        plot_comparison(compare([one, other], ["old", "new"]), tmp_path / "lines.svg")
+    where = positions((tmp_path / "lines.svg").read_text())
+    assert {"old", "new", "all types", "car", "cafe", "clean", "word error rate (%)"} <= where.keys()
+    assert where["all types"][0] < where["car"][0] < where["cafe"][0]
+    with pytest.raises(NoisewiseError, match="clean speech only"):
+        plot_comparison(compare([result(), result()]), tmp_path / "lines.png")

@@ -61,6 +61,9 @@ def test_latex_has_the_same_cells_and_escapes() -> None:
         ("runs/one/best", "best"),
         ("command:asr --fast {}", "asr --fast {}"),
         ("python:a.b_c:d", "b c"),
+        ("hf:models/base", "base"),
+        ("openai:http://a:1/v1#tiny&language=en", "tiny"),
+        ("openai:http://a:1/v1", "a:1"),
     ],
 )
 def test_labels(recogniser: str, expected: str) -> None:

@@ -10,6 +10,7 @@ VERBS = {
     "demo": "transcribe the bundled noisy recordings and compare with what was said",
     "transcribe": "turn audio files into text, subtitles or a table",
     "evaluate": "word error rate of a recogniser over noise types and signal-to-noise ratios",
+    "compare": "grids of several recognisers side by side: differences, intervals, tests",
     "prepare": "turn a corpus, or your own folder or table, into validated manifests",
     "mix": "write, rebuild or verify a fixed set of noisy recordings",
     "train": "train a model from a recipe",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from noisewise.audio.features import MFCC, LogMel, Spectrogram
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.config import NoisewiseError
+from noisewise.evaluation.comparison import Comparison
 from noisewise.evaluation.result import GridResult, ResultError
 from noisewise.evaluation.table import label
 
@@ -49,6 +50,52 @@ def plot_grid(result: GridResult, path: str | Path) -> None:
         figure.savefig(path, dpi=150)
     except ValueError as error:
         raise ResultError(f"`{path}` must end in a format such as .png, .pdf or .svg, but: {error}") from error
+
+
+def plot_comparison(comparison: Comparison, path: str | Path) -> None:
+    """Draw word error rates over SNR, a line for each system with its interval: all types, and each of them.
+
+    Clean speech stands at the right end.
+
+    Args:
+        comparison: with at least one noisy cell.
+        path: picture to write; the suffix names the format (png, pdf, svg).
+
+    Raises:
+        ResultError: there is no noisy cell, or matplotlib does not know the format.
+    """
+    if not comparison.snr_db:
+        raise ResultError("`comparison` must have noisy cells to draw, but holds clean speech only; add noise")
+    panels = ["all", *comparison.noise_types] if len(comparison.noise_types) > 1 else comparison.noise_types
+    columns = min(4, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(1.2 + 2.9 * columns, 0.8 + 2.5 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axes, kind in zip(grid.flat, panels, strict=False):
+        _draw_lines(axes, comparison, kind)
+    for axes in list(grid.flat)[len(panels) :]:
+        axes.axis("off")
+    figure.supxlabel("signal-to-noise ratio (dB)", fontsize=10)
+    figure.supylabel("word error rate (%)", fontsize=10)
+    grid[0, 0].legend(fontsize=8)
+    try:
+        figure.savefig(path, dpi=150)
+    except ValueError as error:
+        raise ResultError(f"`{path}` must end in a format such as .png, .pdf or .svg, but: {error}") from error
+
+
+def _draw_lines(axes: Axes, comparison: Comparison, kind: str) -> None:
+    """One panel: the rates of all systems in one kind of noise."""
+    names = [*(f"{kind}@{snr:g}" for snr in comparison.snr_db), "clean"]
+    shown = [(place, comparison.lines[name]) for place, name in enumerate(names) if name in comparison.lines]
+    places = [place for place, _ in shown]
+    for index, name in enumerate(comparison.names):
+        low, high = zip(*(line.ci[index] for _, line in shown), strict=True)
+        (drawn,) = axes.plot(places, [100 * line.wer[index] for _, line in shown], marker="o", markersize=3, label=name)
+        axes.fill_between(places, 100 * np.array(low), 100 * np.array(high), color=drawn.get_color(), alpha=0.2)
+    axes.set_xticks(range(len(names)), [*(f"{snr:g}" for snr in comparison.snr_db), "clean"])
+    axes.set_ylim(bottom=0)
+    axes.set_title("all types" if kind == "all" else kind.replace("_", " "), fontsize=10)
 
 
 def plot_features(

@@ -15,14 +15,24 @@ Table = list[list[str]]
 
 def markdown(results: Sequence[GridResult]) -> str:
     """One result as a grid, several as a comparison, in Markdown; rates in percent."""
-    head, *body = _table(results)
-    rule = ["---", *("---:" for _ in head[1:])]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *body)) + "\n"
+    return as_markdown(_table(results))
 
 
 def latex(results: Sequence[GridResult]) -> str:
     """The same as a LaTeX `tabular` with booktabs rules."""
-    head, *body = ([_escaped(text) for text in line] for line in _table(results))
+    return as_latex(_table(results))
+
+
+def as_markdown(table: Table) -> str:
+    """Lines of cells, the head first, in Markdown."""
+    head, *body = ([text.replace("|", r"\|") for text in line] for line in table)
+    rule = ["---", *("---:" for _ in head[1:])]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *body)) + "\n"
+
+
+def as_latex(table: Table) -> str:
+    """Lines of cells, the head first, as a LaTeX `tabular` with booktabs rules."""
+    head, *body = ([_escaped(text) for text in line] for line in table)
     lines = [
         rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
         r"\toprule",
@@ -36,11 +46,14 @@ def latex(results: Sequence[GridResult]) -> str:
 
 
 def label(result: GridResult) -> str:
-    """A short name of the recogniser: the model, the program, or the last part of the module."""
+    """A short name of the recogniser: the model, the program, the server, or the last part of the module."""
     kind, _, rest = result.recogniser.partition(":")
     if kind == "python":
         return rest.partition(":")[0].rpartition(".")[2].replace("_", " ")
-    return rest if kind == "command" else Path(result.recogniser).name
+    if kind == "openai":
+        address, _, model = rest.partition("#")
+        return model.partition("&")[0] or address.partition("//")[2].partition("/")[0]
+    return rest if kind == "command" else Path(rest if kind == "hf" else result.recogniser).name
 
 
 def _table(results: Sequence[GridResult]) -> Table:

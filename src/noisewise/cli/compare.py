@@ -1,0 +1,44 @@
+"""`noisewise compare`: grids of several recognisers beside one another."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    results: Annotated[list[Path], typer.Argument(help="Grids of `noisewise evaluate`, the baseline first.")],
+    names: Annotated[str | None, typer.Option(help="A name for each, with commas between.")] = None,
+    bootstrap: Annotated[str, typer.Option(help="What is resampled: utterance or speaker.")] = "utterance",
+    samples: Annotated[int, typer.Option(help="Resamples.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    utterances: Annotated[int, typer.Option(help="Greatest wins and losses to list, each.")] = 0,
+    markdown: Annotated[Path | None, typer.Option(help="Also write the tables here, Markdown.")] = None,
+    latex: Annotated[Path | None, typer.Option(help="Also write the tables here, LaTeX.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write every number here, CSV.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="Also draw WER over SNR here, PNG, PDF or SVG.")] = None,
+) -> None:
+    """Compare recognisers that heard the same mixtures: differences, intervals, tests, and where they differ."""
+    if figure is not None:
+        import_module("noisewise.evaluation.figure")  # a missing extra is found first
+    from noisewise.evaluation import comparison_table
+    from noisewise.evaluation.comparison import compare
+    from noisewise.evaluation.result import GridResult
+
+    grids = [GridResult.load(path) for path in results]
+    chosen = [name.strip() for name in names.split(",")] if names else None
+    comparison = compare(grids, chosen, unit=bootstrap, samples=samples, seed=seed)
+    text = comparison_table.markdown(comparison, utterances)
+    if figure is not None:
+        from noisewise.evaluation.figure import plot_comparison
+
+        plot_comparison(comparison, figure)
+    for path, written in (
+        (markdown, text),
+        (latex, comparison_table.latex(comparison)),
+        (csv, comparison_table.comma_separated(comparison)),
+    ):
+        if path is not None:
+            path.write_text(written, encoding="utf-8")
+    print(text, end="")
