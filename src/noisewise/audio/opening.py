@@ -45,12 +45,14 @@ def name_of(source: str | Path | BinaryIO) -> str:
 
 
 def _opened(path: Path, name: str) -> BinaryIO:
-    if path.is_dir():
-        raise AudioError(f"`{name}` must be an audio file, but is a folder instead; name the files in it", path=name)
     try:
         return path.open("rb")
     except FileNotFoundError:
         why = "there is no such file; check the path"
+    except IsADirectoryError:
+        raise AudioError(
+            f"`{name}` must be an audio file, but is a folder instead; name the files in it", path=name
+        ) from None
     except (OSError, ValueError) as error:
         why = f"cannot be opened ({getattr(error, 'strerror', None) or error}); check the path and its rights"
     raise AudioError(f"`{name}` must be an audio file, but {why}", "missing", name)

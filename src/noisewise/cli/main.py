@@ -12,6 +12,7 @@ VERBS = {
     "evaluate": "word error rate of a recogniser over noise types and signal-to-noise ratios",
     "compare": "grids of several recognisers side by side: differences, intervals, tests",
     "prepare": "turn a corpus, or your own folder or table, into validated manifests",
+    "check": "find what is wrong with a corpus: broken audio, transcripts, duplicates, leaks",
     "mix": "write, rebuild or verify a fixed set of noisy recordings",
     "train": "train a model from a recipe",
     "plot": "draw waveform, spectrogram, log-mel and MFCC of a recording",

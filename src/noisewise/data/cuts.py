@@ -2,10 +2,11 @@
 
 import numpy as np
 from lhotse import MonoCut
+from lhotse.audio.utils import AudioLoadingError, DurationMismatchError
 from numpy.typing import NDArray
 
 from noisewise.audio import waveform
-from noisewise.audio.waveform import SAMPLE_RATE
+from noisewise.audio.waveform import SAMPLE_RATE, AudioError
 from noisewise.config import NoisewiseError
 
 
@@ -42,11 +43,30 @@ def load_audio(cut: MonoCut, *, allow_silent: bool = False) -> NDArray[np.float3
     Raises:
         AudioError: the file is missing, broken, empty, silent, or not finite.
     """
-    recording = cut.recording
-    if recording.transforms or recording.num_channels > 1:
-        samples: NDArray[np.float32] = cut.resample(SAMPLE_RATE).load_audio()[0].astype(np.float32)
-        return samples
-    whole = cut.start == 0 and abs(cut.duration - recording.duration) < 1e-4
-    if whole:
+    if needs_lhotse(cut):
+        return _loaded_by_lhotse(cut)
+    if is_whole(cut):
         return waveform.load(path_of(cut), allow_silent=allow_silent)
     return waveform.load(path_of(cut), offset=cut.start, duration=cut.duration, allow_silent=allow_silent)
+
+
+def needs_lhotse(cut: MonoCut) -> bool:
+    """Whether the recording names several channels, or transforms, which lhotse applies."""
+    return bool(cut.recording.transforms or cut.recording.num_channels > 1)
+
+
+def is_whole(cut: MonoCut) -> bool:
+    """Whether the cut is all of its recording."""
+    return bool(cut.start == 0 and abs(cut.duration - cut.recording.duration) < 1e-4)
+
+
+def _loaded_by_lhotse(cut: MonoCut) -> NDArray[np.float32]:
+    path = path_of(cut)
+    try:
+        samples: NDArray[np.float32] = cut.resample(SAMPLE_RATE).load_audio()[0].astype(np.float32)
+    except (AudioLoadingError, DurationMismatchError, AssertionError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise AudioError(f"`{path}` must be audio that lhotse can read, but is not: {reason}", path=path) from error
+    if not np.isfinite(samples).all():
+        raise AudioError(f"`{path}` must hold finite samples, but holds NaN or infinity", "nan", path)
+    return samples

@@ -11,8 +11,9 @@ from torch.utils.data import DataLoader
 
 from noisewise.batch import Batch
 from noisewise.data.dataset import DataConfig, Encode, SpeechDataset
-from noisewise.data.manifest import ManifestError, read, read_many
+from noisewise.data.manifest import ManifestError, expanded, read, read_many
 from noisewise.data.noise import NoisePool
+from noisewise.data.quarantine import read_quarantine, without
 from noisewise.data.sampler import BatchRequest, BatchSampler
 
 log = logging.getLogger(__name__)
@@ -116,9 +117,10 @@ def build_loader(
         training: False gives one pass, always that of epoch 0, in a fixed order: a fixed noisy set.
 
     Raises:
-        ManifestError: a manifest cannot be read, or no utterance is between `min_seconds` and `max_seconds`.
+        ManifestError: a manifest or the quarantine list cannot be read, all utterances are in the list, or none is
+            between `min_seconds` and `max_seconds`.
     """
-    cuts = _of_fit_length(read_many(config.manifests), config)
+    cuts = _of_fit_length(_without_quarantined(read_many(config.manifests), config), config)
     dataset = SpeechDataset(
         cuts,
         config,
@@ -137,6 +139,16 @@ def build_loader(
         shuffle=config.shuffle and training,
     )
     return Loader(dataset, sampler, workers=config.workers, start=start, epochs=None if training else 1)
+
+
+def _without_quarantined(cuts: list[MonoCut], config: DataConfig) -> list[MonoCut]:
+    if config.quarantine is None:
+        return cuts
+    kept = without(cuts, read_quarantine(expanded(config.quarantine)))
+    if not kept:
+        raise ManifestError(f"`quarantine` must leave an utterance, but `{config.quarantine}` lists all {len(cuts)}")
+    log.warning("left out %d of %d utterances that %s lists", len(cuts) - len(kept), len(cuts), config.quarantine)
+    return kept
 
 
 def _of_fit_length(cuts: Sequence[MonoCut], config: DataConfig) -> list[MonoCut]:

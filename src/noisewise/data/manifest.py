@@ -6,18 +6,23 @@ may end in `#column=value&column=value` to keep the matching cuts only, and `#re
 times.
 """
 
+import gzip
+import json
 import os
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from lhotse import CutSet, MonoCut
-from lhotse.serialization import load_jsonl
 
 from noisewise.data.corpora import table
 from noisewise.data.cuts import ManifestError, column, load_audio, path_of, text_of
 
-__all__ = ["ManifestError", "column", "load_audio", "path_of", "read", "read_many", "text_of"]
+__all__ = ["ManifestError", "column", "expanded", "load_audio", "path_of", "read", "read_many", "stream", "text_of"]
+
+MAX_LINE = 1 << 24
+"""Bytes in a line of a manifest at most: a small compressed file can hold an endless one."""
 
 
 def read(source: str | Path, *, split: str | None = None) -> CutSet:
@@ -34,16 +39,31 @@ def read(source: str | Path, *, split: str | None = None) -> CutSet:
     Raises:
         ManifestError: missing or malformed source, an unknown column, or no cut left.
     """
-    name, _, fragment = str(source).partition("#")
-    wanted = _conditions(fragment, str(source))
+    path, wanted, repeat = _parsed(source)
     if split is not None:
         wanted["split"] = split
-    repeat = int(wanted.pop("repeat", "1"))
-    cuts = _read_all(_expanded(name))
-    cuts = [cut for cut in cuts if _fits(cut, wanted)]
+    cuts = [cut for cut in _strict(_entries(path)) if _fits(cut, wanted)]
     if not cuts:
         raise ManifestError(f"`{source}` must leave at least one entry, but has none with {wanted}; check the filter")
     return CutSet.from_cuts(repeated(cuts, repeat))
+
+
+def stream(source: str | Path) -> Iterator[tuple[int, MonoCut | ManifestError]]:
+    """Go through a manifest entry by entry, in memory that does not grow with it (but for the names of a table).
+
+    Args:
+        source: as for `read`; `#repeat` is passed over.
+
+    Yields:
+        The line (of a folder: the number of the file), and the cut or what is wrong with the line.
+
+    Raises:
+        ManifestError: the source as a whole cannot be read (on).
+    """
+    path, wanted, _ = _parsed(source)
+    for line, entry in _entries(path):
+        if isinstance(entry, ManifestError) or _fits(entry, wanted):
+            yield line, entry
 
 
 def read_many(sources: Iterable[str | Path]) -> list[MonoCut]:
@@ -74,11 +94,24 @@ def repeated(cuts: list[MonoCut], times: int) -> list[MonoCut]:
     return [*cuts, *copies]
 
 
-def _expanded(name: str) -> Path:
-    expanded = os.path.expanduser(os.path.expandvars(name))
-    if "$" in expanded:
+def expanded(name: str) -> Path:
+    """A path with `~` and `$NAME` replaced.
+
+    Raises:
+        ManifestError: the environment has no such name.
+    """
+    path = os.path.expanduser(os.path.expandvars(name))
+    if "$" in path:
         raise ManifestError(f"`{name}` must not name an unset environment variable; export it, or write the path out")
-    return Path(expanded)
+    return Path(path)
+
+
+def _parsed(source: str | Path) -> tuple[Path, dict[str, str], int]:
+    """Path, filter and repetitions of a source."""
+    name, _, fragment = str(source).partition("#")
+    wanted = _conditions(fragment, str(source))
+    repeat = int(wanted.pop("repeat", "1"))
+    return expanded(name), wanted, repeat
 
 
 def _conditions(fragment: str, source: str) -> dict[str, str]:
@@ -103,41 +136,72 @@ def _fits(cut: MonoCut, wanted: dict[str, str]) -> bool:
     return True
 
 
-def _read_all(path: Path) -> list[MonoCut]:
-    if not path.exists():
-        raise ManifestError(f"`{path}` must be a manifest or a folder, but there is no such path; check it")
-    if path.is_dir():
-        return table.read_folder(path)
-    if path.name.endswith(".jsonl.gz") or (path.suffix == ".jsonl" and _is_lhotse(path)):
-        return _read_cuts(path)
-    return table.read_table(path)
+def _strict(entries: Iterable[tuple[int, MonoCut | ManifestError]]) -> Iterator[MonoCut]:
+    for _, entry in entries:
+        if isinstance(entry, ManifestError):
+            raise entry
+        yield entry
+
+
+def _entries(path: Path) -> Iterator[tuple[int, MonoCut | ManifestError]]:
+    try:
+        if not path.exists():
+            raise ManifestError(f"`{path}` must be a manifest or a folder, but there is no such path; check it")
+        lhotse = path.name.endswith(".jsonl.gz") or (path.suffix == ".jsonl" and path.is_file() and _is_lhotse(path))
+        return _cuts(path) if lhotse else table.cuts(table.table_of(path))
+    except (OSError, ValueError) as error:
+        if isinstance(error, ManifestError):
+            raise
+        raise ManifestError(f"`{path}` must be a manifest or a folder, but cannot be opened: {error}") from error
 
 
 def _is_lhotse(path: Path) -> bool:
-    with path.open(encoding="utf-8") as lines:
-        return '"MonoCut"' in next(lines, "")
+    with path.open("rb") as lines:
+        return b'"MonoCut"' in lines.readline(MAX_LINE)
 
 
-def _read_cuts(path: Path) -> list[MonoCut]:
-    cuts = []
-    for line, values in enumerate(_json_lines(path), start=1):
-        if values.get("type") != "MonoCut":
-            raise ManifestError(f"`{path}`, line {line}: must be a MonoCut, but is {values.get('type')!r} instead")
-        cuts.append(_located(next(iter(CutSet.from_dicts([values]))), path, line))
-    return cuts
+def _cuts(path: Path) -> Iterator[tuple[int, MonoCut | ManifestError]]:
+    for line, content in enumerate(_lines(path), start=1):
+        if content.strip():
+            yield line, _cut(path, line, content)
 
 
-def _json_lines(path: Path) -> Iterable[dict[str, Any]]:
+def _lines(path: Path) -> Iterator[bytes]:
     try:
-        yield from load_jsonl(path)
-    except (ValueError, OSError, EOFError) as error:
-        raise ManifestError(f"`{path}` must be JSON lines, but is not: {error}; prepare it again") from error
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+            while line := lines.readline(MAX_LINE + 1):
+                if len(line) > MAX_LINE:
+                    raise ManifestError(f"`{path}` must have lines of at most {MAX_LINE} bytes, but has a longer one")
+                yield line
+    except (OSError, EOFError, zlib.error) as error:
+        raise ManifestError(f"`{path}` must be JSON lines, but cannot be read: {error}; prepare it again") from error
 
 
-def _located(cut: MonoCut, manifest: Path, line: int) -> MonoCut:
-    """Resolve a relative audio path against the folder of the manifest."""
-    if cut.recording is None or cut.recording.sources[0].type != "file":
-        raise ManifestError(f"`{manifest}`, line {line}: cut '{cut.id}' must have an audio file, but has none")
+def _cut(path: Path, line: int, content: bytes) -> MonoCut | ManifestError:
+    """The cut of one line, its audio path resolved against the folder of the manifest, or what is wrong."""
+    where = f"`{path}`, line {line}:"
+    try:
+        values: Any = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        return ManifestError(f"{where} must be JSON lines, but is not: {error}; prepare it again")
+    kind = values.get("type") if isinstance(values, dict) else type(values).__name__
+    if kind != "MonoCut":
+        return ManifestError(f"{where} must be a MonoCut, but is {kind!r} instead")
+    try:
+        cut = next(iter(CutSet.from_dicts([values])))
+        return _located(cut, path.parent) or ManifestError(f"{where} must have an audio file, but '{cut.id}' has none")
+    except Exception as error:  # lhotse checks no types: what a wrong one raises is open
+        reason = " ".join(f"{type(error).__name__} {error}".split())
+        return ManifestError(f"{where} must hold the fields of a MonoCut, but does not: {reason}; prepare it again")
+
+
+def _located(cut: MonoCut, folder: Path) -> MonoCut | None:
+    if cut.recording is None or not cut.recording.sources or cut.recording.sources[0].type != "file":
+        return None
+    if not (isinstance(cut.id, str) and cut.start >= 0 and 0 < cut.duration < float("inf")):
+        raise ValueError(f"id {cut.id!r}, start {cut.start!r}, duration {cut.duration!r}")
+    if not isinstance(cut.custom or {}, dict) or any(not isinstance(part.text or "", str) for part in cut.supervisions):
+        raise ValueError("custom must be an object, and the text of a supervision a string")
     source = cut.recording.sources[0]
-    source.source = str(manifest.parent / source.source)
+    source.source = str(folder / source.source)
     return cut

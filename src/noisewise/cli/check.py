@@ -1,0 +1,172 @@
+"""`noisewise check MANIFEST ...`: what is wrong with a corpus, before training finds out."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from noisewise.data.check import Rules, Summary
+    from noisewise.data.findings import Finding
+    from noisewise.text.tokenizer import CharacterTokenizer
+
+SHOWN = 3
+"""Examples of each reason that are printed."""
+HOP = 320
+"""Samples from frame to frame where neither a model nor `--hop` says it: 20 ms, as in wav2vec 2.0."""
+
+
+def command(
+    manifests: Annotated[list[str], typer.Argument(help="Manifests, tables or folders; several are compared.")],
+    model: Annotated[str | None, typer.Option(help="Model folder or `box`, for its vocabulary and hop.")] = None,
+    tokens: Annotated[str | None, typer.Option(help="Vocabulary, one symbol a line; without it A-Z and '.")] = None,
+    hop: Annotated[int | None, typer.Option(min=1, help="Samples at 16 kHz from frame to frame; or 320.")] = None,
+    clipped: Annotated[float, typer.Option(min=0, max=1, help="Share of samples at full scale allowed.")] = 0.001,
+    max_seconds: Annotated[float, typer.Option(min=0.001, help="Longer recordings are refused.")] = 3600.0,
+    audio_only: Annotated[bool, typer.Option("--audio-only", help="Do not ask for transcripts (noise).")] = False,
+    ignore: Annotated[str, typer.Option(help="Reason codes to pass over, joined by commas.")] = "",
+    strict: Annotated[bool, typer.Option("--strict", help="Take warnings as errors.")] = False,
+    report: Annotated[str | None, typer.Option(help="Write everything that was found as JSON.")] = None,
+    quarantine: Annotated[str | None, typer.Option(help="Write the ids with errors; training leaves them out.")] = None,
+    cache: Annotated[str | None, typer.Option(help="Keep what was measured; a second check goes on from it.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Files decoded at a time; or one a core.")] = None,
+) -> None:
+    """Decode every entry and tell what is wrong; docs/check.md has the reason codes.
+
+    The exit status is 0 without errors (warnings or not), 1 with errors, 2 when a manifest cannot be read.
+    """
+    import os
+    from pathlib import Path
+
+    from noisewise.data.check import Rules, check
+    from noisewise.data.findings import Spool, write_report
+    from noisewise.data.quarantine import write_quarantine
+
+    tokenizer, found_hop = _vocabulary(model, tokens)
+    rules = Rules(
+        tokenizer, hop or found_hop, clipped, max_seconds, not audio_only, ignore=_codes(ignore), strict=strict
+    )
+    for path in filter(None, (report, quarantine, cache)):
+        _check_parent(Path(path))
+    spool, progress = Spool(), _Progress()
+    chosen = workers or min(8, os.cpu_count() or 1)
+    kept = None if cache is None else Path(cache)
+    summary = check(manifests, rules, spool.add, workers=chosen, cache=kept, report=progress.show)
+    progress.end(summary)
+    _tell(summary, spool, rules)
+    if report is not None:
+        write_report(Path(report), _facts(manifests, rules, summary), spool)
+    if quarantine is not None:
+        count = write_quarantine(Path(quarantine), spool)
+        print(f"{quarantine}: {count} entries for training to leave out")
+    if summary.bad or summary.counts["bad_row"]:
+        raise typer.Exit(1)
+
+
+def _vocabulary(model: str | None, tokens: str | None) -> "tuple[CharacterTokenizer, int]":
+    from noisewise.config import NoisewiseError
+    from noisewise.text.tokenizer import CharacterTokenizer
+
+    if model is not None and tokens is not None:
+        raise NoisewiseError("one of `--model` and `--tokens` must be given, but both are; drop one")
+    if model is not None:
+        from noisewise import model_folder
+
+        loaded = model_folder.load(model)
+        return loaded.tokenizer, loaded.model.hop
+    return CharacterTokenizer() if tokens is None else CharacterTokenizer.load(tokens), HOP
+
+
+def _codes(text: str) -> frozenset[str]:
+    from difflib import get_close_matches
+
+    from noisewise.config import NoisewiseError
+    from noisewise.data.findings import REASONS
+
+    codes = frozenset(filter(None, (part.strip() for part in text.split(","))))
+    for code in sorted(codes - REASONS.keys()):
+        near = get_close_matches(code, REASONS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"they are {', '.join(REASONS)}"
+        raise NoisewiseError(f"`--ignore` must name reason codes, but has '{code}'; {hint}")
+    return codes
+
+
+def _check_parent(path: "Path") -> None:
+    """Refuse before the work what could not be written after it."""
+    from noisewise.config import NoisewiseError
+
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise NoisewiseError(f"`{path}` must be a file in a folder that exists, but is not; make the folder")
+
+
+def _facts(manifests: list[str], rules: "Rules", summary: "Summary") -> dict[str, object]:
+    from noisewise import __version__
+    from noisewise.text.normalise import NORMALISER
+
+    return {
+        "noisewise": __version__,
+        "manifests": manifests,
+        "rules": {
+            "normaliser": NORMALISER,
+            "symbols": rules.tokenizer.symbols,
+            "hop": rules.hop,
+            "clipped": rules.clipped,
+            "max_seconds": rules.max_seconds,
+            "texts": rules.texts,
+            "ignore": sorted(rules.ignore),
+            "strict": rules.strict,
+        },
+        "entries": summary.entries,
+        "entries_with_errors": summary.bad,
+        "seconds": round(summary.seconds, 3),
+        "counts": dict(summary.counts.most_common()),
+    }
+
+
+def _tell(summary: "Summary", findings: "Iterable[Finding]", rules: "Rules") -> None:
+    from noisewise.data.findings import REASONS
+
+    print(f"{summary.entries} entries, {summary.seconds / 60:.1f} minutes, {summary.bad} entries with errors")
+    if not summary.counts:
+        return
+    print(f"{'reason':<20} {'severity':<8} {'entries':>8}  meaning")
+    for reason, (severity, meaning) in REASONS.items():
+        if summary.counts[reason]:
+            shown = "error" if rules.strict and severity == "warning" else severity
+            print(f"{reason:<20} {shown:<8} {summary.counts[reason]:>8}  {meaning}")
+    left = dict.fromkeys(REASONS, SHOWN)
+    for item in findings:
+        left[item.reason] -= 1
+        if left[item.reason] >= 0 and item.severity != "note":
+            name = "" if item.reason == "bad_row" else f"`{item.manifest}`, line {item.line}, {item.id}: "
+            print(f"{item.severity} ({item.reason}): {name}{' '.join(item.message.split())}", file=sys.stderr)
+
+
+class _Progress:
+    """How many entries were checked: on one line of a terminal, or a line every half minute elsewhere."""
+
+    def __init__(self) -> None:
+        self.terminal = sys.stderr.isatty()
+        self.every = 0.2 if self.terminal else 30.0
+        self.shown = time.monotonic()
+
+    def show(self, summary: "Summary") -> None:
+        """Say how far it is, now and then."""
+        if time.monotonic() - self.shown >= self.every:
+            self.shown = time.monotonic()
+            self._print(summary)
+
+    def end(self, summary: "Summary") -> None:
+        """Leave the line."""
+        if self.terminal:
+            self._print(summary)
+            print(file=sys.stderr)
+
+    def _print(self, summary: "Summary") -> None:
+        start, end = ("\r", "") if self.terminal else ("", "\n")
+        text = f"{summary.entries} checked, {summary.bad} with errors"
+        print(f"{start}{text}", end=end, file=sys.stderr, flush=True)
