@@ -20,6 +20,8 @@ BLOCK_VALUES = 1 << 20
 """Values (samples times channels) decoded at a time."""
 MPEG_SLACK_SECONDS = 0.1
 """An mp3 header may count the delay of the codec, so its promise is not exact."""
+MPEG_PREROLL = 16_384
+"""Samples decoded and dropped before a part of an mp3, whose frames lean on those before them."""
 
 
 class AudioError(NoisewiseError):
@@ -82,10 +84,14 @@ def cut_off(source: Source, position: int) -> AudioError:
 
 
 class _SoundFile(soundfile.SoundFile):  # type: ignore[misc]
-    """A file whose position is left alone after each read, which fails where its length is unknown."""
+    """A file whose position is left alone after each read.
+
+    soundfile seeks to where it is after every read of a seekable file, which costs an mp3 a third of a second of
+    sound (the decoder starts anew, without the frames before) and fails where the length is unknown.
+    """
 
     def seekable(self) -> bool:
-        return bool(self.frames < 1 << 62 and super().seekable())
+        return False
 
 
 class SoundFileSource:
@@ -102,7 +108,9 @@ class SoundFileSource:
         self.sample_rate, self.channels = int(self._file.samplerate), int(self._file.channels)
         self.samples = int(self._file.frames) if self._file.frames < 1 << 62 else None
         self.format = f"{self._file.format} {self._file.subtype}"
-        self._slack = int(MPEG_SLACK_SECONDS * self.sample_rate) if "MPEG" in self.format else 0
+        mpeg = "MPEG" in self.format
+        self._slack = int(MPEG_SLACK_SECONDS * self.sample_rate) if mpeg else 0
+        self._preroll = MPEG_PREROLL if mpeg else 0
 
     def blocks(self, start: int, stop: int | None) -> Iterator[Samples]:
         """Decode samples start..stop in blocks (T, C); see `Source`."""
@@ -126,12 +134,13 @@ class SoundFileSource:
         self._file.close()
 
     def _go_to(self, start: int) -> None:
-        if self._file.seekable():
-            self._file.seek(start)
-            return
-        while start:
-            skipped = len(self._read(start))
-            start = start - skipped if skipped else 0
+        ahead = start
+        if self.samples is not None:
+            ahead = min(start, self._preroll)
+            self._file.seek(start - ahead)
+        while ahead:
+            skipped = len(self._read(ahead))
+            ahead = ahead - skipped if skipped else 0
 
     def _read(self, most: int | None) -> Samples:
         size = max(1, BLOCK_VALUES // self.channels)
