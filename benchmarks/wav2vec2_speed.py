@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -49,7 +50,10 @@ def main() -> None:
     ours = Wav2Vec2Encoder(base()).eval()
     huggingface.load(ours, theirs.state_dict())
     with torch.inference_mode():
-        cases = {name: measure(ours, theirs, seconds, options.rounds) for name, seconds in CASES.items()}
+        cases = {}
+        for name, seconds in CASES.items():
+            cases[name] = measure(ours, theirs, seconds, options.rounds)
+            print(f"{name}: {cases[name]['ratio']}", file=sys.stderr)
     lowest = min(case["ratio"]["processor" if options.threads == 1 else "wall"] for case in cases.values())
     result = {
         "command": f"python benchmarks/wav2vec2_speed.py --threads {options.threads} --rounds {options.rounds}",
