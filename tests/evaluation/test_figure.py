@@ -75,5 +75,5 @@ def test_lines_of_systems_over_snr(tmp_path: Path) -> None:
     where = positions((tmp_path / "lines.svg").read_text())
     assert {"old", "new", "all types", "car", "cafe", "clean", "word error rate (%)"} <= where.keys()
     assert where["all types"][0] < where["car"][0] < where["cafe"][0]
-    with pytest.raises(NoisewiseError, match="clean speech only"):
+    with pytest.raises(NoisewiseError, match="cells in noise"):
         plot_comparison(compare([result(), result()]), tmp_path / "lines.png")

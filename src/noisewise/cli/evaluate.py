@@ -38,6 +38,13 @@ def command(
         list[float] | None,
         typer.Option(help="Signal-to-noise ratios in dB: 0 5 10.", show_default="0 5 10 15 20"),
     ] = None,
+    degrade: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Instead of noise: reverb, clip, lowpass, codec (mulaw, opus, vorbis, mp3), gain, speed, loss, all; "
+            "commas between, or reverb=0.5,1 with levels of your own, several times."
+        ),
+    ] = None,
     types: Annotated[
         str | None, typer.Option(help="Noise types, with commas between.", show_default="all there are")
     ] = None,
@@ -70,21 +77,36 @@ def command(
 
         recogniser = cached(recogniser, cache)
     chosen_types = [name.strip() for name in types.split(",") if name.strip()] if types else None
-    words = _words(manifest, model, noise, snr, chosen_types, seed, limit, bootstrap, transcripts, output)
+    levels = _levels(degrade, noise)
+    words = _words(manifest, model, noise, snr, chosen_types, seed, limit, bootstrap, transcripts, output, levels)
     try:
         with _progress() as report:
-            result = grid.evaluate(
-                manifest,
-                recogniser,
-                noise,
-                SNRS_DB if snr is None else snr,
-                types=chosen_types,
-                seed=seed,
-                limit=limit,
-                bootstrap_unit=bootstrap,
-                partial=partial,
-                progress=report,
-            )
+            if levels:
+                from noisewise.evaluation.degradations import evaluate_degraded
+
+                result = evaluate_degraded(
+                    manifest,
+                    recogniser,
+                    levels,
+                    seed=seed,
+                    limit=limit,
+                    bootstrap_unit=bootstrap,
+                    partial=partial,
+                    progress=report,
+                )
+            else:
+                result = grid.evaluate(
+                    manifest,
+                    recogniser,
+                    noise,
+                    SNRS_DB if snr is None else snr,
+                    types=chosen_types,
+                    seed=seed,
+                    limit=limit,
+                    bootstrap_unit=bootstrap,
+                    partial=partial,
+                    progress=report,
+                )
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last finished cell", file=sys.stderr)
         raise
@@ -93,6 +115,18 @@ def command(
     partial.unlink(missing_ok=True)
     if _complain(result):
         raise typer.Exit(1)
+
+
+def _levels(degrade: list[str] | None, noise: str | None) -> dict[str, list[float]]:
+    """Degradations to their levels; none when not asked for."""
+    if not degrade:
+        return {}
+    from noisewise.config import NoisewiseError
+    from noisewise.evaluation.degradations import parse_levels
+
+    if noise is not None:
+        raise NoisewiseError("--degrade and --noise must be measured one after the other, but are both given")
+    return parse_levels(degrade)
 
 
 def _words(
@@ -106,11 +140,14 @@ def _words(
     bootstrap: str,
     transcripts: bool,
     output: Path,
+    levels: dict[str, list[float]],
 ) -> list[str]:
     """The command that rebuilds the result, without the options that change nothing in it."""
     words = ["noisewise", "evaluate", manifest, "--model", model]
     if noise is not None:
         words += ["--noise", noise, "--snr", *(f"{one:g}" for one in (snr or SNRS_DB))]
+    for kind, chosen in levels.items():
+        words += ["--degrade", f"{kind}={','.join(f'{level:g}' for level in chosen)}"]
     words += ["--types", ",".join(types)] if types else []
     words += ["--seed", str(seed)]
     words += ["--limit", str(limit)] if limit is not None else []
@@ -129,9 +166,9 @@ def _write(result: "GridResult", output: Path, markdown: Path | None, latex: Pat
     if latex is not None:
         latex.write_text(table.latex([result]), encoding="utf-8")
     if figure is not None:
-        from noisewise.evaluation.figure import plot_grid
+        from noisewise.evaluation.figure import plot_degradations, plot_grid
 
-        plot_grid(result, figure)
+        (plot_degradations if result.axis == "level" else plot_grid)(result, figure)
 
 
 def _complain(result: "GridResult") -> bool:

@@ -95,6 +95,7 @@ class Comparison:
     """What was resampled: utterance or speaker."""
     noise_types: list[str]
     snr_db: list[float]
+    """Empty for degradations, whose levels have units of their own."""
     lines: dict[str, Line]
     hearings: list[list[Hearing]]
     """For each system but the baseline, those with a difference."""
@@ -152,8 +153,8 @@ def compare(
         normaliser=first.normaliser,
         unit=unit,
         noise_types=in_order(row.noise_type for row in kept if row.noise_type is not None),
-        snr_db=sorted({row.snr_db for row in kept if row.snr_db is not None}),
-        lines={name: _line(name, group, errors, words, times) for name, group in _groups(kept).items()},
+        snr_db=[] if first.axis == "level" else sorted({row.snr_db for row in kept if row.snr_db is not None}),
+        lines={name: _line(name, group, errors, words, times) for name, group in _groups(kept, first.axis).items()},
         hearings=[_hearings(first, other, common) for other in results[1:]],
         left_out=sorted({name for name in chain(*rows)} - set(common)),
     )
@@ -196,13 +197,15 @@ def _line(name: str, group: list[str], errors: list[dict[str, Errors]], words: C
     return Line(name, group, rates, [(one.low, one.high) for one in intervals], pairs)
 
 
-def _groups(rows: list[Row]) -> dict[str, list[str]]:
-    """Names to the conditions whose mean they are; the same means as in a grid."""
+def _groups(rows: list[Row], axis: str) -> dict[str, list[str]]:
+    """Names to the conditions whose mean they are; the same means as in a grid of that axis."""
     noisy = [row for row in rows if row.noise_type is not None]
     types = in_order(row.noise_type or "" for row in noisy)
     named = [kind for kind in types if kind in (*TYPE_A, *TYPE_B)] or types
     groups = {_name(row): [_name(row)] for row in rows}
     groups |= {kind: [_name(row) for row in noisy if row.noise_type == kind] for kind in types}
+    if axis == "level":
+        return groups
     groups |= {
         f"all@{snr:g}": [_name(row) for row in noisy if row.snr_db == snr and row.noise_type in named]
         for snr in sorted({row.snr_db for row in noisy if row.snr_db is not None})
@@ -242,6 +245,10 @@ def _check(results: Sequence[GridResult], names: Sequence[str], unit: str) -> No
             raise ComparisonError(
                 f"`{name}` must have heard the {first.utterances} utterances of `{names[0]}`, but heard "
                 f"{other.utterances}, not the same; evaluate both on one manifest and --limit"
+            )
+        if other.axis != first.axis:
+            raise ComparisonError(
+                f"`{name}` must be noise or degradations as `{names[0]}` is, but is the other of them"
             )
         if other.normaliser != first.normaliser:
             raise ComparisonError(

@@ -64,6 +64,8 @@ def _head(comparison: Comparison) -> str:
 def _tables(comparison: Comparison) -> Iterator[Table]:
     means = [name for name in NAMES if name in comparison.lines]
     yield _table(comparison, "WER (%)", ["clean", *comparison.noise_types, *means], _said)
+    if comparison.noise_types and not comparison.snr_db:
+        yield _table(comparison, "WER (%)", [name for name in comparison.lines if "@" in name], _said)
     if comparison.snr_db:
         by_snr = [f"all@{snr:g}" for snr in comparison.snr_db if f"all@{snr:g}" in comparison.lines]
         yield _table(comparison, "WER (%), all types", by_snr, lambda name: f"{name.partition('@')[2]} dB")

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from noisewise.audio.degrade import DEGRADATIONS
 from noisewise.audio.features import MFCC, LogMel, Spectrogram
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.config import NoisewiseError
@@ -65,7 +66,7 @@ def plot_comparison(comparison: Comparison, path: str | Path) -> None:
         ResultError: there is no noisy cell, or matplotlib does not know the format.
     """
     if not comparison.snr_db:
-        raise ResultError("`comparison` must have noisy cells to draw, but holds clean speech only; add noise")
+        raise ResultError("`comparison` must have cells in noise to draw, but has none; compare noise grids")
     panels = ["all", *comparison.noise_types] if len(comparison.noise_types) > 1 else comparison.noise_types
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
@@ -82,6 +83,47 @@ def plot_comparison(comparison: Comparison, path: str | Path) -> None:
         figure.savefig(path, dpi=150)
     except ValueError as error:
         raise ResultError(f"`{path}` must end in a format such as .png, .pdf or .svg, but: {error}") from error
+
+
+def plot_degradations(result: GridResult, path: str | Path) -> None:
+    """Draw word error rates over level with their intervals, a panel for each degradation, clean speech dashed.
+
+    Args:
+        result: of `noisewise.evaluation.degradations`.
+        path: picture to write; the suffix names the format (png, pdf, svg).
+
+    Raises:
+        ResultError: matplotlib does not know the format.
+    """
+    kinds = result.noise_types
+    columns = min(5, len(kinds))
+    rows = -(-len(kinds) // columns)
+    figure = Figure(figsize=(1.2 + 2.4 * columns, 1.2 + 2.2 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for axes, kind in zip(grid.flat, kinds, strict=False):
+        _draw_levels(axes, result, kind)
+    for axes in list(grid.flat)[len(kinds) :]:
+        axes.axis("off")
+    figure.suptitle(f"{label(result)}; dashed: clean speech, {100 * result.clean.wer:.1f} %", fontsize=10)
+    figure.supylabel("word error rate (%)", fontsize=10)
+    try:
+        figure.savefig(path, dpi=150)
+    except ValueError as error:
+        raise ResultError(f"`{path}` must end in a format such as .png, .pdf or .svg, but: {error}") from error
+
+
+def _draw_levels(axes: Axes, result: GridResult, kind: str) -> None:
+    """One panel: the rates of one degradation, its levels evenly spaced in their order."""
+    cells = [row for row in result.cells if row.noise_type == kind]
+    rates = np.array([row.wer for row in cells])
+    ends = np.array([row.ci for row in cells])  # (levels, 2)
+    errors = np.maximum([rates - ends[:, 0], ends[:, 1] - rates], 0)
+    axes.errorbar(range(len(cells)), 100 * rates, 100 * errors, marker="o", markersize=4, capsize=3)
+    axes.axhline(100 * result.clean.wer, linestyle="--", color="grey", linewidth=1)
+    axes.set_xticks(range(len(cells)), [f"{row.snr_db:g}" for row in cells])
+    axes.set_xlim(-0.5, len(cells) - 0.5)
+    axes.set_ylim(bottom=0)
+    axes.set_title(f"{kind} ({DEGRADATIONS[kind].unit})" if kind in DEGRADATIONS else kind, fontsize=10)
 
 
 def _draw_lines(axes: Axes, comparison: Comparison, kind: str) -> None:

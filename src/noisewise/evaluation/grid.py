@@ -26,7 +26,7 @@ from noisewise.evaluation.resume import Condition, HeardCell, Partial
 from noisewise.evaluation.speech import EvaluationError, Speech, Utterance
 from noisewise.evaluation.summary import check, in_order, summarise
 
-__all__ = ["EvaluationError", "Progress", "evaluate"]
+__all__ = ["EvaluationError", "Listener", "Progress", "evaluate", "named_recogniser"]
 
 BATCH_SECONDS = 120.0
 """Audio given to the recogniser at a time; it bounds the memory, and says how often progress is reported."""
@@ -81,7 +81,7 @@ def evaluate(
         ResumeError: the partial results belong to another run.
         ScoreError: the bootstrap unit is unknown, or no reference has a word.
     """
-    named = recogniser if isinstance(recogniser, NamedRecogniser) else _named(recogniser)
+    named = named_recogniser(recogniser)
     speech = Speech.read(manifest, limit)
     check(speech.utterances, bootstrap_unit)
     pool = _pool(noise, types, seed)
@@ -94,7 +94,7 @@ def evaluate(
     }
     ids = "\n".join(one.id for one in speech.utterances)
     kept = Partial(partial, {**about, "seed": seed, "utterances": hashlib.sha256(ids.encode()).hexdigest()})
-    listener = _Listener(named.recognise, pool, speech, batch_seconds, len(conditions), progress)
+    listener = Listener(named.recognise, pool, speech, batch_seconds, len(conditions), progress)
     for number, condition in enumerate(conditions):
         if condition not in kept.cells:
             kept.add(listener.hear(condition, number))
@@ -109,7 +109,7 @@ def evaluate(
 
 
 @dataclass
-class _Listener:
+class Listener:
     """Lets a recogniser hear every utterance under a condition."""
 
     recognise: Recognise
@@ -129,7 +129,7 @@ class _Listener:
         heard: list[Heard] = []
         digest, scaled = hashlib.sha256(), 0
         for batch in self._batches():
-            mixtures = [self._mixture(one, condition) for one in batch]
+            mixtures = [self.mixture(one, condition) for one in batch]
             for one, mixture in zip(batch, mixtures, strict=True):
                 samples, scale = pcm16(mixture)
                 digest.update(one.id.encode() + b"\0" + samples.astype("<i2").tobytes())
@@ -151,7 +151,8 @@ class _Listener:
         texts = ["" if isinstance(answer, Failure) else answer for answer in heard]
         return HeardCell(condition, texts, failures, scaled, digest.hexdigest())
 
-    def _mixture(self, utterance: Utterance, condition: Condition) -> Waveform:
+    def mixture(self, utterance: Utterance, condition: Condition) -> Waveform:
+        """What is heard of an utterance under a condition, (T,)."""
         clean = self.speech.waveform(utterance.id)
         if self.pool is None or condition.noise_type is None or condition.snr_db is None:
             return clean
@@ -173,9 +174,12 @@ class _Listener:
             self.progress(Progress(condition.name, done, total, self.failures))
 
 
-def _named(recognise: Recognise) -> NamedRecogniser:
-    name = getattr(recognise, "__qualname__", type(recognise).__qualname__)
-    return NamedRecogniser(f"python:{recognise.__module__}:{name}", recognise)
+def named_recogniser(recogniser: NamedRecogniser | Recognise) -> NamedRecogniser:
+    """A function as a recogniser with a name, its own; one that has a name stays as it is."""
+    if isinstance(recogniser, NamedRecogniser):
+        return recogniser
+    name = getattr(recogniser, "__qualname__", type(recogniser).__qualname__)
+    return NamedRecogniser(f"python:{recogniser.__module__}:{name}", recogniser)
 
 
 def _pool(noise: str | None, types: Sequence[str] | None, seed: int) -> NoisePool | None:

@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from noisewise.config import ConfigError, NoisewiseError, parse
 
@@ -114,6 +114,8 @@ class GridResult:
     skipped: list[Skipped] = field(default_factory=list)
     command: str = ""
     """Rebuilds the file."""
+    axis: Literal["snr_db", "level"] = "snr_db"
+    """What `snr_db` of a cell is: a ratio, or the level of the degradation that `noise_type` names."""
     versions: dict[str, str] = field(default_factory=dict)
 
     def described(self, **values: Any) -> "GridResult":

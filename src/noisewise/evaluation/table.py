@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from noisewise.audio.degrade import DEGRADATIONS
 from noisewise.evaluation.result import Average, GridResult, Row
 
 NAMES = {"type_a": "type A", "type_b": "type B", "all": "all types"}
@@ -57,6 +58,8 @@ def label(result: GridResult) -> str:
 
 
 def _table(results: Sequence[GridResult]) -> Table:
+    if results[0].axis == "level":
+        return _levels(results[0]) if len(results) == 1 else _degradations(results)
     return _grid(results[0]) if len(results) == 1 else _comparison(results)
 
 
@@ -87,6 +90,28 @@ def _comparison(results: Sequence[GridResult]) -> Table:
         cells = ["" if average is None else _with_interval(average) for average in averages]
         last = "" if averages[2] is None else _percent(averages[2].mean_utterance_wer)
         lines.append([label(result), _with_interval(result.clean), *cells, last])
+    return lines
+
+
+def _levels(result: GridResult) -> Table:
+    """Degradations: WER at each level, and the mean over the levels of each."""
+    lines = [["degradation", "level", "WER (%)"], ["clean", "", _with_interval(result.clean)]]
+    for kind in result.noise_types:
+        unit = DEGRADATIONS[kind].unit if kind in DEGRADATIONS else ""
+        for row in result.cells:
+            if row.noise_type == kind:
+                lines.append([kind, f"{row.snr_db:g} {unit}".strip(), _with_interval(row)])
+        lines.append([kind, "mean", _with_interval(result.averages[kind])])
+    return lines
+
+
+def _degradations(results: Sequence[GridResult]) -> Table:
+    """One line for each recogniser: the mean over the levels of each degradation that all have."""
+    kinds = [kind for kind in results[0].noise_types if all(kind in result.averages for result in results)]
+    lines = [["WER (%)", "clean", *kinds]]
+    for result in results:
+        rates = [_with_interval(result.averages[kind]) for kind in kinds]
+        lines.append([label(result), _with_interval(result.clean), *rates])
     return lines
 
 

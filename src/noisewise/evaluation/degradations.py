@@ -1,0 +1,143 @@
+"""Degradations beyond noise: one recogniser, each degradation at each of its levels, and clean speech.
+
+The result has the form of a noise grid whose `axis` is `level`: `noise_type` names the degradation and `snr_db` holds
+its level, in the unit of `noisewise.audio.degrade.DEGRADATIONS`. What is drawn depends on the seed, the degradation
+and the utterance id alone: every recogniser hears the same, as the hash in each cell shows.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from noisewise.audio.degrade import CODECS, DEGRADATIONS, degrade
+from noisewise.data.draws import Draws
+from noisewise.evaluation.grid import BATCH_SECONDS, Listener, Progress, named_recogniser
+from noisewise.evaluation.provenance import portable
+from noisewise.evaluation.recognisers import NamedRecogniser, Recognise, Waveform
+from noisewise.evaluation.result import GridResult
+from noisewise.evaluation.resume import Condition, Partial
+from noisewise.evaluation.speech import EvaluationError, Speech, Utterance
+from noisewise.evaluation.summary import check, summarise
+
+Levels = Mapping[str, Sequence[float]]
+"""Degradation to levels."""
+
+
+def evaluate_degraded(
+    manifest: str,
+    recogniser: NamedRecogniser | Recognise,
+    levels: Levels,
+    *,
+    seed: int = 0,
+    limit: int | None = None,
+    bootstrap_unit: str = "utterance",
+    bootstrap_samples: int = 1000,
+    batch_seconds: float = BATCH_SECONDS,
+    partial: Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> GridResult:
+    """Measure a recogniser on degraded speech; the arguments are those of `grid.evaluate`.
+
+    Args:
+        manifest: speech with texts.
+        recogniser: waveforms in, texts out.
+        levels: degradation to levels, as `parse_levels` gives them.
+        seed: of what is drawn, and of the bootstrap.
+        limit: take this many utterances, evenly spaced over the manifest.
+        bootstrap_unit: `utterance` or `speaker`.
+        bootstrap_samples: number of resamples.
+        batch_seconds: audio given to the recogniser at a time.
+        partial: file that keeps finished cells.
+        progress: called after each batch.
+
+    Raises:
+        DegradeError: a degradation or level does not exist, or a codec is not there.
+        EvaluationError: no utterance is left, or the recogniser failed on every utterance of a cell.
+    """
+    conditions = [Condition(), *_conditions(levels)]
+    named = named_recogniser(recogniser)
+    speech = Speech.read(manifest, limit)
+    check(speech.utterances, bootstrap_unit)
+    about = {
+        "manifest": portable(manifest),
+        "noise": None,
+        "recogniser": portable(named.name),
+        "recogniser_details": named.details,
+    }
+    ids = "\n".join(one.id for one in speech.utterances)
+    identity = {**about, "axis": "level", "seed": seed, "utterances": hashlib.sha256(ids.encode()).hexdigest()}
+    kept = Partial(partial, identity)
+    listener = DegradedListener(named.recognise, None, speech, batch_seconds, len(conditions), progress, seed=seed)
+    for number, condition in enumerate(conditions):
+        if condition not in kept.cells:
+            kept.add(listener.hear(condition, number))
+    result = summarise(
+        speech.utterances,
+        [kept.cells[condition] for condition in conditions],
+        bootstrap_unit=bootstrap_unit,
+        bootstrap_samples=bootstrap_samples,
+        seed=seed,
+    )
+    averages = {kind: result.averages[kind] for kind in levels}  # a mean over levels of different units is none
+    return result.described(**about, axis="level", noise_types=list(levels), averages=averages, skipped=speech.skipped)
+
+
+@dataclass
+class DegradedListener(Listener):
+    """Lets a recogniser hear every utterance under a degradation."""
+
+    seed: int = 0
+
+    def mixture(self, utterance: Utterance, condition: Condition) -> Waveform:
+        """The utterance, degraded."""
+        clean = self.speech.waveform(utterance.id)
+        if condition.noise_type is None or condition.snr_db is None:
+            return clean
+        return degraded(utterance.id, condition.noise_type, condition.snr_db, clean, self.seed)
+
+
+def degraded(utterance_id: str, kind: str, level: float, clean: Waveform, seed: int) -> Waveform:
+    """An utterance (T,) at a level of a degradation, with what is drawn from (seed, kind, id)."""
+    return degrade(kind, clean, level, lambda count: Draws(seed, kind, utterance_id).uniforms(count))
+
+
+def parse_levels(words: Iterable[str]) -> dict[str, list[float]]:
+    """`["reverb", "clip=6,12", "codec"]` to levels; `all` is all there are, `codec` all codecs.
+
+    Raises:
+        EvaluationError: levels are no numbers, or there is nothing to do.
+        DegradeError: there is no such degradation or level.
+    """
+    found: dict[str, list[float]] = {}
+    for word in words:
+        name, equals, numbers = word.partition("=")
+        if equals:
+            found[name.strip()] = _numbers(word, numbers)
+            continue
+        for one in filter(None, (part.strip() for part in word.split(","))):
+            for kind in {"all": tuple(DEGRADATIONS), "codec": CODECS}.get(one, (one,)):
+                found.setdefault(kind, list(DEGRADATIONS[kind].levels) if kind in DEGRADATIONS else [0.0])
+    if not found:
+        raise EvaluationError(f"degradations must be some of {', '.join(DEGRADATIONS)}, but there are none")
+    _conditions(found)
+    return found
+
+
+def _numbers(word: str, numbers: str) -> list[float]:
+    try:
+        found = list(dict.fromkeys(float(number) for number in numbers.split(",")))
+    except ValueError as error:
+        raise EvaluationError(f"`{word}` must be NAME=LEVEL,LEVEL..., but: {error}") from error
+    return found
+
+
+def _conditions(levels: Levels) -> list[Condition]:
+    """All of them, after a try on a little noise: what cannot be done is said before hours of recognition."""
+    conditions = [Condition(kind, float(level)) for kind, chosen in levels.items() for level in chosen]
+    sound = (0.1 * (Draws("degradations").uniforms(4000) - 0.5)).astype(np.float32)
+    for condition in conditions:
+        degraded("try", condition.noise_type or "", condition.snr_db or 0.0, sound, 0)
+    return conditions

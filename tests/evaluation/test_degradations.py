@@ -1,0 +1,125 @@
+"""Degraded speech on the grid: what is heard, that it is the same for all, and what the file says."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from noisewise.audio.degrade import DEGRADATIONS
+from noisewise.audio.waveform import load, save
+from noisewise.cli import main as cli
+from noisewise.config import NoisewiseError
+from noisewise.evaluation import table
+from noisewise.evaluation.comparison import compare
+from noisewise.evaluation.degradations import degraded, evaluate_degraded, parse_levels
+from noisewise.evaluation.recognisers import NamedRecogniser, Waveform
+from noisewise.evaluation.result import GridResult
+
+LEVELS = {"loss": [100.0, 20.0], "clip": [12.0]}
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("speech")
+    random = np.random.default_rng(0)
+    lines = ["path\ttext"]
+    for index in range(3):
+        save(folder / f"u{index}.flac", (0.05 * random.standard_normal(4000 + 1600 * index)).astype(np.float32))
+        lines.append(f"u{index}.flac\tA B")
+    (folder / "manifest.tsv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+class Ears:
+    """Hears what is not silent, and keeps it."""
+
+    def __init__(self) -> None:
+        self.heard: list[Waveform] = []
+
+    def __call__(self, waveforms: list[Waveform]) -> list[str]:
+        self.heard += waveforms
+        return ["A B" if one.any() else "" for one in waveforms]
+
+
+def run(speech: Path, ears: Ears | None = None, **options: object) -> GridResult:
+    return evaluate_degraded(str(speech), NamedRecogniser("mine", ears or Ears()), LEVELS, **options)  # type: ignore[arg-type]
+
+
+def test_every_level_is_heard_and_counted(speech: Path) -> None:
+    ears = Ears()
+    result = run(speech, ears)
+    assert [(row.noise_type, row.snr_db, row.wer) for row in (result.clean, *result.cells)] == [
+        (None, None, 0.0), ("loss", 100, 1.0), ("loss", 20, 0.0), ("clip", 12, 0.0),
+    ]  # fmt: skip
+    assert (result.axis, result.noise, result.noise_types) == ("level", None, ["loss", "clip"])
+    assert {name: average.wer for name, average in result.averages.items()} == {"loss": 0.5, "clip": 0.0}
+    clean = [load(speech / f"u{index}.flac") for index in range(3)]
+    for index in range(3):
+        assert np.array_equal(ears.heard[index], clean[index]) and not ears.heard[3 + index].any()
+        lost = ears.heard[6 + index] == 0
+        assert np.array_equal(ears.heard[6 + index][~lost], clean[index][~lost])
+        assert np.abs(ears.heard[9 + index]).max() == pytest.approx(np.abs(clean[index]).max() * 10**-0.6, rel=1e-4)
+
+
+def test_what_is_drawn_depends_on_seed_and_utterance_alone(speech: Path) -> None:
+    one, other = run(speech), run(speech, batch_seconds=0.1)
+    assert [row.mixture_sha256 for row in one.cells] == [row.mixture_sha256 for row in other.cells]
+    changed = run(speech, seed=1)
+    same = [a.mixture_sha256 == b.mixture_sha256 for a, b in zip(one.cells, changed.cells, strict=True)]
+    assert same == [True, False, True], "all lost, and nothing drawn, are the same under any seed"
+    clean = load(speech / "u0.flac")
+    assert not np.array_equal(degraded("u0", "loss", 50, clean, 0), degraded("u1", "loss", 50, clean, 0))
+
+
+def test_an_interrupted_run_goes_on_and_is_no_noise_grid(speech: Path, tmp_path: Path) -> None:
+    partial = tmp_path / "partial"
+    run(speech, partial=partial)
+    ears = Ears()
+    assert run(speech, ears, partial=partial) == run(speech) and ears.heard == []
+    with pytest.raises(NoisewiseError, match="differs in seed"):
+        run(speech, partial=partial, seed=1)
+
+
+def test_the_file_table_and_comparison(speech: Path, tmp_path: Path) -> None:
+    result = run(speech)
+    result.save(tmp_path / "r.json")
+    found = GridResult.load(tmp_path / "r.json")
+    text = table.markdown([found])
+    assert "| loss | 20 % | 0.0 (0.0 to 0.0) |" in text and "| loss | mean | 50.0 (50.0 to 50.0) |" in text
+    assert table.markdown([found, found]).splitlines()[0] == "| WER (%) | clean | loss | clip |"
+    comparison = compare([found, result], ["a", "b"])
+    assert list(comparison.lines) == ["clean", "loss@100", "loss@20", "clip@12", "clip", "loss"]
+    with pytest.raises(NoisewiseError, match="noise or degradations"):
+        compare([found, result.described(axis="snr_db")])
+
+
+def test_levels_are_read_as_they_are_written() -> None:
+    assert parse_levels(["clip,reverb", "loss=5,50,5"]) == {
+        "clip": [6, 12, 18, 24], "reverb": [0.3, 0.6, 0.9, 1.2], "loss": [5, 50],
+    }  # fmt: skip
+    assert list(parse_levels(["codec"])) == ["mulaw", "opus", "vorbis", "mp3"]
+    assert list(parse_levels(["all"])) == list(DEGRADATIONS)
+    for words, message in {
+        ("echo",): "must be one of",
+        ("clip=loud",): "NAME=LEVEL",
+        ("clip=90",): "between 0 and 60 dB",
+        ("",): "there are none",
+    }.items():
+        with pytest.raises(NoisewiseError, match=message):
+            parse_levels(words)
+
+
+def test_the_command(speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hears.py").write_text("def it(waveforms):\n    return ['A'] * len(waveforms)\n")
+    words = ["evaluate", str(speech), "--model", "python:hears:it", "--degrade", "clip=6,12", "--degrade", "mulaw"]
+    assert cli.main([*words, "-o", "d.json", "--figure", "d.png"]) == 0
+    values = json.loads((tmp_path / "d.json").read_text())
+    assert [(row["noise_type"], row["snr_db"]) for row in values["cells"]] == [("clip", 6), ("clip", 12), ("mulaw", 8)]
+    assert "--degrade clip=6,12 --degrade mulaw=8" in values["command"] and "--snr" not in values["command"]
+    assert (tmp_path / "d.png").is_file()
+    assert cli.main([*words, "--noise", str(speech), "-o", "e.json"]) == 2
+    assert cli.main([*words, "--degrade", "echo", "-o", "e.json"]) == 2
+    assert not (tmp_path / "e.json").exists()
