@@ -109,6 +109,7 @@ def save(
             for name, tensor in model.state_dict().items()
         }
         save_file(weights, temporary / "model.safetensors", metadata={"format": FORMAT})
+        (temporary / "model.safetensors").chmod(0o644)  # written readable by its owner alone
         tokenizer.save(temporary / "tokens.txt")
         (temporary / "README.md").write_text(card, encoding="utf-8")
     return folder
