@@ -15,6 +15,7 @@ VERBS = {
     "check": "find what is wrong with a corpus: broken audio, transcripts, duplicates, leaks",
     "mix": "write, rebuild or verify a fixed set of noisy recordings",
     "train": "train a model from a recipe",
+    "convert": "a checkpoint of transformers or fairseq as one of ours, or back; compare with transformers",
     "plot": "draw waveform, spectrogram, log-mel and MFCC of a recording",
     "doctor": "show what is installed, what is missing and what it would give",
 }

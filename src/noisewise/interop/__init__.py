@@ -2,24 +2,28 @@
 
 from pathlib import Path
 
-from noisewise.interop import huggingface_folder
+from noisewise.interop import fairseq, huggingface_folder
 from noisewise.interop.checkpoint import Checkpoint
 
 
 def recognises(path: Path) -> bool:
-    """Whether `read` is for this path."""
-    return huggingface_folder.recognises(path)
+    """Whether `read` is for this path: a folder of transformers, or a `.pt` file."""
+    return fairseq.recognises(path) or huggingface_folder.recognises(path)
 
 
-def read(path: Path) -> Checkpoint:
-    """Read a folder of transformers.
+def read(path: Path, dictionary: Path | None = None) -> Checkpoint:
+    """Read a folder of transformers or a file of fairseq.
+
+    Args:
+        path: what `recognises` says yes to.
+        dictionary: the letters of a fairseq model, if they are not beside it.
 
     Raises:
         InteropError: the message names the file, what is wrong and what to do.
     """
-    return huggingface_folder.read(path)
+    return fairseq.read(path, dictionary) if path.is_file() else huggingface_folder.read(path)
 
 
 def weight_files(path: Path) -> list[Path]:
     """The files with the weights."""
-    return huggingface_folder.weight_files(path)
+    return [path] if path.is_file() else huggingface_folder.weight_files(path)

@@ -56,7 +56,7 @@ def from_huggingface(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     if any(name.startswith("wav2vec2.") for name in state):
         state = {name.removeprefix("wav2vec2."): value for name, value in state.items() if not name.startswith(HEADS)}
-    return _renamed({_modern(name): value for name, value in state.items()}, TABLE, "transformers' Wav2Vec2Model")
+    return renamed({modern(name): value for name, value in state.items()}, TABLE, "transformers' Wav2Vec2Model")
 
 
 def to_huggingface(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -68,7 +68,7 @@ def to_huggingface(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     table = tuple(
         (re.escape(ours).replace(r"\{\}", r"(\d+)"), theirs.replace(r"(\d+)", "{}")) for theirs, ours in TABLE
     )
-    return _renamed(state, table, "Wav2Vec2Encoder")
+    return renamed(state, table, "Wav2Vec2Encoder")
 
 
 def load(encoder: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -99,8 +99,8 @@ def matched(encoder: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor
     missing, unexpected = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
     if missing or unexpected:
         raise InteropError(
-            f"the weights must be those of this encoder, but missing are {_some(missing)} and without place "
-            f"in it {_some(unexpected)}; {_REMEDY}"
+            f"the weights must be those of this encoder, but missing are {some(missing)} and without place "
+            f"in it {some(unexpected)}; {_REMEDY}"
         )
     for name, value in theirs.items():
         if value.shape != ours[name].shape:
@@ -180,16 +180,22 @@ FIELDS = {
 """Fields of a configuration: theirs, ours."""
 
 
-def _modern(name: str) -> str:
+def modern(name: str) -> str:
+    """The name of a weight as PyTorch spells weight norm today."""
     start, _, end = name.rpartition(".")
     return f"{start}.{OLD_WEIGHT_NORM[end]}" if end in OLD_WEIGHT_NORM else name
 
 
-def _renamed(state: Mapping[str, Tensor], table: tuple[tuple[str, str], ...], source: str) -> dict[str, Tensor]:
+def renamed(state: Mapping[str, Tensor], table: tuple[tuple[str, str], ...], source: str) -> dict[str, Tensor]:
+    """Weights under the names that a table gives them.
+
+    Raises:
+        InteropError: a name that the table does not know.
+    """
     renamed = {_name(name, table): value for name, value in state.items()}
     unknown = [name for name in state if _name(name, table) is None]
     if unknown:
-        raise InteropError(f"the names must be those of {source}, but {_some(unknown)} are not")
+        raise InteropError(f"the names must be those of {source}, but {some(unknown)} are not")
     return {name: value for name, value in renamed.items() if name is not None}
 
 
@@ -200,7 +206,7 @@ def _name(name: str, table: tuple[tuple[str, str], ...]) -> str | None:
     return None
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
     """A few names and how many more."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(f"`{name}`" for name in names[:3]) + more if names else "none"

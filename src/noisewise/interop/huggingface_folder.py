@@ -77,8 +77,8 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
         files = {**files, "config.json": config}
     else:
         state = {f"wav2vec2.{name}": value for name, value in state.items()}
-        symbols, files = _described(checkpoint, head, files)
-        rows = torch.tensor(symbols)
+        order, files = _described(checkpoint, head, files)
+        rows = torch.tensor(order)
         state |= {"lm_head.weight": head.weight[rows], "lm_head.bias": head.bias[rows]}
     values = files["config.json"]
     if not (values.get("mask_time_prob", 0.05) or values.get("mask_feature_prob", 0.0)):
@@ -88,6 +88,12 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
             (temporary / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         weights = {name: value.detach().cpu().contiguous() for name, value in state.items()}
         save_file(weights, temporary / "model.safetensors", metadata={"format": "pt"})
+
+
+def rows(checkpoint: Checkpoint) -> Tensor:
+    """For each output of the source the row of our head; their logits are ours at these rows. (V,)"""
+    assert checkpoint.head is not None
+    return torch.tensor(_described(checkpoint, checkpoint.head, checkpoint.origin.get("files", {}))[0])
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:

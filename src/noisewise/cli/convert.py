@@ -1,0 +1,59 @@
+"""`noisewise convert SOURCE OUT`: a model of transformers or fairseq as one of ours, and back."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from noisewise.interop.checkpoint import Checkpoint
+
+
+def command(
+    source: Annotated[str, typer.Argument(help="A folder of transformers, a .pt file of fairseq, or a model folder.")],
+    output: Annotated[Path | None, typer.Argument(help="A new folder; may be left out with --check.")] = None,
+    to: Annotated[str, typer.Option(help="noisewise or huggingface.")] = "noisewise",
+    dictionary: Annotated[
+        Path | None, typer.Option(help="Letters of a fairseq model; default: dict.ltr.txt beside it.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Compare our outputs with those of transformers.")] = False,
+    audio: Annotated[
+        list[Path] | None, typer.Option(help="A recording for --check; default: the bundled ones.")
+    ] = None,
+) -> None:
+    """Convert a model, or check it. Exit status 1 when the check finds a difference of more than rounding."""
+    from noisewise import convert
+
+    if to not in convert.LAYOUTS:
+        raise convert.ConvertError(f"--to must be one of {', '.join(convert.LAYOUTS)}, but is '{to}' instead")
+    if output is None and not check:
+        raise convert.ConvertError("`OUT` must be given, but is missing; or ask for --check alone")
+    checkpoint = convert.read(source, dictionary)
+    if checkpoint.left_out:
+        print(f"noisewise: left out of {source}: {', '.join(checkpoint.left_out)}", file=sys.stderr)
+    if output is not None:
+        convert.write(checkpoint, output, to)
+        print(output)
+    if check and not _agrees(checkpoint, audio or _bundled()):
+        raise typer.Exit(1)
+
+
+def _bundled() -> list[Path]:
+    import noisewise
+
+    return sorted((Path(noisewise.__file__).parent / "assets" / "recordings").glob("*.flac"))
+
+
+def _agrees(checkpoint: "Checkpoint", files: list[Path]) -> bool:
+    """Print the largest difference on every recording; True when all are rounding."""
+    from noisewise.audio import waveform
+    from noisewise.interop import parity
+
+    found: list[Any] = parity.compare(checkpoint, [waveform.load(file) for file in files])
+    what = "features" if checkpoint.head is None else "logits"
+    for file, each in zip(files, found, strict=True):
+        print(f"{file.name}  {each.seconds:.1f} s  {what} differ by {each.difference:.1e}  best {each.same_best:.2%}")
+    agrees = all(each.agrees for each in found)
+    print(f"{'agrees with' if agrees else 'DIFFERS from'} transformers within {parity.TOLERANCE:g}")
+    return agrees
