@@ -61,6 +61,16 @@ def test_a_known_corpus_with_options(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "cuts_dt05_real.jsonl.gz: 2 entries" in capsys.readouterr().out
 
 
+def test_shards(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "u1.wav").write_bytes(b"")
+    assert main(["prepare", "shards", f"{folder}#speaker!=s2", str(tmp_path / "out"), "--shard-size", "2"]) == 1
+    shown = capsys.readouterr()
+    assert "cuts.000001.jsonl.gz: 1 entries" in shown.out and "all are in" in shown.err
+    assert main(["prepare", "shards", f"shar:{tmp_path}/out", str(tmp_path / "again")]) == 0
+    assert "2 entries" in capsys.readouterr().out
+    assert len((tmp_path / "out.rejected.jsonl").read_text().splitlines()) == 1
+
+
 @pytest.mark.parametrize("name", CORPORA)
 def test_every_corpus_of_the_table_has_its_function(name: str) -> None:
     corpus = CORPORA[name]

@@ -22,6 +22,8 @@ class Corpus:
     paths: str
     about: str
     options: tuple[str, ...] = ("workers",)
+    rejected: str = "/rejected.jsonl"
+    """What is appended to OUT to find the list of rejected entries."""
 
 
 MADE = ("seed", "workers", "utterances")
@@ -40,19 +42,22 @@ CORPORA = {
     "common-voice": Corpus("common_voice", "IN OUT", "one language of Common Voice"),
     "an4": Corpus("an4", "IN OUT", "the CMU alphanumeric corpus as distributed (wav/ and etc/)", ()),
     "table": Corpus("table", "IN OUT", "your own folder, TSV, CSV or JSONL", ()),
+    "shards": Corpus("shards", "MANIFEST OUT", "few large files instead of many small ones", ("shard_size", "workers")),
     "spoken-commands": Corpus("spoken_commands", "OUT", "words and digits spoken by espeak-ng", MADE),
     "babble": Corpus(
         "babble", "SPEECH OUT", "several speakers of a manifest at once", ("seed", "clips", "seconds", "voices")
     ),
 }
-DEFAULTS = {"seed": 0, "utterances": 1000, "clips": 20, "seconds": 30.0, "voices": (4, 10)}
+DEFAULTS = {"shard_size": 1000, "seed": 0, "utterances": 1000, "clips": 20, "seconds": 30.0, "voices": (4, 10)}
 
 
 def command(
     corpus: Annotated[
         str, typer.Argument(help="; ".join(f"{name} {made.paths}: {made.about}" for name, made in CORPORA.items()))
     ],
-    paths: Annotated[list[str], typer.Argument(help="What is read (IN or SPEECH) and the folder to make (OUT).")],
+    paths: Annotated[
+        list[str], typer.Argument(help="What is read (IN, SPEECH or MANIFEST) and the folder to make (OUT).")
+    ],
     workers: Annotated[int | None, typer.Option(min=1, help="Files at a time; all cores when absent.")] = None,
     channels: Annotated[
         list[int] | None, typer.Option(min=0, max=6, help="Of chime4: microphones; 1 3 4 5 6 when absent.")
@@ -63,6 +68,7 @@ def command(
     librispeech: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Of robust-asr: where the *.trans.txt of test-clean lie.")
     ] = None,
+    shard_size: Annotated[int | None, typer.Option(min=1, help="Of shards: entries in each; 1000.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of spoken-commands and babble; 0 when absent.")] = None,
     utterances: Annotated[int | None, typer.Option(min=1, help="Of spoken-commands: how many; 1000.")] = None,
     clips: Annotated[int | None, typer.Option(min=1, help="Of babble: how many; 20.")] = None,
@@ -84,6 +90,7 @@ def command(
         "channels": channels or None,
         "wsj0": Path(wsj0) if wsj0 else None,
         "librispeech": Path(librispeech) if librispeech else None,
+        "shard_size": shard_size,
         "seed": seed,
         "utterances": utterances,
         "clips": clips,
@@ -93,7 +100,8 @@ def command(
     made = _checked(corpus, paths)
     options = _options(corpus, made, {name: value for name, value in given.items() if value is not None})
     prepare: Callable[..., list[Part]] = import_module(f"noisewise.data.corpora.{made.module}").prepare
-    _tell(prepare(*map(Path, paths), **options), paths[-1])
+    sources = [Path(path) if made.paths.startswith("IN") else path for path in paths[:-1]]
+    _tell(prepare(*sources, Path(paths[-1]), **options), paths[-1], made.rejected)
 
 
 def _checked(corpus: str, paths: list[str]) -> Corpus:
@@ -117,12 +125,14 @@ def _options(corpus: str, made: Corpus, given: dict[str, Any]) -> dict[str, Any]
 
     foreign = sorted(set(given) - set(made.options))
     if foreign:
-        raise NoisewiseError(f"`{corpus}` must go without --{foreign[0]}, but got it; see `noisewise prepare --help`")
+        raise NoisewiseError(
+            f"`{corpus}` must go without --{foreign[0].replace('_', '-')}, but got it; see `noisewise prepare --help`"
+        )
     options = {name: DEFAULTS[name] for name in made.options if name in DEFAULTS} | given
     return {**options, "report": _Bar().show} if made.options else options
 
 
-def _tell(parts: "list[Part]", output: str) -> None:
+def _tell(parts: "list[Part]", output: str, listed: str) -> None:
     rejected = 0
     for part in parts:
         state = "made" if part.fresh else "was there"
@@ -132,7 +142,7 @@ def _tell(parts: "list[Part]", output: str) -> None:
         for item in part.rejected[:5]:
             print(f"rejected ({item.reason}): {item.message}", file=sys.stderr)
     if rejected:
-        print(f"{rejected} entries were rejected; all are in {output}/rejected.jsonl", file=sys.stderr)
+        print(f"{rejected} entries were rejected; all are in {output}{listed}", file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -1,5 +1,7 @@
 """What the project asks of one lhotse cut: its file, its columns, its samples."""
 
+from typing import BinaryIO
+
 import numpy as np
 from lhotse import MonoCut
 from lhotse.audio.utils import AudioLoadingError, DurationMismatchError
@@ -8,6 +10,7 @@ from numpy.typing import NDArray
 from noisewise.audio import waveform
 from noisewise.audio.waveform import SAMPLE_RATE, AudioError
 from noisewise.config import NoisewiseError
+from noisewise.data.stored import fetch, is_address
 
 
 class ManifestError(NoisewiseError):
@@ -35,6 +38,16 @@ def path_of(cut: MonoCut) -> str:
     return str(cut.recording.sources[0].source)
 
 
+def audio_of(cut: MonoCut) -> str | BinaryIO:
+    """What `waveform.load` can open: the path, or the bytes of a recording in a shard, which are fetched.
+
+    Raises:
+        AudioError: the bytes cannot be had.
+    """
+    path = path_of(cut)
+    return fetch(path) if is_address(path) else path
+
+
 def load_audio(cut: MonoCut, *, allow_silent: bool = False) -> NDArray[np.float32]:
     """The samples of a cut, (T,) float32 mono at 16 kHz.
 
@@ -46,8 +59,8 @@ def load_audio(cut: MonoCut, *, allow_silent: bool = False) -> NDArray[np.float3
     if needs_lhotse(cut):
         return _loaded_by_lhotse(cut)
     if is_whole(cut):
-        return waveform.load(path_of(cut), allow_silent=allow_silent)
-    return waveform.load(path_of(cut), offset=cut.start, duration=cut.duration, allow_silent=allow_silent)
+        return waveform.load(audio_of(cut), allow_silent=allow_silent)
+    return waveform.load(audio_of(cut), offset=cut.start, duration=cut.duration, allow_silent=allow_silent)
 
 
 def needs_lhotse(cut: MonoCut) -> bool:

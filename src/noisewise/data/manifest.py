@@ -1,9 +1,9 @@
 """Manifests: what is in a corpus, as a lhotse CutSet.
 
-Three sources are read: lhotse cuts (`.jsonl`, `.jsonl.gz`), a table (a folder with `manifest.tsv`, or a
-`.tsv`, `.csv` or `.jsonl` file; see `noisewise.data.corpora.table`), and a plain folder of audio. A source
-may end in `#column=value&column=value` to keep the matching cuts only, and `#repeat=3` to take each three
-times.
+Four sources are read: lhotse cuts (`.jsonl`, `.jsonl.gz`), a table (a folder with `manifest.tsv`, or a
+`.tsv`, `.csv` or `.jsonl` file; see `noisewise.data.corpora.table`), a plain folder of audio, and shards
+(`shar:ADDRESS`; see `noisewise.data.shar`). A source may end in `#column=value&column=value` to keep the
+matching cuts only, and `#repeat=3` to take each three times.
 """
 
 import gzip
@@ -16,8 +16,10 @@ from typing import Any
 
 from lhotse import CutSet, MonoCut
 
+from noisewise.data import shar
 from noisewise.data.corpora import table
 from noisewise.data.cuts import ManifestError, column, load_audio, path_of, text_of
+from noisewise.data.stored import is_address
 
 __all__ = ["ManifestError", "column", "expanded", "load_audio", "path_of", "read", "read_many", "stream", "text_of"]
 
@@ -100,18 +102,22 @@ def expanded(name: str) -> Path:
     Raises:
         ManifestError: the environment has no such name.
     """
+    return Path(_expanded(name))
+
+
+def _expanded(name: str) -> str:
     path = os.path.expanduser(os.path.expandvars(name))
     if "$" in path:
         raise ManifestError(f"`{name}` must not name an unset environment variable; export it, or write the path out")
-    return Path(path)
+    return path
 
 
-def _parsed(source: str | Path) -> tuple[Path, dict[str, str], int]:
+def _parsed(source: str | Path) -> tuple[Path | str, dict[str, str], int]:
     """Path, filter and repetitions of a source."""
     name, _, fragment = str(source).partition("#")
     wanted = _conditions(fragment, str(source))
     repeat = int(wanted.pop("repeat", "1"))
-    return expanded(name), wanted, repeat
+    return (_expanded(name) if is_address(name) else expanded(name)), wanted, repeat
 
 
 def _conditions(fragment: str, source: str) -> dict[str, str]:
@@ -143,7 +149,9 @@ def _strict(entries: Iterable[tuple[int, MonoCut | ManifestError]]) -> Iterator[
         yield entry
 
 
-def _entries(path: Path) -> Iterator[tuple[int, MonoCut | ManifestError]]:
+def _entries(path: Path | str) -> Iterator[tuple[int, MonoCut | ManifestError]]:
+    if isinstance(path, str):
+        return enumerate(shar.read(path), start=1)
     try:
         if not path.exists():
             raise ManifestError(f"`{path}` must be a manifest or a folder, but there is no such path; check it")

@@ -16,7 +16,7 @@ from noisewise.audio import waveform
 from noisewise.audio.mix import SILENCE_RMS, MixError, Waveform, mix, rms
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.config import ConfigError, config
-from noisewise.data.cuts import ManifestError, column, load_audio, path_of
+from noisewise.data.cuts import ManifestError, audio_of, column, load_audio, path_of
 from noisewise.data.draws import Draws
 from noisewise.data.manifest import read, read_many
 
@@ -192,7 +192,7 @@ class NoisePool:
 
     def _read_part(self, cut: MonoCut, offset: int, samples: int) -> Waveform:
         part = waveform.load(
-            path_of(cut),
+            audio_of(cut),
             offset=cut.start + offset / SAMPLE_RATE,
             duration=samples / SAMPLE_RATE,
             allow_silent=True,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from noisewise.audio import waveform
 from noisewise.audio.waveform import SAMPLE_RATE, SILENCE, AudioError
-from noisewise.data.cuts import is_whole, load_audio, needs_lhotse, path_of
+from noisewise.data.cuts import audio_of, is_whole, load_audio, needs_lhotse, path_of
 
 FULL_SCALE = 32767 / 32768
 """The largest positive sample of 16 bits, as a float; a louder one cannot be written."""
@@ -67,10 +67,11 @@ def _blocks(cut: MonoCut, max_seconds: float) -> tuple[int, Iterator[NDArray[np.
         raise AudioError(f"`{path}` must be at most {max_seconds:g} s, but is {cut.duration:.2f} s", "too_long", path)
     if needs_lhotse(cut):
         return SAMPLE_RATE, iter([load_audio(cut, allow_silent=True)])
-    rate = waveform.info(path).sample_rate
+    source = audio_of(cut)
+    rate = waveform.info(source).sample_rate
     if is_whole(cut):
-        return rate, waveform.stream(path, block_seconds=BLOCK_SECONDS, sample_rate=rate, max_seconds=max_seconds)
-    part = waveform.load(path, sample_rate=rate, offset=cut.start, duration=cut.duration, allow_silent=True)
+        return rate, waveform.stream(source, block_seconds=BLOCK_SECONDS, sample_rate=rate, max_seconds=max_seconds)
+    part = waveform.load(source, sample_rate=rate, offset=cut.start, duration=cut.duration, allow_silent=True)
     return rate, iter([part])
 
 
