@@ -13,7 +13,7 @@ from noisewise.evaluation.speech import Utterance
 from noisewise.evaluation.summary import summarise
 
 matplotlib = pytest.importorskip("matplotlib")
-from noisewise.evaluation.figure import plot_comparison, plot_grid  # noqa: E402
+from noisewise.evaluation.figure import plot_comparison, plot_degradations, plot_grid  # noqa: E402
 
 WORDS = ["A"] * 100
 
@@ -77,3 +77,14 @@ def test_lines_of_systems_over_snr(tmp_path: Path) -> None:
     assert where["all types"][0] < where["car"][0] < where["cafe"][0]
     with pytest.raises(NoisewiseError, match="cells in noise"):
         plot_comparison(compare([result(), result()]), tmp_path / "lines.png")
+
+
+def test_no_line_leaves_its_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[matplotlib.figure.Figure] = []
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    one = result(("cafe", 0, 10), ("cafe", 5, 5), ("car", 0, 90), ("car", 5, 150))
+    plot_comparison(compare([one, one], ["old", "new"]), tmp_path / "lines.svg")
+    plot_degradations(one.described(axis="level", noise_types=["cafe", "car"]), tmp_path / "levels.svg")
+    for figure in drawn:
+        assert all(axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 140 for axes in figure.axes if axes.lines)
+    assert len(drawn) == 2

@@ -11,6 +11,7 @@ VERBS = {
     "transcribe": "turn audio files into text, subtitles or a table",
     "evaluate": "word error rate of a recogniser over noise types and signal-to-noise ratios",
     "compare": "grids of several recognisers side by side: differences, intervals, tests",
+    "card": "the robustness of a recogniser on one page, from its grid and its degradations",
     "prepare": "turn a corpus, or your own folder or table, into validated manifests",
     "check": "find what is wrong with a corpus: broken audio, transcripts, duplicates, leaks",
     "mix": "write, rebuild or verify a fixed set of noisy recordings",

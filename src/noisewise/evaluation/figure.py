@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -17,6 +17,9 @@ from noisewise.config import NoisewiseError
 from noisewise.evaluation.comparison import Comparison
 from noisewise.evaluation.result import GridResult, ResultError
 from noisewise.evaluation.table import label
+
+PANELS = 5
+"""Degradations beside one another."""
 
 
 def plot_grid(result: GridResult, path: str | Path) -> None:
@@ -31,12 +34,38 @@ def plot_grid(result: GridResult, path: str | Path) -> None:
     """
     if not result.cells:
         raise ResultError("`result` must have noisy cells to draw, but holds clean speech only; add noise")
+    rows, columns = len(result.noise_types), len(result.snr_db)
+    figure = Figure(figsize=(3.2 + 0.9 * columns, 1.6 + 0.45 * rows), layout="constrained")
+    _draw_heat_map(figure, result)
+    _save(figure, path)
+
+
+def plot_card(noise: GridResult, degraded: GridResult, path: str | Path) -> None:
+    """Draw the heat map of a noise grid above the panels of degradations.
+
+    Args:
+        noise: with at least one noisy cell.
+        degraded: of `noisewise.evaluation.degradations`.
+        path: picture to write; the suffix names the format (png, pdf, svg).
+
+    Raises:
+        ResultError: matplotlib does not know the format.
+    """
+    heights = [1.6 + 0.45 * len(noise.noise_types), _panel_height(degraded)]
+    figure = Figure(figsize=(max(3.2 + 0.9 * len(noise.snr_db), 13.2), sum(heights)), layout="constrained")
+    parts: Any = figure.subfigures(2, 1, height_ratios=heights)
+    _draw_heat_map(parts[0], noise)
+    _draw_panels(parts[1], degraded)
+    _save(figure, path)
+
+
+def _draw_heat_map(figure: FigureBase, result: GridResult) -> None:
+    """Fill a figure with the cells of a grid."""
     percent = 100 * np.array(
         [[result.cell(kind, snr).wer for snr in result.snr_db] for kind in result.noise_types]
     )  # (types, SNRs)
     rows, columns = percent.shape
     top = max(100.0, float(percent.max()))
-    figure = Figure(figsize=(3.2 + 0.9 * columns, 1.6 + 0.45 * rows), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(percent, cmap="viridis_r", vmin=0, vmax=top, aspect="auto")
     axes.set_xticks(range(columns), [f"{snr:g} dB" for snr in result.snr_db])
@@ -47,10 +76,6 @@ def plot_grid(result: GridResult, path: str | Path) -> None:
         axes.text(column, row, f"{rate:.1f}", ha="center", va="center", color=colour)
     axes.set_title(f"{label(result)}; clean speech {100 * result.clean.wer:.1f} %", fontsize=10, wrap=True)
     figure.colorbar(image, ax=axes, label="word error rate (%)")
-    try:
-        figure.savefig(path, dpi=150)
-    except ValueError as error:
-        raise ResultError(f"`{path}` must end in a format such as .png, .pdf or .svg, but: {error}") from error
 
 
 def plot_comparison(comparison: Comparison, path: str | Path) -> None:
@@ -79,10 +104,8 @@ def plot_comparison(comparison: Comparison, path: str | Path) -> None:
     figure.supxlabel("signal-to-noise ratio (dB)", fontsize=10)
     figure.supylabel("word error rate (%)", fontsize=10)
     grid[0, 0].legend(fontsize=8)
-    try:
-        figure.savefig(path, dpi=150)
-    except ValueError as error:
-        raise ResultError(f"`{path}` must end in a format such as .png, .pdf or .svg, but: {error}") from error
+    grid[0, 0].set_ylim(bottom=0)  # shared, and fixed: after all lines
+    _save(figure, path)
 
 
 def plot_degradations(result: GridResult, path: str | Path) -> None:
@@ -95,17 +118,33 @@ def plot_degradations(result: GridResult, path: str | Path) -> None:
     Raises:
         ResultError: matplotlib does not know the format.
     """
+    figure = Figure(figsize=(1.2 + 2.4 * min(PANELS, len(result.noise_types)), _panel_height(result)))
+    figure.set_layout_engine("constrained")
+    _draw_panels(figure, result)
+    _save(figure, path)
+
+
+def _panel_height(result: GridResult) -> float:
+    """Inches that the panels of the degradations need."""
+    return 1.2 + 2.2 * -(-len(result.noise_types) // PANELS)
+
+
+def _draw_panels(figure: FigureBase, result: GridResult) -> None:
+    """Fill a figure with a panel for each degradation."""
     kinds = result.noise_types
-    columns = min(5, len(kinds))
+    columns = min(PANELS, len(kinds))
     rows = -(-len(kinds) // columns)
-    figure = Figure(figsize=(1.2 + 2.4 * columns, 1.2 + 2.2 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes, kind in zip(grid.flat, kinds, strict=False):
         _draw_levels(axes, result, kind)
+    grid[0, 0].set_ylim(bottom=0)  # shared, and fixed: after all lines
     for axes in list(grid.flat)[len(kinds) :]:
         axes.axis("off")
     figure.suptitle(f"{label(result)}; dashed: clean speech, {100 * result.clean.wer:.1f} %", fontsize=10)
     figure.supylabel("word error rate (%)", fontsize=10)
+
+
+def _save(figure: Figure, path: str | Path) -> None:
     try:
         figure.savefig(path, dpi=150)
     except ValueError as error:
@@ -122,7 +161,6 @@ def _draw_levels(axes: Axes, result: GridResult, kind: str) -> None:
     axes.axhline(100 * result.clean.wer, linestyle="--", color="grey", linewidth=1)
     axes.set_xticks(range(len(cells)), [f"{row.snr_db:g}" for row in cells])
     axes.set_xlim(-0.5, len(cells) - 0.5)
-    axes.set_ylim(bottom=0)
     axes.set_title(f"{kind} ({DEGRADATIONS[kind].unit})" if kind in DEGRADATIONS else kind, fontsize=10)
 
 
@@ -136,7 +174,6 @@ def _draw_lines(axes: Axes, comparison: Comparison, kind: str) -> None:
         (drawn,) = axes.plot(places, [100 * line.wer[index] for _, line in shown], marker="o", markersize=3, label=name)
         axes.fill_between(places, 100 * np.array(low), 100 * np.array(high), color=drawn.get_color(), alpha=0.2)
     axes.set_xticks(range(len(names)), [*(f"{snr:g}" for snr in comparison.snr_db), "clean"])
-    axes.set_ylim(bottom=0)
     axes.set_title("all types" if kind == "all" else kind.replace("_", " "), fontsize=10)
 
 
