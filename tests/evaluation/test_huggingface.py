@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from noisewise.cli import main as cli
 from noisewise.config import NoisewiseError
 from noisewise.evaluation.recognisers import Failure, attempt, parse
+from tests.corpus import write_corpus
 
 transformers = pytest.importorskip("transformers")
 SYMBOLS = ["<pad>", "<s>", "</s>", "<unk>", "|", *"ABCDEFGH"]
@@ -103,3 +105,13 @@ def test_an_encoder_without_a_head_is_refused(folder: Path, tmp_path: Path) -> N
     (tmp_path / "config.json").write_text(json.dumps(values))
     with pytest.raises(NoisewiseError, match="must have a trained head"):
         parse(f"hf:{tmp_path}")
+
+
+def test_a_grid_through_the_command(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_corpus(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    words = ["evaluate", "corpus", "--model", f"hf:{folder}", "--noise", "noise", "--snr", "0", "--workers", "2"]
+    assert cli.main([*words, "-o", "grid.json"]) == 0
+    values = json.loads((tmp_path / "grid.json").read_text())
+    assert values["recogniser"] == "hf:tiny" and len(values["cells"]) == 2 and values["clean"]["failures"] == 0
+    assert str(tmp_path) not in json.dumps(values) and str(folder) not in json.dumps(values)

@@ -8,14 +8,17 @@ import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from noisewise.cli import main as cli
 from noisewise.config import NoisewiseError
 from noisewise.evaluation.recognisers import Failure, attempt, parse, pcm16
 from noisewise.evaluation.transcription_api import Server, address
+from tests.corpus import write_corpus
 
 
 @dataclass
@@ -214,3 +217,22 @@ def test_short_addresses_are_completed(target: str, url: str) -> None:
 def test_what_is_no_address_is_refused(target: str) -> None:
     with pytest.raises(NoisewiseError, match="must"):
         parse(f"openai:{target}")
+
+
+def test_a_grid_through_the_command_asks_nothing_twice(
+    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_corpus(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    fake.answer = lambda number, length: (
+        (429, {"Retry-After": "0.01"}, {}) if number == 2 else (200, {}, {"text": "no"})
+    )
+    words = ["evaluate", "corpus", "--model", f"openai:{fake.url}#tiny", "--noise", "noise", "--snr", "0", "10"]
+    words += ["--workers", "3", "--cache", "heard.jsonl"]
+    assert cli.main([*words, "-o", "a.json"]) == 0
+    asked = len(fake.seen)
+    assert asked == 8 * 5 + 1, "clean speech, two types at two ratios, and one request again"
+    assert cli.main([*words, "-o", "b.json"]) == 0
+    a, b = (json.loads((tmp_path / name).read_text()) for name in ("a.json", "b.json"))
+    assert len(fake.seen) == asked and a["cells"] == b["cells"] and a["recogniser_details"]["model"] == "tiny"
+    assert 0 < a["clean"]["wer"] < 1 and "heard.jsonl" not in a["command"]
