@@ -1,5 +1,6 @@
 """Configurations: YAML values, overrides, and errors that name the key."""
 
+import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -79,13 +80,47 @@ def test_errors_name_the_key_and_what_to_write(values: dict[str, object], messag
         parse(Drawing, values)
 
 
-@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2", "!!python/object/apply:os.getcwd []", "\x00"])
+LAUGHS = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
+"""Ten lines that stand for 10^11 values."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [1",
+        "- 1\n- 2",
+        "!!python/object/apply:os.getcwd []",
+        "\x00",
+        LAUGHS,
+        "a: &a [*a]",
+        "{" * 5000,
+        "dim: " + "9" * 5000,
+        "a:\n\t- 1",
+        "just words",
+        "{[1]: 2}",
+        "a: b: c",
+    ],
+    ids=range(12),
+)
 def test_files_that_are_not_plain_yaml_are_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"drawing\.yaml"):
         load(Drawing, written(tmp_path, text))
 
 
-@pytest.mark.parametrize("text", ["dim", "=3", "name.x=1", "sizes.9=1"])
+@given(st.one_of(st.binary(max_size=200), st.text("ab:[]{}-,&*!|>?#'\"\n\t 1.", max_size=60).map(str.encode)))
+def test_any_file_is_read_or_refused(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "drawing.yaml"
+        path.write_bytes(content)
+        try:
+            load(Drawing, path)
+        except ConfigError as error:
+            assert str(error)
+
+
+@pytest.mark.parametrize(
+    "text", ["dim", "=3", "name.x=1", "sizes.9=1", "dim=[1", "dim=*a", "name=!!python/name:os.sep"]
+)
 def test_overrides_that_lead_nowhere_are_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         override(dump(Drawing()), [text])

@@ -51,7 +51,7 @@ def load(cls: type[T], path: str | Path, overrides: Sequence[str] = ()) -> T:
         raise ConfigError(f"`{path}` must be a YAML file, but there is no such file; check the path")
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_ValuesLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, or a number without end
         raise ConfigError(f"`{path}` must be YAML with plain values, but is not: {_one_line(error)}") from error
     if values is not None and not isinstance(values, dict):
         raise ConfigError(f"`{path}` must hold keys and values, but holds a {type(values).__name__} instead")
@@ -65,7 +65,7 @@ def override(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise ConfigError(f"an override must be key.path=value, but is {text!r} instead")
-        _set(values, key.split("."), yaml.load(value, Loader=_ValuesLoader), key)
+        _set(values, key.split("."), _value(text, value), key)
     return values
 
 
@@ -103,7 +103,16 @@ def schema(cls: type[Any]) -> dict[str, Any]:
 
 
 class _ValuesLoader(yaml.SafeLoader):
-    """YAML with the numbers and booleans of YAML 1.2: `1e-3` is a number, `no` is a string."""
+    """YAML with the numbers and booleans of YAML 1.2: `1e-3` is a number, `no` is a string.
+
+    Aliases are refused: a few lines of them stand for values that fill any memory.
+    """
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """One node; see PyYAML."""
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError(f"aliases such as *{self.peek_event().anchor} are not read; write the value out")
+        return super().compose_node(parent, index)
 
 
 _ValuesLoader.yaml_implicit_resolvers = {
@@ -116,6 +125,13 @@ _ValuesLoader.add_implicit_resolver(
     list("-+.0123456789"),
 )
 _ValuesLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(true|True|false|False)$"), list("tTfF"))
+
+
+def _value(text: str, value: str) -> Any:
+    try:
+        return yaml.load(value, Loader=_ValuesLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"an override must have a value in YAML, but is {text!r}: {_one_line(error)}") from error
 
 
 def _copied(value: Any) -> Any:

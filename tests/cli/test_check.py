@@ -1,4 +1,8 @@
+import gzip
 import json
+import struct
+import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +103,193 @@ def test_a_wrong_request_is_one_line(
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert sorted(path.name for path in folder.parent.iterdir()) == ["speech"]
+
+
+def wav(samples: np.ndarray, promised: int | None = None, rate: int = 16_000) -> bytes:
+    """A float32 WAV file, whose header may promise another number of bytes than there are."""
+    data = samples.astype("<f4").tobytes()
+    size = len(data) if promised is None else promised
+    header = struct.pack(
+        "<4sI4s4sIHHIIHH", b"RIFF", 36 + size & 0xFFFFFFFF, b"WAVE", b"fmt ", 16, 3, 1, rate, 4 * rate, 4, 32
+    )
+    return header + struct.pack("<4sI", b"data", size) + data
+
+
+NOISE = 0.1 * np.random.default_rng(0).standard_normal(1600)
+AUDIO = {
+    "empty": b"",
+    "letter": b"Dear all, this is no recording at all.\n",
+    "png": b"\x89PNG\r\n\x1a\n" + bytes(90),
+    "riff": b"RIFF" + bytes(range(200)),
+    "header": wav(NOISE)[:20],
+    "no_samples": wav(NOISE[:0]),
+    "half": wav(NOISE)[:3000],
+    "promises_2_gb": wav(NOISE, 0x7FFF_0000),
+    "nan": wav(np.where(np.arange(1600) == 800, np.nan, NOISE)),
+    "infinity": wav(np.where(np.arange(1600) == 800, np.inf, NOISE)),
+    "silence": wav(0 * NOISE),
+    "rate_of_1_hz": wav(NOISE, rate=1),
+    "playlist": b"#EXTM3U\nhttp://example.org/a.wav\n",
+    "zip": b"PK\x03\x04" + bytes(100),
+}
+
+
+def test_broken_audio_is_named_and_nothing_else_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "a"
+    (folder / "folder.wav").mkdir(parents=True)
+    (folder / "dangling.wav").symlink_to("nowhere")
+    for name, content in {**AUDIO, "good": wav(NOISE)}.items():
+        (folder / f"{name}.wav").write_bytes(content)
+    names = [*AUDIO, "good", "folder", "dangling", "absent"]
+    (folder / "manifest.tsv").write_text("path\n" + "".join(f"{name}.wav\n" for name in names))
+    assert main(["check", str(folder), "--audio-only", "--quarantine", str(tmp_path / "list")]) == 1
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.err
+    listed = [json.loads(line) for line in (tmp_path / "list").read_text().splitlines()]
+    assert {item["id"] for item in listed} == set(names) - {"good"}
+    assert all(len(item["reasons"]) == 1 for item in listed)
+    assert main(["prepare", "table", str(folder), str(tmp_path / "out")]) == 1
+    assert "1 entries" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "cuts.jsonl.gz",
+        "prepared.json",
+        "rejected.jsonl",
+    ]
+
+
+def test_broken_audio_does_not_stop_transcribing(
+    tmp_path: Path, model_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, content in AUDIO.items():
+        (tmp_path / f"{name}.wav").write_bytes(content)
+    words = [str(tmp_path / f"{name}.wav") for name in AUDIO if name != "silence"]  # silence has a transcript: none
+    assert main(["transcribe", *words, "--model", str(model_dir)]) == 1
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.err
+    assert all(f"{name}.wav" in shown.err for name in AUDIO if name != "silence")
+
+
+def test_hours_of_silence_in_a_small_file_are_refused_in_little_time_and_memory(tmp_path: Path) -> None:
+    with soundfile.SoundFile(tmp_path / "told.flac", "w", 1000, 1) as file:  # a low rate makes it quick to write
+        for _ in range(5):
+            file.write(np.full(1_000_000, 100, np.int16))
+    content = bytearray((tmp_path / "told.flac").read_bytes())
+    content[21] &= 0xF0  # the number of samples, 36 bits: 0 says that it is not known
+    content[22:26] = bytes(4)
+    (tmp_path / "untold.flac").write_bytes(content)
+    assert len(content) < 1_000_000
+    gzip_bomb = gzip.compress(b" " * (20 << 20))
+    (tmp_path / "endless.jsonl.gz").write_bytes(gzip_bomb)
+    (tmp_path / "manifest.tsv").write_text("path\tduration_seconds\ntold.flac\t1\n")
+    begun = time.process_time()
+    tracemalloc.start()
+    words = ["--audio-only", "--max-seconds", "600", "--workers", "1"]
+    assert main(["check", str(tmp_path), *words, "--report", str(tmp_path / "told.json")]) == 1
+    (tmp_path / "manifest.tsv").write_text("path\tduration_seconds\nuntold.flac\t1\n")
+    assert main(["check", str(tmp_path), *words, "--report", str(tmp_path / "untold.json")]) == 1
+    assert main(["check", str(tmp_path / "endless.jsonl.gz")]) == 2
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    for name in ("told", "untold"):
+        assert json.loads((tmp_path / f"{name}.json").read_text())["counts"] == {"too_long": 1}
+    assert peak < 100e6
+    assert time.process_time() - begun < 20
+
+
+CUT = {
+    "type": "MonoCut",
+    "id": "a",
+    "start": 0,
+    "duration": 0.1,
+    "channel": 0,
+    "supervisions": [{"id": "a", "recording_id": "a", "start": 0, "duration": 0.1, "text": "A"}],
+    "recording": {
+        "id": "a",
+        "sources": [{"type": "file", "channels": [0], "source": "a.wav"}],
+        "sampling_rate": 16_000,
+        "num_samples": 1600,
+        "duration": 0.1,
+    },
+}
+
+
+def line(**changes: object) -> bytes:
+    return gzip.compress(json.dumps({**CUT, **changes}).encode() + b"\n")
+
+
+MANIFESTS = {
+    "not_gzip.jsonl.gz": b'{"id": "a"}\n',
+    "half.jsonl.gz": line()[:-20],
+    "damaged.jsonl.gz": line()[:30] + b"\xff\xff\xff" + line()[33:],
+    "no_json.jsonl.gz": gzip.compress(b"hello\n"),
+    "latin.jsonl.gz": gzip.compress('{"id": "ol\u00e9"}\n'.encode("latin-1")),
+    "deep.jsonl.gz": gzip.compress(b"[" * 100_000),
+    "list.jsonl.gz": gzip.compress(b"[1]\n"),
+    "empty.jsonl.gz": gzip.compress(b""),
+    "mixed.jsonl.gz": line(type="MixedCut"),
+    "bare.jsonl.gz": gzip.compress(b'{"type": "MonoCut", "id": "a"}\n'),
+    "no_recording.jsonl.gz": line(recording=None),
+    "backwards.jsonl.gz": line(duration=-1.0),
+    "endless.jsonl.gz": line(duration=float("nan")),
+    "words.jsonl.gz": line(start="soon"),
+    "number.jsonl.gz": line(supervisions=[{**CUT["supervisions"][0], "text": 5}]),  # type: ignore[index]
+    "no_source.jsonl.gz": line(recording={**CUT["recording"], "sources": []}),  # type: ignore[dict-item]
+    "empty.tsv": b"",
+    "binary.tsv": bytes(range(256)),
+    "latin.csv": "path,text\na.wav,OL\u00c9\n".encode("latin-1"),
+    "fields.tsv": b"path\ttext\na.wav\n",
+    "no_path.csv": b"file,text\na.wav,A\n",
+    "root.tsv": b"path\n/\n",
+    "null.tsv": b"path\na\0.wav\n",
+    "huge.csv": b"path,text\na.wav," + b"A" * 200_000 + b"\n",
+    "number.jsonl": b'{"path": 3}\n',
+    "deep.jsonl": b'{"path": ' + b"[" * 100_000 + b"\n",
+    "words.xlsx": b"PK",
+}
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_broken_manifests_are_refused(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.wav").write_bytes(wav(NOISE))
+    path = folder / name
+    path.write_bytes(MANIFESTS[name])
+    report = tmp_path / "report.json"
+    status = main(["check", str(path), "--report", str(report)])
+    assert status == (1 if report.exists() else 2)
+    shown = capsys.readouterr().err
+    assert name in shown and shown.count("\n") == 1
+    for words in (
+        ["mix", str(path), str(folder), str(tmp_path / "out")],
+        ["prepare", "table", str(path), str(tmp_path / "made")],
+    ):
+        assert main(words) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert {item.name for item in tmp_path.iterdir()} <= {"in", "report.json"}
+
+
+VOCABULARIES = {
+    "empty": b"",
+    "blank_not_first": b"A\n<blank>\n<unk>\n|\n",
+    "no_blank": b"A\nB\n|\n<unk>\n",
+    "doubled": b"<blank>\n<unk>\n|\nA\nA\n",
+    "empty_line": b"<blank>\n<unk>\n|\n\nA\n",
+    "no_boundary": b"<blank>\n<unk>\nA\n",
+    "utf16": "<blank>\n<unk>\n|\nA\n".encode("utf-16"),
+    "latin": b"<blank>\n<unk>\n|\n\xc9\n",
+    "json": b'{"<blank>": 0, "<unk>": 1, "|": 2}\n',
+    "spaces": b" <blank>\n <unk>\n |\n",
+    "binary": bytes(range(256)),
+}
+
+
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_broken_vocabularies_are_refused(
+    name: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tokens.txt").write_bytes(VOCABULARIES[name])
+    report = tmp_path / "report.json"
+    assert main(["check", str(folder), "--tokens", str(tmp_path / "tokens.txt"), "--report", str(report)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not report.exists()

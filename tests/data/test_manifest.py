@@ -1,13 +1,16 @@
 import gzip
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 from lhotse import CutSet, MonoCut, Recording
 
-from noisewise.data.manifest import ManifestError, column, load_audio, path_of, read, read_many, text_of
+from noisewise.data.manifest import ManifestError, column, load_audio, path_of, read, read_many, stream, text_of
 from noisewise.data.prepared import write_cuts
 
 
@@ -111,3 +114,61 @@ def test_sources_that_cannot_be_read(tmp_path: Path, name: str, content: str | N
         path.write_bytes(gzip.compress(content.encode()) if name.startswith("cuts") else content.encode())
     with pytest.raises(ManifestError, match=message):
         read(path)
+
+
+def test_a_stream_gives_what_reading_gives(speech: Path) -> None:
+    write_cuts(speech / "cuts.jsonl.gz", read(speech))
+    for source in (speech, speech / "cuts.jsonl.gz"):
+        assert [cut for _, cut in stream(f"{source}#split=test")] == list(read(f"{source}#split=test"))
+    assert [line for line, _ in stream(f"{speech}#split=test")] == [11, 12, 13]
+
+
+def test_a_stream_goes_on_after_a_bad_line(speech: Path) -> None:
+    write_cuts(speech / "cuts.jsonl.gz", read(speech))
+    lines = gzip.decompress((speech / "cuts.jsonl.gz").read_bytes()).splitlines(keepends=True)
+    (speech / "cuts.jsonl").write_bytes(b"".join([lines[0], b"{}\n", lines[1]]))
+    entries = list(stream(speech / "cuts.jsonl"))
+    assert [isinstance(entry, ManifestError) for _, entry in entries] == [False, True, False]
+    with pytest.raises(ManifestError, match=r"line 2: must be a MonoCut"):
+        read(speech / "cuts.jsonl")
+
+
+SEEDS = [
+    b"path\ttext\na.wav\tA\n",
+    b'path,text\n"a.wav",A\n',
+    b'{"path": "a.wav", "text": "A"}\n',
+    b'{"type": "MonoCut"}',
+]
+
+
+@given(
+    st.sampled_from(["a.tsv", "a.csv", "a.jsonl", "a.jsonl.gz"]),
+    st.one_of(
+        st.binary(max_size=80),
+        st.tuples(st.sampled_from(SEEDS), st.integers(0, 20), st.binary(max_size=5)).map(
+            lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] :]
+        ),
+        st.dictionaries(
+            st.sampled_from(["type", "id", "path", "start", "duration", "recording", "supervisions", "text", "custom"]),
+            st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4), st.just("MonoCut")),
+        ).map(lambda values: json.dumps({"type": "MonoCut", **values}).encode()),
+    ),
+    st.booleans(),
+)
+def test_any_bytes_are_a_manifest_or_a_manifest_error(name: str, content: bytes, compressed: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(gzip.compress(content) if compressed and name.endswith("gz") else content)
+        try:
+            entries = [entry for _, entry in stream(path)]
+        except ManifestError as error:
+            assert str(path) in str(error)
+            return
+        for entry in entries:
+            assert isinstance(entry, ManifestError) or (entry.id and path_of(entry).startswith(folder))
+
+
+@given(st.binary(max_size=30))
+def test_any_text_is_a_source_or_a_manifest_error(source: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.raises(ManifestError):
+        read(f"{folder}/{source.decode('utf-8', 'surrogateescape')}")

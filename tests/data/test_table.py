@@ -1,8 +1,13 @@
+import csv
+import io
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from noisewise.data.corpora import table
 from noisewise.data.manifest import ManifestError, column, read, text_of
@@ -169,3 +174,26 @@ def test_nothing_usable(tmp_path: Path) -> None:
         table.prepare(str(tmp_path / "list.tsv"), tmp_path / "out")
     with pytest.raises(ManifestError, match="no such path"):
         table.prepare(str(tmp_path / "nowhere"), tmp_path / "out")
+
+
+WORD = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=8)
+NAME = WORD.filter(lambda name: not set(name) & set("/\\.#") and len(name.encode()) < 100)
+
+
+@given(st.dictionaries(NAME, st.tuples(WORD, WORD), min_size=1, max_size=4), st.sampled_from(["tsv", "csv", "jsonl"]))
+def test_what_is_written_is_what_is_read(rows: dict[str, tuple[str, str]], kind: str) -> None:
+    columns = ("path", "text", "label")
+    table = [(f"{name}.wav", text, label) for name, (text, label) in rows.items()]
+    if kind == "tsv":
+        content = "\n".join("\t".join(row) for row in (columns, *table))
+    elif kind == "csv":
+        file = io.StringIO(newline="")
+        csv.writer(file).writerows([columns, *table])
+        content = file.getvalue()
+    else:
+        content = "\n".join(json.dumps(dict(zip(columns, row, strict=True))) for row in table)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"list.{kind}"
+        path.write_bytes(content.encode())
+        found = [(f"{cut.id}.wav", text_of(cut), column(cut, "label")) for cut in read(path)]
+    assert found == table

@@ -33,6 +33,8 @@ class CharacterTokenizer:
             raise TokenizerError("`symbols` must all differ, but some appear twice; remove the doubles")
         if not self.symbols or self.symbols[0] != BLANK:
             raise TokenizerError(f"`symbols` must begin with {BLANK} (id 0), but is {self.symbols[:1]} instead")
+        if "" in self.symbols:
+            raise TokenizerError("`symbols` must not be empty, but one is; remove the empty line")
         if BOUNDARY not in self.symbols:
             raise TokenizerError(f"`symbols` must hold {BOUNDARY}, but does not; add a line with it")
         self._ids = {symbol: index for index, symbol in enumerate(self.symbols)}

@@ -150,11 +150,13 @@ def _recording(name: str, path: Path, seconds: object) -> Recording:
 
 
 def _measured(path: Path) -> tuple[int, int]:
-    """Rate and samples as the header has them; a header without a length makes it be decoded."""
+    """Rate and samples as the header has them; a header without a length makes it be decoded, in blocks."""
     found = waveform.info(path)
     if found.samples > 0:
         return found.sample_rate, found.samples
-    return SAMPLE_RATE, len(waveform.load(path, allow_silent=True))
+    limit = waveform.MAX_SECONDS
+    blocks = waveform.stream(path, block_seconds=10, sample_rate=found.sample_rate, max_seconds=limit)
+    return found.sample_rate, sum(map(len, blocks))
 
 
 def _positive(seconds: object) -> float:
@@ -179,6 +181,9 @@ def prepare(source: str | Path, output: Path) -> list[Part]:
     if not table.exists():
         raise ManifestError(f"`{source}` must be a folder or a table, but there is no such path; check it")
     splits, bad = _by_split(table)
+    if not splits:
+        first = f"the first: {bad[0].message}" if bad else "it is empty"
+        raise ManifestError(f"`{source}` must have a usable row, but has none; {first}")
     preparation = Preparation(output, "table")
     parts = []
     for split, rows in splits.items():
@@ -186,8 +191,6 @@ def prepare(source: str | Path, output: Path) -> list[Part]:
         mark = fingerprint(str(table.absolute()), rows, files, [asdict(item) for item in bad])
         parts.append(preparation.part(split, mark, partial(_part, table, rows, bad)))
         bad = []
-    if not parts:
-        raise ManifestError(f"`{source}` must have a usable row, but has none; " + (bad[0].message if bad else ""))
     return parts
 
 
