@@ -36,7 +36,8 @@ def write_corpus(folder: Path) -> None:
 def write_recipe(folder: Path) -> Path:
     """recipes/tiny/ctc.yaml with the corpus of `write_corpus` in the place of its relative paths."""
     values = yaml.safe_load(TINY.read_text())
-    values["train"]["manifests"] = values["validation"]["manifests"] = [str(folder / "corpus")]
+    values["train"]["manifests"] = [str(folder / "corpus")]
+    values["validation"]["manifests"] = [str(folder / "corpus")]
     values["train"]["noise"]["manifest"] = str(folder / "noise")
     path = folder / "ctc.yaml"
     path.write_text(yaml.safe_dump(values))

@@ -13,9 +13,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from noisewise import interop
+from noisewise import hub, interop
 from noisewise.config import ConfigError, NoisewiseError, dump, parse
-from noisewise.models import Model, ModelConfig, build
+from noisewise.models import Model, ModelConfig, build, settled
 from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.whole_folder import whole_folder
 
@@ -41,7 +41,9 @@ class LoadedModel:
 
 
 def locate(name: str | Path) -> Path:
-    """Where a model is: a path, or `box` for the model that is shipped with the package."""
+    """Where a model is: a path, `box` for the model that is shipped with the package, or `hf:ORG/NAME@REVISION`."""
+    if str(name).startswith(hub.PREFIX):
+        return hub.fetch(str(name))
     folder = BOX if str(name) == "box" else Path(name)
     if interop.recognises(folder):
         return folder
@@ -102,7 +104,7 @@ def save(
     """
     folder = Path(folder)
     with whole_folder(folder) as temporary:
-        values = {"format": FORMAT, "model": dump(config), **(about or {})}
+        values = {"format": FORMAT, "model": dump(settled(config, model)), **(about or {})}
         (temporary / "config.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
         weights = {
             name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()

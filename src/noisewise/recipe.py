@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from noisewise import __version__, model_folder, models, tasks
+from noisewise import __version__, interop, model_folder, models, tasks
 from noisewise.batch import Batch
 from noisewise.config import ConfigError, NoisewiseError, config, dump, dump_yaml, load, parse
 from noisewise.data.dataset import DataConfig
@@ -37,7 +37,8 @@ class Recipe:
     run: RunConfig = RunConfig()
     """How long, how fast, how safe."""
     start_from: str | None = None
-    """A model folder whose weights the run begins with; the model must be the same."""
+    """A model folder whose weights the run begins with; the model must be the same. Or a checkpoint of transformers
+    or fairseq, whose encoder it begins with, for instance hf:facebook/wav2vec2-base@REVISION."""
 
 
 class RecipeData:
@@ -93,7 +94,7 @@ def trainer_for(recipe: Recipe, folder: Path) -> Trainer:
         raise ConfigError(f"`model.vocabulary` must be {len(tokenizer)}, but is {recipe.model.vocabulary} instead")
     model = models.build(recipe.model)
     if recipe.start_from is not None:
-        _start(model, recipe)
+        _start(model, recipe, tokenizer)
     return Trainer(
         tasks.build(recipe.task, model, tokenizer),
         RecipeData(recipe, tokenizer.encode),
@@ -113,7 +114,11 @@ def train(recipe: Recipe, folder: Path, watch: Callable[[Progress], None] = lamb
     return trainer_for(recipe, folder).train(watch)
 
 
-def _start(model: models.Model, recipe: Recipe) -> None:
+def _start(model: models.Model, recipe: Recipe, tokenizer: CharacterTokenizer) -> None:
+    path = model_folder.locate(str(recipe.start_from))
+    if interop.recognises(path):
+        interop.read(path).begin(model, tokenizer)
+        return
     loaded = model_folder.load(str(recipe.start_from))
     try:
         model.load_state_dict(loaded.model.state_dict())

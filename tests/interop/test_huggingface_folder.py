@@ -1,6 +1,7 @@
 """Folders of transformers: the same logits and letters as transformers gives, and the same files when written back."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from torch import Tensor
 from noisewise import model_folder
 from noisewise.interop import huggingface_folder, read
 from noisewise.interop.huggingface import InteropError
+from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.recogniser import Recogniser
+from noisewise.text.tokenizer import CharacterTokenizer
 from tests.interop.conftest import LARGE, LETTERS, VOCABULARY, Maker
 
 XLSR = {"|": 0, **{letter: 1 + place for place, letter in enumerate("abcdéz'")}, "[UNK]": 8, "[PAD]": 9}
@@ -210,6 +213,18 @@ def test_what_is_broken_is_explained(case: str, a_folder: Maker) -> None:
     with pytest.raises(ValueError, match=message) as error:
         model_folder.load(folder)
     assert type(error.value).__module__.startswith("noisewise"), "a user's error, which the command prints as one line"
+
+
+def test_fine_tuning_begins_with_an_encoder(a_folder: Maker) -> None:
+    checkpoint = read(a_folder("ForPreTraining", **LARGE))
+    model = CTC(CTCConfig(encoder=replace(checkpoint.config, dropout=0.3, time_mask_probability=0.65)))
+    head = model.head.weight.clone()
+    checkpoint.begin(model, CharacterTokenizer())
+    assert all(value.equal(checkpoint.weights[name]) for name, value in model.encoder.state_dict().items())
+    assert model.head.weight.equal(head)
+    other = CTC(CTCConfig(encoder=replace(checkpoint.config, heads=8, normalise=False)))  # the same shapes
+    with pytest.raises(InteropError, match="differs; set normalise=True, heads=4"):
+        checkpoint.begin(other, CharacterTokenizer())
 
 
 def test_letters_of_the_test_vocabulary() -> None:

@@ -29,6 +29,7 @@ EXTRAS = {
     "av": "media",
     "tensorboard": "tracking",
     "transformers": "hf",
+    "huggingface_hub": "hf",
 }
 """Module to the extra that brings it."""
 

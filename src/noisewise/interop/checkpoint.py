@@ -16,6 +16,12 @@ from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.wav2vec2 import Wav2Vec2Config, Wav2Vec2Encoder
 from noisewise.text.tokenizer import CharacterTokenizer
 
+ARCHITECTURE = (
+    *("channels", "kernels", "strides", "convolution_bias", "convolution_norm", "normalise", "dim", "layers", "heads"),
+    *("feed_forward", "norm_first", "position_kernel", "position_groups"),
+)
+"""What must be the same for weights to mean the same; the rest of a configuration is about training."""
+
 
 @dataclass(frozen=True)
 class Head:
@@ -66,6 +72,23 @@ class Checkpoint:
             raise InteropError(f"`{self.source}` must describe an encoder, but does not: {reason}") from error
         fit(encoder, self.weights)
         return encoder
+
+    def begin(self, model: CTC, tokenizer: CharacterTokenizer) -> None:
+        """Put the encoder's weights into a model that will be fine-tuned; the head's too if its letters are the same.
+
+        Raises:
+            InteropError: the model's encoder is another one.
+        """
+        encoder = model.encoder
+        if not isinstance(encoder, Wav2Vec2Encoder):
+            raise InteropError(f"`{self.source}` must begin an encoder of kind wav2vec2, but the model has another one")
+        differing = [name for name in ARCHITECTURE if getattr(encoder.config, name) != getattr(self.config, name)]
+        if differing:
+            values = ", ".join(f"{name}={getattr(self.config, name)}" for name in differing)
+            raise InteropError(f"`{self.source}` must begin an encoder like its own, but differs; set {values}")
+        fit(encoder, self.weights)
+        if self.head is not None and self.head.tokenizer.symbols == tokenizer.symbols:
+            model.head.load_state_dict({"weight": self.head.weight, "bias": self.head.bias})
 
     def ctc(self) -> tuple[CTC, CTCConfig]:
         """The whole recogniser and its configuration.

@@ -1,6 +1,8 @@
 """Models: one file per paper. `ModelConfig` is the closed union of what can be trained and released."""
 
-from noisewise.models.ctc import CTC, CTCConfig
+from noisewise.models.ctc import CTC, CTCConfig, settled
+
+__all__ = ["Model", "ModelConfig", "build", "settled"]
 
 ModelConfig = CTCConfig
 Model = CTC

@@ -3,6 +3,7 @@
 Graves et al. 2006. Legend: B utterances, T samples, F frames, D width, V symbols, L tokens.
 """
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
@@ -12,9 +13,11 @@ from torch import Tensor, nn
 from noisewise.config import config, one_of
 from noisewise.models.encoder import EncoderOutput
 from noisewise.models.logmel_transformer import LogMelTransformer, LogMelTransformerConfig
+from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder
 from noisewise.models.wav2vec2 import Wav2Vec2Config, Wav2Vec2Encoder
 
-EncoderConfig = Annotated[LogMelTransformerConfig | Wav2Vec2Config, one_of("kind")]
+EncoderConfig = Annotated[LogMelTransformerConfig | Wav2Vec2Config | PretrainedConfig, one_of("kind")]
+AnyEncoder = LogMelTransformer | Wav2Vec2Encoder | PretrainedEncoder
 
 
 @config
@@ -33,7 +36,7 @@ class CTCConfig:
 class CTC(nn.Module):
     """Speech to a distribution over symbols for every frame."""
 
-    def __init__(self, config: CTCConfig, encoder: LogMelTransformer | Wav2Vec2Encoder | None = None):
+    def __init__(self, config: CTCConfig, encoder: AnyEncoder | None = None):
         """Build the layers; `encoder` is one that was built before, for instance from a checkpoint."""
         super().__init__()
         self.encoder = build_encoder(config.encoder) if encoder is None else encoder
@@ -63,13 +66,21 @@ class CTC(nn.Module):
         return ctc_loss(*self.log_probs(waveform, lengths), tokens, token_lengths)
 
 
-def build_encoder(config: LogMelTransformerConfig | Wav2Vec2Config) -> LogMelTransformer | Wav2Vec2Encoder:
+def settled(config: CTCConfig, model: CTC) -> CTCConfig:
+    """The configuration as a released model needs it: what a pre-trained encoder's source said is written out."""
+    encoder = model.encoder
+    return replace(config, encoder=encoder.config) if isinstance(encoder, PretrainedEncoder) else config
+
+
+def build_encoder(config: LogMelTransformerConfig | Wav2Vec2Config | PretrainedConfig) -> AnyEncoder:
     """The encoder that a configuration describes."""
     match config:
         case LogMelTransformerConfig():
             return LogMelTransformer(config)
         case Wav2Vec2Config():
             return Wav2Vec2Encoder(config)
+        case PretrainedConfig():
+            return PretrainedEncoder(config)
 
 
 def ctc_loss(log_probs: Tensor, frames: Tensor, tokens: Tensor, token_lengths: Tensor) -> Tensor:

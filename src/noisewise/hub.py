@@ -1,0 +1,63 @@
+"""Models of the Hugging Face hub, by name and revision; the network is used only when such a name is given."""
+
+import re
+from pathlib import Path
+
+from noisewise.config import NoisewiseError
+
+PREFIX = "hf:"
+NAME = re.compile(r"hf:(?P<name>[\w.-]+(/[\w.-]+)?)@(?P<revision>[\w./-]+)")
+SETTINGS = ("*.json",)
+WEIGHTS = (("*.safetensors",), ("pytorch_model.bin",))
+"""Old pickles are downloaded only where there is no safetensors file."""
+
+
+class HubError(NoisewiseError):
+    """A model of the hub that cannot be had."""
+
+
+def fetch(name: str) -> Path:
+    """The folder of a model of the hub, downloaded unless it is in the cache of huggingface_hub.
+
+    A revision that is a whole commit hash is taken from the cache without asking the hub.
+
+    Args:
+        name: `hf:ORGANISATION/NAME@REVISION`; the revision (a commit hash, a tag or a branch) must be there, so
+            that a score can be repeated. A commit hash is the one that never moves.
+
+    Raises:
+        HubError: the name is no such name, or the hub does not have it or cannot be reached.
+        ModuleNotFoundError: huggingface_hub is not installed.
+    """
+    found = NAME.fullmatch(name)
+    if found is None:
+        raise HubError(
+            f"`{name}` must be hf:ORGANISATION/NAME@REVISION, but is not; the revision is a commit hash, a tag or a "
+            "branch such as main"
+        )
+    folder = Path()
+    for weights in WEIGHTS:
+        folder = _snapshot(name, found["name"], found["revision"], [*SETTINGS, *weights])
+        if any(path for pattern in weights for path in folder.glob(pattern)):
+            break
+    return folder
+
+
+def _snapshot(name: str, repository: str, revision: str, patterns: list[str]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    known = re.fullmatch(r"[0-9a-f]{40}", revision) is not None
+    for cached in (True, False) if known else (False,):
+        try:
+            return Path(
+                snapshot_download(repository, revision=revision, allow_patterns=patterns, local_files_only=cached)
+            )
+        except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
+            if not cached:
+                reason = " ".join(str(error).split())[:300]
+                raise HubError(
+                    f"`{name}` must be on the hub or in its cache, but cannot be had: {reason}; download it where "
+                    "there is a network, or give the path of a folder"
+                ) from error
+    raise AssertionError("unreachable")
