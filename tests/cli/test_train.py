@@ -47,6 +47,12 @@ def test_schema_needs_no_recipe(capsys: pytest.CaptureFixture[str]) -> None:
         (["nothing.yaml"], "no such file"),
         (["ctc.yaml", "optimizer.lrr=1"], "optimizer.lrr: unknown key; did you mean 'lr'?"),
         (["ctc.yaml", "train.manifests=[missing]"], "missing"),
+        (["ctc.yaml", "train.quarantine=missing.jsonl"], "missing.jsonl"),
+        (["ctc.yaml", "train.workers=[1"], "train.workers=[1"),
+        (["ctc.yaml", "train.batch_seconds=long"], "train.batch_seconds"),
+        (["corpus"], "must be a YAML file"),
+        (["corpus/manifest.tsv"], "YAML"),
+        (["corpus/u0.wav"], "u0.wav"),
     ],
 )
 def test_mistakes_are_one_line(recipe: str, words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,3 +60,4 @@ def test_mistakes_are_one_line(recipe: str, words: list[str], message: str, caps
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
+    assert {path.name for path in Path("runs").rglob("*")} <= {"ctc", "recipe.yaml"}, "a run must not have begun"
