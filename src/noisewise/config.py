@@ -111,7 +111,7 @@ class _ValuesLoader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         """One node; see PyYAML."""
         if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError(f"aliases such as *{self.peek_event().anchor} are not read; write the value out")
+            raise yaml.YAMLError("aliases (*name) are not read; write the value out")
         return super().compose_node(parent, index)
 
 
