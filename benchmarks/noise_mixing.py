@@ -45,9 +45,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("results/noise_mixing.json"))
     options = parser.parse_args()
     if "NOISEWISE_DATA" not in os.environ:
-        raise SystemExit(
-            "NOISEWISE_DATA must name the folder that holds an4/, noise/ and rir/, but is not set"
-        )
+        raise SystemExit("NOISEWISE_DATA must name the folder that holds an4/, noise/ and rir/, but is not set")
     torch.set_num_threads(1)
     cases = {name: measure(changes, options.epochs) for name, changes in CASES.items()}
     result = {
@@ -56,9 +54,7 @@ def main() -> None:
         "aim": AIM,
         "reached": cases["noise"]["per_core_second"] >= AIM,
         "cases": cases,
-        "versions": {
-            name: version(name) for name in ("noisewise", "numpy", "torch", "soundfile", "soxr", "lhotse")
-        },
+        "versions": {name: version(name) for name in ("noisewise", "numpy", "torch", "soundfile", "soxr", "lhotse")},
         "python": platform.python_version(),
         "processor": platform.machine(),
     }

@@ -49,7 +49,12 @@ def test_sizes_of_the_paper() -> None:
 )
 def test_agrees_with_transformers_on_random_weights(shape: dict[str, object]) -> None:
     transformers = pytest.importorskip("transformers")
-    small: dict[str, object] = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}
+    small: dict[str, object] = {
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 96,
+    }
     small |= {"conv_dim": [32] * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4}
     theirs_config = transformers.Wav2Vec2Config(**{**small, **shape})
     if "conv_kernel" in shape:
