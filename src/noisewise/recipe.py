@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from noisewise import __version__, interop, model_folder, models, tasks
 from noisewise.batch import Batch
-from noisewise.config import ConfigError, NoisewiseError, config, dump, dump_yaml, load, parse
+from noisewise.config import ConfigError, NoisewiseError, config, dump, dump_yaml, load
 from noisewise.data.dataset import DataConfig
 from noisewise.data.loader import build_loader
 from noisewise.models import ModelConfig
@@ -16,6 +17,10 @@ from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.training.loop import Progress, RunConfig, Trainer, fabric_for
 from noisewise.training.optimizer import OptimizerConfig
 from noisewise.training.schedule import ScheduleConfig, TriStage
+
+
+FREE = ("steps", "log_every", "validate_every", "save_every", "keep", "tensorboard", "threads")
+"""Fields of `run` that may change when a run goes on."""
 
 
 @config
@@ -127,11 +132,10 @@ def _start(model: models.Model, recipe: Recipe, tokenizer: CharacterTokenizer) -
         raise NoisewiseError(f"`start_from` must hold a model of the same shape, but does not: {reason}") from error
 
 
-def _essence(recipe: Recipe) -> dict[str, object]:
-    values: dict[str, object] = dump(parse(Recipe, dump(recipe)))
-    run = dict(values["run"])  # type: ignore[call-overload]
-    for free in ("steps", "log_every", "validate_every", "save_every", "keep", "tensorboard", "threads"):
-        run.pop(free)
+def _essence(recipe: Recipe) -> dict[str, Any]:
+    """The values that decide what a run computes."""
+    values = dump(recipe)
+    run = {name: value for name, value in values["run"].items() if name not in FREE}
     return {**values, "run": run}
 
 
