@@ -18,7 +18,6 @@ from noisewise.training.loop import Progress, RunConfig, Trainer, fabric_for
 from noisewise.training.optimizer import OptimizerConfig
 from noisewise.training.schedule import ScheduleConfig, TriStage
 
-
 FREE = ("steps", "log_every", "validate_every", "save_every", "keep", "tensorboard", "threads")
 """Fields of `run` that may change when a run goes on."""
 
