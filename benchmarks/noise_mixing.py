@@ -49,7 +49,7 @@ def main() -> None:
     torch.set_num_threads(1)
     cases = {name: measure(changes, options.epochs) for name, changes in CASES.items()}
     result = {
-        "command": "python benchmarks/noise_mixing.py",
+        "command": "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/noise_mixing.py",
         "what": "seconds of audio per second of one core, AN4 train in noise/train, batches of 60 s",
         "aim": AIM,
         "reached": cases["noise"]["per_core_second"] >= AIM,
