@@ -1,7 +1,12 @@
 import csv
+import gc
 import io
 import json
+import os
+import pathlib
 import tempfile
+import tracemalloc
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,6 +55,31 @@ def test_three_kinds_of_table_read_the_same(folder: Path, kind: str) -> None:
 def test_a_plain_folder_is_every_audio_file_in_it(folder: Path) -> None:
     (folder / "notes.txt").write_text("not audio")
     assert [cut.id for cut in read(folder)] == ["a", "sub/b"]
+
+
+def test_a_plain_folder_is_read_in_the_order_of_paths(tmp_path: Path, save: object) -> None:
+    for name in ("b/a.wav", "b.wav", "b-1/x.flac", "b/b/c.wav", ".hidden/y.wav", "a.WAV", "b/0.wav"):
+        save(tmp_path / name.lower(), 0.1).rename(tmp_path / name)  # type: ignore[operator]
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "c.wav").symlink_to(tmp_path / "b.wav")
+    (tmp_path / "folder.wav").mkdir()
+    expected = sorted(path for path in tmp_path.rglob("*.[wWf]*") if path.is_file())
+    found = [tmp_path / row["path"] for _, row in table.entries(tmp_path)]  # type: ignore[index]
+    assert found == expected and len(found) == 8
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(folder: Path, tmp_path: Path) -> None:
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "endless.wav").symlink_to("/dev/zero")
+    (folder / "list.tsv").write_text("path\npipe.wav\nendless.wav\na.wav\n")
+    (part,) = table.prepare(folder / "list.tsv", tmp_path / "out")
+    assert [(item.reason, item.message.partition("must be")[2]) for item in part.rejected] == [
+        ("not_audio", " an audio file, but is a pipe instead; remove it"),
+        ("not_audio", " an audio file, but is a device instead; remove it"),
+    ]
+    assert part.utterances == 1
+    assert all("pipe" not in cut.id for cut in read(folder, split=None))
 
 
 def test_the_header_of_the_file_wins_over_the_table(folder: Path) -> None:
@@ -136,6 +166,47 @@ def test_prepare_again_does_only_what_has_changed(speech: Path, tmp_path: Path) 
     (speech / "train/u1.flac").unlink()
     changed = table.prepare(str(speech), out)
     assert [(part.fresh, part.utterances) for part in changed] == [(True, 8), (False, 3)]
+
+
+def test_what_a_table_rejects_is_listed_once_with_its_first_split(speech: Path, tmp_path: Path) -> None:
+    rows = (speech / "manifest.tsv").read_text().splitlines()
+    (speech / "manifest.tsv").write_text("\n".join([rows[0], rows[12], "x", *rows[1:12], rows[3]]) + "\n")
+    parts = table.prepare(speech, tmp_path / "out")
+    assert [(part.file, part.utterances, len(part.rejected)) for part in parts] == [
+        ("cuts_test.jsonl.gz", 3, 2),
+        ("cuts_train.jsonl.gz", 9, 0),
+    ]
+    assert [cut.id for cut in read(tmp_path / "out/cuts_test.jsonl.gz")] == ["test/u11", "test/u9", "test/u10"]
+    assert [Path(item.path).name for item in parts[0].rejected] == ["manifest.tsv:3", "manifest.tsv:15"]
+
+
+def test_a_changed_row_makes_its_split_anew(speech: Path, tmp_path: Path) -> None:
+    table.prepare(speech, tmp_path / "out")
+    content = (speech / "manifest.tsv").read_text()
+    (speech / "manifest.tsv").write_text(content.replace("YES J", "NO J"))  # of test/u9
+    assert [part.fresh for part in table.prepare(speech, tmp_path / "out")] == [False, True]
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+
+    def at_the_end(cuts: Iterable[object]) -> Iterator[object]:  # instead of decoding, which is not what is measured
+        yield from cuts
+        gc.collect()  # empties the lists of freed tuples too
+        shot = tracemalloc.take_snapshot()
+        interned = tracemalloc.Filter(False, pathlib.__file__)  # the table of interned names grows in leaps
+        held.append(sum(trace.size for trace in shot.filter_traces([interned]).traces))
+
+    monkeypatch.setattr(table, "_measured", lambda path: (16_000, 1_600))
+    monkeypatch.setattr(table, "checked", at_the_end)
+    for count in (500, 2_500):
+        rows = "".join(f"sub/{'x' * 50}{index}.wav\t{'GO ' * 30}\n" for index in range(count))
+        (tmp_path / "list.tsv").write_text(f"path\ttext\n{rows}")
+        del rows
+        tracemalloc.start()
+        table.prepare(tmp_path / "list.tsv", tmp_path / f"out{count}")
+        tracemalloc.stop()
+    assert held[1] - held[0] < 2_000 * 20  # a row in memory takes a kilobyte
 
 
 def test_a_killed_run_leaves_nothing_half_done(speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,8 @@
 """What the project asks of one lhotse cut: its file, its columns, its samples."""
 
+import os
+import stat
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -42,10 +45,28 @@ def audio_of(cut: MonoCut) -> str | BinaryIO:
     """What `waveform.load` can open: the path, or the bytes of a recording in a shard, which are fetched.
 
     Raises:
-        AudioError: the bytes cannot be had.
+        AudioError: the bytes cannot be had, or the path is a pipe or a device.
     """
     path = path_of(cut)
-    return fetch(path) if is_address(path) else path
+    if is_address(path):
+        return fetch(path)
+    must_be_file(path)
+    return path
+
+
+def must_be_file(path: str | Path) -> None:
+    """Refuse a pipe, a socket or a device, which would keep whoever opens it waiting; whether the rest is audio shows.
+
+    Raises:
+        AudioError: it is one.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        kind = "pipe" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
+        raise AudioError(f"`{path}` must be an audio file, but is a {kind} instead; remove it", path=str(path))
 
 
 def load_audio(cut: MonoCut, *, allow_silent: bool = False) -> NDArray[np.float32]:
@@ -75,6 +96,7 @@ def is_whole(cut: MonoCut) -> bool:
 
 def _loaded_by_lhotse(cut: MonoCut) -> NDArray[np.float32]:
     path = path_of(cut)
+    must_be_file(path)
     try:
         samples: NDArray[np.float32] = cut.resample(SAMPLE_RATE).load_audio()[0].astype(np.float32)
     except (AudioLoadingError, DurationMismatchError, AssertionError, KeyError, TypeError, ValueError) as error:

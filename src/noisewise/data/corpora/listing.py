@@ -14,6 +14,7 @@ from lhotse import MonoCut
 from noisewise.data.corpora.table import Row, cut_id, cut_of
 from noisewise.data.cuts import ManifestError
 from noisewise.data.prepared import Part, Preparation, Rejected, file_facts, in_order, tested
+from noisewise.data.spooled import Names
 
 Rows = Callable[[], Iterable[Row | Rejected]]
 Report = Callable[[int, int], None]
@@ -106,12 +107,11 @@ def _tested(row: Row | Rejected, root: Path) -> MonoCut | Rejected:
 
 def _once(rows: Iterable[Row | Rejected]) -> Iterator[Row | Rejected]:
     """Reject a second row of the same id, as `x.wav` beside `x.flac` would be."""
-    seen: set[str] = set()
-    for row in rows:
-        if isinstance(row, Rejected):
-            yield row
-        elif (name := cut_id(row["path"])) in seen:
-            yield Rejected(row["path"], "duplicate", f"`{row['path']}` must be listed once, but '{name}' is there")
-        else:
-            seen.add(name)
-            yield row
+    with Names() as names:
+        for number, row in enumerate(rows, start=1):
+            if isinstance(row, Rejected):
+                yield row
+            elif names.first(name := cut_id(row["path"]), number) is not None:
+                yield Rejected(row["path"], "duplicate", f"`{row['path']}` must be listed once, but '{name}' is there")
+            else:
+                yield row

@@ -9,7 +9,9 @@ with.
 """
 
 import csv
+import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
@@ -21,8 +23,9 @@ from lhotse.audio import AudioSource
 
 from noisewise.audio import waveform
 from noisewise.audio.waveform import SAMPLE_RATE, AudioError
-from noisewise.data.cuts import ManifestError
-from noisewise.data.prepared import Part, Preparation, Rejected, checked, file_facts, fingerprint
+from noisewise.data.cuts import ManifestError, must_be_file
+from noisewise.data.prepared import Part, Preparation, Rejected, checked, file_facts
+from noisewise.data.spooled import Names, Rows
 
 Row = dict[str, Any]
 
@@ -53,11 +56,11 @@ def entries(source: Path) -> Iterator[tuple[int, Row | ManifestError]]:
     Raises:
         ManifestError: the whole source cannot be read.
     """
-    lines: dict[str, int] = {}
-    for line, row in _rows(source):
-        if not isinstance(row, ManifestError):
-            row = _checked(source, line, row, lines)
-        yield line, row
+    with Names() as names:
+        for line, row in _rows(source):
+            if not isinstance(row, ManifestError):
+                row = _checked(source, line, row, names)
+            yield line, row
 
 
 def folder_of(source: Path) -> Path:
@@ -85,19 +88,17 @@ def _rows(source: Path) -> Iterator[tuple[int, Row | ManifestError]]:
         raise ManifestError(f"`{source}` must be a table, but cannot be read: {error}") from error
 
 
-def _checked(source: Path, line: int, row: Row, lines: dict[str, int]) -> Row | ManifestError:
+def _checked(source: Path, line: int, row: Row, names: Names) -> Row | ManifestError:
     path = row.get("path")
     if not isinstance(path, str) or not path:
         return ManifestError(f"`{source}`, line {line}: must have a `path`, but has {sorted(map(str, row))} instead")
     if not PurePosixPath(path.replace("\\", "/")).name or "\0" in path:
         return ManifestError(f"`{source}`, line {line}: `path` must name a file, but is {path!r} instead")
-    name = cut_id(path)
-    if name in lines:
+    first = names.first(cut_id(path), line)
+    if first is not None:
         return ManifestError(
-            f"`{source}`, line {line}: must name each file once, but '{path}' has the id of line {lines[name]}; "
-            "remove one"
+            f"`{source}`, line {line}: must name each file once, but '{path}' has the id of line {first}; remove one"
         )
-    lines[name] = line
     return row
 
 
@@ -151,6 +152,7 @@ def _recording(name: str, path: Path, seconds: object) -> Recording:
 
 def _measured(path: Path) -> tuple[int, int]:
     """Rate and samples as the header has them; a header without a length makes it be decoded, in blocks."""
+    must_be_file(path)
     found = waveform.info(path)
     if found.samples > 0:
         return found.sample_rate, found.samples
@@ -180,42 +182,66 @@ def prepare(source: str | Path, output: Path) -> list[Part]:
     table = table_of(Path(source))
     if not table.exists():
         raise ManifestError(f"`{source}` must be a folder or a table, but there is no such path; check it")
-    splits, bad = _by_split(table)
-    if not splits:
-        first = f"the first: {bad[0].message}" if bad else "it is empty"
-        raise ManifestError(f"`{source}` must have a usable row, but has none; {first}")
-    preparation = Preparation(output, "table")
-    parts = []
-    for split, rows in splits.items():
-        files = [file_facts(folder_of(table) / row["path"]) for row in rows]
-        mark = fingerprint(str(table.absolute()), rows, files, [asdict(item) for item in bad])
-        parts.append(preparation.part(split, mark, partial(_part, table, rows, bad)))
-        bad = []
-    return parts
+    with Rows() as rows:
+        bad = _spooled(table, rows)
+        if not rows.splits:
+            first = f"the first: {bad[0].message}" if bad else "it is empty"
+            raise ManifestError(f"`{source}` must have a usable row, but has none; {first}")
+        preparation = Preparation(output, "table")
+        parts = []
+        for split in rows.splits:
+            parts.append(
+                preparation.part(split, _mark(table, rows, split, bad), partial(_part, table, rows, split, bad))
+            )
+            bad = []
+        return parts
 
 
-def _by_split(table: Path) -> tuple[dict[str, list[Row]], list[Rejected]]:
-    splits: dict[str, list[Row]] = {}
+def _spooled(table: Path, rows: Rows) -> list[Rejected]:
+    """Put the rows that can be used on disk; the others."""
     bad = []
     for line, row in entries(table):
         if isinstance(row, ManifestError):
             bad.append(Rejected(f"{table}:{line}", "bad_row", str(row)))
         else:
-            splits.setdefault(str(row.get("split") or ""), []).append(row)
-    return splits, bad
+            rows.add(str(row.get("split") or ""), row)
+    return bad
 
 
-def _part(table: Path, rows: list[Row], bad: list[Rejected]) -> Iterator[MonoCut | Rejected]:
+def _mark(table: Path, rows: Rows, split: str, bad: list[Rejected]) -> str:
+    """A digest of the rows of a split and of the size and time of their files."""
+    digest = hashlib.sha256(json.dumps([str(table.absolute()), [asdict(item) for item in bad]]).encode())
+    for row in rows.of(split):
+        facts = file_facts(folder_of(table) / row["path"])
+        digest.update(json.dumps([row, facts], sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _part(table: Path, rows: Rows, split: str, bad: list[Rejected]) -> Iterator[MonoCut | Rejected]:
     yield from bad
-    yield from checked(cut_of(row, folder_of(table)) for row in rows)
+    yield from checked(cut_of(row, folder_of(table)) for row in rows.of(split))
 
 
 def _files(folder: Path) -> Iterator[tuple[int, Row | ManifestError]]:
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
-    if not files:
-        raise ManifestError(f"`{folder}` must hold manifest.tsv or audio files, but has neither; check the path")
-    for number, path in enumerate(files, start=1):
+    number = 0
+    for number, path in enumerate(_audio_below(folder), start=1):
         yield number, {"path": path.relative_to(folder).as_posix()}
+    if not number:
+        raise ManifestError(f"`{folder}` must hold manifest.tsv or audio files, but has neither; check the path")
+
+
+def _audio_below(folder: Path) -> Iterator[Path]:
+    """The audio files below a folder in the order of their paths, one folder in memory at a time."""
+    try:
+        names = sorted(os.listdir(folder))
+    except PermissionError:
+        return
+    for path in (folder / name for name in names):
+        if path.is_dir():
+            if not path.is_symlink():
+                yield from _audio_below(path)
+        elif path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
+            yield path
 
 
 def _tsv(path: Path, lines: TextIO) -> Iterator[tuple[int, Row | ManifestError]]:
