@@ -73,7 +73,7 @@ def test_what_cannot_be_converted_is_one_line(
 ) -> None:
     encoder = a_folder("Model")
     cases = {
-        "must hold a wav2vec 2.0 encoder, but holds logmel": [
+        "must hold CTC over a wav2vec 2.0 encoder of the waveform, but holds ctc over logmel": [
             str(model_dir),
             str(tmp_path / "out"),
             "--to",

@@ -196,7 +196,7 @@ def _dotted_keys(cls: type[Any]) -> dict[str, set[str]]:
 
 def _configs(hint: Any, seen: set[Any]) -> Iterator[Any]:
     """Every dataclass that a type mentions, itself included."""
-    if dataclasses.is_dataclass(hint) and hint not in seen:
+    if hasattr(hint, "__pydantic_config__") and hint not in seen:
         seen.add(hint)
         yield hint
         for inner in typing.get_type_hints(hint).values():

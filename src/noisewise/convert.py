@@ -8,6 +8,7 @@ from noisewise.config import NoisewiseError
 from noisewise.interop import huggingface_folder
 from noisewise.interop.checkpoint import Checkpoint, Head
 from noisewise.model_folder import LoadedModel
+from noisewise.models.ctc import CTC
 from noisewise.models.wav2vec2 import Wav2Vec2Config
 
 Layout = Literal["noisewise", "huggingface"]
@@ -56,10 +57,11 @@ def write(checkpoint: Checkpoint, folder: Path, layout: Layout) -> None:
 def _checkpoint(loaded: LoadedModel) -> Checkpoint:
     """A model of ours as the writers of other layouts want it."""
     encoder = loaded.config.encoder
-    if not isinstance(encoder, Wav2Vec2Config):
+    known = isinstance(encoder, Wav2Vec2Config) and encoder.front_end == "waveform" and not encoder.convolution_kernel
+    if not isinstance(loaded.model, CTC) or not isinstance(encoder, Wav2Vec2Config) or not known:
         raise ConvertError(
-            f"`{loaded.folder}` must hold a wav2vec 2.0 encoder, but holds {encoder.kind} instead, which transformers "
-            "does not know"
+            f"`{loaded.folder}` must hold CTC over a wav2vec 2.0 encoder of the waveform, but holds "
+            f"{loaded.config.kind} over {encoder.kind} instead, which transformers does not know"
         )
     head = Head(loaded.model.head.weight, loaded.model.head.bias, loaded.tokenizer, loaded.config.dropout)
     weights = loaded.model.encoder.state_dict()

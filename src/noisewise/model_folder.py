@@ -1,13 +1,14 @@
 """A released model is a folder: `config.json`, `model.safetensors`, `tokens.txt`, `README.md` (its card).
 
-CTC models from elsewhere that `noisewise.interop` recognises are loaded by the same functions.
+CTC models from elsewhere that `noisewise.interop` recognises are loaded by the same functions. A stage of training
+that recognises nothing yet (pre-training, a codebook) is the same folder without `tokens.txt`.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -15,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from noisewise import hub, interop
 from noisewise.config import ConfigError, NoisewiseError, dump, parse
-from noisewise.models import Model, ModelConfig, build, settled
+from noisewise.models import AcousticConfig, AcousticModel, Model, ModelConfig, build, settled
 from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.whole_folder import whole_folder
 
@@ -31,13 +32,30 @@ class ModelFolderError(NoisewiseError):
 class LoadedModel:
     """A model ready for use, and what came with it."""
 
-    model: Model
+    model: AcousticModel
     """In evaluation mode, float32."""
-    config: ModelConfig
+    config: AcousticConfig
     tokenizer: CharacterTokenizer
     folder: Path
     about: dict[str, Any]
     """The whole of config.json."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A trained model of any kind, as the next stage starts from it."""
+
+    config: Any
+    """One of `ModelConfig`."""
+    weights: dict[str, torch.Tensor]
+    """float32."""
+    folder: Path
+
+    def model(self) -> Model:
+        """The model itself, in evaluation mode."""
+        model = build(self.config)
+        _fill(model, self.weights, self.folder / "model.safetensors")
+        return model.eval()
 
 
 def locate(name: str | Path) -> Path:
@@ -47,7 +65,7 @@ def locate(name: str | Path) -> Path:
     folder = BOX if str(name) == "box" else Path(name)
     if interop.recognises(folder):
         return folder
-    missing = [file for file in ("config.json", "model.safetensors", "tokens.txt") if not (folder / file).is_file()]
+    missing = [file for file in ("config.json", "model.safetensors") if not (folder / file).is_file()]
     if missing:
         raise ModelFolderError(
             f"`{name}` must be 'box' or a folder with config.json, model.safetensors and tokens.txt, but "
@@ -66,26 +84,54 @@ def load(name: str | Path = "box", device: str | torch.device = "cpu") -> Loaded
     folder = locate(name)
     if interop.recognises(folder):
         return _from_elsewhere(folder, device)
+    stage, about = _read(folder)
+    model = stage.model()
+    if not isinstance(model, AcousticModel):
+        raise ModelFolderError(
+            f"`{name}` must hold a recogniser, but holds a model of kind {stage.config.kind}; fine-tune it first: "
+            "`start_from` in a recipe takes it as it is"
+        )
+    if not (folder / "tokens.txt").is_file():
+        raise ModelFolderError(f"`{name}` must hold tokens.txt, but lacks it; copy the folder whole")
+    tokenizer = CharacterTokenizer.load(folder / "tokens.txt")
+    if len(tokenizer) != stage.config.vocabulary:
+        raise ModelFolderError(
+            f"`{folder / 'tokens.txt'}` must hold {stage.config.vocabulary} symbols, but holds {len(tokenizer)} instead"
+        )
+    return LoadedModel(model.to(device), stage.config, tokenizer, folder, about)
+
+
+def load_stage(name: str | Path) -> Stage:
+    """Read a model folder of ours, of any kind.
+
+    Raises:
+        ModelFolderError: the folder, its configuration or its weights cannot be used.
+    """
+    folder = locate(name)
+    if interop.recognises(folder):
+        raise ModelFolderError(f"`{name}` must be a folder that noisewise wrote, but comes from elsewhere")
+    return _read(folder)[0]
+
+
+def _read(folder: Path) -> tuple[Stage, dict[str, Any]]:
     try:
         about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        config = parse(ModelConfig, about["model"])
+        config: Any = parse(cast(Any, ModelConfig), about["model"])
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ConfigError) as error:
         raise ModelFolderError(f"`{folder / 'config.json'}` must describe a model, but does not: {error}") from error
-    tokenizer = CharacterTokenizer.load(folder / "tokens.txt")
-    if len(tokenizer) != config.vocabulary:
-        raise ModelFolderError(
-            f"`{folder / 'tokens.txt'}` must hold {config.vocabulary} symbols, but holds {len(tokenizer)} instead"
-        )
-    model = build(config)
-    _fill(model, folder / "model.safetensors")
-    return LoadedModel(model.to(device).eval(), config, tokenizer, folder, about)
+    path = folder / "model.safetensors"
+    try:
+        weights = {name: tensor.float() for name, tensor in load_file(path).items()}
+    except (SafetensorError, OSError) as error:
+        raise ModelFolderError(f"`{path}` must be a safetensors file, but cannot be read: {error}") from error
+    return Stage(config, weights, folder), about
 
 
 def save(
     folder: str | Path,
     model: Model,
-    config: ModelConfig,
-    tokenizer: CharacterTokenizer,
+    config: Any,
+    tokenizer: CharacterTokenizer | None,
     *,
     card: str,
     about: dict[str, Any] | None = None,
@@ -96,8 +142,8 @@ def save(
     Args:
         folder: where; an old model there is replaced.
         model: what is saved.
-        config: its configuration.
-        tokenizer: its symbols.
+        config: its configuration, one of `ModelConfig`.
+        tokenizer: its symbols; None for a stage that has none.
         card: the text of README.md.
         about: further plain values for config.json (version, metrics, the recipe).
         half: store the weights as float16, half the size; `load` gives float32 again.
@@ -112,7 +158,8 @@ def save(
         }
         save_file(weights, temporary / "model.safetensors", metadata={"format": FORMAT})
         (temporary / "model.safetensors").chmod(0o644)  # written readable by its owner alone
-        tokenizer.save(temporary / "tokens.txt")
+        if tokenizer is not None:
+            tokenizer.save(temporary / "tokens.txt")
         (temporary / "README.md").write_text(card, encoding="utf-8")
     return folder
 
@@ -137,12 +184,9 @@ def _from_elsewhere(path: Path, device: str | torch.device) -> LoadedModel:
     return LoadedModel(model.to(device), config, checkpoint.head.tokenizer, path, {"origin": checkpoint.origin})
 
 
-def _fill(model: Model, path: Path) -> None:
+def _fill(model: Model, weights: dict[str, torch.Tensor], path: Path) -> None:
     try:
-        weights = load_file(path)
-        model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-    except (SafetensorError, OSError) as error:
-        raise ModelFolderError(f"`{path}` must be a safetensors file, but cannot be read: {error}") from error
+        model.load_state_dict(weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise ModelFolderError(f"`{path}` must fit config.json, but does not: {reason}") from error

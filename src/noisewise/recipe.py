@@ -1,5 +1,6 @@
 """A recipe: data, model, task, optimizer, schedule and run in one YAML file; and how it becomes a run."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,20 @@ import torch
 
 from noisewise import __version__, interop, model_folder, models, tasks
 from noisewise.batch import Batch
-from noisewise.config import ConfigError, NoisewiseError, config, dump, dump_yaml, load
+from noisewise.config import ConfigError, config, dump, dump_yaml, load
 from noisewise.data.dataset import DataConfig
 from noisewise.data.loader import build_loader
-from noisewise.models import ModelConfig
+from noisewise.handover import hand_over
+from noisewise.models import AcousticConfig, ModelConfig
+from noisewise.models.ctc import CTCConfig
 from noisewise.tasks import TaskConfig
+from noisewise.tasks.ctc import CTCTaskConfig
 from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.training.loop import Progress, RunConfig, Trainer, fabric_for
 from noisewise.training.optimizer import OptimizerConfig
 from noisewise.training.schedule import ScheduleConfig, TriStage
+
+logger = logging.getLogger(__name__)
 
 FREE = ("steps", "log_every", "validate_every", "save_every", "keep", "tensorboard", "threads")
 """Fields of `run` that may change when a run goes on."""
@@ -30,9 +36,9 @@ class Recipe:
     """What is learned from."""
     validation: DataConfig
     """What chooses the best checkpoint; never the test set."""
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = CTCConfig()
     """What learns."""
-    task: TaskConfig = TaskConfig()
+    task: TaskConfig = CTCTaskConfig()
     """What the loss is."""
     optimizer: OptimizerConfig = OptimizerConfig()
     """How gradients become steps."""
@@ -41,14 +47,14 @@ class Recipe:
     run: RunConfig = RunConfig()
     """How long, how fast, how safe."""
     start_from: str | None = None
-    """A model folder whose weights the run begins with; the model must be the same. Or a checkpoint of transformers
-    or fairseq, whose encoder it begins with, for instance hf:facebook/wav2vec2-base@REVISION."""
+    """A model folder of ours, whose encoder the run begins with (all of it, if it is the same kind of model), or a
+    checkpoint of transformers or fairseq, for instance hf:facebook/wav2vec2-base@REVISION."""
 
 
 class RecipeData:
     """The batches of a recipe, as the loop asks for them."""
 
-    def __init__(self, recipe: Recipe, encode: Callable[[str], list[int]]):
+    def __init__(self, recipe: Recipe, encode: Callable[[str], list[int]] | None):
         self.recipe = recipe
         self.encode = encode
 
@@ -94,14 +100,15 @@ def trainer_for(recipe: Recipe, folder: Path) -> Trainer:
     fabric.barrier()
     torch.manual_seed(recipe.run.seed)
     tokenizer = CharacterTokenizer()
-    if recipe.model.vocabulary != len(tokenizer):
+    if isinstance(recipe.model, AcousticConfig) and recipe.model.vocabulary != len(tokenizer):
         raise ConfigError(f"`model.vocabulary` must be {len(tokenizer)}, but is {recipe.model.vocabulary} instead")
     model = models.build(recipe.model)
     if recipe.start_from is not None:
         _start(model, recipe, tokenizer)
+    task = tasks.build(recipe.task, model, tokenizer)
     return Trainer(
-        tasks.build(recipe.task, model, tokenizer),
-        RecipeData(recipe, tokenizer.encode),
+        task,
+        RecipeData(recipe, tokenizer.encode if task.needs_text else None),
         folder,
         run=recipe.run,
         optimizer=recipe.optimizer,
@@ -123,12 +130,8 @@ def _start(model: models.Model, recipe: Recipe, tokenizer: CharacterTokenizer) -
     if interop.recognises(path):
         interop.read(path).begin(model, tokenizer)
         return
-    loaded = model_folder.load(str(recipe.start_from))
-    try:
-        model.load_state_dict(loaded.model.state_dict())
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise NoisewiseError(f"`start_from` must hold a model of the same shape, but does not: {reason}") from error
+    done = hand_over(model_folder.load_stage(path), model, recipe.model.kind)
+    logger.info("start_from %s: %s", recipe.start_from, done)
 
 
 def _essence(recipe: Recipe) -> dict[str, Any]:

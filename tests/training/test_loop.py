@@ -20,11 +20,11 @@ from noisewise.training.health import TrainingDiverged
 from noisewise.training.loop import Interrupted, Progress, RunConfig, Trainer
 from noisewise.training.optimizer import OptimizerConfig
 from noisewise.training.schedule import Polynomial
-from noisewise.training.task import Loss
+from noisewise.training.task import Loss, Task
 from tests.corpus import write_corpus, write_recipe
 
 
-class Regression(nn.Module):
+class Regression(Task):
     """A task small enough to reason about: predict the mean of a waveform."""
 
     criterion = "error"

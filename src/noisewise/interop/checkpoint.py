@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from noisewise.interop.huggingface import InteropError, fit, matched
+from noisewise.models import AcousticModel, Model
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.wav2vec2 import Wav2Vec2Config, Wav2Vec2Encoder
 from noisewise.text.tokenizer import CharacterTokenizer
@@ -73,7 +74,7 @@ class Checkpoint:
         fit(encoder, self.weights)
         return encoder
 
-    def begin(self, model: CTC, tokenizer: CharacterTokenizer) -> None:
+    def begin(self, model: Model, tokenizer: CharacterTokenizer) -> None:
         """Put the encoder's weights into a model that will be fine-tuned; the head's too if its letters are the same.
 
         Raises:
@@ -87,7 +88,9 @@ class Checkpoint:
             values = ", ".join(f"{name}={getattr(self.config, name)}" for name in differing)
             raise InteropError(f"`{self.source}` must begin an encoder like its own, but differs; set {values}")
         fit(encoder, self.weights)
-        if self.head is not None and self.head.tokenizer.symbols == tokenizer.symbols:
+        if not isinstance(model, AcousticModel) or self.head is None:
+            return
+        if self.head.tokenizer.symbols == tokenizer.symbols:
             model.head.load_state_dict({"weight": self.head.weight, "bias": self.head.bias})
 
     def ctc(self) -> tuple[CTC, CTCConfig]:

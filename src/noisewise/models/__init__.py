@@ -1,15 +1,46 @@
-"""Models: one file per paper. `ModelConfig` is the closed union of what can be trained and released."""
+"""Models: one file per paper. `ModelConfig` is the closed union of what can be trained."""
 
-from noisewise.models.ctc import CTC, CTCConfig, settled
+from dataclasses import replace
+from typing import Annotated, Any
 
-__all__ = ["Model", "ModelConfig", "build", "settled"]
+from noisewise.config import one_of
+from noisewise.models.ctc import CTC, CTCConfig
+from noisewise.models.ew2 import EW2, EW2Config
+from noisewise.models.pretrained import PretrainedEncoder
+from noisewise.models.wav2code import CodebookLearning, CodebookLearningConfig, Wav2Code, Wav2CodeConfig
+from noisewise.models.wav2vec2_pretraining import Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig
 
-ModelConfig = CTCConfig
-Model = CTC
+__all__ = ["AcousticConfig", "AcousticModel", "Model", "ModelConfig", "build", "settled"]
+
+AcousticConfig = CTCConfig | Wav2CodeConfig
+"""Models that give log-probabilities of symbols: what recognises."""
+AcousticModel = CTC | Wav2Code
+
+ModelConfig = Annotated[
+    CTCConfig | Wav2Vec2PretrainingConfig | EW2Config | CodebookLearningConfig | Wav2CodeConfig, one_of("kind")
+]
+Model = CTC | Wav2Vec2Pretraining | EW2 | CodebookLearning | Wav2Code
+"""All of them; each has an `encoder`."""
 
 
-def build(config: ModelConfig) -> Model:
+def build(
+    config: CTCConfig | Wav2Vec2PretrainingConfig | EW2Config | CodebookLearningConfig | Wav2CodeConfig,
+) -> Model:
     """The model that a configuration describes, randomly initialised."""
     match config:
         case CTCConfig():
             return CTC(config)
+        case Wav2Vec2PretrainingConfig():
+            return Wav2Vec2Pretraining(config)
+        case EW2Config():
+            return EW2(config)
+        case CodebookLearningConfig():
+            return CodebookLearning(config)
+        case Wav2CodeConfig():
+            return Wav2Code(config)
+
+
+def settled(config: Any, model: Model) -> Any:
+    """The configuration as a released model needs it: what a pre-trained encoder's source said is written out."""
+    encoder = model.encoder
+    return replace(config, encoder=encoder.config) if isinstance(encoder, PretrainedEncoder) else config

@@ -3,7 +3,6 @@
 Graves et al. 2006. Legend: B utterances, T samples, F frames, D width, V symbols, L tokens.
 """
 
-from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
@@ -64,12 +63,6 @@ class CTC(nn.Module):
     def forward(self, waveform: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> Tensor:
         """Negative log-probability of each transcript, in nats. (B,)"""
         return ctc_loss(*self.log_probs(waveform, lengths), tokens, token_lengths)
-
-
-def settled(config: CTCConfig, model: CTC) -> CTCConfig:
-    """The configuration as a released model needs it: what a pre-trained encoder's source said is written out."""
-    encoder = model.encoder
-    return replace(config, encoder=encoder.config) if isinstance(encoder, PretrainedEncoder) else config
 
 
 def build_encoder(config: LogMelTransformerConfig | Wav2Vec2Config | PretrainedConfig) -> AnyEncoder:

@@ -9,8 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from noisewise.audio.features import LogMel, normalise_utterance
 from noisewise.config import config
 from noisewise.layers import waveform_matmul
+from noisewise.layers.convolution import MelSubsampling
 from noisewise.layers.masking import valid_mask, zero_padding
 from noisewise.layers.positional_convolution import PositionalConvolution
 from noisewise.layers.span_masking import span_where
@@ -24,6 +26,12 @@ class Wav2Vec2Config:
     """The wav2vec 2.0 encoder; the defaults are the base size."""
 
     kind: Literal["wav2vec2"] = "wav2vec2"
+    front_end: Literal["waveform", "log_mel"] = "waveform"
+    """The feature encoder f: the paper's convolutions over the waveform, or two over a log-mel spectrogram at the
+    same 20 ms a frame, for a fraction of the cost (then `kernels`, `strides` and what follows to `normalise` have
+    no meaning)."""
+    bins: int = 80
+    """Mel channels of the log-mel front end."""
     channels: int = 512
     """Width of the convolutions."""
     kernels: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
@@ -44,6 +52,8 @@ class Wav2Vec2Config:
     """Attention heads."""
     feed_forward: int = 3072
     """Inner width of the feed-forward layers."""
+    convolution_kernel: int = 0
+    """Kernel of a convolution module in each layer, as in the Conformer (odd); 0 is the paper's Transformer."""
     norm_first: bool = False
     """Whether a layer normalises its input (large models) or its output (base)."""
     position_kernel: int = 128
@@ -79,13 +89,7 @@ class Wav2Vec2Encoder(nn.Module):
         super().__init__()
         self.config = config
         self.dim = config.dim
-        self.cnn = WaveformCNN(
-            config.channels,
-            config.kernels,
-            config.strides,
-            norm=config.convolution_norm,
-            bias=config.convolution_bias,
-        )
+        self.cnn = _front_end(config)
         self.hop = self.cnn.hop
         self.norm = nn.LayerNorm(config.channels)
         self.projection = nn.Linear(config.channels, config.dim)
@@ -112,20 +116,28 @@ class Wav2Vec2Encoder(nn.Module):
             Features (B, F, D), zero past their lengths (B,).
         """
         latents, frames = self.latents(waveform, lengths)  # (B, F, C)
-        features = self.input_dropout(self.projection(self.norm(latents)))  # (B, F, D)
-        features = self.contextualise(self.mask(features, frames), frames)
+        features = self.contextualise(self.mask(self.project(latents), frames), frames)  # (B, F, D)
         return EncoderOutput(zero_padding(features, frames), frames)
 
     def latents(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Frames before any norm, and how many are valid: Z = f(X). (B, T), (B,) -> (B, F, C), (B,)"""
+        if isinstance(self.cnn, LogMelCNN):
+            return self._scaled(*self.cnn(waveform, lengths))
         if self.config.normalise:
             waveform = _normalised(waveform, lengths)
         if waveform_matmul.suits(self.cnn, waveform):
             return waveform_matmul.latents(self.cnn, waveform, lengths)
-        latents, frames = self.cnn(waveform, lengths)
+        return self._scaled(*self.cnn(waveform, lengths))
+
+    def _scaled(self, latents: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Whatever gradient reaches the convolutions is multiplied by `feature_grad_mult`."""
         if latents.requires_grad and self.config.feature_grad_mult != 1:
-            latents.register_hook(lambda gradient: gradient * self.config.feature_grad_mult)
+            latents.register_hook(lambda gradient: gradient * self.config.feature_grad_mult)  # type: ignore[no-untyped-call]
         return latents, frames
+
+    def project(self, latents: Tensor) -> Tensor:
+        """To the Transformer's width, with dropout. (B, F, C) -> (B, F, D)"""
+        return self.input_dropout(self.projection(self.norm(latents)))  # type: ignore[no-any-return]
 
     def mask(self, features: Tensor, frames: Tensor) -> Tensor:
         """In training, hide spans of frames behind the mask embedding, then zero spans of channels.
@@ -155,6 +167,22 @@ class Wav2Vec2Encoder(nn.Module):
         if self.config.norm_first:
             return self.context_norm(self.transformer(self.dropout(features), frames))  # type: ignore[no-any-return]
         return self.transformer(self.dropout(self.context_norm(features)), frames)  # type: ignore[no-any-return]
+
+
+class LogMelCNN(nn.Module):
+    """The other feature encoder: log-mel, each utterance normalised by itself, and two convolutions of kernel 3."""
+
+    hop = 320
+
+    def __init__(self, bins: int, channels: int):
+        super().__init__()
+        self.features = LogMel(bins=bins)
+        self.convolutions = MelSubsampling(bins, channels, (2, 1))
+
+    def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T), (B,) -> frames (B, F, C), zero past their lengths (B,)."""
+        features, frames = self.features(waveform, lengths)
+        return self.convolutions(normalise_utterance(features, frames), frames)  # type: ignore[no-any-return]
 
 
 def tiny() -> Wav2Vec2Config:
@@ -196,6 +224,14 @@ def _better_apart(features: Tensor, frames: Tensor) -> bool:
     return total >= 50 * len(frames) and total < 0.9 * len(frames) * features.size(1)
 
 
+def _front_end(config: Wav2Vec2Config) -> WaveformCNN | LogMelCNN:
+    if config.front_end == "log_mel":
+        return LogMelCNN(config.bins, config.channels)
+    return WaveformCNN(
+        config.channels, config.kernels, config.strides, norm=config.convolution_norm, bias=config.convolution_bias
+    )
+
+
 def _transformer_layer(config: Wav2Vec2Config) -> TransformerLayer:
     return TransformerLayer(
         config.dim,
@@ -205,6 +241,7 @@ def _transformer_layer(config: Wav2Vec2Config) -> TransformerLayer:
         attention_dropout=config.attention_dropout,
         activation_dropout=config.activation_dropout,
         norm_first=config.norm_first,
+        convolution_kernel=config.convolution_kernel,
     )
 
 

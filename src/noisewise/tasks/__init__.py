@@ -1,15 +1,42 @@
 """Tasks: what is the loss, and what is validated. `TaskConfig` is the closed union of them."""
 
+from typing import Annotated
+
+from noisewise.config import ConfigError, one_of
 from noisewise.models import Model
+from noisewise.models.ctc import CTC
+from noisewise.models.wav2code import CodebookLearning, Wav2Code
+from noisewise.models.wav2vec2_pretraining import Wav2Vec2Pretraining
+from noisewise.tasks.codebook import CodebookTask, CodebookTaskConfig
+from noisewise.tasks.contrastive import ContrastiveTask, ContrastiveTaskConfig
 from noisewise.tasks.ctc import CTCTask, CTCTaskConfig
+from noisewise.tasks.wav2code import Wav2CodeTask, Wav2CodeTaskConfig
 from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.training.task import Task
 
-TaskConfig = CTCTaskConfig
-Task = CTCTask
+TaskConfig = Annotated[CTCTaskConfig | ContrastiveTaskConfig | CodebookTaskConfig | Wav2CodeTaskConfig, one_of("kind")]
 
 
-def build(config: TaskConfig, model: Model, tokenizer: CharacterTokenizer) -> Task:
-    """The task that a configuration describes, over a model."""
-    match config:
-        case CTCTaskConfig():
+def build(
+    config: CTCTaskConfig | ContrastiveTaskConfig | CodebookTaskConfig | Wav2CodeTaskConfig,
+    model: Model,
+    tokenizer: CharacterTokenizer,
+) -> Task:
+    """The task that a configuration describes, over a model.
+
+    Raises:
+        ConfigError: the task is not one for this kind of model.
+    """
+    match config, model:
+        case CTCTaskConfig(), CTC():
             return CTCTask(config, model, tokenizer)
+        case ContrastiveTaskConfig(), Wav2Vec2Pretraining():
+            return ContrastiveTask(config, model)
+        case CodebookTaskConfig(), CodebookLearning():
+            return CodebookTask(config, model)
+        case Wav2CodeTaskConfig(), Wav2Code():
+            return Wav2CodeTask(config, model, tokenizer)
+    raise ConfigError(
+        f"`task.kind` must suit the model, but is {config.kind} for a {type(model).__name__}; take ctc for ctc, "
+        "contrastive for wav2vec2_pretraining and ew2, codebook for codebook_learning, wav2code for wav2code"
+    )

@@ -7,14 +7,12 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from noisewise import model_folder
 from noisewise.batch import Batch
 from noisewise.config import config
-from noisewise.decoding.greedy import greedy
 from noisewise.models.ctc import CTC, CTCConfig, ctc_loss
-from noisewise.scoring.words import score
+from noisewise.tasks.recognition import Scorer, release
 from noisewise.text.tokenizer import CharacterTokenizer
-from noisewise.training.task import Loss
+from noisewise.training.task import Loss, Task
 
 
 @config
@@ -26,7 +24,7 @@ class CTCTaskConfig:
     """Steps in the beginning in which only the head learns (wav2vec 2.0: freeze_finetune_updates)."""
 
 
-class CTCTask(nn.Module):
+class CTCTask(Task):
     """Transcripts as targets."""
 
     criterion = "wer"
@@ -54,23 +52,12 @@ class CTCTask(nn.Module):
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Greedy word and character error rate, and the loss per utterance."""
         self.eval()
-        references: list[str] = []
-        hypotheses: list[str] = []
-        total = 0.0
+        scorer = Scorer(self.tokenizer, self.model.hop)
         for batch in batches:
-            log_probs, frames = self.model.log_probs(batch.waveform, batch.lengths)
-            if batch.tokens is not None and batch.token_lengths is not None:
-                total += float(ctc_loss(log_probs, frames, batch.tokens, batch.token_lengths).sum())
-            found = greedy(log_probs, frames, self.tokenizer, self.model.hop / 16_000)
-            references += batch.texts
-            hypotheses += [hypothesis.text for hypothesis in found]
+            scorer.add(batch, *self.model.log_probs(batch.waveform, batch.lengths))
         self.train()
-        result = score(references, hypotheses)
-        return {"wer": result.wer, "cer": result.cer, "ctc": total / max(len(references), 1)}
+        return scorer.metrics()
 
     def release(self, folder: Path, config: CTCConfig, about: dict[str, Any]) -> None:
         """Write the model as a folder that `transcribe` loads."""
-        card = "\n".join(
-            ["# A noisewise model", "", "Written by `noisewise train`; metrics and recipe stand in `config.json`.", ""]
-        )
-        model_folder.save(folder, self.model, config, self.tokenizer, card=card, about=about)
+        release(folder, self.model, config, self.tokenizer, about)

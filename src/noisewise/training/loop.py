@@ -133,10 +133,9 @@ class Trainer:
         if run.threads:
             torch.set_num_threads(run.threads)
         self.task = task
-        module = _as_module(task)
-        self.module, self.optimizer = self.fabric.setup(module, build_optimizer(optimizer, module))
-        self.parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        self.average = Average(module, run.average_decay) if run.average_decay else None
+        self.module, self.optimizer = self.fabric.setup(task, build_optimizer(optimizer, task, task.lr_scale))
+        self.parameters = [parameter for parameter in task.parameters() if parameter.requires_grad]
+        self.average = Average(task, run.average_decay) if run.average_decay else None
         self.state = checkpoint.State(recipe=recipe, version=version, world=self.fabric.world_size)
         self.release_config = release_config
         self.guard = Guard(folder)
@@ -155,6 +154,8 @@ class Trainer:
             TrainingDiverged: too many steps in a row could not be taken.
         """
         state, run = self.state, self.run
+        if state.step == 0:
+            self._initialise()
         batches = self.source.training(state.epoch, state.position, self.fabric.global_rank, self.fabric.world_size)
         self.module.train()
         with _stop_on_signals(self):
@@ -176,6 +177,7 @@ class Trainer:
         """One optimizer step over `accumulate` batches on every process."""
         state = self.state
         self._set_lr()
+        self.task.begin(state.step)
         self.optimizer.zero_grad()
         used: list[Batch] = []
         losses: list[Loss] = []
@@ -229,7 +231,14 @@ class Trainer:
     def _set_lr(self) -> None:
         lr = self.peak_lr * factor(self.schedule, self.state.step, self.run.steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["scale"]
+
+    def _initialise(self) -> None:
+        """Let the task look at the first batches of a run; every process sees the same."""
+        batches = self.source.training(0, 0, 0, 1)
+        self.task.initialise(batch.to(self.fabric.device) for _, _, batch in batches)
+        if self.average is not None:
+            self.average = Average(self.task, self.run.average_decay)
 
     def _report(self, terms: dict[str, float], watch: Callable[[Progress], None]) -> None:
         state = self.state
@@ -237,7 +246,7 @@ class Trainer:
             return
         per_step = state.seconds / state.step
         rate = state.audio_seconds / max(state.seconds, 1e-9)
-        lr = self.optimizer.param_groups[0]["lr"]
+        lr = self.peak_lr * factor(self.schedule, state.step - 1, self.run.steps)
         self.log.write("train", state.step, epoch=state.epoch, lr=lr, audio_per_second=round(rate, 1), **terms)
         left = per_step * (self.run.steps - state.step)
         watch(Progress(state.step, self.run.steps, terms, state.metrics, left, rate))
@@ -312,12 +321,6 @@ class Trainer:
         self.state = saved.state
         self.state.recipe, self.state.version = recipe, version
         return found[-1]
-
-
-def _as_module(task: Task) -> nn.Module:
-    if not isinstance(task, nn.Module):
-        raise TypeError(f"`task` must be an nn.Module, but is {type(task).__name__} instead")
-    return task
 
 
 def _bare(module: Any) -> nn.Module:

@@ -1,5 +1,6 @@
 """Optimizers."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -23,14 +24,24 @@ class OptimizerConfig:
     """On matrices and kernels; biases and norms go without."""
 
 
-def build_optimizer(config: OptimizerConfig, module: nn.Module) -> torch.optim.Optimizer:
-    """AdamW over the parameters of a module, in two groups: with and without weight decay."""
-    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in learned if p.dim() >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in learned if p.dim() < 2], "weight_decay": 0.0},
-    ]
+def build_optimizer(
+    config: OptimizerConfig, module: nn.Module, scale: Callable[[str], float] = lambda name: 1.0
+) -> torch.optim.Optimizer:
+    """AdamW over the parameters of a module that learn.
+
+    Args:
+        config: its values.
+        module: whose parameters.
+        scale: parameter name to the factor on its learning rate; kept as `scale` in each group.
+    """
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((scale(name), parameter.dim() >= 2), []).append(parameter)
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
+        [
+            {"params": parameters, "weight_decay": config.weight_decay if decayed else 0.0, "scale": factor}
+            for (factor, decayed), parameters in sorted(groups.items(), key=lambda item: item[0], reverse=True)
+        ],
         lr=config.lr, betas=config.betas, eps=config.eps, fused=True,
     )  # fmt: skip

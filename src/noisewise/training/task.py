@@ -1,9 +1,10 @@
-"""The protocol between the loop and a task."""
+"""What the loop asks of a task."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -26,20 +27,36 @@ class Loss:
     """Parts of the total, as sums, to be logged per item."""
 
 
-class Task(Protocol):
-    """An `nn.Module` whose `forward(batch)` gives a `Loss`, and what else the loop asks of it."""
+class Task(nn.Module, ABC):
+    """A model and what it learns: what is the loss, what is validated, what is released."""
 
     criterion: str
     """The metric of `validate` that chooses the best checkpoint; lower is better."""
+    needs_text = True
+    """Whether batches must carry transcripts."""
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Loss:
+        """The loss of a batch."""
+
+    @abstractmethod
+    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Metrics over a validation set."""
+
+    @abstractmethod
+    def release(self, folder: Path, config: Any, about: dict[str, Any]) -> None:
+        """Write the model in the form that is used."""
+
+    def initialise(self, batches: Iterable[Batch]) -> None:
+        """Look at training batches before the first step; not called when a run goes on."""
+
+    def begin(self, step: int) -> None:
+        """Called before each step, for what changes with time."""
 
     def frozen(self, step: int) -> list[nn.Parameter]:
         """Parameters that do not learn at this step."""
-        ...
+        return []
 
-    def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """Metrics over a validation set."""
-        ...
-
-    def release(self, folder: Path, config: Any, about: dict[str, Any]) -> None:
-        """Write the model in the form that is used."""
-        ...
+    def lr_scale(self, name: str) -> float:
+        """Factor on the learning rate of the parameter of this name."""
+        return 1.0

@@ -1,0 +1,91 @@
+"""From one stage of training to the next: which weights go where, strictly, and in words.
+
+| from | into | taken |
+| --- | --- | --- |
+| any kind | the same kind | everything |
+| wav2vec2_pretraining, ew2, codebook_learning, ctc, wav2code | any other kind | the encoder |
+| wav2vec2_pretraining | ew2 (and back) | everything: their parts are the same |
+| ctc | wav2code (and back) | the encoder and the linear layer |
+
+What the source has more is left; what the target has more starts at random (or, for a codebook, as its task says).
+"""
+
+from dataclasses import dataclass
+
+from noisewise.config import NoisewiseError, dump
+from noisewise.model_folder import Stage
+from noisewise.models import Model
+
+CONTRASTIVE = frozenset({"wav2vec2_pretraining", "ew2"})
+RECOGNISERS = frozenset({"ctc", "wav2code"})
+TRAINING_ONLY = frozenset(
+    {
+        *("input_dropout", "dropout", "attention_dropout", "activation_dropout", "layer_drop", "feature_grad_mult"),
+        *("time_mask_probability", "time_mask_span", "channel_mask_probability", "channel_mask_span", "spec_augment"),
+        *("source", "freeze_convolutions"),
+    }
+)
+"""Fields of an encoder that may differ between stages: they change how it learns, not what it computes."""
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What was done, by parts of the models."""
+
+    taken: tuple[str, ...]
+    left: tuple[str, ...]
+    new: tuple[str, ...]
+
+    def __str__(self) -> str:
+        parts = {"taken": self.taken, "left": self.left, "new": self.new}
+        return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts.items() if names)
+
+
+def hand_over(stage: Stage, model: Model, kind: str) -> Handover:
+    """Fill a model of some kind from a trained stage.
+
+    Raises:
+        NoisewiseError: the encoders differ in what they compute; the message names the fields.
+    """
+    _same_encoder(stage, model)
+    wanted = model.state_dict()
+    chosen = _parts(stage.config.kind, kind)
+    taken = {name: tensor for name, tensor in stage.weights.items() if chosen is None or _part(name) in chosen}
+    odd = [
+        name for name, tensor in taken.items() if name not in wanted or wanted[name].shape != tensor.shape
+    ] + [name for name in wanted if name not in taken and (chosen is None or _part(name) in chosen)]  # fmt: skip
+    if odd:
+        raise NoisewiseError(
+            f"`start_from` must hold a model of the same shape, but {stage.folder} differs in {', '.join(odd[:5])}; "
+            "give the model the sizes that the folder's config.json names"
+        )
+    model.load_state_dict({**wanted, **taken})
+    source, target = {_part(name) for name in stage.weights}, {_part(name) for name in wanted}
+    filled = {_part(name) for name in taken}
+    return Handover(*(tuple(sorted(parts)) for parts in (filled, source - filled, target - filled)))
+
+
+def _parts(source: str, target: str) -> frozenset[str] | None:
+    """Top-level modules that are taken; None for all."""
+    if source == target or {source, target} <= CONTRASTIVE:
+        return None
+    if {source, target} <= RECOGNISERS:
+        return frozenset({"encoder", "head"})
+    return frozenset({"encoder"})
+
+
+def _part(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _same_encoder(stage: Stage, model: Model) -> None:
+    own = getattr(model.encoder, "config", None)
+    if own is None:
+        return  # shapes alone are compared
+    old, new = dump(stage.config.encoder), dump(own)
+    differing = sorted(
+        name for name in old.keys() | new.keys() if name not in TRAINING_ONLY and old.get(name) != new.get(name)
+    )
+    if differing:
+        values = ", ".join(f"model.encoder.{name}={old.get(name)}" for name in differing)
+        raise NoisewiseError(f"`start_from` must hold the same encoder, but {stage.folder} has {values}; set these")

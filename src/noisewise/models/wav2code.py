@@ -1,0 +1,313 @@
+"""Wav2code: restore clean speech representations by looking them up in a codebook.
+
+Hu, Chen, Zhu, Chng 2023, Sec. II-B (codebook learning, Eq. 7 to 10) and II-C (code prediction, Eq. 11 to 14); the
+fusion of Sec. II-D is in `iff_net.py`. Legend: B utterances, T samples, F frames, D width of the encoder, N codes,
+D_p width of the code predictor, V symbols.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from noisewise.config import config, one_of
+from noisewise.layers.codebook import Codebook
+from noisewise.layers.masking import valid_mask, zero_padding
+from noisewise.layers.transformer import TransformerEncoder, TransformerLayer
+from noisewise.models.ctc import AnyEncoder, EncoderConfig, build_encoder
+from noisewise.models.encoder import EncoderOutput
+from noisewise.models.iff_net import FusionConfig, IFFNetConfig, build_fusion
+from noisewise.models.logmel_transformer import sinusoids
+from noisewise.models.wav2vec2 import Wav2Vec2Config
+
+Reduction = Literal["mean", "sum"]
+
+
+@config
+class CodebookLearningConfig:
+    """Stage 2: a codebook of clean speech representations."""
+
+    kind: Literal["codebook_learning"] = "codebook_learning"
+    encoder: EncoderConfig = Wav2Vec2Config()
+    """The encoder of stage 1, or any other."""
+    codes: int = 1024
+    """Entries of the codebook (N)."""
+
+
+@dataclass(frozen=True)
+class CodebookOutput:
+    """Clean speech as the encoder and as the codebook represent it."""
+
+    representations: Tensor
+    """Z_c of Eq. 7. (B, F, D)"""
+    quantized: Tensor
+    """Z_c^q of Eq. 8, with gradient to the codebook. (B, F, D)"""
+    ids: Tensor
+    """E of Eq. 9. (B, F) int64"""
+    lengths: Tensor
+    """Valid frames. (B,)"""
+
+
+class CodebookLearning(nn.Module):
+    """An encoder and the codebook of its clean representations."""
+
+    def __init__(self, config: CodebookLearningConfig):
+        super().__init__()
+        self.encoder = build_encoder(config.encoder)
+        self.codebook = Codebook(config.codes, self.encoder.dim)
+
+    def forward(self, waveform: Tensor, lengths: Tensor) -> CodebookOutput:
+        """Eq. 7 to 9. (B, T), (B,) -> representations and their codes."""
+        output: EncoderOutput = self.encoder(waveform, lengths)
+        ids = self.codebook.nearest(output.features)
+        return CodebookOutput(output.features, self.codebook.lookup(ids), ids, output.lengths)
+
+    def codebook_loss(self, output: CodebookOutput, reduction: Reduction = "mean") -> Tensor:
+        """First term of Eq. 10, ||sg(Z_c) - Z_c^q||^2: moves the codes; mean over valid frames. ()"""
+        return _mean(
+            squared_distance(output.representations.detach(), output.quantized, output.lengths, reduction),
+            output.lengths,
+        )
+
+    def commitment_loss(self, output: CodebookOutput, reduction: Reduction = "mean") -> Tensor:
+        """Second term of Eq. 10 without its beta, ||Z_c - sg(Z_c^q)||^2: moves the encoder. ()"""
+        return _mean(
+            squared_distance(output.representations, output.quantized.detach(), output.lengths, reduction),
+            output.lengths,
+        )
+
+
+@config
+class TransformerPredictorConfig:
+    """The code predictor of Sec. II-C."""
+
+    kind: Literal["transformer"] = "transformer"
+    layers: int = 4
+    """Transformer blocks (M)."""
+    dim: int = 256
+    """Their width (D_p)."""
+    heads: int = 8
+    """Attention heads. Open in the paper; as CodeFormer."""
+    feed_forward: int = 2048
+    """Inner width. Open: the paper's "2048" fits its parameter count here, not in the encoder (docs/wav2code.md)."""
+    dropout: float = 0.1
+    """Dropout on residual branches. Open; as the encoder."""
+    positions: Literal["none", "sinusoidal"] = "none"
+    """Open: the equations hold none, and the encoder's output already carries position."""
+
+
+@config
+class CNNPredictorConfig:
+    """The two-layer CNN of Table IV, experiment 3."""
+
+    kind: Literal["cnn"] = "cnn"
+    dim: int = 256
+    """Its width."""
+    kernel: int = 3
+    """Its kernel (odd). Open in the paper."""
+
+
+@config
+class NearestConfig:
+    """Nearest-neighbour matching of noisy representations, Table IV, experiment 2: nothing is learned."""
+
+    kind: Literal["nearest"] = "nearest"
+
+
+PredictorConfig = Annotated[TransformerPredictorConfig | CNNPredictorConfig | NearestConfig, one_of("kind")]
+
+
+@config
+class Wav2CodeConfig:
+    """Stage 3: predict clean codes from noisy speech, fuse, recognise."""
+
+    kind: Literal["wav2code"] = "wav2code"
+    encoder: EncoderConfig = Wav2Vec2Config()
+    """The encoder of stage 1, or any other."""
+    codes: int = 1024
+    """Entries of the codebook (N); as in stage 2."""
+    predictor: PredictorConfig = TransformerPredictorConfig()
+    """How codes are found."""
+    fusion: FusionConfig = IFFNetConfig()
+    """How noisy and restored representations are joined."""
+    gumbel_temperature: float = 1.0
+    """Of the choice of codes in training. Open in the paper."""
+    gumbel_noise: bool = True
+    """Whether codes are drawn in training or the most probable is taken, gradients passing straight through either
+    way. The paper names Gumbel softmax; without the draw, short training is steadier."""
+    vocabulary: int = 30
+    """Symbols, the blank (id 0) included (Sec. III-B)."""
+    dropout: float = 0.1
+    """Dropout before the linear layer."""
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What stage 3 makes of noisy speech."""
+
+    noisy: Tensor
+    """Z_n. (B, F, D)"""
+    restored: Tensor
+    """Z_n^q: the entries of the chosen codes. (B, F, D)"""
+    fused: Tensor
+    """Z_f of Eq. 21. (B, F, D)"""
+    ids: Tensor
+    """The chosen codes. (B, F) int64"""
+    logits: Tensor | None
+    """Of the code predictor, None for nearest-neighbour matching. (B, F, N)"""
+    lengths: Tensor
+    """Valid frames. (B,)"""
+
+
+class Wav2Code(nn.Module):
+    """Encoder, code predictor, codebook, fusion and a CTC head."""
+
+    def __init__(self, config: Wav2CodeConfig, encoder: AnyEncoder | None = None):
+        """Build the layers; `encoder` is one that was built before, for instance from a checkpoint."""
+        super().__init__()
+        self.config = config
+        self.encoder = build_encoder(config.encoder) if encoder is None else encoder
+        self.codebook = Codebook(config.codes, self.encoder.dim)
+        self.predictor = build_predictor(config.predictor, self.encoder.dim, config.codes)
+        self.fusion = build_fusion(config.fusion, self.encoder.dim)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(self.encoder.dim, config.vocabulary)
+
+    @property
+    def hop(self) -> int:
+        """Samples from one frame to the next."""
+        return int(self.encoder.hop)
+
+    def restore(self, waveform: Tensor, lengths: Tensor) -> Restoration:
+        """Encode, choose a code for every frame, look it up, fuse. (B, T), (B,) -> representations"""
+        output: EncoderOutput = self.encoder(waveform, lengths)
+        noisy, frames = output.features, output.lengths
+        logits = None if self.predictor is None else self.predictor(noisy, frames)
+        if logits is None:  # straight through, as in a VQ-VAE
+            ids = self.codebook.nearest(noisy)
+            restored = noisy + (self.codebook.lookup(ids) - noisy).detach()
+        else:
+            weights = self._choice(logits)
+            ids, restored = weights.argmax(dim=-1), self.codebook.select(weights)
+        restored = zero_padding(restored, frames)
+        return Restoration(noisy, restored, self.fusion(noisy, restored, frames), ids, logits, frames)
+
+    def _choice(self, logits: Tensor) -> Tensor:
+        """One-hot weights with the gradient of a softmax; without noise in evaluation. (B, F, N) -> (B, F, N)"""
+        logits, temperature = logits.float(), self.config.gumbel_temperature
+        if self.training and self.config.gumbel_noise:
+            return F.gumbel_softmax(logits, tau=temperature, hard=True)
+        hard = F.one_hot(logits.argmax(dim=-1), logits.size(-1)).to(logits.dtype)
+        if not self.training:
+            return hard
+        soft = (logits / temperature).softmax(dim=-1)
+        return hard + (soft - soft.detach())
+
+    def recognise(self, restoration: Restoration) -> Tensor:
+        """Log-probabilities of the symbols from Z_f. -> (B, F, V) float32"""
+        return self.head(self.dropout(restoration.fused)).float().log_softmax(dim=-1)  # type: ignore[no-any-return]
+
+    def log_probs(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of the symbols (B, F, V) float32 and the valid frames (B,)."""
+        restoration = self.restore(waveform, lengths)
+        return self.recognise(restoration), restoration.lengths
+
+    def prediction_loss(self, output: Restoration, ids: Tensor, reduction: Reduction = "mean") -> Tensor:
+        """L_pred of Eq. 13, read as the cross-entropy of the predicted distribution and the clean code.
+
+        Args:
+            output: of `restore`.
+            ids: E, the codes of the clean speech. (B, F)
+            reduction: over the valid frames of an utterance; the paper's expectation is "mean".
+
+        Returns:
+            (B,); zeros when nothing is predicted.
+        """
+        if output.logits is None:
+            return output.noisy.new_zeros(len(output.noisy))
+        each = F.cross_entropy(output.logits.float().transpose(1, 2), ids, reduction="none")  # (B, F)
+        return _over_frames(each, output.lengths, reduction)
+
+    def restoration_loss(self, output: Restoration, clean: Tensor, reduction: Reduction = "mean") -> Tensor:
+        """L_res of Eq. 13, ||Z_n^q - sg(Z_c)||^2, mean over the width.
+
+        Args:
+            output: of `restore`.
+            clean: Z_c. (B, F, D)
+            reduction: over the valid frames of an utterance.
+
+        Returns:
+            (B,).
+        """
+        each = squared_distance(output.restored, clean.detach(), output.lengths, "mean")
+        return _over_frames(each, output.lengths, reduction)
+
+
+class TransformerPredictor(nn.Module):
+    """Project to D_p, M post-norm Transformer blocks (Eq. 11, 12), project to the codes."""
+
+    def __init__(self, config: TransformerPredictorConfig, dim: int, codes: int):
+        super().__init__()
+        self.positions = config.positions
+        self.input = nn.Linear(dim, config.dim)
+        layer = (config.dim, config.heads, config.feed_forward)
+        self.transformer = TransformerEncoder(
+            [TransformerLayer(*layer, dropout=config.dropout) for _ in range(config.layers)]
+        )
+        self.output = nn.Linear(config.dim, codes)
+
+    def forward(self, noisy: Tensor, lengths: Tensor) -> Tensor:
+        """(B, F, D), (B,) -> logits over codes (B, F, N)"""
+        features = self.input(noisy)  # X_0
+        if self.positions == "sinusoidal":
+            features = features + sinusoids(features.size(1), features.size(2)).to(features)
+        return self.output(self.transformer(features, lengths))  # type: ignore[no-any-return]
+
+
+class CNNPredictor(nn.Module):
+    """Two convolutions over time, GELU between, then a projection to the codes."""
+
+    def __init__(self, config: CNNPredictorConfig, dim: int, codes: int):
+        super().__init__()
+        padding = config.kernel // 2
+        self.first = nn.Conv1d(dim, config.dim, config.kernel, padding=padding)
+        self.second = nn.Conv1d(config.dim, config.dim, config.kernel, padding=padding)
+        self.output = nn.Linear(config.dim, codes)
+
+    def forward(self, noisy: Tensor, lengths: Tensor) -> Tensor:
+        """(B, F, D), (B,) -> logits over codes (B, F, N)"""
+        for convolution in (self.first, self.second):
+            noisy = F.gelu(convolution(zero_padding(noisy, lengths).transpose(1, 2)).transpose(1, 2))
+        return self.output(noisy)  # type: ignore[no-any-return]
+
+
+def build_predictor(
+    config: TransformerPredictorConfig | CNNPredictorConfig | NearestConfig, dim: int, codes: int
+) -> TransformerPredictor | CNNPredictor | None:
+    """The code predictor that a configuration describes; None for nearest-neighbour matching."""
+    match config:
+        case TransformerPredictorConfig():
+            return TransformerPredictor(config, dim, codes)
+        case CNNPredictorConfig():
+            return CNNPredictor(config, dim, codes)
+        case NearestConfig():
+            return None
+
+
+def squared_distance(first: Tensor, second: Tensor, lengths: Tensor, reduction: Reduction) -> Tensor:
+    """Squared distance of each frame, summed over the width or its mean; 0 in padding. (B, F, D) twice -> (B, F)"""
+    distances = (first.float() - second.float()).square()
+    each = distances.sum(dim=-1) if reduction == "sum" else distances.mean(dim=-1)
+    return each * valid_mask(lengths, each.size(1))
+
+
+def _over_frames(values: Tensor, lengths: Tensor, reduction: Reduction) -> Tensor:
+    """Sum or mean over the valid frames of each utterance. (B, F), (B,) -> (B,)"""
+    sums = (values * valid_mask(lengths, values.size(1))).sum(dim=1)
+    return sums if reduction == "sum" else sums / lengths.clamp(min=1)
+
+
+def _mean(values: Tensor, lengths: Tensor) -> Tensor:
+    """Mean over all valid frames of a batch; padding holds zeros. (B, F), (B,) -> ()"""
+    return values.sum() / lengths.sum().clamp(min=1)

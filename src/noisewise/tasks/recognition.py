@@ -1,0 +1,48 @@
+"""What all tasks of recognition share: the score of a validation set, and the folder of the model."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from noisewise import model_folder
+from noisewise.batch import Batch
+from noisewise.decoding.greedy import greedy
+from noisewise.models import AcousticConfig, AcousticModel
+from noisewise.models.ctc import ctc_loss
+from noisewise.scoring.words import score
+from noisewise.text.tokenizer import CharacterTokenizer
+
+CARD = "# A noisewise model\n\nWritten by `noisewise train`; metrics and recipe stand in `config.json`.\n"
+
+
+class Scorer:
+    """Greedy error rates and the CTC loss, batch after batch."""
+
+    def __init__(self, tokenizer: CharacterTokenizer, hop: int):
+        """`hop` is in samples at 16 kHz."""
+        self.tokenizer = tokenizer
+        self.frame_seconds = hop / 16_000
+        self.references: list[str] = []
+        self.hypotheses: list[str] = []
+        self.total = 0.0
+
+    def add(self, batch: Batch, log_probs: Tensor, frames: Tensor) -> None:
+        """Take in a batch. (B, F, V), (B,)"""
+        if batch.tokens is not None and batch.token_lengths is not None:
+            self.total += float(ctc_loss(log_probs, frames, batch.tokens, batch.token_lengths).sum())
+        found = greedy(log_probs, frames, self.tokenizer, self.frame_seconds)
+        self.references += batch.texts
+        self.hypotheses += [hypothesis.text for hypothesis in found]
+
+    def metrics(self) -> dict[str, float]:
+        """Word and character error rate, and the loss per utterance."""
+        result = score(self.references, self.hypotheses)
+        return {"wer": result.wer, "cer": result.cer, "ctc": self.total / max(len(self.references), 1)}
+
+
+def release(
+    folder: Path, model: AcousticModel, config: AcousticConfig, tokenizer: CharacterTokenizer, about: dict[str, Any]
+) -> None:
+    """Write a recogniser as a folder that `transcribe` loads."""
+    model_folder.save(folder, model, config, tokenizer, card=CARD, about=about)
