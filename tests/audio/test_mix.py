@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from noisewise.audio.mix import MixError, add, gain_for_snr, mix, rms, snr_db
 
@@ -98,3 +99,13 @@ def test_add_rounds_once() -> None:
 def test_what_cannot_be_mixed_is_refused(clean: np.ndarray, noise: np.ndarray, ratio: float, message: str) -> None:
     with pytest.raises(MixError, match=message):
         mix(clean.astype(np.float32), noise.astype(np.float32), ratio)
+
+
+def test_the_gain_does_not_depend_on_the_number_of_threads() -> None:
+    for seed in range(20):
+        clean, noise = signal(seed, 50_000 + 977 * seed, 0.1), signal(seed + 50, 50_000 + 977 * seed, 0.01)
+        gains = set()
+        for threads in (1, 2, 5):
+            with threadpool_limits(threads):
+                gains.add(gain_for_snr(clean, noise, 5.0))
+        assert len(gains) == 1

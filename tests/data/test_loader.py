@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from noisewise.batch import Batch
 from noisewise.config import parse
@@ -42,6 +43,20 @@ def test_workers_change_nothing(speech: Path, noise: Path, workers: int) -> None
     alone = list(itertools.islice(loader(config(speech, noise)), 12))
     several = list(itertools.islice(loader(config(speech, noise, workers=workers)), 12))
     assert_same(alone, several)
+
+
+def test_a_worker_has_one_thread(speech: Path, noise: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = loader(config(speech, noise, workers=1))
+
+    def threads(request: object) -> Batch:
+        found = [torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())]
+        return Batch(torch.tensor([found]), torch.tensor([len(found)]), [], [])
+
+    monkeypatch.setattr(type(made.dataset), "__getitem__", lambda dataset, request: threads(request))
+    with threadpool_limits(3):
+        assert {pool["num_threads"] for pool in threadpool_info()} == {3}
+        batch = next(iter(made))
+    assert batch.waveform.size(1) > 1 and batch.waveform.unique().tolist() == [1]
 
 
 @pytest.mark.parametrize("stop", [1, 4, 9])

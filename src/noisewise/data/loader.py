@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lhotse import MonoCut
+from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader
 
 from noisewise.batch import Batch
@@ -173,8 +174,9 @@ def _unchanged(batch: Any) -> Any:
 
 
 def _start_worker(worker: int) -> None:
-    """One thread, for workers are the parallelism; deaf to Ctrl-C, which is for the training process to
-    answer."""
+    """One thread for torch and one for NumPy's BLAS, for workers are the parallelism; deaf to Ctrl-C, which is for
+    the training process to answer."""
     torch.set_num_threads(1)
+    threadpool_limits(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
