@@ -4,8 +4,8 @@ Hu et al., ICASSP 2022, over time alone as Wav2code uses it (Sec. II-D, Eq. 15 t
 Wav2code's Table VI. Legend: B utterances, F frames, D width, D' width of the bottleneck.
 
 Padding stays out: keys of the temporal attention are masked, padded frames are zero before anything sums over
-time, and lengths, not the padded size, scale the embedding attention. LayerNorm stands where the public code has
-BatchNorm: its statistics know neither batch nor padding.
+time, and lengths, not the padded size, scale the embedding attention. Where the public code has BatchNorm stands a
+norm whose statistics know neither batch nor padding.
 """
 
 from typing import Annotated, Literal, assert_never
@@ -17,6 +17,10 @@ from torch import Tensor, nn
 from noisewise.config import config, one_of
 from noisewise.layers.attention import MultiHeadAttention
 from noisewise.layers.masking import valid_mask
+
+LEAST_SCORE = 40.0
+"""How far below the largest a score of Eq. 16 counts: e^-40 vanishes beside one in float32, and weights below e^-87
+would be denormal numbers, which make the products several times slower on a CPU."""
 
 
 @config
@@ -30,10 +34,16 @@ class IFFNetConfig:
     """Times N_rep that ResNet block, self-attention and interaction follow each other (paper: 4; Table VI also 2)."""
     bottleneck_kernel: int = 1
     """Kernel of the bottleneck's encoder and decoder, odd. Open: the paper says CNN; 1 is the public code's."""
-    norm: Literal["layer", "none"] = "layer"
-    """Norm after the encoder's and the ResNet blocks' convolutions, which no equation describes. Open."""
+    norm: Literal["time", "layer", "none"] = "time"
+    """Norm after the convolutions of encoder, ResNet block and, with `norm_attention`, Eq. 17. Open. The public
+    code has BatchNorm; `time` takes each channel's statistics over time like it, but utterance by utterance. With
+    `layer` the frames of an utterance grow alike from repeat to repeat, as parameter-free attention averages."""
     activation: Literal["prelu", "gelu"] = "prelu"
     """Activation after that norm. Open; PReLU is the public code's."""
+    norm_attention: bool = True
+    """Whether norm and activation also follow the convolution of Eq. 17. Open: the equation shows none, the public
+    code has them; without, features grow at every repeat until the softmaxes of Eq. 15 and 16 are one-hot. With
+    norm `layer`, rather without."""
     embedding_softmax: Literal["summed", "last"] = "summed"
     """Axis that Eq. 16 normalises. Open: `summed`, so that the weights of each sum add to one as in Eq. 15 and in
     the public code; `last` is the formula letter by letter in code."""
@@ -92,18 +102,56 @@ class TimeConvolution(nn.Conv1d):
         return super().forward(zeroed(features, valid).transpose(1, 2)).transpose(1, 2)
 
 
-class NormedConvolution(nn.Module):
-    """Convolution, norm and activation, as the public code follows up every convolution."""
+class TimeNorm(nn.Module):
+    """Zero mean and unit variance for every channel over the valid frames of an utterance, then scale and shift.
 
-    def __init__(self, config: IFFNetConfig, inputs: int, outputs: int, kernel: int):
+    What BatchNorm does in training, without the other utterances, so the same in a batch of any kind.
+    """
+
+    def __init__(self, dim: int, epsilon: float = 1e-5):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.bias = nn.Parameter(torch.zeros(dim))
+        self.epsilon = epsilon
+
+    def forward(self, features: Tensor, lengths: Tensor, valid: Tensor | None) -> Tensor:
+        """(B, F, D), (B,), (B, F) bool or None -> (B, F, D)"""
+        share = lengths.clamp(min=1).reciprocal()[:, None, None]
+        features = features.float()
+        mean = zeroed(features, valid).sum(dim=1, keepdim=True) * share
+        centred = zeroed(features - mean, valid)
+        variance = centred.square().sum(dim=1, keepdim=True) * share
+        return torch.addcmul(self.bias, centred, self.weight * (variance + self.epsilon).rsqrt())
+
+
+class NormedConvolution(nn.Module):
+    """Convolution, norm and activation, as every convolution of the public code is followed up."""
+
+    def __init__(self, config: IFFNetConfig, inputs: int, outputs: int, kernel: int = 1, *, plain: bool = False):
+        """Build the layers; `plain` leaves the convolution alone."""
         super().__init__()
         self.convolution = TimeConvolution(inputs, outputs, kernel)
-        self.norm = nn.LayerNorm(outputs) if config.norm == "layer" else nn.Identity()
-        self.activation = nn.PReLU() if config.activation == "prelu" else nn.GELU()
+        self.norm = nn.Identity() if plain else build_norm(config.norm, outputs)
+        self.activation = nn.Identity() if plain else nn.PReLU() if config.activation == "prelu" else nn.GELU()
 
-    def forward(self, features: Tensor, valid: Tensor | None) -> Tensor:
-        """(B, F, inputs), (B, F) bool or None -> (B, F, outputs)"""
-        return self.activation(self.norm(self.convolution(features, valid)))  # type: ignore[no-any-return]
+    def forward(self, features: Tensor, lengths: Tensor, valid: Tensor | None) -> Tensor:
+        """(B, F, inputs), (B,), (B, F) bool or None -> (B, F, outputs)"""
+        mixed = self.convolution(features, valid)
+        normed = self.norm(mixed, lengths, valid) if isinstance(self.norm, TimeNorm) else self.norm(mixed)
+        return self.activation(normed)  # type: ignore[no-any-return]
+
+
+def build_norm(kind: Literal["time", "layer", "none"], dim: int) -> nn.Module:
+    """The norm that a configuration names."""
+    match kind:
+        case "time":
+            return TimeNorm(dim)
+        case "layer":
+            return nn.LayerNorm(dim)
+        case "none":
+            return nn.Identity()
+        case _:
+            assert_never(kind)
 
 
 class ResNetBlock(nn.Module):
@@ -113,9 +161,9 @@ class ResNetBlock(nn.Module):
         super().__init__()
         self.convolution = NormedConvolution(config, config.bottleneck, config.bottleneck, kernel=3)
 
-    def forward(self, features: Tensor, valid: Tensor | None) -> Tensor:
-        """(B, F, D'), (B, F) bool or None -> H (B, F, D'), zero where not valid"""
-        return zeroed(features + self.convolution(features, valid), valid)
+    def forward(self, features: Tensor, lengths: Tensor, valid: Tensor | None) -> Tensor:
+        """(B, F, D'), (B,), (B, F) bool or None -> H (B, F, D'), zero where not valid"""
+        return zeroed(features + self.convolution(features, lengths, valid), valid)
 
 
 class SeparableSelfAttention(nn.Module):
@@ -123,7 +171,8 @@ class SeparableSelfAttention(nn.Module):
 
     def __init__(self, config: IFFNetConfig):
         super().__init__()
-        self.convolution = TimeConvolution(3 * config.bottleneck, config.bottleneck)
+        width = config.bottleneck
+        self.convolution = NormedConvolution(config, 3 * width, width, plain=not config.norm_attention)
         self.axis = -2 if config.embedding_softmax == "summed" else -1
 
     def forward(self, features: Tensor, lengths: Tensor, valid: Tensor | None) -> Tensor:
@@ -139,7 +188,8 @@ class SeparableSelfAttention(nn.Module):
         """
         temporal = temporal_attention(features, valid)
         embedding = embedding_attention(features, lengths, self.axis)
-        return self.convolution(torch.cat((features, temporal, embedding), dim=-1))  # type: ignore[no-any-return]
+        joined = torch.cat((features, temporal, embedding), dim=-1)  # (B, F, 3 D')
+        return self.convolution(joined, lengths, valid)  # type: ignore[no-any-return]
 
 
 class Interaction(nn.Module):
@@ -168,8 +218,8 @@ class InteractiveBlock(nn.Module):
 
     def forward(self, noisy: Tensor, restored: Tensor, lengths: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
         """Bottleneck features of both branches -> the same, all (B, F, D')"""
-        noisy = self.attention[0](self.resnet[0](noisy, valid), lengths, valid)
-        restored = self.attention[-1](self.resnet[-1](restored, valid), lengths, valid)
+        noisy = self.attention[0](self.resnet[0](noisy, lengths, valid), lengths, valid)
+        restored = self.attention[-1](self.resnet[-1](restored, lengths, valid), lengths, valid)
         return self.interaction(noisy, restored)  # type: ignore[no-any-return]
 
 
@@ -227,7 +277,7 @@ class IFFNet(nn.Module):
         """
         valid = padded_mask(lengths, noisy.size(1))
         heard, said = zeroed(noisy, valid), zeroed(restored, valid)
-        below, above = self.encoder[0](heard, valid), self.encoder[-1](said, valid)  # (B, F, D')
+        below, above = self.encoder[0](heard, lengths, valid), self.encoder[-1](said, lengths, valid)  # (B, F, D')
         for block in self.blocks:
             below, above = block(below, above, lengths, valid)
         below, above = self.decoder[0](below, valid), self.decoder[-1](above, valid)  # (B, F, D)
@@ -290,7 +340,9 @@ def embedding_attention(features: Tensor, lengths: Tensor, axis: int = -2) -> Te
         (B, F, D')
     """
     scale = lengths.clamp(min=1).rsqrt()[:, None, None].to(features.dtype)
-    weights = ((features * scale).transpose(1, 2) @ features).float().softmax(dim=axis)  # (B, D', D')
+    scores = ((features * scale).transpose(1, 2) @ features).float()  # (B, D', D')
+    floor = scores.detach().amax(dim=axis, keepdim=True) - LEAST_SCORE
+    weights = torch.maximum(scores, floor).softmax(dim=axis)
     return torch.baddbmm(features, features, weights.to(features.dtype))
 
 
