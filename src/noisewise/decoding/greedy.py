@@ -3,24 +3,11 @@
 Legend: B utterances, F frames, V tokens, R the largest number of runs.
 """
 
-from dataclasses import dataclass
-from itertools import groupby
-
 import torch
 from torch import Tensor
 
-from noisewise.decoding.hypothesis import Hypothesis, Word
+from noisewise.decoding.hypothesis import Hypothesis, Run, assemble
 from noisewise.text.tokenizer import CharacterTokenizer
-
-
-@dataclass(frozen=True)
-class Run:
-    """Consecutive frames on which one token is the likeliest."""
-
-    token: int
-    first: int
-    frames: int
-    confidence: float
 
 
 def greedy(log_probs: Tensor, lengths: Tensor, tokenizer: CharacterTokenizer, frame_seconds: float) -> list[Hypothesis]:
@@ -40,7 +27,7 @@ def greedy(log_probs: Tensor, lengths: Tensor, tokenizer: CharacterTokenizer, fr
     valid = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None].to(ids.device)  # (B, F)
     scores = best.where(valid, 0.0).double().sum(dim=1).tolist()
     return [
-        _hypothesis(runs, score, tokenizer, frame_seconds)
+        assemble(runs, score, tokenizer, frame_seconds)
         for runs, score in zip(find_runs(ids, best, valid, tokenizer.blank), scores, strict=True)
     ]
 
@@ -72,22 +59,3 @@ def find_runs(ids: Tensor, best: Tensor, valid: Tensor, blank: int = 0) -> list[
     for row, token, first, count, confidence in zip(*(c.tolist() for c in columns), strict=True):
         found[row].append(Run(token, first, count, confidence))
     return found
-
-
-def _hypothesis(runs: list[Run], score: float, tokenizer: CharacterTokenizer, frame_seconds: float) -> Hypothesis:
-    """Group runs into words between boundaries."""
-    groups = groupby(runs, key=lambda run: run.token == tokenizer.boundary)
-    words = [_word(list(letters), tokenizer, frame_seconds) for is_boundary, letters in groups if not is_boundary]
-    words = [word for word in words if word.text]
-    return Hypothesis(" ".join(word.text for word in words), [run.token for run in runs], words, score)
-
-
-def _word(letters: list[Run], tokenizer: CharacterTokenizer, frame_seconds: float) -> Word:
-    """One word from the runs of its letters."""
-    last = letters[-1]
-    return Word(
-        text=tokenizer.decode([letter.token for letter in letters]).strip(),
-        start=letters[0].first * frame_seconds,
-        end=(last.first + last.frames) * frame_seconds,
-        confidence=min(letter.confidence for letter in letters),
-    )

@@ -1,8 +1,10 @@
 """What a decoder returns: a text, its tokens, and its words with times and confidences."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+
+from noisewise.text.tokenizer import CharacterTokenizer
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,54 @@ class Hypothesis:
     words: list[Word] = field(default_factory=list)
     """The words with times and confidences."""
     score: float = 0.0
-    """Natural logarithm of the probability of the path that was chosen."""
+    """What hypotheses are ranked by: of greedy decoding, the natural logarithm of the probability of its path; of a
+    beam search, that of the tokens given the recording, plus what language models and hotwords add."""
+    ctc_score: float = 0.0
+    """Of a beam search: ln P(tokens | recording) alone, summed over the alignments that the search has kept."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Consecutive frames that say one token."""
+
+    token: int
+    first: int
+    frames: int
+    confidence: float
+
+
+def assemble(
+    runs: Sequence[Run],
+    score: float,
+    tokenizer: CharacterTokenizer,
+    frame_seconds: float,
+    *,
+    ctc_score: float = 0.0,
+) -> Hypothesis:
+    """Group the runs of an alignment into words between boundaries; see `greedy` for times and confidences.
+
+    Args:
+        runs: of tokens, without blanks, in the order of time.
+        score: of the hypothesis.
+        tokenizer: maps ids to text, and knows the boundary between words.
+        frame_seconds: time between two frames.
+        ctc_score: ln P(tokens | recording).
+    """
+    groups = groupby(runs, key=lambda run: run.token == tokenizer.boundary)
+    words = [_word(list(letters), tokenizer, frame_seconds) for is_boundary, letters in groups if not is_boundary]
+    words = [word for word in words if word.text]
+    return Hypothesis(" ".join(word.text for word in words), [run.token for run in runs], words, score, ctc_score)
+
+
+def _word(letters: list[Run], tokenizer: CharacterTokenizer, frame_seconds: float) -> Word:
+    """One word from the runs of its letters."""
+    last = letters[-1]
+    return Word(
+        text=tokenizer.decode([letter.token for letter in letters]).strip(),
+        start=letters[0].first * frame_seconds,
+        end=(last.first + last.frames) * frame_seconds,
+        confidence=min(letter.confidence for letter in letters),
+    )
 
 
 def collapse(ids: Iterable[int], blank: int = 0) -> list[int]:

@@ -1,0 +1,406 @@
+"""CTC prefix beam search: the likeliest transcripts, each summed over its alignments.
+
+A. Graves (2012), "Supervised Sequence Labelling with Recurrent Neural Networks", section 7.5; A. Hannun et al. (2014),
+"First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs", algorithm 1.
+
+Legend: B utterances, F frames, K prefixes, V tokens, C candidates of a frame.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from noisewise.config import NoisewiseError, config
+from noisewise.decoding.frames import Steps, prepare
+from noisewise.decoding.fusion import Fusion
+from noisewise.decoding.hypothesis import Hypothesis, Run, assemble
+from noisewise.decoding.prefixes import NOWHERE, Prefixes
+from noisewise.text.tokenizer import CharacterTokenizer
+
+MOST = 8191
+"""Largest beam: places in it are kept in 13 bits."""
+
+
+class BeamError(NoisewiseError):
+    """Log-probabilities or options that a beam search cannot use."""
+
+
+@config
+class BeamConfig:
+    """How far and wide the search looks."""
+
+    beam: int = 50
+    """Prefixes kept after each frame."""
+    nbest: int = 1
+    """Hypotheses returned, best first."""
+    beam_threshold: float | None = 15.0
+    """A prefix whose logarithm lies so far below the best one's is dropped; none for no such limit."""
+    tokens: int | None = None
+    """At most so many tokens of a frame extend prefixes, the likeliest; none for all."""
+    token_log_prob: float | None = -10.0
+    """Tokens below this logarithm extend no prefix (they still prolong one that ends in them)."""
+    sure_blank: float | None = None
+    """Neighbouring frames whose blank is at least this probable become one step that can only be blank; exact as it
+    goes to 1, about three times as fast at 0.999. None: every frame is searched."""
+    sum_alignments: bool = True
+    """Add the probabilities of all alignments of a prefix; else take the largest, as some decoders do."""
+
+    def __post_init__(self) -> None:
+        for name in ("beam", "nbest", "tokens"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise BeamError(f"`{name}` must be 1 or more, but is {value} instead")
+        if self.beam > MOST:
+            raise BeamError(f"`beam` must be at most {MOST}, but is {self.beam} instead")
+        if self.nbest > self.beam:
+            raise BeamError(f"`nbest` must be at most `beam` ({self.beam}), but is {self.nbest} instead")
+        if self.beam_threshold is not None and not self.beam_threshold > 0:
+            raise BeamError(f"`beam_threshold` must be more than 0, but is {self.beam_threshold} instead")
+        if self.sure_blank is not None and not 0.5 < self.sure_blank <= 1:
+            raise BeamError(f"`sure_blank` must be above 0.5 and at most 1, but is {self.sure_blank} instead")
+
+
+@dataclass
+class BeamState:
+    """A search between two chunks: the beam of each utterance, and the way to it."""
+
+    scores: Tensor
+    """ln P of the prefix ending in a blank: sum, best alignment; ending in its last token: sum, best alignment; and
+    what fusion has added. (5, B, K)"""
+    links: Tensor
+    """Last token, node, node of the parent, state of the fusion. (4, B, K)"""
+    prefixes: Prefixes
+    frames: list[int]
+    """Frames of each utterance so far."""
+    steps: list[int]
+    """Steps of each utterance so far."""
+    paths: list[list[NDArray[np.int16]]]
+    """Of each utterance and step, where the best alignments of (2, K) states come from; see `_trace`."""
+    times: list[list[NDArray[np.int64]]]
+    """Of each utterance and chunk, the first frame of each step."""
+    heard: list[list[Tensor]]
+    """Of each utterance and chunk, log-probabilities (S, V) of the steps."""
+    slots: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
+    """Scratch: where in the beam a node stands. (nodes,)"""
+
+
+class PrefixBeam:
+    """The decoder: log-probabilities in, the likeliest hypotheses out.
+
+    Args:
+        tokenizer: maps ids to text, and knows the blank and the boundary between words.
+        config: size of the search.
+        fusion: language models, lexicon, hotwords; none for the acoustics alone.
+        dtype: of the search; float64 by default, float32 where a device has nothing else.
+    """
+
+    def __init__(
+        self,
+        tokenizer: CharacterTokenizer,
+        config: BeamConfig | None = None,
+        fusion: Fusion | None = None,
+        dtype: torch.dtype = torch.float64,
+    ):
+        self.tokenizer = tokenizer
+        self.config = config or BeamConfig()
+        self.fusion = fusion
+        self.dtype = dtype
+        self._add: Callable[[Tensor, Tensor], Tensor] = torch.logaddexp if self.config.sum_alignments else torch.maximum
+        if fusion is not None and fusion.vocabulary != len(tokenizer):
+            raise BeamError(
+                f"`fusion` must be made for the {len(tokenizer)} tokens of the tokenizer, but is for "
+                f"{fusion.vocabulary} instead; build it with the same tokenizer"
+            )
+
+    def decode(self, log_probs: Tensor, lengths: Tensor, frame_seconds: float) -> list[list[Hypothesis]]:
+        """The likeliest hypotheses of each utterance, best first.
+
+        Args:
+            log_probs: natural logarithms of token probabilities. (B, F, V)
+            lengths: valid frames of each utterance. (B,)
+            frame_seconds: time between two frames.
+
+        Raises:
+            BeamError: shapes or values that cannot be log-probabilities of the tokenizer's tokens.
+        """
+        state = self.start(len(log_probs), log_probs.device)
+        self.feed(state, log_probs, lengths)
+        return self.hypotheses(state, frame_seconds)
+
+    def start(self, utterances: int, device: torch.device | str = "cpu") -> BeamState:
+        """A search that has heard nothing."""
+        scores = torch.zeros(5, utterances, 1, dtype=self.dtype, device=device)
+        scores[2:4] = -torch.inf
+        links = torch.zeros(4, utterances, 1, dtype=torch.long, device=device)
+        links[0] = self.tokenizer.blank
+        links[1, :, 0] = torch.arange(1, utterances + 1, device=device)
+        links[2] = NOWHERE
+        links[3] = self.fusion.start if self.fusion else 0
+        empty: list[list[list[object]]] = [[[] for _ in range(utterances)] for _ in range(3)]
+        prefixes = Prefixes(utterances, len(self.tokenizer))
+        return BeamState(scores, links, prefixes, [0] * utterances, [0] * utterances, *empty)  # type: ignore[arg-type]
+
+    @torch.inference_mode()
+    def feed(self, state: BeamState, log_probs: Tensor, lengths: Tensor) -> None:
+        """Go on with the next frames of each utterance; the same as if all had come at once.
+
+        Args:
+            state: the search; it is changed.
+            log_probs: the next frames. (B, F, V)
+            lengths: how many of them are valid. (B,)
+        """
+        lengths = lengths.to(log_probs.device)
+        _must_fit(log_probs, lengths, len(self.tokenizer), state.scores.shape[1])
+        chosen = self.config
+        steps = prepare(
+            log_probs.to(self.dtype),
+            lengths,
+            blank=self.tokenizer.blank,
+            tokens=chosen.tokens,
+            token_log_prob=chosen.token_log_prob,
+            sure_blank=chosen.sure_blank,
+        )
+        _Search(self, state, steps).run()
+        for row, count in enumerate(steps.lengths):
+            state.heard[row].append(steps.log_probs[row, :count].float().cpu())
+            state.times[row].append((steps.frames[row, :count] + state.frames[row]).cpu().numpy())
+            state.steps[row] += count
+            state.frames[row] += int(lengths[row])
+        state.prefixes.forget(state.links[1:3].flatten().tolist())
+
+    @torch.inference_mode()
+    def hypotheses(self, state: BeamState, frame_seconds: float) -> list[list[Hypothesis]]:
+        """The likeliest hypotheses of each utterance if it ended here, best first; the search can still go on."""
+        sums = self._add(state.scores[0], state.scores[2]).cpu()
+        totals = sums + state.scores[4].cpu()  # (B, K)
+        endings = torch.zeros_like(totals)
+        if self.fusion is not None:
+            finals = [self.fusion.final(at) for at in state.links[3].flatten().tolist()]
+            endings = torch.tensor(finals, dtype=totals.dtype).view_as(totals)
+        found = []
+        for row in range(totals.shape[0]):
+            alive = totals[row].isfinite()
+            complete = alive & endings[row].isfinite()  # a lexicon forbids to end within a word, unless all do
+            ranked = (totals[row] + endings[row] if complete.any() else totals[row]).where(alive, -torch.inf)
+            order = ranked.argsort(descending=True, stable=True)[: self.config.nbest].tolist()
+            scored = [
+                (slot, float(ranked[slot]), float(sums[row, slot])) for slot in order if ranked[slot] > -torch.inf
+            ]
+            best = [self._hypothesis(state, row, *each, frame_seconds) for each in scored]
+            found.append(best or [Hypothesis("", [], score=-math.inf, ctc_score=-math.inf)])
+        return found
+
+    def _hypothesis(
+        self, state: BeamState, row: int, slot: int, score: float, ctc_score: float, frame_seconds: float
+    ) -> Hypothesis:
+        tokens = state.prefixes.spell(int(state.links[1, row, slot]))
+        ends_in_token = bool(state.scores[3, row, slot] > state.scores[1, row, slot])
+        spans = _trace(state.paths[row], slot, ends_in_token)
+        assert len(spans) == len(tokens), "an alignment must hold each token of its prefix once"
+        heard = torch.cat(state.heard[row]).numpy() if state.heard[row] else np.empty((0, 0), np.float32)
+        times = np.concatenate(state.times[row]) if state.times[row] else np.empty(0, np.int64)
+        runs = []
+        for token, (first, last) in zip(tokens, spans, strict=True):
+            peak = min(float(np.exp(heard[first : last + 1, token].max())), 1.0)
+            runs.append(Run(token, int(times[first]), last + 1 - first, peak))
+        return assemble(runs, score, self.tokenizer, frame_seconds, ctc_score=ctc_score)
+
+
+class _Search:
+    """The walk over one chunk; rows are sorted by length, so that those still going are the first ones."""
+
+    def __init__(self, decoder: PrefixBeam, state: BeamState, steps: Steps):
+        self.decoder, self.state, self.steps = decoder, state, steps
+        self.fusion, self.add = decoder.fusion, decoder._add
+        self.order = sorted(range(len(steps.lengths)), key=lambda row: -steps.lengths[row])
+        self.lengths = [steps.lengths[row] for row in self.order]
+        order = torch.tensor(self.order, dtype=torch.long, device=state.scores.device)
+        self.scores, self.links = state.scores[:, order], state.links[:, order]
+        self.frames, self.blanks = steps.log_probs[order], steps.log_probs[order, :, decoder.tokenizer.blank]
+        self.candidates, self.values, self.places = steps.candidates[order], steps.values[order], steps.places[order]
+        self.counts = steps.counts[order]
+        self.done: list[tuple[Tensor, Tensor]] = []
+
+    def run(self) -> None:
+        """Take all steps and put the beams back into the state."""
+        rows = len(self.lengths)
+        widest = self.counts.cummax(dim=0).values.tolist() if rows else []  # candidates of the first n rows
+        for step in range(self.lengths[0] if rows else 0):
+            while self.lengths[rows - 1] <= step:
+                rows -= 1
+            if rows < self.scores.shape[1]:
+                self.done.append((self.scores[:, rows:], self.links[:, rows:]))
+                self.scores, self.links = self.scores[:, :rows], self.links[:, :rows]
+            paths = self._step(step, rows, max(1, widest[rows - 1][step])).to(torch.int16).cpu().numpy()
+            for row in range(rows):
+                self.state.paths[self.order[row]].append(paths[:, row])
+        self._put_back()
+
+    def _step(self, step: int, rows: int, width: int) -> Tensor:
+        """One frame of the first rows.
+
+        Returns:
+            Where the best alignments come from. (2, B, K)
+        """
+        frame = self.frames[:rows, step]  # (B, V)
+        tokens, values = self.candidates[:rows, step, :width], self.values[:rows, step, :width]  # (B, C)
+        scores, (last, node, parent, fused) = self.scores, self.links
+        kept = last.shape[1]
+        blank_sum, _, _, _, bonus = scores
+        totals = torch.stack((self.add(scores[0], scores[2]), torch.maximum(scores[1], scores[3])))  # (2, B, K)
+        ends = (scores[3] > scores[1]).long()  # the best alignment ends in the token
+        said = frame.gather(1, last)  # (B, K) the last token once more
+
+        # A prefix stays: a blank, its last token again, or that token after its parent, if the parent is in the beam.
+        at = self._slots(node, parent)  # (B, K) flat
+        known = at >= 0
+        at = at.clamp(min=0)
+        doubled = last.take(at) == last
+        entry = torch.where(doubled, _pick(scores[:2], at), _pick(totals, at)) + said
+        entry.masked_fill_(~known, -torch.inf)  # (2, B, K)
+        in_blank = totals + self.blanks[:rows, step, None]
+        in_token = scores[2:4] + said
+        entered = (entry[1] > in_token[1]).long()
+        in_token = torch.stack((self.add(in_token[0], entry[0]), torch.maximum(in_token[1], entry[1])))
+
+        # A prefix grows by each candidate, unless that is a prefix of the beam, which has it already.
+        repeats = tokens[:, None] == last[:, :, None]  # (B, K, C)
+        flat = torch.empty(rows * kept * width + 1, dtype=scores.dtype, device=scores.device)
+        grown = flat[:-1].view(rows, kept, width)
+        torch.add(torch.where(repeats, blank_sum[..., None], totals[0][..., None]), values[:, None], out=grown)
+        place = self.places[:rows, step].gather(1, last)
+        taken = torch.where(known & (place < width), at * width + place, len(flat) - 1)
+        flat.index_fill_(0, taken.flatten(), -torch.inf)
+        ranked, gain = grown, None
+        if self.fusion is not None:
+            table = self.fusion.table(scores.device, scores.dtype)
+            gain = bonus[..., None] + table.take(fused[..., None] * self.fusion.vocabulary + tokens[:, None])
+            ranked = grown + gain
+
+        # The best of both, best first.
+        stays = self.add(in_blank[0], in_token[0]) + bonus
+        ranked = torch.cat((stays, ranked.flatten(1)), dim=1)
+        best, chosen = ranked.topk(min(self.decoder.config.beam, ranked.shape[1]), dim=1)
+        alive = best > -torch.inf
+        if self.decoder.config.beam_threshold is not None:
+            alive &= best >= best[:, :1] - self.decoder.config.beam_threshold
+        count = max(1, int(alive.sum(dim=1).max()))
+        chosen, alive = chosen[:, :count], alive[:, :count]
+        stay = chosen < kept
+        index = (chosen - kept).clamp(min=0)  # (B, K) among the grown
+        slot = torch.where(stay, chosen, index // width)
+        column = index % width
+        offset = torch.arange(rows, device=slot.device)[:, None] * kept
+        source = slot + offset
+        token = torch.where(stay, last.take(source), tokens.gather(1, column))
+
+        doubled_now = token == last.take(source)
+        best_entry = torch.where(doubled_now, scores[1].take(source), totals[1].take(source)) + values.gather(1, column)
+        end_sum = torch.where(stay, in_token[0].take(source), grown.flatten(1).gather(1, index))
+        end_best = torch.where(stay, in_token[1].take(source), best_entry)
+        new = torch.empty(5, *slot.shape, dtype=scores.dtype, device=scores.device)
+        new[:2] = _pick(in_blank, source).masked_fill_(~(stay & alive), -torch.inf)
+        new[2] = end_sum.masked_fill_(~alive, -torch.inf)
+        new[3] = end_best.masked_fill_(~alive, -torch.inf)
+        new[4] = (
+            bonus.take(source)
+            if gain is None
+            else torch.where(stay, bonus.take(source), gain.flatten(1).gather(1, index))
+        )
+
+        # Where alignments come from: slot * 4 + 2 * (it ended in its token there) + (the token begins here).
+        parent_slot = at - offset
+        parent_ends = torch.where(doubled, 0, ends.take(at))
+        from_parent = parent_slot * 4 + 2 * parent_ends + 1
+        own = torch.arange(kept, device=at.device) * 4 + 2
+        end_path = torch.where(entered.bool(), from_parent, own)
+        grown_path = slot * 4 + 2 * torch.where(doubled_now, 0, ends.take(source)) + 1
+        path = torch.stack((slot * 4 + 2 * ends.take(source), torch.where(stay, end_path.take(source), grown_path)))
+
+        links = torch.zeros(4, *slot.shape, dtype=torch.long, device=slot.device)
+        links[0] = token
+        links[1] = node.take(source).masked_fill_(~alive, NOWHERE)
+        links[2] = torch.where(stay, parent.take(source), node.take(source)).masked_fill_(~alive, NOWHERE)
+        links[3] = fused.take(source)
+        self._grow(links, alive & ~stay)
+        self.scores, self.links = new, links
+        return path
+
+    def _slots(self, node: Tensor, parent: Tensor) -> Tensor:
+        """Where in the beam, counted over all rows, the parent of each prefix stands; -1 for nowhere. (B, K)"""
+        slots = self.state.slots
+        if len(slots) < self.state.prefixes.size:
+            slots = torch.full((2 * self.state.prefixes.size,), -1, dtype=torch.long, device=node.device)
+            self.state.slots = slots
+        flat = node.flatten()
+        slots[flat] = torch.arange(len(flat), device=node.device)
+        slots[NOWHERE] = -1
+        found = slots.take(parent)
+        slots[flat] = -1
+        return found
+
+    def _grow(self, links: Tensor, where: Tensor) -> None:
+        """Give nodes, and states of the fusion, to the prefixes that are new."""
+        parents, tokens = links[2][where].tolist(), links[0][where].tolist()
+        links[1][where] = torch.tensor(
+            self.state.prefixes.extend(parents, tokens), dtype=torch.long, device=links.device
+        )
+        if self.fusion is not None:
+            states = self.fusion.advance(links[3][where].tolist(), tokens)
+            links[3][where] = torch.tensor(states, dtype=torch.long, device=links.device)
+
+    def _put_back(self) -> None:
+        """Beams of all rows, in their own order, with dead prefixes where one is narrower."""
+        parts = [(self.scores, self.links), *reversed(self.done)]
+        width = max(scores.shape[2] for scores, _ in parts)
+        back = torch.tensor(self.order, dtype=torch.long, device=self.scores.device).argsort()
+        pad = torch.nn.functional.pad
+        scores = [pad(scores, (0, width - scores.shape[2]), value=-torch.inf) for scores, _ in parts]
+        links = [pad(links, (0, width - links.shape[2]), value=NOWHERE) for _, links in parts]
+        self.state.scores = torch.cat(scores, dim=1)[:, back]
+        self.state.links = torch.cat(links, dim=1)[:, back]
+
+
+def _pick(values: Tensor, at: Tensor) -> Tensor:
+    """Values (N, B, K) at flat positions (B, J). (N, B, J)"""
+    return values.reshape(len(values), -1).index_select(1, at.flatten()).view(len(values), *at.shape)
+
+
+def _trace(path: list[NDArray[np.int16]], slot: int, ends_in_token: bool) -> list[tuple[int, int]]:
+    """First and last step of each token on the best alignment that ends in a slot."""
+    spans: list[tuple[int, int]] = []
+    state, last = int(ends_in_token), -1
+    for step in range(len(path) - 1, -1, -1):
+        came = int(path[step][state, slot])
+        if state and last < 0:
+            last = step
+        slot, before, begins = came >> 2, came >> 1 & 1, came & 1
+        if state and begins:
+            spans.append((step, last))
+            last = -1
+        state = before
+    return spans[::-1]
+
+
+def _must_fit(log_probs: Tensor, lengths: Tensor, size: int, utterances: int) -> None:
+    """Refuse what cannot be log-probabilities of the tokens."""
+    if log_probs.ndim != 3 or log_probs.shape[2] != size or log_probs.shape[0] != utterances:
+        raise BeamError(
+            f"`log_probs` must be ({utterances} utterances, frames, {size} tokens), but is "
+            f"{tuple(log_probs.shape)} instead; use the tokenizer of the model that made them"
+        )
+    frames = log_probs.shape[1]
+    if lengths.shape != (utterances,) or bool(((lengths < 0) | (lengths > frames)).any()):
+        raise BeamError(f"`lengths` must be {utterances} numbers from 0 to {frames}, but is {lengths.tolist()} instead")
+    valid = torch.arange(frames, device=log_probs.device) < lengths[:, None]  # (B, F)
+    highest = log_probs.amax(dim=2).where(valid, 0.0) if size and frames else log_probs.new_zeros(1)
+    if not bool((highest < 1e-3).all()) or bool(log_probs.isnan().any(dim=2).where(valid, False).any()):
+        raise BeamError(
+            "`log_probs` must be natural logarithms of probabilities (0 or less), but holds NaN or larger numbers; "
+            "apply log_softmax first"
+        )

@@ -1,0 +1,98 @@
+"""Shallow fusion: what language models, a lexicon and hotwords add to the score of a prefix.
+
+A `Scorer` is an automaton over tokens: in each state it has a row of bonuses, one for each next token. `Fusion` runs
+several side by side and numbers their joint states, so that the search handles integers and looks bonuses up in a
+table; equal states of different prefixes, frames and utterances share one row.
+
+Legend: V tokens, N states seen so far.
+"""
+
+from collections.abc import Hashable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+class Scorer(Protocol):
+    """One source of bonuses, in natural logarithms; -inf forbids."""
+
+    def start(self) -> Hashable:
+        """State of the empty prefix."""
+        ...
+
+    def step(self, state: Any, token: int) -> Hashable:
+        """State after one more token."""
+        ...
+
+    def add(self, state: Any, row: NDArray[np.float64]) -> None:
+        """Add the bonus of each next token to a row. (V,)"""
+        ...
+
+    def final(self, state: Any) -> float:
+        """Bonus of ending here."""
+        ...
+
+
+class Fusion:
+    """Several scorers as one automaton with numbered states.
+
+    Args:
+        scorers: whose bonuses are added up.
+        vocabulary: tokens of the tokenizer, V.
+    """
+
+    def __init__(self, scorers: Sequence[Scorer], vocabulary: int):
+        self.scorers = list(scorers)
+        self.vocabulary = vocabulary
+        self._rows = np.zeros((1024, vocabulary))  # (N, V) and room for more
+        self._numbers: dict[tuple[Hashable, ...], int] = {}
+        self._states: list[tuple[Hashable, ...]] = []
+        self._steps: dict[int, int] = {}  # state * V + token -> state
+        self._table: Tensor | None = None
+        self._finals: dict[int, float] = {}
+        self.start = self._number(tuple(scorer.start() for scorer in self.scorers))
+        """State of the empty prefix."""
+
+    def table(self, device: torch.device, dtype: torch.dtype) -> Tensor:
+        """Bonuses of all states so far. (N, V)"""
+        if device.type == "cpu" and dtype == torch.float64:
+            return torch.from_numpy(self._rows)
+        if self._table is None or self._table.device != device or self._table.dtype != dtype:
+            self._table = torch.from_numpy(self._rows).to(device, dtype)
+        return self._table
+
+    def advance(self, states: Sequence[int], tokens: Sequence[int]) -> list[int]:
+        """States after one more token each."""
+        steps, size, found = self._steps, self.vocabulary, []
+        for state, token in zip(states, tokens, strict=True):
+            key = state * size + token
+            number = steps.get(key)
+            if number is None:
+                parts = zip(self.scorers, self._states[state], strict=True)
+                number = steps[key] = self._number(tuple(scorer.step(part, token) for scorer, part in parts))
+            found.append(number)
+        return found
+
+    def final(self, state: int) -> float:
+        """Bonus of ending in a state."""
+        if state not in self._finals:
+            parts = zip(self.scorers, self._states[state], strict=True)
+            self._finals[state] = sum(scorer.final(part) for scorer, part in parts)
+        return self._finals[state]
+
+    def _number(self, parts: tuple[Hashable, ...]) -> int:
+        """The number of a joint state; a new one gets its row."""
+        number = self._numbers.get(parts)
+        if number is None:
+            number = self._numbers[parts] = len(self._states)
+            self._states.append(parts)
+            if number == len(self._rows):
+                self._rows = np.concatenate((self._rows, np.zeros_like(self._rows)))
+            row = self._rows[number]
+            for scorer, part in zip(self.scorers, parts, strict=True):
+                scorer.add(part, row)
+            self._table = None
+        return number
