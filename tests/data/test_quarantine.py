@@ -54,7 +54,40 @@ def test_training_leaves_out_what_a_check_found(
         f"{'train' if n < 9 else 'test'}/u{n}{copy}" for n in range(12) if n not in (2, 9) for copy in ("", "~2")
     }
     assert not [item for batch in batches for item in batch.skipped]
-    assert "left out 4 of 24 utterances" in caplog.text
+    assert "left out 4 of 24 recordings" in caplog.text
+
+
+def test_noises_and_rooms_of_the_list_are_left_out_too(
+    speech: Path, noise: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_quarantine(tmp_path / "list", [finding("car/0", "silent"), finding("cafe/1", "nan", line=2)])
+    plain = {
+        "manifests": [str(speech)],
+        "quarantine": str(tmp_path / "list"),
+        "noise": {"manifest": f"{noise}#repeat=2", "exclude": ["car/0"]},
+        "reverb": {"manifest": f"{noise}#label=cafe"},
+        "workers": 0,
+    }
+    with caplog.at_level(logging.WARNING):
+        made = build_loader(parse(DataConfig, plain), training=False).dataset
+    assert made.noise is not None
+    drawn = {draw.id for epoch in range(200) if (draw := made.noise.draw(epoch, "u", 1600)) is not None}
+    assert drawn == {f"{name}{copy}" for name in ("car/1", "cafe/0", "metro/0", "metro/1") for copy in ("", "~2")}
+    assert [len(room) for room in made._rooms] == [4_800]  # cafe/0, 0.3 s
+    assert (
+        "left out 3 of 11 noises" in caplog.text
+    )  # the copy of car/0 that `exclude` does not name, cafe/1 and its copy
+    assert len(made.cuts) == 12
+
+
+def test_a_list_of_all_noises_is_an_error(speech: Path, noise: Path, tmp_path: Path) -> None:
+    names = [f"{kind}/{take}" for kind in ("car", "cafe", "metro") for take in range(2)]
+    write_quarantine(tmp_path / "list", [finding(name, "silent", line=n) for n, name in enumerate(names)])
+    plain = {"manifests": [str(speech)], "quarantine": str(tmp_path / "list"), "workers": 0}
+    for choice, message in (({}, "must leave at least one noise"), ({"types": ["car"]}, r"\['car'\] are not")):
+        made = parse(DataConfig, {**plain, "noise": {"manifest": str(noise), **choice}})
+        with pytest.raises(ManifestError, match=f"{message}.*or the quarantine list"):
+            build_loader(made)
 
 
 def test_lists_that_cannot_be_used(speech: Path, tmp_path: Path) -> None:

@@ -44,7 +44,8 @@ class DataConfig:
     manifests: list[str]
     """Speech manifests, read one after the other; each may carry `#split=train` and `#repeat=2`."""
     quarantine: str | None = None
-    """List by `noisewise check --quarantine`; the utterances in it are left out."""
+    """List by `noisewise check --quarantine`; utterances, noises and rooms in it are left
+    out."""
     noise: NoiseConfig | None = None
     """Noise to add; none when absent."""
     reverb: ReverbConfig | None = None

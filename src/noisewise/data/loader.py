@@ -118,17 +118,18 @@ def build_loader(
         training: False gives one pass, always that of epoch 0, in a fixed order: a fixed noisy set.
 
     Raises:
-        ManifestError: a manifest or the quarantine list cannot be read, all utterances are in the list, or none is
-            between `min_seconds` and `max_seconds`.
+        ManifestError: a manifest or the quarantine list cannot be read, all of a manifest are in the list, or no
+            utterance is between `min_seconds` and `max_seconds`.
     """
-    cuts = _of_fit_length(_without_quarantined(read_many(config.manifests), config), config)
+    listed = frozenset[str]() if config.quarantine is None else read_quarantine(expanded(config.quarantine))
+    cuts = _of_fit_length(_without_quarantined(read_many(config.manifests), config, listed), config)
     dataset = SpeechDataset(
         cuts,
         config,
         seed=seed,
         encode=encode,
-        noise=None if config.noise is None else NoisePool.load(config.noise, seed),
-        rooms=() if config.reverb is None else list(read(config.reverb.manifest)),
+        noise=None if config.noise is None else NoisePool.load(config.noise, seed, listed),
+        rooms=() if config.reverb is None else _without_quarantined(list(read(config.reverb.manifest)), config, listed),
     )
     sampler = BatchSampler(
         [_batched_seconds(cut, config) for cut in cuts],
@@ -142,13 +143,12 @@ def build_loader(
     return Loader(dataset, sampler, workers=config.workers, start=start, epochs=None if training else 1)
 
 
-def _without_quarantined(cuts: list[MonoCut], config: DataConfig) -> list[MonoCut]:
-    if config.quarantine is None:
-        return cuts
-    kept = without(cuts, read_quarantine(expanded(config.quarantine)))
+def _without_quarantined(cuts: list[MonoCut], config: DataConfig, listed: frozenset[str]) -> list[MonoCut]:
+    kept = without(cuts, listed)
     if not kept:
-        raise ManifestError(f"`quarantine` must leave an utterance, but `{config.quarantine}` lists all {len(cuts)}")
-    log.warning("left out %d of %d utterances that %s lists", len(cuts) - len(kept), len(cuts), config.quarantine)
+        raise ManifestError(f"`quarantine` must leave a recording, but `{config.quarantine}` lists all {len(cuts)}")
+    if len(kept) < len(cuts):
+        log.warning("left out %d of %d recordings that %s lists", len(cuts) - len(kept), len(cuts), config.quarantine)
     return kept
 
 

@@ -5,6 +5,7 @@ noisy set is the same on any machine, for any number of workers, after any resum
 from one running generator, which gives none of these.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from noisewise.config import ConfigError, config
 from noisewise.data.cuts import ManifestError, audio_of, column, load_audio, path_of
 from noisewise.data.draws import Draws
 from noisewise.data.manifest import read, read_many
+from noisewise.data.quarantine import without
+
+log = logging.getLogger(__name__)
 
 ATTEMPTS = 16
 """Draws of a segment before the loudest of the file is taken."""
@@ -71,8 +75,10 @@ class NoiseDraw:
 class NoisePool:
     """Noise files by type, and the draws from them."""
 
-    def __init__(self, cuts: Iterable[MonoCut], config: NoiseConfig, seed: int) -> None:
-        """Keep the chosen cuts.
+    def __init__(
+        self, cuts: Iterable[MonoCut], config: NoiseConfig, seed: int, quarantine: frozenset[str] = frozenset()
+    ) -> None:
+        """Keep the chosen cuts, without those whose ids are in a quarantine list.
 
         Raises:
             ManifestError: no noise is left, a type that is asked for is absent, or an id is unknown.
@@ -80,7 +86,7 @@ class NoisePool:
         """
         _check(config)
         self.config, self.seed = config, seed
-        self._cuts = {cut.id: cut for cut in _chosen(cuts, config)}
+        self._cuts = {cut.id: cut for cut in _chosen(cuts, config, quarantine)}
         self._by_type: dict[str, list[MonoCut]] = {}
         for cut in sorted(self._cuts.values(), key=lambda cut: str(cut.id)):
             self._by_type.setdefault(column(cut, "label") or "noise", []).append(cut)
@@ -88,9 +94,9 @@ class NoisePool:
         self._held = 0
 
     @classmethod
-    def load(cls, config: NoiseConfig, seed: int) -> "NoisePool":
-        """Read the manifest of a config."""
-        return cls([*read(config.manifest, split=config.split), *read_many(config.also)], config, seed)
+    def load(cls, config: NoiseConfig, seed: int, quarantine: frozenset[str] = frozenset()) -> "NoisePool":
+        """Read the manifests of a config."""
+        return cls([*read(config.manifest, split=config.split), *read_many(config.also)], config, seed, quarantine)
 
     @property
     def types(self) -> list[str]:
@@ -235,7 +241,7 @@ def _check(config: NoiseConfig) -> None:
         raise ConfigError("`snr_db` must name at least one ratio, but is empty; add one, or give snr_low and snr_high")
 
 
-def _chosen(cuts: Iterable[MonoCut], config: NoiseConfig) -> list[MonoCut]:
+def _chosen(cuts: Iterable[MonoCut], config: NoiseConfig, quarantine: frozenset[str]) -> list[MonoCut]:
     cuts = list(cuts)
     known = {cut.id for cut in cuts}
     if len(known) < len(cuts):
@@ -245,11 +251,17 @@ def _chosen(cuts: Iterable[MonoCut], config: NoiseConfig) -> list[MonoCut]:
     if unknown:
         raise ManifestError(f"`{config.manifest}` must hold the noise id '{unknown[0]}', but does not; check the id")
     kept = [cut for cut in cuts if _is_chosen(cut, config)]
+    whole, kept = len(kept), without(kept, quarantine)
+    if len(kept) < whole:
+        log.warning("left out %d of %d noises of %s that are in quarantine", whole - len(kept), whole, config.manifest)
+    hint = " or the quarantine list" if len(kept) < whole else ""
     missing = set(config.types or []) - {column(cut, "label") or "noise" for cut in kept}
     if missing:
-        raise ManifestError(f"`types` must be in `{config.manifest}`, but {sorted(missing)} are not; check the labels")
+        raise ManifestError(
+            f"`types` must be in `{config.manifest}`, but {sorted(missing)} are not; check the labels{hint}"
+        )
     if not kept:
-        raise ManifestError(f"`{config.manifest}` must leave at least one noise, but has none; loosen the choice")
+        raise ManifestError(f"`{config.manifest}` must leave at least one noise, but has none; loosen the choice{hint}")
     return kept
 
 

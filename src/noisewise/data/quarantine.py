@@ -1,4 +1,5 @@
-"""The quarantine list: ids that `noisewise check` found unusable, one JSON object a line; training leaves them out."""
+"""The quarantine list: ids that `noisewise check` found unusable, one JSON object a line; training leaves them out,
+speech and noise alike."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +47,12 @@ def read_quarantine(path: Path) -> frozenset[str]:
 
 def without(cuts: Sequence[MonoCut], quarantine: frozenset[str]) -> list[MonoCut]:
     """The cuts whose ids are not in a quarantine list; copies of `#repeat` go with their original."""
-    return [cut for cut in cuts if cut.id not in quarantine and _original(cut.id) not in quarantine]
+    return [cut for cut in cuts if not is_listed(cut.id, quarantine)]
+
+
+def is_listed(name: str, quarantine: frozenset[str]) -> bool:
+    """Whether an id, or that of which it is a copy by `#repeat`, is in a quarantine list."""
+    return name in quarantine or _original(name) in quarantine
 
 
 def _ids(path: Path) -> Iterator[str]:
