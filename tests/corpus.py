@@ -1,13 +1,17 @@
 """A fabricated corpus: tones that spell words, and noises of two types."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import yaml
 
+from noisewise.config import load
+from noisewise.recipe import Recipe, train
+
 WORDS = ["NO", "GO", "YES", "STOP ONE", "TWO", "ERASE A B", "ENTER SIX", "HELP"]
-TINY = Path(__file__).parent.parent / "recipes" / "tiny" / "ctc.yaml"
+TINY = Path(__file__).parent.parent / "recipes" / "tiny"
 
 
 def tones(text: str, seed: int) -> np.ndarray:
@@ -33,15 +37,30 @@ def write_corpus(folder: Path) -> None:
     (folder / "noise" / "manifest.tsv").write_text("\n".join(rows) + "\n")
 
 
-def write_recipe(folder: Path) -> Path:
-    """recipes/tiny/ctc.yaml with the corpus of `write_corpus` in the place of its relative paths."""
-    values = yaml.safe_load(TINY.read_text())
-    values["train"]["manifests"] = [str(folder / "corpus")]
-    values["validation"]["manifests"] = [str(folder / "corpus")]
-    values["train"]["noise"]["manifest"] = str(folder / "noise")
-    path = folder / "ctc.yaml"
+def write_recipe(folder: Path, name: str = "ctc") -> Path:
+    """A recipe of recipes/tiny with the corpus of `write_corpus` in the place of its relative paths."""
+    values = yaml.safe_load((TINY / f"{name}.yaml").read_text())
+    for part in (values["train"], values["validation"]):
+        part["manifests"] = [str(folder / "corpus")]
+        if "noise" in part:
+            part["noise"]["manifest"] = str(folder / "noise")
+    path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
+
+
+def run_tiny(name: str, overrides: Sequence[str] = (), run: str | None = None) -> Path:
+    """Train a recipe of recipes/tiny in `runs/RUN` of the working folder, which holds the corpus of `write_corpus`.
+
+    `run` is the recipe's name if left out. What it starts from, another recipe's `runs/OTHER/best`, is trained first unless it is there.
+    """
+    recipe = load(Recipe, write_recipe(Path.cwd(), name), ["train.workers=0", *overrides])
+    for before in (recipe.start_from, getattr(recipe.task, "teacher", None)):
+        if before and not Path(before).exists():
+            run_tiny(Path(before).parts[1])
+    folder = Path("runs") / (run or name)
+    train(recipe, folder)
+    return folder
 
 
 def _write(path: Path, samples: np.ndarray) -> None:

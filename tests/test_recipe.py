@@ -1,5 +1,8 @@
 """Recipes: every one parses, the tiny ones take a step, and a folder keeps to its recipe."""
 
+import json
+import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ from noisewise import model_folder
 from noisewise.config import ConfigError, dump, load, parse
 from noisewise.recipe import Recipe, train
 from noisewise.training import log
-from tests.corpus import write_corpus, write_recipe
+from tests.corpus import TINY, run_tiny, write_corpus, write_recipe
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").rglob("*.yaml"))
 QUICK = ["train.workers=0", "run.steps=2", "run.validate_every=2", "run.save_every=2"]
@@ -18,6 +21,26 @@ QUICK = ["train.workers=0", "run.steps=2", "run.validate_every=2", "run.save_eve
 def test_every_recipe_parses_and_survives_a_round_trip(path: Path) -> None:
     recipe = load(Recipe, path)
     assert parse(Recipe, dump(recipe)) == recipe
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A working folder in which one tiny recipe after the other leaves its run."""
+    folder = tmp_path_factory.mktemp("tiny")
+    write_corpus(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in TINY.glob("*.yaml")))
+def test_every_tiny_recipe_takes_steps(name: str, trained: None) -> None:
+    run = run_tiny(name) if not (Path("runs") / name).exists() else Path("runs") / name
+    records = log.read(run, "train")
+    assert [record["step"] for record in records] == [1, 2, 3, 4, 5, 6]
+    assert all(math.isfinite(value) for record in records for value in record.values() if isinstance(value, float))
+    about = json.loads((run / "best" / "config.json").read_text())
+    assert about["recipe"]["model"]["kind"] == about["model"]["kind"]
 
 
 @pytest.fixture
