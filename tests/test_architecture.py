@@ -55,6 +55,8 @@ ADDRESSES = {
     "safetensors": {"model_folder.py", "interop", "training"},
     "transformers": {"evaluation/huggingface.py", "interop/parity.py", "models/pretrained.py"},
     "huggingface_hub": {"hub.py"},
+    "flashlight": {"decoding/lm.py"},
+    "kenlm": {"decoding/lm.py"},
     "torchaudio": set[str](),
     "kaldi_native_fbank": set[str](),
     "pocketsphinx": set[str](),

@@ -13,6 +13,7 @@ EXTRAS = {
     "figures": (("matplotlib",), "`noisewise plot`, and heat maps of evaluations"),
     "media": (("av",), "m4a, webm and video files"),
     "tracking": (("tensorboard",), "training curves in TensorBoard"),
+    "lm": (("flashlight-text",), "language models read by KenLM; not needed for ARPA files"),
     "hf": (("transformers",), "checkpoints of transformers as recognisers: `evaluate --model hf:...`"),
     "dev": (("pytest", "ruff", "mypy"), "the tests and checks of the project"),
 }

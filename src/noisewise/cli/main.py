@@ -16,6 +16,7 @@ VERBS = {
     "check": "find what is wrong with a corpus: broken audio, transcripts, duplicates, leaks",
     "mix": "write, rebuild or verify a fixed set of noisy recordings",
     "train": "train a model from a recipe",
+    "lm": "train n-gram language models from text, and measure them",
     "convert": "a checkpoint of transformers or fairseq as one of ours, or back; compare with transformers",
     "plot": "draw waveform, spectrogram, log-mel and MFCC of a recording",
     "doctor": "show what is installed, what is missing and what it would give",
@@ -89,7 +90,8 @@ def run(verb: str, words: list[str]) -> int:
     try:
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
         chosen = import_module(f"noisewise.cli.{verb}")
-        app.command()(chosen.command)
+        for name, command in getattr(chosen, "COMMANDS", {None: getattr(chosen, "command", None)}).items():
+            app.command(name)(command)
         words = spread(words, getattr(chosen, "LISTS", ()))
         status = app(words, prog_name=f"noisewise {verb}", standalone_mode=True)
         return int(status or 0)

@@ -1,0 +1,196 @@
+"""One interface for language models, and the models that other packages read.
+
+A language model scores the tokens of a sentence one after another: words, or characters with `|` between words. All
+scores are natural logarithms.
+"""
+
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from noisewise.config import NoisewiseError
+
+LN_10 = math.log(10)
+"""Language model files hold logarithms to the base of 10."""
+
+
+class LanguageModelError(NoisewiseError):
+    """A language model that cannot be read, made or used."""
+
+
+class LanguageModel(Protocol):
+    """P(token | tokens before), with a state that stands for the tokens before."""
+
+    def start(self) -> Hashable:
+        """The state at the beginning of a sentence."""
+        ...
+
+    def score(self, state: Any, token: str) -> tuple[float, Hashable]:
+        """ln P(token | state), and the state after the token."""
+        ...
+
+    def end(self, state: Any) -> float:
+        """ln P(the sentence ends | state)."""
+        ...
+
+    def knows(self, token: str) -> bool:
+        """Whether the token is in the vocabulary."""
+        ...
+
+
+def sentence_score(model: LanguageModel, tokens: Iterable[str]) -> float:
+    """ln P(tokens, end of sentence)."""
+    state, total = model.start(), 0.0
+    for token in tokens:
+        score, state = model.score(state, token)
+        total += score
+    return total + model.end(state)
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """How well a model foresees a text."""
+
+    sentences: int
+    tokens: int
+    unknown: int
+    """Tokens out of its vocabulary."""
+    score: float
+    """ln P of the text, ends of sentences included."""
+    known_score: float
+    """The same without the tokens out of its vocabulary."""
+
+    @property
+    def perplexity(self) -> float:
+        """Per token, ends of sentences included."""
+        return math.exp(min(-self.score / max(self.tokens + self.sentences, 1), 700.0))
+
+    @property
+    def known_perplexity(self) -> float:
+        """The same without the tokens out of its vocabulary."""
+        return math.exp(min(-self.known_score / max(self.tokens - self.unknown + self.sentences, 1), 700.0))
+
+
+def measure(model: LanguageModel, sentences: Iterable[Sequence[str]]) -> Perplexity:
+    """Score a text, sentence by sentence."""
+    count = tokens = unknown = 0
+    total = known = 0.0
+    for sentence in sentences:
+        state = model.start()
+        for token in sentence:
+            score, state = model.score(state, token)
+            is_known = model.knows(token)
+            total, known, unknown = total + score, known + score * is_known, unknown + (not is_known)
+        end = model.end(state)
+        count, tokens, total, known = count + 1, tokens + len(sentence), total + end, known + end
+    return Perplexity(count, tokens, unknown, total, known)
+
+
+def load(path: str | Path, backend: str = "noisewise", vocabulary: Sequence[str] | None = None) -> LanguageModel:
+    """Read a language model.
+
+    Args:
+        path: an ARPA file, also .gz; for `kenlm` and `flashlight` also a KenLM binary, which must come from a source
+            you trust.
+        backend: `noisewise` (needs nothing else), `kenlm` or `flashlight`.
+        vocabulary: the words that will be asked for; only `flashlight` wants to know them.
+
+    Raises:
+        LanguageModelError: the file cannot be used.
+    """
+    if not Path(path).is_file():
+        raise LanguageModelError(f"`{path}` must be a language model, but there is no such file; check the path")
+    match backend:
+        case "noisewise":
+            from noisewise.decoding.ngram import NGram
+
+            return NGram.load(path)
+        case "kenlm":
+            return KenLM(path)
+        case "flashlight":
+            return FlashlightKenLM(path, vocabulary or [])
+        case _:
+            raise LanguageModelError(
+                f"`backend` must be noisewise, kenlm or flashlight, but is '{backend}' instead; take noisewise"
+            )
+
+
+class KenLM:
+    """A model read by the package kenlm."""
+
+    def __init__(self, path: str | Path):
+        self._kenlm = _import("kenlm", "kenlm")
+        try:
+            self._model = self._kenlm.Model(str(path))
+        except OSError as error:
+            raise LanguageModelError(f"`{path}` must be readable by kenlm, but is not: {error}") from error
+
+    def start(self) -> Hashable:
+        """The state at the beginning of a sentence."""
+        state = self._kenlm.State()
+        self._model.BeginSentenceWrite(state)
+        return state  # type: ignore[no-any-return]
+
+    def score(self, state: Any, token: str) -> tuple[float, Hashable]:
+        """ln P(token | state), and the state after the token."""
+        after = self._kenlm.State()
+        return float(self._model.BaseScore(state, token, after)) * LN_10, after
+
+    def end(self, state: Any) -> float:
+        """ln P(the sentence ends | state)."""
+        return self.score(state, "</s>")[0]
+
+    def knows(self, token: str) -> bool:
+        """Whether the token is in the vocabulary."""
+        return token in self._model
+
+
+class FlashlightKenLM:
+    """A model read by the KenLM inside flashlight-text, which has wheels for Python 3.11 and 3.12.
+
+    Args:
+        path: ARPA file or KenLM binary.
+        vocabulary: words to be told apart; all others are `<unk>` (its interface cannot list those of the file).
+    """
+
+    def __init__(self, path: str | Path, vocabulary: Sequence[str]):
+        words = _import("flashlight.lib.text.dictionary", "flashlight-text").Dictionary()
+        for word in dict.fromkeys((*vocabulary, "<unk>")):
+            words.add_entry(word)
+        words.set_default_index(words.get_index("<unk>"))
+        kenlm = _import("flashlight.lib.text.decoder.kenlm", "flashlight-text")
+        try:
+            self._model = kenlm.KenLM(str(path), words)
+        except RuntimeError as error:
+            raise LanguageModelError(f"`{path}` must be readable by KenLM, but is not: {error}") from error
+        self._words = words
+        self._known = frozenset(vocabulary)
+
+    def start(self) -> Hashable:
+        """The state at the beginning of a sentence."""
+        return self._model.start(False)  # type: ignore[no-any-return]
+
+    def score(self, state: Any, token: str) -> tuple[float, Hashable]:
+        """ln P(token | state), and the state after the token."""
+        after, score = self._model.score(state, self._words.get_index(token))
+        return float(score) * LN_10, after
+
+    def end(self, state: Any) -> float:
+        """ln P(the sentence ends | state)."""
+        return float(self._model.finish(state)[1]) * LN_10
+
+    def knows(self, token: str) -> bool:
+        """Whether the token was named when the model was read (the file may still not have it)."""
+        return token in self._known
+
+
+def _import(module: str, package: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise LanguageModelError(
+            f"`backend` must be installed, but {package} is not; take `noisewise`, which needs nothing, or install it"
+        ) from error

@@ -1,0 +1,23 @@
+import gzip
+from pathlib import Path
+
+import pytest
+
+from noisewise.config import NoisewiseError
+from noisewise.text.sentences import read
+
+
+def test_lines_become_normalised_words_or_letters(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("It's tea-time.\n\n1999!\n")
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress("élan\n".encode()))
+    paths = [tmp_path / "a.txt", tmp_path / "b.txt.gz"]
+    assert list(read(paths)) == [["IT'S", "TEA", "TIME"], ["ELAN"]]
+    assert next(iter(read(paths, characters=True))) == list("IT'S|TEA|TIME")
+
+
+def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "b.gz").write_bytes(b"no gzip")
+    for name, message in (("a.txt", "UTF-8"), ("b.gz", "gzip"), ("c.txt", "no such file")):
+        with pytest.raises(NoisewiseError, match=message):
+            list(read([tmp_path / name]))
