@@ -87,6 +87,33 @@ class NoFusionConfig:
 FusionConfig = Annotated[IFFNetConfig | ConcatFusionConfig | NoFusionConfig, one_of("kind")]
 
 
+class Frames:
+    """The valid frames of a batch in the forms that the layers below need, made once for all of them."""
+
+    valid: Tensor | None
+    """(B, F) bool, None when nothing is padding."""
+    kept: Tensor | None
+    """1 where valid, 0 elsewhere, None when nothing is padding. (B, F, 1)"""
+    share: Tensor
+    """1 / T where valid, 0 elsewhere: a product with it is the mean over time. (B, 1, F)"""
+    root: Tensor
+    """1 / sqrt(T) where valid, 0 elsewhere. (B, F, 1)"""
+
+    def __init__(self, lengths: Tensor, size: int):
+        """From the valid frames T of each utterance (B,) and the padded length."""
+        valid = valid_mask(lengths, size)
+        padded = not bool(valid.all())
+        counts = lengths.clamp(min=1)[:, None].float()
+        self.valid = valid if padded else None
+        self.kept = valid.float().unsqueeze(-1) if padded else None
+        self.share = (valid / counts).unsqueeze(1)
+        self.root = (valid * counts.rsqrt()).unsqueeze(-1)
+
+    def zeroed(self, features: Tensor) -> Tensor:
+        """Zero past the lengths, whatever is there, not-a-number included. (B, F, D) -> (B, F, D)"""
+        return features if self.valid is None else features.masked_fill(~self.valid.unsqueeze(-1), 0)
+
+
 class TimeConvolution(nn.Conv1d):
     """Convolution over the frames of (B, F, D) that keeps their number and never sees what padding holds."""
 
@@ -95,11 +122,16 @@ class TimeConvolution(nn.Conv1d):
             raise ValueError(f"`kernel` must be odd, but is {kernel} instead; take {kernel + 1}")
         super().__init__(inputs, outputs, kernel, padding=kernel // 2)
 
-    def forward(self, features: Tensor, valid: Tensor | None = None) -> Tensor:
-        """(B, F, inputs), (B, F) bool or None -> (B, F, outputs)"""
-        if self.weight.size(-1) == 1:
+    def forward(self, features: Tensor, frames: Frames) -> Tensor:  # type: ignore[override]
+        """(B, F, inputs) -> (B, F, outputs)"""
+        kernel = self.weight.size(-1)
+        if kernel == 1:
             return F.linear(features, self.weight.squeeze(-1), self.bias)
-        return super().forward(zeroed(features, valid).transpose(1, 2)).transpose(1, 2)
+        if frames.kept is not None:
+            features = features * frames.kept.to(features.dtype)
+        image = features.transpose(1, 2).unsqueeze(2)  # (B, inputs, 1, F): channels last, twice as fast as Conv1d
+        mixed = F.conv2d(image, self.weight.unsqueeze(2), self.bias, padding=(0, kernel // 2))
+        return mixed.squeeze(2).transpose(1, 2)
 
 
 class TimeNorm(nn.Module):
@@ -114,31 +146,13 @@ class TimeNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(dim))
         self.epsilon = epsilon
 
-    def forward(self, features: Tensor, lengths: Tensor, valid: Tensor | None) -> Tensor:
-        """(B, F, D), (B,), (B, F) bool or None -> (B, F, D)"""
-        share = lengths.clamp(min=1).reciprocal()[:, None, None]
-        features = features.float()
-        mean = zeroed(features, valid).sum(dim=1, keepdim=True) * share
-        centred = zeroed(features - mean, valid)
-        variance = centred.square().sum(dim=1, keepdim=True) * share
-        return torch.addcmul(self.bias, centred, self.weight * (variance + self.epsilon).rsqrt())
-
-
-class NormedConvolution(nn.Module):
-    """Convolution, norm and activation, as every convolution of the public code is followed up."""
-
-    def __init__(self, config: IFFNetConfig, inputs: int, outputs: int, kernel: int = 1, *, plain: bool = False):
-        """Build the layers; `plain` leaves the convolution alone."""
-        super().__init__()
-        self.convolution = TimeConvolution(inputs, outputs, kernel)
-        self.norm = nn.Identity() if plain else build_norm(config.norm, outputs)
-        self.activation = nn.Identity() if plain else nn.PReLU() if config.activation == "prelu" else nn.GELU()
-
-    def forward(self, features: Tensor, lengths: Tensor, valid: Tensor | None) -> Tensor:
-        """(B, F, inputs), (B,), (B, F) bool or None -> (B, F, outputs)"""
-        mixed = self.convolution(features, valid)
-        normed = self.norm(mixed, lengths, valid) if isinstance(self.norm, TimeNorm) else self.norm(mixed)
-        return self.activation(normed)  # type: ignore[no-any-return]
+    def forward(self, features: Tensor, frames: Frames) -> Tensor:
+        """(B, F, D) -> (B, F, D) float32"""
+        with torch.autocast(features.device.type, enabled=False):
+            features = features.float()
+            centred = features - frames.share @ features
+            variance = frames.share @ centred.square()  # (B, 1, D)
+            return torch.addcmul(self.bias, centred, self.weight * (variance + self.epsilon).rsqrt())
 
 
 def build_norm(kind: Literal["time", "layer", "none"], dim: int) -> nn.Module:
@@ -154,6 +168,22 @@ def build_norm(kind: Literal["time", "layer", "none"], dim: int) -> nn.Module:
             assert_never(kind)
 
 
+class NormedConvolution(nn.Module):
+    """Convolution, norm and activation, as every convolution of the public code is followed up."""
+
+    def __init__(self, config: IFFNetConfig, inputs: int, outputs: int, kernel: int = 1):
+        super().__init__()
+        self.convolution = TimeConvolution(inputs, outputs, kernel)
+        self.norm = build_norm(config.norm, outputs)
+        self.activation = nn.PReLU() if config.activation == "prelu" else nn.GELU()
+
+    def forward(self, features: Tensor, frames: Frames) -> Tensor:
+        """(B, F, inputs) -> (B, F, outputs)"""
+        mixed = self.convolution(features, frames)
+        normed = self.norm(mixed, frames) if isinstance(self.norm, TimeNorm) else self.norm(mixed)
+        return self.activation(normed)  # type: ignore[no-any-return]
+
+
 class ResNetBlock(nn.Module):
     """Local context: one convolution of kernel 3 and a residual (Sec. II-D)."""
 
@@ -161,35 +191,30 @@ class ResNetBlock(nn.Module):
         super().__init__()
         self.convolution = NormedConvolution(config, config.bottleneck, config.bottleneck, kernel=3)
 
-    def forward(self, features: Tensor, lengths: Tensor, valid: Tensor | None) -> Tensor:
-        """(B, F, D'), (B,), (B, F) bool or None -> H (B, F, D'), zero where not valid"""
-        return zeroed(features + self.convolution(features, lengths, valid), valid)
+    def forward(self, features: Tensor, frames: Frames) -> Tensor:
+        """(B, F, D') -> H (B, F, D')"""
+        return features + self.convolution(features, frames)  # type: ignore[no-any-return]
 
 
 class SeparableSelfAttention(nn.Module):
     """Global context along time and along the embedding, without parameters but for what joins them."""
 
+    convolution: NormedConvolution | TimeConvolution
+
     def __init__(self, config: IFFNetConfig):
         super().__init__()
         width = config.bottleneck
-        self.convolution = NormedConvolution(config, 3 * width, width, plain=not config.norm_attention)
+        if config.norm_attention:
+            self.convolution = NormedConvolution(config, 3 * width, width)
+        else:
+            self.convolution = TimeConvolution(3 * width, width)
         self.axis = -2 if config.embedding_softmax == "summed" else -1
 
-    def forward(self, features: Tensor, lengths: Tensor, valid: Tensor | None) -> Tensor:
-        """S = Conv(H || H_temp || H_embd) (Eq. 17).
-
-        Args:
-            features: H, zero where not valid. (B, F, D')
-            lengths: valid frames. (B,)
-            valid: (B, F) bool, None when nothing is padding.
-
-        Returns:
-            (B, F, D')
-        """
-        temporal = temporal_attention(features, valid)
-        embedding = embedding_attention(features, lengths, self.axis)
-        joined = torch.cat((features, temporal, embedding), dim=-1)  # (B, F, 3 D')
-        return self.convolution(joined, lengths, valid)  # type: ignore[no-any-return]
+    def forward(self, features: Tensor, frames: Frames) -> Tensor:
+        """S = Conv(H || H_temp || H_embd) (Eq. 17). (B, F, D') -> (B, F, D')"""
+        temporal = temporal_attention(features, frames)
+        embedding = embedding_attention(features, frames, self.axis)
+        return self.convolution(torch.cat((features, temporal, embedding), dim=-1), frames)  # type: ignore[no-any-return]
 
 
 class Interaction(nn.Module):
@@ -200,10 +225,11 @@ class Interaction(nn.Module):
         masks = 1 if config.share_interaction else 2
         self.convolution = TimeConvolution(2 * config.bottleneck, masks * config.bottleneck)  # both masks at once
 
-    def forward(self, noisy: Tensor, restored: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, noisy: Tensor, restored: Tensor, frames: Frames) -> tuple[Tensor, Tensor]:
         """S_n and S_n^q -> both after the exchange, all (B, F, D')"""
-        masks = self.convolution(torch.cat((noisy, restored), dim=-1)).sigmoid().split(noisy.size(-1), dim=-1)
-        return torch.addcmul(noisy, masks[0], restored), torch.addcmul(restored, masks[-1], noisy)
+        masks = self.convolution(torch.cat((noisy, restored), dim=-1), frames).sigmoid()
+        masks = masks.split(noisy.size(-1), dim=-1)
+        return noisy + masks[0] * restored, restored + masks[-1] * noisy
 
 
 class InteractiveBlock(nn.Module):
@@ -216,11 +242,11 @@ class InteractiveBlock(nn.Module):
         self.attention = nn.ModuleList(SeparableSelfAttention(config) for _ in range(branches))
         self.interaction = Interaction(config)
 
-    def forward(self, noisy: Tensor, restored: Tensor, lengths: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(self, noisy: Tensor, restored: Tensor, frames: Frames) -> tuple[Tensor, Tensor]:
         """Bottleneck features of both branches -> the same, all (B, F, D')"""
-        noisy = self.attention[0](self.resnet[0](noisy, lengths, valid), lengths, valid)
-        restored = self.attention[-1](self.resnet[-1](restored, lengths, valid), lengths, valid)
-        return self.interaction(noisy, restored)  # type: ignore[no-any-return]
+        noisy = self.attention[0](self.resnet[0](noisy, frames), frames)
+        restored = self.attention[-1](self.resnet[-1](restored, frames), frames)
+        return self.interaction(noisy, restored, frames)  # type: ignore[no-any-return]
 
 
 class Merge(nn.Module):
@@ -234,21 +260,21 @@ class Merge(nn.Module):
         self.attention = MultiHeadAttention(dim, config.merge_heads) if self.kind == "projected" else None
         self.bias = nn.Parameter(torch.full((dim,), config.merge_bias))
 
-    def gate(self, noisy: Tensor, restored: Tensor, valid: Tensor | None) -> Tensor:
+    def gate(self, noisy: Tensor, restored: Tensor, frames: Frames) -> Tensor:
         """M = sigmoid(Self-Attention(Conv(Z_n || Z_n^q))) (Eq. 20). -> (B, F, D)"""
-        joined = self.convolution(torch.cat((noisy, restored), dim=-1), valid)
-        return (self._attended(joined, valid) + self.bias).sigmoid()
+        joined = self.convolution(torch.cat((noisy, restored), dim=-1), frames)
+        return (self._attended(joined, frames) + self.bias).sigmoid()
 
-    def forward(self, noisy: Tensor, restored: Tensor, valid: Tensor | None) -> Tensor:
-        """Z_f = Z_n M + Z_n^q (1 - M) (Eq. 21). (B, F, D) twice, (B, F) bool or None -> (B, F, D)"""
-        return restored + self.gate(noisy, restored, valid) * (noisy - restored)
+    def forward(self, noisy: Tensor, restored: Tensor, frames: Frames) -> Tensor:
+        """Z_f = Z_n M + Z_n^q (1 - M) (Eq. 21). (B, F, D) twice -> (B, F, D)"""
+        return restored + self.gate(noisy, restored, frames) * (noisy - restored)
 
-    def _attended(self, joined: Tensor, valid: Tensor | None) -> Tensor:
+    def _attended(self, joined: Tensor, frames: Frames) -> Tensor:
         if self.kind == "none":
             return joined
         if self.attention is None:
-            return temporal_attention(joined, valid, residual=self.residual)
-        attended: Tensor = self.attention(joined, valid)
+            return temporal_attention(joined, frames, residual=self.residual)
+        attended: Tensor = self.attention(joined, frames.valid)
         return joined + attended if self.residual else attended
 
 
@@ -258,10 +284,10 @@ class IFFNet(nn.Module):
     def __init__(self, config: IFFNetConfig, dim: int):
         super().__init__()
         self.skip = config.skip
-        branches, kernel = 1 if config.share_branches else 2, config.bottleneck_kernel
-        self.encoder = nn.ModuleList(NormedConvolution(config, dim, config.bottleneck, kernel) for _ in range(branches))
+        branches, width, kernel = 1 if config.share_branches else 2, config.bottleneck, config.bottleneck_kernel
+        self.encoder = nn.ModuleList(NormedConvolution(config, dim, width, kernel) for _ in range(branches))
         self.blocks = nn.ModuleList(InteractiveBlock(config) for _ in range(config.repeats))
-        self.decoder = nn.ModuleList(TimeConvolution(config.bottleneck, dim, kernel) for _ in range(branches))
+        self.decoder = nn.ModuleList(TimeConvolution(width, dim, kernel) for _ in range(branches))
         self.merge = Merge(config, dim)
 
     def forward(self, noisy: Tensor, restored: Tensor, lengths: Tensor) -> Tensor:
@@ -275,15 +301,15 @@ class IFFNet(nn.Module):
         Returns:
             Z_f (B, F, D), zero past the lengths.
         """
-        valid = padded_mask(lengths, noisy.size(1))
-        heard, said = zeroed(noisy, valid), zeroed(restored, valid)
-        below, above = self.encoder[0](heard, lengths, valid), self.encoder[-1](said, lengths, valid)  # (B, F, D')
+        frames = Frames(lengths, noisy.size(1))
+        noisy, restored = frames.zeroed(noisy), frames.zeroed(restored)
+        heard, said = self.encoder[0](noisy, frames), self.encoder[-1](restored, frames)  # (B, F, D')
         for block in self.blocks:
-            below, above = block(below, above, lengths, valid)
-        below, above = self.decoder[0](below, valid), self.decoder[-1](above, valid)  # (B, F, D)
+            heard, said = block(heard, said, frames)
+        heard, said = self.decoder[0](heard, frames), self.decoder[-1](said, frames)  # (B, F, D)
         if self.skip:
-            below, above = heard + below, said + above
-        return zeroed(self.merge(below, above, valid), valid)
+            heard, said = noisy + heard, restored + said
+        return frames.zeroed(self.merge(heard, said, frames))
 
 
 class ConcatFusion(nn.Module):
@@ -295,8 +321,9 @@ class ConcatFusion(nn.Module):
 
     def forward(self, noisy: Tensor, restored: Tensor, lengths: Tensor) -> Tensor:
         """(B, F, D) twice, (B,) -> (B, F, D), zero past the lengths"""
-        valid = padded_mask(lengths, noisy.size(1))
-        return zeroed(self.convolution(torch.cat((noisy, restored), dim=-1), valid), valid)
+        frames = Frames(lengths, noisy.size(1))
+        joined = torch.cat((frames.zeroed(noisy), frames.zeroed(restored)), dim=-1)
+        return frames.zeroed(self.convolution(joined, frames))
 
 
 class NoFusion(nn.Module):
@@ -304,7 +331,7 @@ class NoFusion(nn.Module):
 
     def forward(self, noisy: Tensor, restored: Tensor, lengths: Tensor) -> Tensor:
         """(B, F, D) twice, (B,) -> (B, F, D), zero past the lengths"""
-        return zeroed(restored, padded_mask(lengths, restored.size(1)))
+        return Frames(lengths, restored.size(1)).zeroed(restored)
 
 
 def build_fusion(config: IFFNetConfig | ConcatFusionConfig | NoFusionConfig, dim: int) -> nn.Module:
@@ -320,37 +347,27 @@ def build_fusion(config: IFFNetConfig | ConcatFusionConfig | NoFusionConfig, dim
             assert_never(config)
 
 
-def temporal_attention(features: Tensor, valid: Tensor | None, *, residual: bool = True) -> Tensor:
+def temporal_attention(features: Tensor, frames: Frames, *, residual: bool = True) -> Tensor:
     """H + Softmax(H H^T / sqrt(D')) H over the valid frames (Eq. 15), or without the first H. (B, F, D') -> same"""
     heads = features.unsqueeze(1)  # (B, 1, F, D')
-    mask = None if valid is None else valid[:, None, None, :]
+    mask = None if frames.valid is None else frames.valid[:, None, None, :]
     attended = F.scaled_dot_product_attention(heads, heads, heads, attn_mask=mask).squeeze(1)
     return features + attended if residual else attended
 
 
-def embedding_attention(features: Tensor, lengths: Tensor, axis: int = -2) -> Tensor:
-    """H + H Softmax(H^T H / sqrt(T)), T the valid frames of each utterance (Eq. 16).
+def embedding_attention(features: Tensor, frames: Frames, axis: int = -2) -> Tensor:
+    """H + H Softmax(H^T H / sqrt(T)) over the T valid frames of each utterance (Eq. 16).
 
     Args:
-        features: H, zero where not valid. (B, F, D')
-        lengths: (B,)
+        features: H. (B, F, D')
+        frames: which frames are valid, and 1 / sqrt(T).
         axis: what sums to one: -2, the axis that H is summed over, or -1.
 
     Returns:
         (B, F, D')
     """
-    scale = lengths.clamp(min=1).rsqrt()[:, None, None].to(features.dtype)
-    scores = ((features * scale).transpose(1, 2) @ features).float()  # (B, D', D')
+    scaled = features * frames.root.to(features.dtype)
+    scores = (scaled.transpose(1, 2) @ features).float()  # (B, D', D')
     floor = scores.detach().amax(dim=axis, keepdim=True) - LEAST_SCORE
     weights = torch.maximum(scores, floor).softmax(dim=axis)
     return torch.baddbmm(features, features, weights.to(features.dtype))
-
-
-def padded_mask(lengths: Tensor, frames: int) -> Tensor | None:
-    """Valid frames (B, F) bool, or None when nothing is padding."""
-    return None if bool((lengths >= frames).all()) else valid_mask(lengths, frames)
-
-
-def zeroed(features: Tensor, valid: Tensor | None) -> Tensor:
-    """Zero where not valid, whatever is there, not-a-number included. (B, F, D), (B, F) bool or None -> (B, F, D)"""
-    return features if valid is None else features.masked_fill(~valid.unsqueeze(-1), 0)
