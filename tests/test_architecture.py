@@ -29,6 +29,7 @@ KNOWS = {
     "scoring": {"text", "config"},
     "tasks": {"models", "layers", "model_folder", "batch", "decoding", "scoring", "text", "config", "training"},
     "training": {"batch", "config"},
+    "costs": {"layers", "models", "config"},
     "handover": {"model_folder", "models", "config"},
     "recipe": {"data", "handover", "interop", "models", "tasks", "training", "model_folder", "audio", "text", "batch", "config"},
     "transcript": {"decoding", "config"},

@@ -18,6 +18,7 @@ VERBS = {
     "train": "train a model from a recipe",
     "lm": "train n-gram language models from text, and measure them",
     "convert": "a checkpoint of transformers or fairseq as one of ours, or back; compare with transformers",
+    "flops": "parameters and operations of a model, module by module, under a stated convention",
     "plot": "draw waveform, spectrogram, log-mel and MFCC of a recording",
     "doctor": "show what is installed, what is missing and what it would give",
 }
