@@ -1,8 +1,6 @@
 """Prefix beam search against sums over all alignments, counted one by one."""
 
-import itertools
 import math
-from collections import defaultdict
 
 import pytest
 import torch
@@ -12,33 +10,15 @@ from torch import Tensor
 
 from noisewise.decoding.beam import BeamConfig, BeamError, PrefixBeam
 from noisewise.decoding.greedy import greedy
-from noisewise.decoding.hypothesis import Hypothesis, collapse
+from noisewise.decoding.hypothesis import Hypothesis
 from noisewise.text.tokenizer import CharacterTokenizer
+from tests.decoding.exhaustive import every_transcript, random_log_probs
 
 SMALL = CharacterTokenizer(("<blank>", "|", "A", "B"))
 TOKENIZER = CharacterTokenizer()
 FRAME = 0.04
 OPEN = BeamConfig(beam=500, nbest=500, beam_threshold=None, token_log_prob=None)
 """Nothing is pruned."""
-
-
-def random_log_probs(*shape: int, seed: int = 0, sharpness: float = 2.0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return (torch.randn(*shape, generator=generator, dtype=torch.float64) * sharpness).log_softmax(-1)
-
-
-def every_transcript(log_probs: Tensor) -> dict[tuple[int, ...], tuple[float, float, list[int]]]:
-    """Of each token sequence: ln of its sum over paths, ln of its best path, and that path. (F, V)"""
-    sums: dict[tuple[int, ...], float] = defaultdict(float)
-    best: dict[tuple[int, ...], tuple[float, list[int]]] = {}
-    frames, size = log_probs.shape
-    for path in itertools.product(range(size), repeat=frames):
-        score = sum(float(log_probs[frame, token]) for frame, token in enumerate(path))
-        tokens = tuple(collapse(path))
-        sums[tokens] += math.exp(score)
-        if tokens not in best or score > best[tokens][0]:
-            best[tokens] = (score, list(path))
-    return {tokens: (math.log(total) if total else -math.inf, *best[tokens]) for tokens, total in sums.items()}
 
 
 def decode(log_probs: Tensor, config: BeamConfig = OPEN, tokenizer: CharacterTokenizer = SMALL) -> list[Hypothesis]:

@@ -1,0 +1,86 @@
+"""All options of decoding in one configuration, and the decoder that they make."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from noisewise.config import config
+from noisewise.decoding import lm
+from noisewise.decoding.beam import BeamConfig, PrefixBeam
+from noisewise.decoding.fusion import Fusion, Scorer
+from noisewise.decoding.hotwords import BOOST, Hotwords
+from noisewise.decoding.lexicon import Lexicon, LexiconError
+from noisewise.decoding.lm import LanguageModel
+from noisewise.decoding.shallow import CharacterScorer, WordScorer
+from noisewise.text.tokenizer import CharacterTokenizer
+
+
+@config
+class DecodingConfig:
+    """How log-probabilities become text."""
+
+    search: BeamConfig = BeamConfig()
+    """Size of the search."""
+    lm: str | None = None
+    """ARPA file of a language model; none for the acoustics alone."""
+    lm_unit: Literal["words", "characters"] = "words"
+    """What the model is over."""
+    lm_backend: Literal["noisewise", "kenlm", "flashlight"] = "noisewise"
+    """What reads it."""
+    lm_weight: float = 0.5
+    """alpha: weight of its natural logarithm."""
+    bonus: float = 1.0
+    """beta: added for each word, or for each character of a model over characters."""
+    unknown_penalty: float = 5.0
+    """Taken off for each word that a model over words does not know; hotwords are spared."""
+    lexicon: str | None = None
+    """File with one word a line: no other word can come out, but hotwords can."""
+    look_ahead: bool = False
+    """Spread the score of a word over its letters; needs a lexicon and a model over words."""
+    hotword_boost: float = BOOST
+    """Natural logarithm that each letter of a hotword earns."""
+
+
+def build(
+    config: DecodingConfig,
+    tokenizer: CharacterTokenizer,
+    hotwords: Iterable[str] | Mapping[str, float] = (),
+    model: LanguageModel | None = None,
+) -> PrefixBeam:
+    """The decoder of a configuration.
+
+    Args:
+        config: all options.
+        tokenizer: of the model whose log-probabilities will come.
+        hotwords: normalised words or phrases to listen for, perhaps with boosts of their own.
+        model: a language model that is loaded already; that of the configuration if left out.
+
+    Raises:
+        NoisewiseError: a file or word that cannot be used.
+    """
+    hotwords = hotwords if isinstance(hotwords, Mapping) else dict.fromkeys(hotwords, config.hotword_boost)
+    spared = {word for phrase in hotwords for word in phrase.split()}
+    words = sorted(spared | set(_read_words(config.lexicon))) if config.lexicon else []
+    if model is None and config.lm:
+        model = lm.load(config.lm, config.lm_backend, vocabulary=words)
+    if config.look_ahead and not (words and model and config.lm_unit == "words"):
+        raise LexiconError("`look_ahead` must come with `lexicon` and an `lm` over words, but one is missing; add it")
+    scorers: list[Scorer] = []
+    if model is not None and config.lm_unit == "words":
+        scorers.append(WordScorer(model, tokenizer, config.lm_weight, config.bonus, config.unknown_penalty, spared))
+    elif model is not None:
+        scorers.append(CharacterScorer(model, tokenizer, config.lm_weight, config.bonus))
+    if hotwords:
+        scorers.append(Hotwords(hotwords, tokenizer))
+    if words:
+        scorers.append(Lexicon(words, tokenizer, model if config.look_ahead else None, config.lm_weight))
+    return PrefixBeam(tokenizer, config.search, Fusion(scorers, len(tokenizer)) if scorers else None)
+
+
+def _read_words(path: str) -> list[str]:
+    if not Path(path).is_file():
+        raise LexiconError(f"`{path}` must be a file with one word a line, but there is no such file; check the path")
+    try:
+        return Path(path).read_text(encoding="utf-8").split()
+    except UnicodeDecodeError as error:
+        raise LexiconError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
