@@ -9,6 +9,7 @@ from noisewise.interop import huggingface_folder
 from noisewise.interop.checkpoint import Checkpoint, Head
 from noisewise.model_folder import LoadedModel
 from noisewise.models.ctc import CTC
+from noisewise.models.pretrained import PretrainedConfig
 from noisewise.models.wav2vec2 import Wav2Vec2Config
 
 Layout = Literal["noisewise", "huggingface"]
@@ -57,8 +58,9 @@ def write(checkpoint: Checkpoint, folder: Path, layout: Layout) -> None:
 def _checkpoint(loaded: LoadedModel) -> Checkpoint:
     """A model of ours as the writers of other layouts want it."""
     encoder = loaded.config.encoder
-    known = isinstance(encoder, Wav2Vec2Config) and encoder.front_end == "waveform" and not encoder.convolution_kernel
-    if not isinstance(loaded.model, CTC) or not isinstance(encoder, Wav2Vec2Config) or not known:
+    plain = isinstance(encoder, Wav2Vec2Config) and encoder.front_end == "waveform" and not encoder.convolution_kernel
+    known = plain or isinstance(encoder, PretrainedConfig)
+    if not isinstance(loaded.model, CTC) or not isinstance(encoder, Wav2Vec2Config | PretrainedConfig) or not known:
         raise ConvertError(
             f"`{loaded.folder}` must hold CTC over a wav2vec 2.0 encoder of the waveform, but holds "
             f"{loaded.config.kind} over {encoder.kind} instead, which transformers does not know"

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from noisewise.interop import families
 from noisewise.interop.huggingface import InteropError, fit, matched
 from noisewise.models import AcousticModel, Model
 from noisewise.models.ctc import CTC, CTCConfig
+from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder
 from noisewise.models.wav2vec2 import Wav2Vec2Config, Wav2Vec2Encoder
 from noisewise.text.tokenizer import CharacterTokenizer
 
@@ -42,7 +44,7 @@ class Checkpoint:
     """An encoder from elsewhere, with its CTC head if it has one."""
 
     source: Path
-    config: Wav2Vec2Config
+    config: Wav2Vec2Config | PretrainedConfig
     weights: Mapping[str, Tensor]
     """The encoder's, under our names."""
     head: Head | None = None
@@ -51,21 +53,23 @@ class Checkpoint:
     origin: dict[str, Any] = field(default_factory=dict)
     """Plain values of the source that are needed to write it back as it was."""
 
-    def encoder(self) -> Wav2Vec2Encoder:
+    def encoder(self) -> Wav2Vec2Encoder | PretrainedEncoder:
         """The encoder, filled.
 
         Raises:
             InteropError: the weights are not those that the configuration describes.
+            ModuleNotFoundError: it runs through transformers, which is not installed.
         """
-        if self.config.layers > len(self.weights) or len(self.config.kernels) > len(self.weights):
+        layers, convolutions = _depth(self.config)
+        if layers > len(self.weights) or convolutions > len(self.weights):
             raise InteropError(
-                f"`{self.source}` must hold the {self.config.layers} layers that its configuration describes, but "
+                f"`{self.source}` must hold the {layers} layers that its configuration describes, but "
                 "does not; download it again"
             )
         try:
             with torch.device("meta"):
-                matched(Wav2Vec2Encoder(self.config), self.weights)  # shapes alone, before any memory is taken
-            encoder = Wav2Vec2Encoder(self.config)
+                matched(_empty(self.config), self.weights)  # shapes alone, before any memory is taken
+            encoder = _empty(self.config)
         except InteropError:
             raise
         except (ValueError, RuntimeError, ZeroDivisionError) as error:
@@ -81,12 +85,19 @@ class Checkpoint:
             InteropError: the model's encoder is another one.
         """
         encoder = model.encoder
-        if not isinstance(encoder, Wav2Vec2Encoder):
-            raise InteropError(f"`{self.source}` must begin an encoder of kind wav2vec2, but the model has another one")
-        differing = [name for name in ARCHITECTURE if getattr(encoder.config, name) != getattr(self.config, name)]
+        if isinstance(encoder, Wav2Vec2Encoder) and isinstance(self.config, Wav2Vec2Config):
+            differing = [name for name in ARCHITECTURE if getattr(encoder.config, name) != getattr(self.config, name)]
+            remedy = "set " + ", ".join(f"{name}={getattr(self.config, name)}" for name in differing)
+        elif isinstance(encoder, PretrainedEncoder) and isinstance(self.config, PretrainedConfig):
+            with torch.device("meta"):
+                differing = families.differing(encoder, PretrainedEncoder(self.config))
+            remedy = f"set encoder.source to it, whose {' and '.join(differing)} is another"
+        else:
+            raise InteropError(
+                f"`{self.source}` must begin an encoder of kind {self.config.kind}, but the model has another one"
+            )
         if differing:
-            values = ", ".join(f"{name}={getattr(self.config, name)}" for name in differing)
-            raise InteropError(f"`{self.source}` must begin an encoder like its own, but differs; set {values}")
+            raise InteropError(f"`{self.source}` must begin an encoder like its own, but differs; {remedy}")
         fit(encoder, self.weights)
         if not isinstance(model, AcousticModel) or self.head is None:
             return
@@ -107,9 +118,21 @@ class Checkpoint:
         config = CTCConfig(encoder=self.config, vocabulary=len(self.head.tokenizer), dropout=self.head.dropout)
         encoder = self.encoder()
         shapes = (tuple(self.head.weight.shape), tuple(self.head.bias.shape))
-        wanted = ((config.vocabulary, self.config.dim), (config.vocabulary,))
+        wanted = ((config.vocabulary, encoder.dim), (config.vocabulary,))
         if shapes != wanted:
             raise InteropError(f"the CTC head of `{self.source}` must be {wanted}, but is {shapes} instead")
         model = CTC(config, encoder)
         model.head.load_state_dict({"weight": self.head.weight, "bias": self.head.bias})
         return model.eval(), config
+
+
+def _empty(config: Wav2Vec2Config | PretrainedConfig) -> Wav2Vec2Encoder | PretrainedEncoder:
+    return Wav2Vec2Encoder(config) if isinstance(config, Wav2Vec2Config) else PretrainedEncoder(config)
+
+
+def _depth(config: Wav2Vec2Config | PretrainedConfig) -> tuple[int, int]:
+    """Layers, and convolutions before them; 0 for what is no number."""
+    if isinstance(config, Wav2Vec2Config):
+        return config.layers, len(config.kernels)
+    layers, kernels = ((config.architecture or {}).get(name) for name in ("num_hidden_layers", "conv_kernel"))
+    return layers if isinstance(layers, int) else 0, len(kernels) if isinstance(kernels, list) else 0

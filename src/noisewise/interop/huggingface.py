@@ -41,6 +41,9 @@ HEADS = ("lm_head.", "quantizer.", "project_hid.", "project_q.", "projector.", "
 """What `Wav2Vec2ForCTC`, `Wav2Vec2ForPreTraining` and the classifiers hold beside the encoder."""
 
 
+MASK_EMBEDDINGS = ("mask_embedding", "model.masked_spec_embed")
+"""Our names of the weight that may be absent: models built without masks do not have it, and only training uses it."""
+
 _REMEDY = "build the encoder with `config_from_huggingface` from the config.json beside the weights"
 
 
@@ -95,7 +98,7 @@ def fit(encoder: nn.Module, state: Mapping[str, Tensor]) -> None:
 def matched(encoder: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What `fit` puts in, once every name and shape is known to be right."""
     ours, theirs = encoder.state_dict(), dict(state)
-    theirs.setdefault("mask_embedding", ours["mask_embedding"])
+    theirs |= {name: ours[name] for name in MASK_EMBEDDINGS if name in ours and name not in theirs}
     missing, unexpected = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
     if missing or unexpected:
         raise InteropError(

@@ -1,4 +1,7 @@
-"""Folders that transformers writes for the wav2vec 2.0 family, read and written without transformers.
+"""Folders that transformers writes for the wav2vec 2.0 family and its kin, read and written without transformers.
+
+wav2vec 2.0 becomes our own encoder; HuBERT, WavLM and data2vec become encoders of kind `pretrained`, which run through
+transformers.
 
 `config.json`, `model.safetensors` (also in shards; an old `pytorch_model.bin` through torch's weights-only
 reader), and for CTC models `vocab.json`, `tokenizer_config.json` and `preprocessor_config.json`.
@@ -15,10 +18,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from noisewise.interop import huggingface, vocabulary
+from noisewise.interop import families, huggingface, vocabulary
 from noisewise.interop.checkpoint import Checkpoint, Head
 from noisewise.interop.huggingface import HEADS, InteropError
 from noisewise.interop.vocabulary import Names
+from noisewise.models.wav2vec2 import Wav2Vec2Config
 from noisewise.text.tokenizer import BLANK
 from noisewise.whole_folder import whole_folder
 
@@ -47,36 +51,49 @@ def read(folder: Path) -> Checkpoint:
     """
     values = _json(folder / "config.json")
     sides = {name: _json(folder / name) for name in SIDE_FILES if (folder / name).is_file()}
-    config = huggingface.config_from_huggingface(values)
+    family = values.get("model_type")
+    if family not in families.CLASSES:
+        raise InteropError(
+            f"`model_type` must be {', '.join(families.CLASSES)}, but is {family} instead in `{folder}`; "
+            f"if it is a CTC model: noisewise evaluate --model hf:{folder}"
+        )
+    families.without_adapters(values, folder)
     extractor = sides.get("preprocessor_config.json", {})
     if extractor.get("sampling_rate", 16_000) != 16_000:
         raise InteropError(
             f"`{folder / 'preprocessor_config.json'}` must be for 16000 Hz, but says {extractor['sampling_rate']}"
         )
+    origin = {"format": "huggingface", "files": {"config.json": values, **sides}}
+    if family != "wav2vec2":
+        kin = families.config_from_huggingface(values, sides.get("preprocessor_config.json"))
+        state = read_weights(folder)
+        head, weights = _head(folder, state, values, sides), families.from_huggingface(state, family)
+        return Checkpoint(folder, kin, weights, head, families.left_out(state, family), origin)
+    config = huggingface.config_from_huggingface(values)
     if "do_normalize" in extractor:
         config = replace(config, normalise=bool(extractor["do_normalize"]))
     state = read_weights(folder)
     parts = sorted({name.partition(".")[0] for name in state if name.startswith(HEADS)} - {"lm_head"})
-    return Checkpoint(
-        source=folder,
-        config=config,
-        weights=huggingface.from_huggingface(state),
-        head=_head(folder, state, values, sides),
-        left_out=tuple(parts),
-        origin={"format": "huggingface", "files": {"config.json": values, **sides}},
-    )
+    head, weights = _head(folder, state, values, sides), huggingface.from_huggingface(state)
+    return Checkpoint(folder, config, weights, head, tuple(parts), origin)
 
 
 def write(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a folder that transformers and `read` load, whole or not at all."""
-    state = huggingface.to_huggingface(checkpoint.weights)
+    ours = isinstance(checkpoint.config, Wav2Vec2Config)
+    state = (huggingface if ours else families).to_huggingface(checkpoint.weights)
     files = checkpoint.origin.get("files", {}) if checkpoint.origin.get("format") == "huggingface" else {}
     head = checkpoint.head
     if head is None:
-        config = {**_config(checkpoint), **files.get("config.json", {}), "architectures": ["Wav2Vec2Model"]}
+        config = {
+            **_config(checkpoint),
+            **files.get("config.json", {}),
+            "architectures": [f"{_class(checkpoint)}Model"],
+        }
         files = {**files, "config.json": config}
     else:
-        state = {f"wav2vec2.{name}": value for name, value in state.items()}
+        prefix = families.PREFIXES.get(_family(checkpoint), "wav2vec2.")
+        state = {prefix + name: value for name, value in state.items()}
         order, files = _described(checkpoint, head, files)
         rows = torch.tensor(order)
         state |= {"lm_head.weight": head.weight[rows], "lm_head.bias": head.bias[rows]}
@@ -192,7 +209,18 @@ def _token(value: Any, default: str) -> str:
 
 
 def _config(checkpoint: Checkpoint) -> dict[str, Any]:
-    return {**huggingface.config_to_huggingface(checkpoint.config), "dtype": "float32"}
+    config = checkpoint.config
+    values = huggingface.config_to_huggingface(config) if isinstance(config, Wav2Vec2Config) else config.architecture
+    return {**(values or {}), "dtype": "float32"}
+
+
+def _family(checkpoint: Checkpoint) -> str:
+    """Its model type in transformers."""
+    return str(_config(checkpoint).get("model_type"))
+
+
+def _class(checkpoint: Checkpoint) -> str:
+    return families.CLASSES[_family(checkpoint)]
 
 
 def _described(checkpoint: Checkpoint, head: Head, files: dict[str, Any]) -> tuple[list[int], dict[str, Any]]:
@@ -204,7 +232,7 @@ def _described(checkpoint: Checkpoint, head: Head, files: dict[str, Any]) -> tup
         "padding_side": "right",
         "padding_value": 0.0,
         "do_normalize": checkpoint.config.normalise,
-        "return_attention_mask": checkpoint.config.convolution_norm == "layer",
+        "return_attention_mask": _config(checkpoint).get("feat_extract_norm") == "layer",
     }
     size = len(head.tokenizer)
     if "vocab.json" in files:
@@ -224,7 +252,7 @@ def _described(checkpoint: Checkpoint, head: Head, files: dict[str, Any]) -> tup
     }
     config = {
         **_config(checkpoint),
-        "architectures": ["Wav2Vec2ForCTC"],
+        "architectures": [f"{_class(checkpoint)}ForCTC"],
         "vocab_size": size,
         "pad_token_id": 0,
         "final_dropout": head.dropout,

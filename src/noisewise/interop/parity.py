@@ -68,7 +68,7 @@ def _theirs(folder: Path, recognises: bool) -> tuple[Any, Any]:
 
     silence: Any = transformers.utils.logging.disable_progress_bar
     silence()
-    kind: Any = transformers.Wav2Vec2ForCTC if recognises else transformers.Wav2Vec2Model
+    kind: Any = transformers.AutoModelForCTC if recognises else transformers.AutoModel
     extractor: Any = transformers.Wav2Vec2FeatureExtractor
     model = kind.from_pretrained(folder, local_files_only=True).eval()
     if not (folder / "preprocessor_config.json").is_file():
