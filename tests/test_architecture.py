@@ -34,6 +34,7 @@ KNOWS = {
     "recipe": {"data", "handover", "interop", "models", "tasks", "training", "model_folder", "audio", "text", "batch", "config"},
     "transcript": {"decoding", "config"},
     "recogniser": {"models", "model_folder", "audio", "text", "decoding", "transcript", "config"},
+    "reproduce": {"recipe", "evaluation", "scoring", "training", "model_folder", "models", "config"},
     "evaluation": {"recogniser", "model_folder", "transcript", "audio", "text", "scoring", "data", "config"},
 }
 """Layer to the layers it may import, besides itself; `cli` may import all of them inside its commands."""

@@ -76,20 +76,29 @@ def prepare_folder(recipe: Recipe, folder: Path) -> None:
     """Write `recipe.yaml` into a run's folder, or check that it is the one already there.
 
     Raises:
+        ConfigError: as `check_folder`.
+    """
+    check_folder(recipe, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.yaml").write_text(dump_yaml(recipe), encoding="utf-8")
+
+
+def check_folder(recipe: Recipe, folder: Path) -> None:
+    """See that a folder holds a run of this recipe, or none yet.
+
+    Raises:
         ConfigError: the folder holds a run of another recipe. Only `run.steps` and how often to log, validate
             and save may change between resumptions.
     """
     path = folder / "recipe.yaml"
     if path.is_file() and (folder / "checkpoints").is_dir():
-        old, new = _essence(load(Recipe, path)), _essence(recipe)
+        old, new = essence(load(Recipe, path)), essence(recipe)
         differing = sorted(_differences(old, new))
         if differing:
             raise ConfigError(
                 f"`{folder}` must hold a run of this recipe, but was begun with other values of "
                 f"{', '.join(differing)}; choose another folder or the old values"
             )
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(dump_yaml(recipe), encoding="utf-8")
 
 
 def trainer_for(recipe: Recipe, folder: Path) -> Trainer:
@@ -134,7 +143,7 @@ def _start(model: models.Model, recipe: Recipe, tokenizer: CharacterTokenizer) -
     logger.info("start_from %s: %s", recipe.start_from, done)
 
 
-def _essence(recipe: Recipe) -> dict[str, Any]:
+def essence(recipe: Recipe) -> dict[str, Any]:
     """The values that decide what a run computes."""
     values = dump(recipe)
     run = {name: value for name, value in values["run"].items() if name not in FREE}

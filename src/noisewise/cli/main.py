@@ -16,6 +16,7 @@ VERBS = {
     "check": "find what is wrong with a corpus: broken audio, transcripts, duplicates, leaks",
     "mix": "write, rebuild or verify a fixed set of noisy recordings",
     "train": "train a model from a recipe",
+    "reproduce": "the experiments of a paper from one plan: train, measure, print its tables",
     "lm": "train n-gram language models from text, and measure them",
     "convert": "a checkpoint of transformers or fairseq as one of ours, or back; compare with transformers",
     "flops": "parameters and operations of a model, module by module, under a stated convention",

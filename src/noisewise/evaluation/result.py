@@ -147,7 +147,7 @@ class GridResult:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(_json({"format": FORMAT, **asdict(self)}) + "\n", encoding="utf-8")
+        temporary.write_text(as_json({"format": FORMAT, **asdict(self)}) + "\n", encoding="utf-8")
         temporary.replace(path)
 
     @classmethod
@@ -170,8 +170,8 @@ class GridResult:
             raise ResultError(f"`{path}` must be a whole result, but is not: {error}") from error
 
 
-def _json(values: dict[str, Any]) -> str:
-    """Indented JSON with lists of plain numbers on one line, and rates to six places."""
+def as_json(values: dict[str, Any]) -> str:
+    """Indented JSON with lists of plain numbers on one line, and numbers to six places."""
     text = json.dumps(_rounded(values), indent=1, ensure_ascii=False)
     return re.sub(r"\[\n([\d\s.,e+-]*)\]", lambda found: f"[{' '.join(found[1].split())}]", text)
 
@@ -181,4 +181,4 @@ def _rounded(value: Any) -> Any:
         return round(value, 6)
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, list) else value
+    return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value

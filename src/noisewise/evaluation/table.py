@@ -24,18 +24,18 @@ def latex(results: Sequence[GridResult]) -> str:
     return as_latex(_table(results))
 
 
-def as_markdown(table: Table) -> str:
-    """Lines of cells, the head first, in Markdown."""
+def as_markdown(table: Table, labels: int = 1) -> str:
+    """Lines of cells, the head first, in Markdown; the first `labels` columns hold words, the others numbers."""
     head, *body = ([text.replace("|", r"\|") for text in line] for line in table)
-    rule = ["---", *("---:" for _ in head[1:])]
+    rule = [*("---" for _ in head[:labels]), *("---:" for _ in head[labels:])]
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *body)) + "\n"
 
 
-def as_latex(table: Table) -> str:
-    """Lines of cells, the head first, as a LaTeX `tabular` with booktabs rules."""
+def as_latex(table: Table, labels: int = 1) -> str:
+    """Lines of cells, the head first, as a LaTeX `tabular` with booktabs rules; `labels` as in `as_markdown`."""
     head, *body = ([_escaped(text) for text in line] for line in table)
     lines = [
-        rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
+        rf"\begin{{tabular}}{{{'l' * labels}{'r' * (len(head) - labels)}}}",
         r"\toprule",
         " & ".join(head) + r" \\",
         r"\midrule",

@@ -1,0 +1,93 @@
+"""A plan put to work: what is done, what is left, the runs, the result and its tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from noisewise.reproduce import plan as plans
+from noisewise.reproduce import tables
+from noisewise.reproduce.estimate import paces, seconds_left
+from noisewise.reproduce.gather import gather
+from noisewise.reproduce.jobs import Measurement, Training
+from noisewise.reproduce.plan import Plan
+from noisewise.reproduce.result import Reproduction
+from noisewise.reproduce.stage import Stage, stages
+from noisewise.reproduce.work import Outcome, Watch, work
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A plan, where it runs, and which of it."""
+
+    plan: Plan
+    path: Path
+    """The plan's file."""
+    output: Path
+    """Where the runs are: `<output>/seed_<n>/<run>`."""
+    stages: list[Stage]
+    """The chosen runs and what they need, each after what it needs."""
+
+    @classmethod
+    def read(
+        cls, path: Path, output: Path | None = None, seeds: Sequence[int] = (), only: Sequence[str] = ()
+    ) -> "Experiment":
+        """Read a plan.
+
+        Args:
+            path: its file.
+            output: where the runs are; `runs/<title>` when left out.
+            seeds: in place of the plan's.
+            only: these runs, with what they need; all when left out.
+
+        Raises:
+            NoisewiseError: the plan, a recipe or a folder cannot be used.
+        """
+        plan = plans.read(path)
+        folder = output or Path("runs") / plans.title(path)
+        chosen = stages(plan, path, folder, list(seeds) or plan.seeds, list(only) or list(plan.runs))
+        for one in chosen:
+            one.check()
+        return cls(plan, path, folder, chosen)
+
+    @property
+    def title(self) -> str:
+        """`wav2code_mini`."""
+        return plans.title(self.path)
+
+    def jobs(self) -> list[Training | Measurement]:
+        """Trainings, each followed by the grid of its model."""
+        found: list[Training | Measurement] = []
+        for one in self.stages:
+            found.append(Training(one))
+            if one.name in self.plan.measured:
+                found.append(Measurement(one, self.plan.grid))
+        return found
+
+    def work(self, side_by_side: int, watch: Watch = lambda outcome: None) -> Outcome:
+        """Train and measure what is not done."""
+        return work(self.jobs(), side_by_side, watch)
+
+    def seconds_left(self, side_by_side: int) -> float | None:
+        """At least this long; None when it cannot be said."""
+        return seconds_left(self.stages, paces(self.stages), side_by_side)
+
+    def result(self, command: str) -> Reproduction:
+        """What there is, of all runs and seeds of the plan, chosen or not."""
+        seeds = sorted({*self.plan.seeds, *(one.seed for one in self.stages)})
+        whole = stages(self.plan, self.path, self.output, seeds, list(self.plan.runs))
+        return gather(self.plan, self.path, self.title, whole, command)
+
+    def write_tables(self, result: Reproduction) -> list[Path]:
+        """Write `tables.md`, `tables.tex` and `tables.csv` beside the runs."""
+        written = {"md": tables.markdown, "tex": tables.latex, "csv": tables.comma_separated}
+        self.output.mkdir(parents=True, exist_ok=True)
+        paths = [self.output / f"tables.{suffix}" for suffix in written]
+        for path, write in zip(paths, written.values(), strict=True):
+            path.write_text(write(result), encoding="utf-8")
+        return paths
+
+
+def whole(result: Reproduction) -> bool:
+    """Whether every row of every table has been measured with every seed."""
+    named = {row.run for table in result.tables for row in table.rows}
+    return named <= {one.run for one in result.measured if set(one.seeds) >= set(result.seeds)}

@@ -1,0 +1,211 @@
+"""A plan: which recipes are run, from which other runs they begin, on what they are measured, what is printed.
+
+A plan lies beside its recipes, `recipes/<scale>/<name>/plan.yaml`, in plain values:
+
+    seeds: [0, 1]
+    runs:
+      ew2: {recipe: ew2.yaml}
+      wav2code: {recipe: wav2code.yaml, set: ["start_from={runs}/ew2/best", "model.codes=256"]}
+
+`{runs}` stands for the folder of the runs of the same seed; a run needs those that its values name so.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from noisewise.config import ConfigError, NoisewiseError, config, load
+
+RECIPES = Path("recipes")
+"""Where plans are looked for: in the current folder, a checkout."""
+_NEEDS = re.compile(r"\{runs\}/([^/\s,\]}\"']+)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+class PlanError(NoisewiseError):
+    """A plan that cannot be carried out."""
+
+
+@config
+class RunPlan:
+    """One training."""
+
+    recipe: str
+    """A recipe, by its path from the plan's folder."""
+    set: list[str] = field(default_factory=list)
+    """Values that differ, as `key.path=value`; `{runs}` is the folder of the runs of this seed."""
+
+    @property
+    def needs(self) -> list[str]:
+        """Runs that its values name, each once."""
+        return list(dict.fromkeys(name for text in self.set for name in _NEEDS.findall(text)))
+
+
+@config
+class GridPlan:
+    """On what recognisers are measured: the arguments of `noisewise evaluate`."""
+
+    manifest: str
+    """Speech with texts."""
+    noise: str | None = None
+    """Noise with labels; null for clean speech only."""
+    snrs_db: list[float] = field(default_factory=lambda: [0.0, 5.0, 10.0, 15.0, 20.0])
+    """Signal-to-noise ratios."""
+    types: list[str] = field(default_factory=list)
+    """Noise types; empty for all there are."""
+    limit: int | None = None
+    """Utterances, evenly spaced; null for all."""
+    bootstrap_unit: Literal["utterance", "speaker"] = "utterance"
+    """What the confidence intervals resample."""
+    seed: int = 0
+    """Of the mixtures and of the resamples; the same for every seed of the runs."""
+    device: str = "cpu"
+    """Where models run."""
+
+
+@config
+class RowPlan:
+    """One row of a table."""
+
+    labels: list[str]
+    """What stands before the numbers, one for each column of the table."""
+    run: str
+    """Whose numbers."""
+
+
+@config
+class TablePlan:
+    """One table."""
+
+    title: str
+    """What stands over it."""
+    columns: list[str]
+    """Heads of the labels: Method, Pre-train, Fine-tune."""
+    rows: list[RowPlan]
+    """From top to bottom."""
+    layout: Literal["noise_by_snr", "by_type", "summary"] = "noise_by_snr"
+    """noise_by_snr: each type at each SNR, types A and B apart (Tables I and II of Wav2code); by_type: the mean over
+    SNRs of each type (Table IV); summary: clean, type A, type B and all types with intervals."""
+
+
+@config
+class ComparisonPlan:
+    """Two runs on the same mixtures: the difference is that of `better` less that of `than`."""
+
+    better: str
+    """The run that is claimed to be better."""
+    than: str
+    """The run beside it."""
+
+
+@config
+class Plan:
+    """The experiments of a paper."""
+
+    runs: dict[str, RunPlan]
+    """Name, also of the folder, to what is trained."""
+    grid: GridPlan
+    """On what they are measured."""
+    seeds: list[int] = field(default_factory=lambda: [0])
+    """Every run is trained once with each."""
+    tables: list[TablePlan] = field(default_factory=list)
+    """What is printed; the runs in them are measured."""
+    comparisons: list[ComparisonPlan] = field(default_factory=list)
+    """What is compared in pairs; these runs are measured too."""
+
+    @property
+    def measured(self) -> set[str]:
+        """Runs that a table or a comparison names."""
+        compared = {name for one in self.comparisons for name in (one.better, one.than)}
+        return {row.run for table in self.tables for row in table.rows} | compared
+
+    def chosen(self, names: list[str]) -> list[str]:
+        """These runs and all that they need, in an order in which each comes after what it needs.
+
+        Raises:
+            PlanError: a run is unknown, or needs itself in the end.
+        """
+        found: list[str] = []
+        for name in names:
+            self._visit(name, "the request", (), found)
+        return found
+
+    def _visit(self, name: str, wanted_by: str, path: tuple[str, ...], found: list[str]) -> None:
+        if name in found:
+            return
+        if name not in self.runs:
+            near = get_close_matches(name, self.runs, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"the plan has {', '.join(self.runs)}"
+            raise PlanError(f"{wanted_by} must name a run of the plan, but names '{name}'; {hint}")
+        if name in path:
+            circle = " -> ".join((*path[path.index(name) :], name))
+            raise PlanError(f"runs must not need one another in a circle, but do: {circle}; change a start_from")
+        for need in self.runs[name].needs:
+            self._visit(need, f"`runs.{name}.set`", (*path, name), found)
+        found.append(name)
+
+
+def find(name: str, scale: str) -> Path:
+    """The file of a plan: a path, or `recipes/<scale>/<name>/plan.yaml`.
+
+    Raises:
+        PlanError: there is none.
+    """
+    for path in (Path(name), RECIPES / scale / name / "plan.yaml"):
+        if path.is_file():
+            return path
+    there = sorted(path.parent for path in RECIPES.glob("*/*/plan.yaml"))
+    known = ", ".join(f"{path.name} --scale {path.parent.name}" for path in there)
+    raise PlanError(
+        f"`{name}` must be the path of a plan, or the name of one in {RECIPES / scale}, but is neither; "
+        + (f"there are {known}" if known else "recipes are not in the installed package: run it in a checkout")
+    )
+
+
+def title(path: Path) -> str:
+    """What a plan's runs and results are called: `wav2code_mini` for recipes/mini/wav2code/plan.yaml."""
+    folder = path.resolve().parent
+    is_ours = folder.parent.parent.name == RECIPES.name
+    return f"{folder.name}_{folder.parent.name}" if is_ours else folder.name
+
+
+def read(path: Path) -> Plan:
+    """Read a plan, and see that its names and labels fit.
+
+    Raises:
+        ConfigError: it is not a plan.
+        PlanError: it names a run that it does not have, or one that needs itself.
+    """
+    plan = load(Plan, path)
+    for problem in _problems(plan):
+        raise PlanError(f"`{path}`: {problem}")
+    try:
+        plan.chosen(list(plan.runs))
+        for name in sorted(plan.measured):
+            plan.chosen([name])
+    except PlanError as error:
+        raise PlanError(f"`{path}`: {error}") from error
+    return plan
+
+
+def _problems(plan: Plan) -> Iterator[str]:
+    if not plan.runs or not plan.seeds:
+        yield "`runs` and `seeds` must hold something, but one of them is empty"
+    if len(set(plan.seeds)) != len(plan.seeds):
+        yield f"`seeds` must differ, but are {plan.seeds}"
+    for name in plan.runs:
+        if not _NAME.fullmatch(name):
+            yield f"a run's name must be of letters, digits, dots, dashes and underscores, but is '{name}'"
+    for table in plan.tables:
+        for row in table.rows:
+            if len(row.labels) != len(table.columns):
+                yield (
+                    f"rows of '{table.title}' must have a label for each of {table.columns}, "
+                    f"but one has {row.labels} instead"
+                )
+
+
+__all__ = ["ComparisonPlan", "ConfigError", "GridPlan", "Plan", "PlanError", "RowPlan", "RunPlan", "TablePlan"]
