@@ -78,17 +78,14 @@ def test_what_wav2code_adds_against_a_count_by_hand() -> None:
 
 def test_the_parts_add_up() -> None:
     whole = cost("ctc-base", TABLE_SECONDS)
-    for name in ("encoder.cnn", "encoder.transformer", "encoder.transformer.layers.0"):
-        parts = [module for module in whole.modules if module.name.startswith(f"{name}.")]
-        direct = [module for module in parts if module.name.count(".") == name.count(".") + 1]
-        if name != "encoder.cnn":  # its layers lie in a list, which is nobody's call
-            assert sum(module.parameters for module in direct) == next(
-                module.parameters for module in whole.modules if module.name == name
-            )
-    tops = [module for module in whole.modules if module.name and "." not in module.name]
-    for convention in ("macs", "hook"):
-        total = sum(module.operations(convention) for module in tops)
-        assert total == whole.total.operations(convention)
+    modules = {module.name: module for module in whole.modules}
+    for name in ("", "encoder.transformer", "encoder.transformer.layers", "encoder.transformer.layers.0"):
+        inside = f"{name}." if name else ""
+        parts = [part for part in modules.values() if part.name and part.name.rpartition(".")[0] == name]
+        assert len(parts) >= 1 and all(part.name.startswith(inside) for part in parts)
+        assert sum(part.parameters for part in parts) == modules[name].parameters
+        assert sum(part.operations("hook") for part in parts) == modules[name].operations("hook")
+        assert sum(part.macs for part in parts) == modules[name].macs
 
 
 def test_other_encoders_and_predictors_and_short_recordings() -> None:

@@ -106,13 +106,13 @@ def measure(config: Any, seconds: float) -> ModelCost:
         one_pass = _Pass(_built(known)).eval()
         # a gradient is asked for, so that no layer takes its short cut for use
         waveform = torch.zeros(1, samples, requires_grad=True)
-        with _RealLengths(), FlopCounterMode(display=False) as counter:
+        with _RealLengths(), FlopCounterMode(display=False) as counter:  # type: ignore[no-untyped-call]
             frames = one_pass(waveform, lengths)
     counts = {name: sum(ops.values()) // 2 for name, ops in counter.get_flop_counts().items()}
     return ModelCost(samples, frames, tuple(_costs(one_pass.model, counts)))
 
 
-class _RealLengths(TorchDispatchMode):
+class _RealLengths(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Lengths and masks hold numbers, for layers look at them; only what depends on the waveform is a shape."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -157,18 +157,25 @@ def _without_source(config: Any) -> Any:
 
 def _costs(model: nn.Module, counts: dict[str, int]) -> list[Cost]:
     """Every module's cost; a name of the counter begins with the pass and its `model`."""
-    prefix = f"{_Pass.__name__}.model"
-    macs = {name.removeprefix(prefix).removeprefix("."): count for name, count in counts.items() if prefix in name}
-    macs[""] = counts["Global"]
-    hooked = {name: macs.get(name, 0) for name in _hooked(model)}
+    prefix = f"{_Pass.__name__}.model."
+    called = {name.removeprefix(prefix): count for name, count in counts.items() if name.startswith(prefix)}
+    hooked = {name: called.get(name, 0) for name in _hooked(model)}
     found = []
     for name, module in model.named_modules():
         inside = f"{name}." if name else ""
+        macs = _macs(module, name, called) if name else counts["Global"]
         seen = sum(count for layer, count in hooked.items() if layer == name or layer.startswith(inside))
-        cost = Cost(name, sum(parameter.numel() for parameter in module.parameters()), macs.get(name, 0), seen)
+        cost = Cost(name, sum(parameter.numel() for parameter in module.parameters()), macs, seen)
         if not name or cost.parameters or cost.macs:
             found.append(cost)
     return found
+
+
+def _macs(module: nn.Module, name: str, called: dict[str, int]) -> int:
+    """Operations of a module; a list of modules is never called, and has those of its parts."""
+    if name in called:
+        return called[name]
+    return sum(_macs(part, f"{name}.{child}", called) for child, part in module.named_children())
 
 
 def _hooked(model: nn.Module, name: str = "") -> list[str]:
