@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 import yaml
 
@@ -49,12 +50,25 @@ def write_recipe(folder: Path, name: str = "ctc") -> Path:
     return path
 
 
+def write_encoder(folder: Path) -> None:
+    """A small HuBERT of transformers with random weights."""
+    transformers = pytest.importorskip("transformers")
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    positions = {"num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4}
+    model = transformers.HubertModel(transformers.HubertConfig(**shape, **positions, conv_dim=[32] * 7))
+    model.save_pretrained(folder)
+
+
 def run_tiny(name: str, overrides: Sequence[str] = (), run: str | None = None) -> Path:
     """Train a recipe of recipes/tiny in `runs/RUN` of the working folder, which holds the corpus of `write_corpus`.
 
-    `run` is the recipe's name if left out. What it starts from, another recipe's `runs/OTHER/best`, is trained first unless it is there.
+    `run` is the recipe's name if left out. What it starts from, another recipe's `runs/OTHER/best`, is trained first
+    unless it is there.
     """
     recipe = load(Recipe, write_recipe(Path.cwd(), name), ["train.workers=0", *overrides])
+    source = getattr(recipe.model.encoder, "source", "")
+    if source and not Path(source).exists():
+        write_encoder(Path(source))
     for before in (recipe.start_from, getattr(recipe.task, "teacher", None)):
         if before and not Path(before).exists():
             run_tiny(Path(before).parts[1])

@@ -39,7 +39,7 @@ class GumbelQuantizer(nn.Module):
         """Quantize frames.
 
         In training entries are drawn by Gumbel softmax at `temperature`, hard, straight through; in evaluation
-        the most probable entry is taken. Computed in float32.
+        the most probable entry is taken. What follows the logits is computed in float32.
 
         Args:
             features: (n, C).
@@ -50,7 +50,8 @@ class GumbelQuantizer(nn.Module):
             weights = F.gumbel_softmax(logits, tau=temperature, hard=True)
         else:
             weights = F.one_hot(logits.argmax(dim=-1), self.size).to(logits.dtype)
-        vectors = torch.einsum("ngv,gvw->ngw", weights, self.entries.float()).flatten(1)
+        with torch.autocast(features.device.type, enabled=False):
+            vectors = torch.einsum("ngv,gvw->ngw", weights, self.entries.float()).flatten(1)
         return Quantized(vectors, weights.argmax(dim=-1), logits.softmax(dim=-1))
 
 

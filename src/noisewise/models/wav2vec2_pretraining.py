@@ -166,19 +166,20 @@ def compare(context: Tensor, targets: Tensor, ids: Tensor, counts: Tensor, negat
     """
     context = F.normalize(context.float(), dim=-1)
     targets = F.normalize(targets.float(), dim=-1)
-    rows = []
     sizes = counts.tolist()
-    for own, other, codes in zip(
-        torch.split(context, sizes), torch.split(targets, sizes), torch.split(ids, sizes), strict=True
-    ):
-        if len(own) == 0:
-            continue
-        drawn = others(len(own), negatives, own.device)  # (M, K)
-        pairs = own @ other.T  # (M, M)
-        same = (codes[:, None, :] == codes[None, :, :]).all(dim=-1)
-        distractors = pairs.gather(1, drawn).masked_fill(same.gather(1, drawn), float("-inf"))
-        rows.append(torch.cat((pairs.diagonal()[:, None], distractors), dim=1))
+    parts = zip(torch.split(context, sizes), torch.split(targets, sizes), torch.split(ids, sizes), strict=True)
+    with torch.autocast(context.device.type, enabled=False):
+        rows = [_rows(own, other, codes, negatives) for own, other, codes in parts if len(own)]
     return torch.cat(rows) if rows else context.new_zeros(0, 1 + negatives)
+
+
+def _rows(own: Tensor, other: Tensor, codes: Tensor, negatives: int) -> Tensor:
+    """One utterance's part of `compare`. (M, Q), (M, Q), (M, G) -> (M, 1 + K)"""
+    drawn = others(len(own), negatives, own.device)  # (M, K)
+    pairs = own @ other.T  # (M, M)
+    same = (codes[:, None, :] == codes[None, :, :]).all(dim=-1)
+    distractors = pairs.gather(1, drawn).masked_fill(same.gather(1, drawn), float("-inf"))
+    return torch.cat((pairs.diagonal()[:, None], distractors), dim=1)
 
 
 def others(frames: int, negatives: int, device: torch.device) -> Tensor:
