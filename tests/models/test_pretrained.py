@@ -68,9 +68,8 @@ def test_masks_repeat_with_the_seed_and_the_convolutions_are_frozen(a_folder: Ma
 def test_a_recipe_fine_tunes_it_and_the_release_needs_no_source(a_folder: Maker, tmp_path: Path) -> None:
     source = a_folder("Model", family="WavLM", **FAMILIES["WavLM"])
     write_corpus(tmp_path)
-    encoder = f"model.encoder={{kind: pretrained, source: {source}}}"
     quick = ["train.workers=0", "run.steps=1", "run.validate_every=1", "run.average_decay=0", "optimizer.lr=1e-2"]
-    chosen = load(Recipe, write_recipe(tmp_path), [encoder, *quick])
+    chosen = load(Recipe, write_recipe(tmp_path, "pretrained"), [f"model.encoder.source={source}", *quick])
     train(chosen, tmp_path / "run")
     before = PretrainedEncoder(PretrainedConfig(source=str(source)))
     shutil.rmtree(source)
