@@ -51,7 +51,7 @@ def read(source: str | Path, *, split: str | None = None) -> CutSet:
 
 
 def stream(source: str | Path) -> Iterator[tuple[int, MonoCut | ManifestError]]:
-    """Go through a manifest entry by entry, in memory that does not grow with it (but for the names of a table).
+    """Go through a manifest entry by entry, in memory that does not grow with it.
 
     Args:
         source: as for `read`; `#repeat` is passed over.
