@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.audio import waveform
-from noisewise.audio.augment import SpecAugment, gain, reverberate, speed
+from noisewise.audio.augment import Mixup, SpecAugment, gain, reverberate, roll, speed
 
 Array = NDArray[np.float32]
 
@@ -171,3 +171,39 @@ def test_bounds_that_cannot_be() -> None:
         SpecAugment(time_fraction=1.5)
     with pytest.raises(ValueError, match="0 or more"):
         SpecAugment(frequency_masks=-1)
+
+
+def test_roll_comes_round() -> None:
+    waveform = np.arange(5, dtype=np.float32)
+    assert roll(waveform, 2).tolist() == [3, 4, 0, 1, 2]
+    assert roll(waveform, -1).tolist() == [1, 2, 3, 4, 0]
+
+
+def test_mixup_mixes_features_and_labels_alike() -> None:
+    torch.manual_seed(0)
+    features = torch.eye(3)[:, None].expand(3, 4, 3)
+    mixed, lengths, labels = Mixup(0.8)(features, torch.tensor([1, 4, 2]), torch.eye(3))
+    torch.testing.assert_close(mixed[:, 0], labels)
+    share = float(labels[0, 0])
+    assert 0 < share < 1
+    torch.testing.assert_close(labels[0], torch.tensor([share, 0.0, 1 - share]))
+    torch.testing.assert_close(labels[2], torch.tensor([1 - share, 0.0, share]))
+    assert labels[1].tolist() == [0, 1, 0]
+    assert lengths.tolist() == [2, 4, 2]
+
+
+def test_mixup_has_its_chance_and_its_distribution() -> None:
+    torch.manual_seed(0)
+    shares = [float(Mixup(0.8, 0.5)(torch.zeros(2, 1, 1), torch.ones(2), torch.eye(2))[2][0, 0]) for _ in range(2000)]
+    drawn = torch.tensor([share for share in shares if share != 1])
+    assert 0.45 < len(drawn) / 2000 < 0.55
+    assert abs(float(drawn.mean()) - 0.5) < 0.03
+    assert abs(float(drawn.var()) - 0.25 / 2.6) < 0.01  # of Beta(a, a): 1 / (4 (2 a + 1))
+
+
+def test_mixup_rests_in_evaluation_and_at_zero() -> None:
+    given = (torch.randn(2, 3, 4), torch.tensor([3, 2]), torch.eye(2))
+    for module in (Mixup().eval(), Mixup(0.0), Mixup(chance=0.0)):
+        assert all(before is after for before, after in zip(given, module(*given), strict=True))
+    with pytest.raises(ValueError, match="alpha"):
+        Mixup(-1.0)

@@ -1,7 +1,7 @@
-"""Augmentation: speed, gain and reverberation of a waveform, and SpecAugment of features.
+"""Augmentation: speed, gain, roll and reverberation of a waveform, SpecAugment and mixup of features.
 
-The waveform functions are deterministic; whoever calls them draws the numbers. SpecAugment draws from torch's
-default generator. Legend: B utterances, T samples, F frames, D bins.
+The waveform functions are deterministic; whoever calls them draws the numbers. SpecAugment and Mixup draw from torch's
+default generator. Legend: B utterances, T samples, F frames, D bins, K classes.
 """
 
 import numpy as np
@@ -37,6 +37,11 @@ def gain(waveform: NDArray[np.float32], db: float) -> NDArray[np.float32]:
     if not np.isfinite(db):
         raise ValueError(f"`db` must be a finite number, but is {db} instead")
     return waveform * np.float32(10.0 ** (db / 20.0))
+
+
+def roll(waveform: NDArray[np.float32], shift: int) -> NDArray[np.float32]:
+    """Let a sound begin `shift` samples later; what falls off the end comes first. (T,) -> (T,)"""
+    return np.roll(waveform, shift)
 
 
 def reverberate(waveform: NDArray[np.float32], impulse_response: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -119,6 +124,42 @@ class SpecAugment(nn.Module):
         sizes = torch.full_like(lengths, bins)
         hidden_bins = _spans(self.frequency_masks, sizes, sizes.clamp(max=self.frequency_width), bins)  # (B, D)
         return features.masked_fill(hidden_frames.unsqueeze(2) | hidden_bins.unsqueeze(1), 0.0)
+
+
+class Mixup(nn.Module):
+    """Mix examples and their labels in pairs while training (Zhang et al. 2018).
+
+    One share for the batch is drawn from Beta(alpha, alpha), and the first example is mixed with the last, the second
+    with the last but one, and so on, as in timm.
+    """
+
+    def __init__(self, alpha: float = 0.8, chance: float = 1.0):
+        """Set the draw.
+
+        Args:
+            alpha: of the Beta distribution; 0 for no mixing.
+            chance: that a batch is mixed at all.
+        """
+        super().__init__()
+        if alpha < 0 or not 0 <= chance <= 1:
+            raise ValueError(
+                f"`alpha` must be 0 or more and `chance` between 0 and 1, but are {alpha} and {chance} instead"
+            )
+        self.alpha, self.chance = alpha, chance
+
+    def forward(self, features: Tensor, lengths: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mix in training; in evaluation give everything back untouched.
+
+        Args:
+            features: 0 past the end of each utterance, and best 0 on average. (B, F, D)
+            lengths: valid frames; a pair has the longer of its two. (B,)
+            labels: classes, or probabilities of them. (B, K) float.
+        """
+        if not self.training or self.alpha == 0 or torch.rand(()).item() >= self.chance:
+            return features, lengths, labels
+        share = float(torch.distributions.Beta(self.alpha, self.alpha).sample())
+        mixed, mixed_labels = (share * each + (1 - share) * each.flip(0) for each in (features, labels))
+        return mixed, torch.maximum(lengths, lengths.flip(0)), mixed_labels
 
 
 def _spans(count: int, sizes: Tensor, widest: Tensor, places: int) -> Tensor:

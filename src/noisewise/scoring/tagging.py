@@ -1,0 +1,140 @@
+"""Scores of audio tagging: mean average precision, area under the ROC curve, d-prime, accuracy; how sure they are.
+
+Average precision of a class is the sum over thresholds of precision times the step of recall, clips of equal score
+taken together, as scikit-learn has it. The mean is over classes ("macro"); a class that no clip has, or all, has no
+rate and is left out. d-prime is sqrt(2) times the normal quantile of the mean area under the curve, as the AudioSet
+papers have it.
+
+Legend: N clips, K classes, R resamples.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisewise.scoring.words import Interval, Rates, ScoreError, interval, resample
+
+Scores = NDArray[np.float64]
+Labels = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TaggingScore:
+    """What `score` returns."""
+
+    average_precision: Rates
+    """Of each class, NaN where no clip has it. (K,)"""
+    area: Rates
+    """Under the ROC curve of each class, NaN where no clip has it or all have. (K,)"""
+    accuracy: float | None
+    """Share of clips whose best class is theirs; None when a clip has none or several."""
+
+    @property
+    def mean_average_precision(self) -> float:
+        """Mean over the classes that some clip has."""
+        return float(np.nanmean(self.average_precision))
+
+    @property
+    def d_prime(self) -> float:
+        """Distance of two unit normals with the mean area under the curve; infinite when that is 1."""
+        mean = float(np.nanmean(self.area))
+        return math.sqrt(2) * NormalDist().inv_cdf(mean) if 0 < mean < 1 else math.copysign(math.inf, mean - 0.5)
+
+
+def score(scores: Any, labels: Any) -> TaggingScore:
+    """Compare scores with labels.
+
+    Args:
+        scores: higher where a label is likelier; probabilities, logits, any. (N, K)
+        labels: whether a label holds. (N, K)
+
+    Raises:
+        ScoreError: shapes differ, a score is not a number, or no clip has a label.
+    """
+    given, truth = _checked(scores, labels)
+    once = np.ones((1, len(given)))
+    precision = np.array([_average_precision(given[:, k], truth[:, k], once)[0] for k in range(given.shape[1])])
+    area = np.array([_area(given[:, k], truth[:, k], once)[0] for k in range(given.shape[1])])
+    single = bool((truth.sum(axis=1) == 1).all())
+    return TaggingScore(precision, area, float(hits(given, truth).mean()) if single else None)
+
+
+def hits(scores: Any, labels: Any) -> Labels:
+    """Whether the class of highest score, the first of equals, is a label of the clip. (N, K), (N, K) -> (N,)"""
+    given, truth = _checked(scores, labels)
+    found: Labels = truth[np.arange(len(given)), given.argmax(axis=1)]
+    return found
+
+
+def bootstrap(
+    scores: Any,
+    labels: Any,
+    metric: Literal["mean_average_precision", "accuracy"],
+    *,
+    groups: Sequence[str] | None = None,
+    samples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Percentile interval of a metric over resampled clips, or groups of clips that belong together.
+
+    A class that a resample draws no clip of is left out of its mean. Arguments as in `score` and
+    `noisewise.scoring.words.bootstrap`.
+    """
+    given, truth = _checked(scores, labels)
+    times = resample(len(given), groups=groups, samples=samples, seed=seed).astype(np.float64)  # (R, N)
+    if metric == "accuracy":
+        drawn = times.sum(axis=1)
+        return interval(times @ hits(given, truth) / drawn, level)
+    total, count = np.zeros(samples), np.zeros(samples)
+    for k in np.flatnonzero(truth.any(axis=0)):
+        found = _average_precision(given[:, k], truth[:, k], times)
+        total, count = total + np.nan_to_num(found), count + ~np.isnan(found)
+    return interval(np.divide(total, count, out=np.full(samples, np.nan), where=count > 0), level)
+
+
+def _average_precision(scores: Scores, truth: Labels, times: Rates) -> Rates:
+    """Of one class, each clip counted as often as `times` says. (N,), (N,), (R, N) -> (R,)"""
+    right, drawn = _above(scores, truth, times)  # (R, thresholds)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        precision = np.where(drawn > 0, right / drawn, 0.0)
+        recall = right / right[:, -1:]
+    found: Rates = (np.diff(recall, axis=1, prepend=0.0) * precision).sum(axis=1)
+    return found
+
+
+def _area(scores: Scores, truth: Labels, times: Rates) -> Rates:
+    """Under the ROC curve of one class, by trapezia, so that equals count half. (N,), (N,), (R, N) -> (R,)"""
+    right, drawn = (np.pad(each, ((0, 0), (1, 0))) for each in _above(scores, truth, times))
+    wrong = drawn - right
+    with np.errstate(divide="ignore", invalid="ignore"):
+        area: Rates = (np.diff(wrong, axis=1) * (right[:, 1:] + right[:, :-1])).sum(axis=1) / (
+            2 * right[:, -1] * wrong[:, -1]
+        )
+    return area
+
+
+def _above(scores: Scores, truth: Labels, times: Rates) -> tuple[Rates, Rates]:
+    """Clips with the label, and all, at or above each distinct score, from the highest. (R, thresholds) each"""
+    order = np.argsort(-scores, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
+    drawn = times[:, order]
+    return np.cumsum(drawn * truth[order], axis=1)[:, last], np.cumsum(drawn, axis=1)[:, last]
+
+
+def _checked(scores: Any, labels: Any) -> tuple[Scores, Labels]:
+    given, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels).astype(bool)
+    if given.ndim != 2 or given.shape != truth.shape or not given.size:
+        raise ScoreError(
+            f"`scores` and `labels` must both be clips by classes, but are {given.shape} and {truth.shape} instead"
+        )
+    if not np.isfinite(given).all():
+        raise ScoreError("`scores` must be finite, but some are not; look for a model that has diverged")
+    if not truth.any():
+        raise ScoreError("`labels` must hold a label, but hold none; check the table of labels")
+    return given, truth
