@@ -14,7 +14,7 @@ Severity = Literal["error", "warning", "note"]
 REASONS: dict[str, tuple[Severity, str]] = {
     "bad_row": ("error", "a line of the manifest that cannot be read"),
     "missing": ("error", "no such file, or it cannot be opened"),
-    "not_audio": ("error", "not audio, or of a format that cannot be read"),
+    "not_audio": ("error", "not audio, of a format that cannot be read, or a pipe or a device"),
     "empty": ("error", "no samples"),
     "truncated": ("error", "ends before its header says so, or cannot be decoded to the end"),
     "too_short": ("error", "ends before the part that the manifest names"),
