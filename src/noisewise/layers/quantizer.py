@@ -56,6 +56,9 @@ class GumbelQuantizer(nn.Module):
 
 
 def perplexity(probabilities: Tensor) -> Tensor:
-    """exp of the entropy of the mean distribution, summed over groups: entries in use. (n, G, V) -> ()"""
-    mean = probabilities.mean(dim=0)
+    """exp of the entropy of the mean distribution, summed over groups: entries in use. (n, G, V) -> ()
+
+    Of no frames at all it is G.
+    """
+    mean = probabilities.sum(dim=0) / max(len(probabilities), 1)
     return torch.exp(-torch.sum(mean * torch.log(mean + 1e-7), dim=-1)).sum()

@@ -135,8 +135,9 @@ class Wav2Vec2Pretraining(nn.Module):
         return ContrastOutput(similarities / contrast.contrast_temperature, quantized, heard, frames, where)
 
     def contrastive_loss(self, output: ContrastOutput) -> Tensor:
-        """L_m, Eq. 3 of wav2vec 2.0 and Eq. 5 of Wav2code: mean over hidden frames. ()"""
-        return (output.similarities.logsumexp(dim=-1) - output.similarities[:, 0]).mean()
+        """L_m, Eq. 3 of wav2vec 2.0 and Eq. 5 of Wav2code: mean over hidden frames, 0 if there are none. ()"""
+        losses = output.similarities.logsumexp(dim=-1) - output.similarities[:, 0]
+        return losses.sum() / max(len(losses), 1)
 
     def diversity_loss(self, output: ContrastOutput) -> Tensor:
         """L_d: the share of entries that is not used, (GV - perplexity) / GV. ()"""

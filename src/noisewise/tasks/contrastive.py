@@ -100,7 +100,7 @@ def _monitors(output: ContrastOutput) -> dict[str, Tensor]:
     """How often the right target wins, and how many entries are in use."""
     chosen = torch.nn.functional.one_hot(output.quantized.ids, output.quantized.probabilities.size(-1))
     return {
-        "accuracy": (output.similarities.argmax(dim=-1) == 0).float().mean(),
+        "accuracy": (output.similarities.argmax(dim=-1) == 0).float().sum() / max(len(output.similarities), 1),
         "entries_probable": perplexity(output.quantized.probabilities),
         "entries_chosen": perplexity(chosen.float()),
     }
