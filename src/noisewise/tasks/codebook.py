@@ -50,7 +50,8 @@ class CodebookCollapse(NoisewiseError):
 class CodebookTask(Task):
     """Clean speech and its nearest codes; no transcript is needed."""
 
-    criterion = "reconstruction"
+    criterion = "unexplained"
+    """Share of the variance of Z_c that the codes leave. The loss itself falls when everything shrinks to a point."""
     needs_text = False
     first_variance: Tensor
 
@@ -155,17 +156,23 @@ class CodebookTask(Task):
         """Terms of Eq. 10 and use of the codes over the whole validation set."""
         self.eval()
         sums: dict[str, float] = {}
-        found: list[Tensor] = []
+        found: list[CodebookOutput] = []
         for batch in batches:
-            output = self.model(batch.waveform, batch.lengths)
-            found.append(output.ids[valid_mask(output.lengths, output.ids.size(1))])
-            for name, value in self._terms(output).items():
-                sums[name] = sums.get(name, 0.0) + float(value) * float(output.lengths.sum())
+            found.append(self.model(batch.waveform, batch.lengths))
+            for name, value in self._terms(found[-1]).items():
+                sums[name] = sums.get(name, 0.0) + float(value) * float(found[-1].lengths.sum())
         self.train()
-        ids = torch.cat(found)
+        valid = [valid_mask(output.lengths, output.ids.size(1)) for output in found]
+        ids = torch.cat([output.ids[where] for output, where in zip(found, valid, strict=True)])
+        frames = torch.cat([output.representations[where] for output, where in zip(found, valid, strict=True)])
         size = self.model.codebook.size
-        means = {name: value / max(len(ids), 1) for name, value in sums.items()}
-        return {**means, "perplexity": float(perplexity(ids, size)), "usage": float(usage(ids, size))}
+        return {
+            **{name: value / max(len(ids), 1) for name, value in sums.items()},
+            "unexplained": float((frames - self.model.codebook.lookup(ids)).square().mean() / frames.var(dim=0).mean()),
+            "variance": float(frames.var(dim=0).mean()),
+            "perplexity": float(perplexity(ids, size)),
+            "usage": float(usage(ids, size)),
+        }
 
     def release(self, folder: Path, config: CodebookLearningConfig, about: dict[str, Any]) -> None:
         """Write encoder and codebook as a folder that stage 3 takes as its teacher."""
