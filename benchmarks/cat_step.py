@@ -11,14 +11,18 @@ Transformer sees visible tokens alone on both sides.
 
 Every round runs both sides, in turning order. A ratio is the dense median through ours: above 1 ours is faster.
 `processor` is the time spent by all threads of the process, `wall` the clock on the wall. `kept` is what autograd
-holds for the backward pass, each storage once, without parameters.
+holds for the backward pass, each storage once, without parameters; `peak` is the most memory that a step, gradients
+included, takes above what the weights do.
 """
 
 import argparse
+import ctypes
+import gc
 import json
 import math
 import os
 import platform
+import re
 import statistics
 import sys
 import time
@@ -102,7 +106,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "median_seconds": {c: {s: round(t, 3) for s, t in spent.items()} for c, spent in times.items()},
         "kept_gb": {side: round(size / 1e9, 3) for side, size in kept.items()},
         "kept_ratio": round(kept["dense"] / kept["ours"], 2),
-        "peak_gb": {side: round(size / 1e9, 3) for side, size in peaks.items()} if peaks["ours"] else None,
+        "peak_gb": {side: round(size / 1e9, 3) for side, size in peaks.items()},
+        "peak_ratio": round(peaks["dense"] / peaks["ours"], 2),
         "differences": differences,
         "versions": {name: version(name) for name in ("noisewise", "torch")},
         "python": platform.python_version(),
@@ -131,7 +136,7 @@ def step(
 def inspected(
     objective: CATPretraining, side: Callable[[], Tensor], device: str
 ) -> tuple[tuple[float, dict[str, Tensor]], int, int]:
-    """Loss and gradients of one step, the bytes that autograd keeps for it, the peak on an accelerator."""
+    """Loss and gradients of one step, the bytes that autograd keeps for it, the peak of memory."""
     parameters = {value.untyped_storage().data_ptr() for value in objective.parameters()}
     storages: dict[int, torch.UntypedStorage] = {}  # held, so that no address is used twice
 
@@ -141,16 +146,36 @@ def inspected(
             storages[storage.data_ptr()] = storage
         return value
 
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        side()
-        peak = torch.cuda.max_memory_allocated()
-    else:
-        peak = 0
+    objective.zero_grad(set_to_none=True)
+    before = held(device)
+    side()
+    peak = most(device) - before
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
         loss = float(side())
     gradients = {name: value.grad.clone() for name, value in objective.named_parameters() if value.grad is not None}
     return (loss, gradients), sum(storage.nbytes() for storage in storages.values()), peak
+
+
+def held(device: str) -> int:
+    """Bytes held now; from here on `most` counts anew."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated()
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what earlier steps left behind; Linux, as the next line
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    return resident("VmRSS")
+
+
+def most(device: str) -> int:
+    """The most bytes held since `held`."""
+    return torch.cuda.max_memory_allocated() if device == "cuda" else resident("VmHWM")
+
+
+def resident(name: str) -> int:
+    """A line of this process's status, in bytes."""
+    found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
+    return 1024 * int(found.group(1)) if found else 0
 
 
 def compared(ours: tuple[float, dict[str, Tensor]], dense: tuple[float, dict[str, Tensor]]) -> dict[str, float]:

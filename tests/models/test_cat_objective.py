@@ -268,6 +268,31 @@ def test_the_smallest_clip_gives_finite_losses() -> None:
     assert all(value.grad is None or value.grad.isfinite().all() for value in made.parameters())
 
 
+def test_half_precision_is_near_and_its_losses_are_not_half() -> None:
+    alignments = (CLAP, AlignmentConfig(encoder="clap", dim=6, level="frames", weight=1.0))
+    made, patches = objective(alignments=alignments), drawn(96, 40)
+    external = {"clap": External(torch.randn(2, 10, 6))}
+    where = made.visible(patches)
+    with torch.autocast("cpu", torch.bfloat16):
+        low = made.losses(patches, where, external)
+    low.total.sum().backward()
+    full = made.losses(patches, where, external)
+    assert low.total.dtype == torch.float32
+    for name in ("frame", "utterance", "total"):
+        torch.testing.assert_close(getattr(low, name), getattr(full, name), rtol=0.05, atol=0.05)
+
+
+def test_masked_patches_are_noise_to_the_decoder() -> None:
+    made, patches = objective(noise=0.5), drawn(96 * 4)
+    where = made.visible(patches)
+    output = made.student.encode(patches, where)
+    grid = made.fill(patches, where, output)
+    assert grid.shape == (3, 24, 2, 32)
+    flat = grid.flatten(1, 2)
+    torch.testing.assert_close(flat[where], output.tokens.flatten(0, 1))
+    assert 0.45 < flat[~where].std().item() < 0.55
+
+
 def test_the_step_never_runs_the_student_over_masked_patches() -> None:
     made, patches = objective(), drawn(96, 96)
     seen: list[int] = []

@@ -143,7 +143,7 @@ class CAT(nn.Module):
         """Normalised log-mel features, 0 past the end of a clip. (B, S), (B,) -> (B, F, bins), (B,)
 
         They are those of samples in -1..1, as the paper's statistics are, with a transform of 1024 points, because
-        with 512 some of 128 bands hold no frequency.
+        with 512 one of 128 bands holds no frequency.
         """
         features, frames = self.features(waveform / FULL_SCALE, lengths)
         features = (features - self.config.mean) / (2 * self.config.deviation)
