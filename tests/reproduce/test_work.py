@@ -91,7 +91,7 @@ def test_a_failure_stops_what_needs_it_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_program_that_ends_well_with_nothing_done_has_failed(tmp_path: Path) -> None:
-    assert quick(Program("a", tmp_path, "pass")).failed == {"a": "exit status 0, nothing printed"}
+    assert quick(Program("a", tmp_path, "pass")).failed == {"a": "exit status 0, but not done: nothing printed"}
 
 
 def test_programs_are_pinned_and_have_one_thread(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def command(
 
     path = plan.find(name, scale)
     chosen = [word.strip() for text in only or [] for word in text.split(",") if word.strip()]
-    experiment = Experiment.read(path, output, seeds or [], chosen)
+    experiment = Experiment.read(path, output, results, seeds=seeds or [], only=chosen)
     side_by_side = jobs or _cores()
     if dry_run:
         print(_order(experiment, side_by_side))
@@ -56,9 +56,8 @@ def command(
     print(markdown(result), end="")
     written = experiment.write_tables(result)
     if whole(result) or tables:
-        target = results or Path("results") / f"{experiment.title}.json"
-        result.save(target)
-        written.append(target)
+        result.save(experiment.results)
+        written.append(experiment.results)
     else:
         print("some rows are missing; --tables writes the result as it is", file=sys.stderr)
     print(f"written: {', '.join(map(str, written))}", file=sys.stderr)
@@ -121,7 +120,8 @@ class _Display:
         self.progress = Progress(*columns, console=console, disable=self.plain)
         self.all = self.progress.add_task("", total=len(experiment.jobs()))
         self.bars = dict[str, object]()
-        self.said, self.last = "", 0.0
+        self.said: object = None
+        self.last = 0.0
 
     def __enter__(self) -> "_Display":
         self.progress.start()
@@ -139,7 +139,7 @@ class _Display:
 
     def _say(self, outcome: "Outcome") -> None:
         """A line when a program begins or ends, and every minute."""
-        key = " ".join([*outcome.done, *outcome.failed, *(one.job.name for one in outcome.running)])
+        key = (len(outcome.done), len(outcome.failed), [one.job.name for one in outcome.running])
         if key == self.said and time.monotonic() - self.last < LINE_SECONDS:
             return
         self.said, self.last = key, time.monotonic()

@@ -1,7 +1,10 @@
 """How long it will take: seconds per step of what has run, applied to what has not."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
+from noisewise.evaluation.result import ResultError
+from noisewise.reproduce.result import Reproduction
 from noisewise.reproduce.stage import Stage
 
 Pace = Mapping[str, float]
@@ -21,6 +24,15 @@ def paces(stages: Iterable[Stage]) -> dict[str, float]:
         if one.name not in found and str(one.file) in by_recipe:
             found[one.name] = by_recipe[str(one.file)]
     return found
+
+
+def remembered(path: Path) -> dict[str, float]:
+    """What a stored result says, perhaps of another machine; nothing where there is none."""
+    try:
+        runs = Reproduction.load(path).runs
+    except ResultError:
+        return {}
+    return {one.run: one.training_seconds / one.steps for one in runs if one.steps and one.training_seconds}
 
 
 def seconds_left(stages: Sequence[Stage], pace: Pace, side_by_side: int) -> float | None:

@@ -2,17 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from noisewise.config import NoisewiseError
 from noisewise.reproduce import plan as plans
 from noisewise.reproduce import tables
-from noisewise.reproduce.estimate import paces, seconds_left
+from noisewise.reproduce.estimate import paces, remembered, seconds_left
 from noisewise.reproduce.gather import gather
 from noisewise.reproduce.jobs import Measurement, Training
 from noisewise.reproduce.plan import Plan
 from noisewise.reproduce.result import Reproduction
-from noisewise.reproduce.stage import Stage, stages
-from noisewise.reproduce.work import Outcome, Watch, work
+from noisewise.reproduce.stage import BUSY_SECONDS, Stage, stages
+from noisewise.reproduce.work import POLL_SECONDS, Outcome, Watch, work
+
+
+class BusyError(NoisewiseError):
+    """Something else works in a run's folder."""
 
 
 @dataclass(frozen=True)
@@ -24,18 +30,27 @@ class Experiment:
     """The plan's file."""
     output: Path
     """Where the runs are: `<output>/seed_<n>/<run>`."""
+    results: Path
+    """The result's file."""
     stages: list[Stage]
     """The chosen runs and what they need, each after what it needs."""
 
     @classmethod
     def read(
-        cls, path: Path, output: Path | None = None, seeds: Sequence[int] = (), only: Sequence[str] = ()
+        cls,
+        path: Path,
+        output: Path | None = None,
+        results: Path | None = None,
+        *,
+        seeds: Sequence[int] = (),
+        only: Sequence[str] = (),
     ) -> "Experiment":
         """Read a plan.
 
         Args:
             path: its file.
             output: where the runs are; `runs/<title>` when left out.
+            results: the result's file; `results/<title>.json` when left out.
             seeds: in place of the plan's.
             only: these runs, with what they need; all when left out.
 
@@ -47,7 +62,7 @@ class Experiment:
         chosen = stages(plan, path, folder, list(seeds) or plan.seeds, list(only) or list(plan.runs))
         for one in chosen:
             one.check()
-        return cls(plan, path, folder, chosen)
+        return cls(plan, path, folder, results or Path("results") / f"{plans.title(path)}.json", chosen)
 
     @property
     def title(self) -> str:
@@ -63,13 +78,30 @@ class Experiment:
                 found.append(Measurement(one, self.plan.grid))
         return found
 
-    def work(self, side_by_side: int, watch: Watch = lambda outcome: None) -> Outcome:
-        """Train and measure what is not done."""
-        return work(self.jobs(), side_by_side, watch)
+    def work(
+        self, side_by_side: int, watch: Watch = lambda outcome: None, poll_seconds: float = POLL_SECONDS
+    ) -> Outcome:
+        """Train and measure what is not done.
+
+        Raises:
+            BusyError: something else trains one of the runs.
+            KeyboardInterrupt: asked to stop, and stopped.
+        """
+        for one in self.stages:
+            if one.busy():
+                raise BusyError(
+                    f"`{one.folder}` must be left alone, but something trains there now (log.jsonl grows); "
+                    f"wait for it or stop it; if it was killed, wait {BUSY_SECONDS:.0f} s"
+                )
+        return work(self.jobs(), side_by_side, watch, poll_seconds)
 
     def seconds_left(self, side_by_side: int) -> float | None:
-        """At least this long; None when it cannot be said."""
-        return seconds_left(self.stages, paces(self.stages), side_by_side)
+        """At least this long, by the steps so far, or by those of a stored result; None when it cannot be said."""
+        return seconds_left(self.stages, {**self._remembered, **paces(self.stages)}, side_by_side)
+
+    @cached_property
+    def _remembered(self) -> dict[str, float]:
+        return remembered(self.results)
 
     def result(self, command: str) -> Reproduction:
         """What there is, of all runs and seeds of the plan, chosen or not."""

@@ -11,7 +11,7 @@ from noisewise.evaluation.result import Bootstrap, GridResult, Row
 from noisewise.recipe import essence
 from noisewise.reproduce.jobs import Measurement
 from noisewise.reproduce.plan import ComparisonPlan, Plan
-from noisewise.reproduce.result import Cell, Compared, Measured, Reproduction, TestSet, Trained
+from noisewise.reproduce.result import Cell, Compared, Measured, Mixtures, Reproduction, Trained
 from noisewise.reproduce.seeds import MEANS, Resampler, check_same, condition, groups, mixtures
 from noisewise.reproduce.stage import Stage
 
@@ -21,7 +21,7 @@ Grids = dict[str, dict[int, GridResult]]
 
 
 def gather(plan: Plan, path: Path, title: str, stages: Sequence[Stage], command: str) -> Reproduction:
-    """All that finished runs and their grids say; what is not there is left out.
+    """All that finished runs and their grids say; what is not there, or is a run of another recipe, is left out.
 
     Args:
         plan: what was to be done.
@@ -33,7 +33,7 @@ def gather(plan: Plan, path: Path, title: str, stages: Sequence[Stage], command:
     Raises:
         MixtureError: grids did not hear the same.
     """
-    finished = [one for one in stages if one.finished()]
+    finished = [one for one in stages if one.finished() and one.fits()]
     grids: Grids = {}
     for one in finished:
         grid = Measurement(one, plan.grid).result() if one.name in plan.measured else None
@@ -43,7 +43,7 @@ def gather(plan: Plan, path: Path, title: str, stages: Sequence[Stage], command:
     result = Reproduction(
         title=title,
         plan=portable(str(path)),
-        seeds=plan.seeds,
+        seeds=sorted({one.seed for one in stages}),
         runs=[_trained(one, grids.get(one.name, {}).get(one.seed)) for one in finished],
         tables=plan.tables,
         command=command,
@@ -117,8 +117,8 @@ def _cell(row: Row) -> Cell:
     return Cell(condition(row), row.wer, row.S, row.D, row.I, row.words, row.failures)
 
 
-def _test(grid: GridResult) -> TestSet:
-    return TestSet(
+def _test(grid: GridResult) -> Mixtures:
+    return Mixtures(
         manifest=grid.manifest,
         noise=grid.noise,
         seed=grid.seed,

@@ -103,7 +103,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class TestSet:
+class Mixtures:
     """What all runs heard."""
 
     manifest: str
@@ -132,7 +132,7 @@ class Reproduction:
     """Of the plan."""
     runs: list[Trained]
     tables: list[TablePlan]
-    test: TestSet | None = None
+    test: Mixtures | None = None
     """None when nothing has been measured."""
     bootstrap: Bootstrap | None = None
     measured: list[Measured] = field(default_factory=list)

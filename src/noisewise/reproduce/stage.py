@@ -7,6 +7,7 @@
 
 import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from noisewise.training import checkpoint
 
 TAIL_BYTES = 1 << 14
 """Of a log: enough for its last records."""
+BUSY_SECONDS = 90.0
+"""A log that was written so recently, and is ahead of the checkpoints, is being written."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,19 @@ class Stage:
             if record.get("kind") == "train":
                 return int(str(record["step"]))
         return self.saved()
+
+    def busy(self) -> bool:
+        """Whether it seems to be trained right now by something else, which holds no lock when begun by hand."""
+        log = self.folder / "log.jsonl"
+        return log.is_file() and time.time() - log.stat().st_mtime < BUSY_SECONDS and self.reached() > self.saved()
+
+    def fits(self) -> bool:
+        """Whether what lies in the folder is a run of this recipe."""
+        try:
+            self.check()
+        except ConfigError:
+            return False
+        return True
 
     def check(self) -> None:
         """See that what lies in the folder is a run of this recipe.

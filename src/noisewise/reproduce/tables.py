@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from noisewise.evaluation.summary import TYPE_A, TYPE_B
 from noisewise.evaluation.table import Table, as_latex, as_markdown
 from noisewise.reproduce.plan import RowPlan, TablePlan
-from noisewise.reproduce.result import Compared, Difference, Measured, Rate, Reproduction, TestSet
+from noisewise.reproduce.result import Compared, Difference, Measured, Mixtures, Rate, Reproduction
 
 NAMES = {
     "clean": "Clean", "type_a": "Type A", "type_b": "Type B", "all": "All types",
@@ -117,7 +117,7 @@ def comma_separated(result: Reproduction) -> str:
     return text.getvalue()
 
 
-def _parts(plan: TablePlan, test: TestSet | None) -> Iterator[tuple[str, list[Column]]]:
+def _parts(plan: TablePlan, test: Mixtures | None) -> Iterator[tuple[str, list[Column]]]:
     """Titles and columns of the tables that a plan's table becomes."""
     types = [] if test is None else test.noise_types
     if plan.layout == "by_type":

@@ -181,8 +181,7 @@ class _Worker:
         if one.job.done():
             self.outcome.done.append(one.job.name)
         else:
-            status = one.process.returncode
-            self.outcome.failed[one.job.name] = _last_line(one.job.log) or f"exit status {status}, nothing printed"
+            self.outcome.failed[one.job.name] = _reason(one.process.returncode, one.job.log)
 
 
 def _cores(side_by_side: int) -> list[set[int]]:
@@ -206,9 +205,13 @@ def _locked(log: BinaryIO) -> bool:
     return True
 
 
-def _last_line(log: Path) -> str:
+def _reason(status: int, log: Path) -> str:
+    """Why a program came to nothing: the signal that ended it, or the last line that it printed."""
+    if status < 0:
+        return f"ended by {signal.Signals(-status).name}"
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing printed")
+    return last if status else f"exit status 0, but not done: {last}"
 
 
 class _Signals:
