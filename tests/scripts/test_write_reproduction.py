@@ -1,0 +1,49 @@
+"""What a plan's runs came to is shown in the README and on the page of Wav2code, once there is a result."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.reproduce.test_tables import result
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("write_results", ROOT / "scripts" / "write_results.py")
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script
+
+
+def test_tables_in_the_page_are_those_of_the_file(script: ModuleType) -> None:
+    if not script.PAGE.is_file():
+        pytest.skip("docs/wav2code.md is not written yet")
+    page = script.PAGE.read_text(encoding="utf-8")
+    assert script.updated_page(page) == page, "run python scripts/write_results.py"
+
+
+def test_runs_of_a_plan_are_shown_when_there_is_a_result(script: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "wav2code_mini.json"
+    assert script.reproduction(path) == []
+    result("noise_by_snr").save(path)
+    lines = "\n".join(script.reproduction(path)).splitlines()
+    rates = "24.0 (23.0 to 25.0) | 25.0 (24.0 to 26.0) | 26.0 (25.0 to 27.0) | 27.0 (26.0 to 28.0) | 26.8, 27.2"
+    assert f"| EW2 | Noisy | {rates} |" in lines
+    assert any(line.startswith("| Wav2code | None | not run |") for line in lines)
+    assert any("-8.4 % (-12.0 to -4.0)" in line for line in lines)
+
+
+def test_a_page_with_markers_gets_all_tables(script: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "wav2code_mini.json"
+    page = f"before\n{script.BEGIN}\nold\n{script.END}\nafter\n"
+    assert script.updated_page(page, path) == page
+    result("noise_by_snr", "by_type").save(path)
+    new = script.updated_page(page, path)
+    assert new.startswith(f"before\n{script.BEGIN}\n**T, type A") and new.endswith(f"{script.END}\nafter\n")
+    assert "old" not in new and script.updated_page(new, path) == new
+    assert script.updated_page("no markers\n", path) == "no markers\n"
