@@ -180,3 +180,32 @@ def test_a_bad_noise_leaves_the_speech_clean_and_is_listed(speech: Path, noise: 
 def test_values_that_make_no_sense(speech: Path, values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         dataset(speech, **values)
+
+
+def with_partner(speech: Path, name: str, samples: np.ndarray) -> None:
+    """Write the clean partner of train/u5, and name it in the column `clean`."""
+    soundfile.write(speech / "train" / name, samples, 16_000, subtype="FLOAT")
+    head, *rows = (speech / "manifest.tsv").read_text().splitlines()
+    rows = [f"{row}\t{name if row.startswith('train/u5.') else ''}" for row in rows]
+    (speech / "manifest.tsv").write_text("\n".join([f"{head}\tclean", *rows]) + "\n")
+
+
+def test_a_partner_of_the_manifest_is_the_clean_speech(speech: Path, noise: Path) -> None:
+    recorded = load_audio(list(read(speech))[5])
+    with_partner(speech, "c5.wav", recorded[:-100] / 2)
+    values = {"keep_clean": True, "clean_from": ["none", "clean"], "gain_db": [-6, 6], "crop_seconds": 0.3}
+    batch = dataset(speech, None, **values)[BatchRequest(0, (5, 6))]
+    assert batch.clean is not None and batch.lengths.tolist() == [4800, 4800]
+    torch.testing.assert_close(batch.waveform[0], 2 * batch.clean[0])  # one crop, one gain
+    torch.testing.assert_close(batch.waveform[1], batch.clean[1])  # no partner: itself
+    noisy = dataset(speech, noise, **values)[BatchRequest(0, (5, 6))]
+    assert noisy.clean is not None and torch.equal(noisy.clean, batch.clean)
+    assert not torch.allclose(noisy.waveform[0], batch.waveform[0])
+
+
+def test_a_partner_of_another_length_is_skipped_and_an_unknown_column_refused(speech: Path) -> None:
+    with_partner(speech, "c5.wav", 0.1 * np.sin(np.arange(32_000)))
+    batch = dataset(speech, clean_from=["clean"])[BatchRequest(0, (5, 6))]
+    assert batch.ids == ["train/u6"] and [item.reason for item in batch.skipped] == ["not_parallel"]
+    with pytest.raises(ConfigError, match=r"`clean_from` must name columns"):
+        dataset(speech, clean_from=["cleen"])

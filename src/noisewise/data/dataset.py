@@ -5,7 +5,8 @@ makes it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,12 +14,12 @@ from lhotse import MonoCut
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from noisewise.audio import augment
+from noisewise.audio import augment, waveform
 from noisewise.audio.mix import Waveform
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.batch import Batch, Skipped
 from noisewise.config import ConfigError, NoisewiseError, config
-from noisewise.data.cuts import ManifestError, load_audio, path_of, text_of
+from noisewise.data.cuts import ManifestError, column, is_whole, load_audio, path_of, text_of
 from noisewise.data.draws import Draws
 from noisewise.data.noise import NoiseConfig, NoisePool
 from noisewise.data.sampler import BatchRequest
@@ -61,6 +62,9 @@ class DataConfig:
     transcripts)."""
     keep_clean: bool = False
     """Give the speech without noise as `Batch.clean`, sample for sample beside `Batch.waveform`."""
+    clean_from: list[str] = field(default_factory=list)
+    """Columns that may name a recording of the same speech without noise, such as [clean, original] of CHiME-4; the
+    first that an utterance has is its `Batch.clean`. Utterances without any stand for themselves."""
     batch_seconds: float = 60.0
     """Seconds of audio in a batch at most, padding counted."""
     max_batch: int | None = None
@@ -82,6 +86,8 @@ class _Item:
     cut: MonoCut
     clean: Waveform
     text: str
+    recorded: Waveform | None = None
+    """What is heard before noise is added, where the manifest names a clean partner; else it is `clean`."""
 
 
 class SpeechDataset(Dataset[Batch]):
@@ -111,6 +117,8 @@ class SpeechDataset(Dataset[Batch]):
             ConfigError: a value of `config` makes no sense.
         """
         _check(config)
+        if config.clean_from and not any(column(cut, name) for cut in cuts for name in config.clean_from):
+            raise ConfigError(f"`clean_from` must name columns of the manifests, but none has {config.clean_from}")
         self.cuts, self.config, self.seed = list(cuts), config, seed
         self.encode, self.noise = encode, noise
         self._rooms = [load_audio(cut) for cut in rooms]
@@ -156,8 +164,11 @@ class SpeechDataset(Dataset[Batch]):
         text = normalise(text_of(cut) or "")
         if self.encode is not None and not text:
             raise _NoText(f"`{path_of(cut)}` must have a transcript of letters, but has {text_of(cut)!r} instead")
-        draws = Draws(self.seed, epoch, cut.id, "augment")
-        return _Item(cut, self._perturbed(load_audio(cut), draws), text)
+        recorded, clean = _parallel(cut, self.config.clean_from)
+        clean = self._perturbed(clean, Draws(self.seed, epoch, cut.id, "augment"))
+        if recorded is not None:
+            recorded = self._perturbed(recorded, Draws(self.seed, epoch, cut.id, "augment"))
+        return _Item(cut, clean, text, recorded)
 
     def _perturbed(self, clean: Waveform, draws: Draws) -> Waveform:
         """Speed, room and level, each drawn in turn whether used or not."""
@@ -196,15 +207,16 @@ class SpeechDataset(Dataset[Batch]):
         )
 
     def _heard(self, item: _Item, epoch: int, skipped: list[Skipped]) -> Waveform:
-        """The utterance with its noise; a noise file that fails is reported and the speech stays clean."""
+        """The utterance with its noise; a noise file that fails is reported and the speech stays as it was."""
+        recorded = item.clean if item.recorded is None else item.recorded
         if self.noise is None:
-            return item.clean
+            return recorded
         try:
-            return self.noise.apply(item.clean, epoch, item.cut.id)[0]
+            return self.noise.apply(recorded, epoch, item.cut.id)[0]
         except (NoisewiseError, OSError) as error:
             path = str(getattr(error, "path", None) or path_of(item.cut))
             skipped.append(Skipped(item.cut.id, path, f"noise_{getattr(error, 'reason', 'unusable')}"))
-            return item.clean
+            return recorded
 
 
 def _check(config: DataConfig) -> None:
@@ -222,11 +234,41 @@ class _NoText(NoisewiseError):
     reason = "no_text"
 
 
+class _NotParallel(NoisewiseError):
+    reason = "not_parallel"
+
+
+def _parallel(cut: MonoCut, columns: Sequence[str]) -> tuple[Waveform | None, Waveform]:
+    """What was recorded, None if it has no clean partner, and the clean speech, equally long.
+
+    Raises:
+        NoisewiseError: one cannot be read, or they differ by more than 0.1 s.
+    """
+    partner = next((value for name in columns if (value := column(cut, name))), None)
+    recorded = load_audio(cut)
+    if partner is None:
+        return None, recorded
+    whole = is_whole(cut)
+    clean = waveform.load(
+        Path(path_of(cut)).parent / partner,
+        offset=0 if whole else cut.start,
+        duration=None if whole else cut.duration,
+    )
+    if abs(len(clean) - len(recorded)) > SAMPLE_RATE // 10:
+        raise _NotParallel(
+            f"`{partner}` must be as long as `{path_of(cut)}`, but has {len(clean)} samples beside {len(recorded)}"
+        )
+    length = min(len(clean), len(recorded))
+    return recorded[:length], clean[:length]
+
+
 def _crop(item: _Item, limit: int, draws: Draws) -> _Item:
     if len(item.clean) <= limit:
         return item
     start = draws.below(len(item.clean) - limit + 1)
-    return _Item(item.cut, np.ascontiguousarray(item.clean[start : start + limit]), item.text)
+    clean = np.ascontiguousarray(item.clean[start : start + limit])
+    recorded = None if item.recorded is None else np.ascontiguousarray(item.recorded[start : start + limit])
+    return replace(item, clean=clean, recorded=recorded)
 
 
 def _padded(rows: list[Tensor]) -> Tensor:
