@@ -134,6 +134,15 @@ def test_when_no_word_is_complete_the_prefix_is_told() -> None:
     assert best.text == "A"
 
 
+def test_what_neither_the_sound_nor_the_lexicon_allows() -> None:
+    log_probs = torch.tensor([[0.0, -math.inf, -math.inf, -math.inf], [-math.inf, -math.inf, -math.inf, 0.0]])
+    for batch in (1, 2):
+        decoder = PrefixBeam(SMALL, BeamConfig(), Fusion([Lexicon(["A"], SMALL)], len(SMALL)))
+        lengths = torch.full((batch,), 2)
+        found = decoder.decode(log_probs.expand(batch, 2, 4), lengths, FRAME)
+        assert [(each[0].text, each[0].score) for each in found] == [("", -math.inf)] * batch
+
+
 def occurrences(text: str, phrase: str) -> int:
     text, phrase = f"|{text}|", f"|{phrase}|"
     return sum(text.startswith(phrase, at) for at in range(len(text)))

@@ -19,7 +19,7 @@ from noisewise.config import NoisewiseError, config
 from noisewise.decoding.frames import Steps, prepare
 from noisewise.decoding.fusion import Fusion
 from noisewise.decoding.hypothesis import Hypothesis, Run, assemble
-from noisewise.decoding.prefixes import NOWHERE, Prefixes
+from noisewise.decoding.prefixes import DEAD, FIRST, NOWHERE, Prefixes
 from noisewise.text.tokenizer import CharacterTokenizer
 
 MOST = 8191
@@ -138,7 +138,7 @@ class PrefixBeam:
         scores[2:4] = -torch.inf
         links = torch.zeros(4, utterances, 1, dtype=torch.long, device=device)
         links[0] = self.tokenizer.blank
-        links[1, :, 0] = torch.arange(1, utterances + 1, device=device)
+        links[1, :, 0] = torch.arange(FIRST, FIRST + utterances, device=device)
         links[2] = NOWHERE
         links[3] = self.fusion.start if self.fusion else 0
         empty: list[list[list[object]]] = [[[] for _ in range(utterances)] for _ in range(3)]
@@ -212,19 +212,25 @@ class PrefixBeam:
 
 
 class _Search:
-    """The walk over one chunk; rows are sorted by length, so that those still going are the first ones."""
+    """The walk over one chunk; rows are sorted by length, so that those still going are the first ones.
+
+    Few and large operations: on a small batch, the time goes into calling them.
+    """
 
     def __init__(self, decoder: PrefixBeam, state: BeamState, steps: Steps):
-        self.decoder, self.state, self.steps = decoder, state, steps
         self.fusion, self.add = decoder.fusion, decoder._add
+        self.beam, self.threshold = decoder.config.beam, decoder.config.beam_threshold
+        self.state, self.device = state, state.scores.device
         self.order = sorted(range(len(steps.lengths)), key=lambda row: -steps.lengths[row])
         self.lengths = [steps.lengths[row] for row in self.order]
-        order = torch.tensor(self.order, dtype=torch.long, device=state.scores.device)
+        order = torch.tensor(self.order, dtype=torch.long, device=self.device)
         self.scores, self.links = state.scores[:, order], state.links[:, order]
-        self.frames, self.blanks = steps.log_probs[order], steps.log_probs[order, :, decoder.tokenizer.blank]
-        self.candidates, self.values, self.places = steps.candidates[order], steps.values[order], steps.places[order]
+        by_step = (steps.log_probs, steps.candidates, steps.values, steps.places)
+        self.frames, self.candidates, self.values, self.places = (part[order].transpose(0, 1) for part in by_step)
+        self.blanks = self.frames[..., decoder.tokenizer.blank, None]  # (S, B, 1)
         self.counts = steps.counts[order]
         self.done: list[tuple[Tensor, Tensor]] = []
+        self.codes: dict[tuple[int, int, int], _Codes] = {}
 
     def run(self) -> None:
         """Take all steps and put the beams back into the state."""
@@ -235,144 +241,166 @@ class _Search:
                 rows -= 1
             if rows < self.scores.shape[1]:
                 self.done.append((self.scores[:, rows:], self.links[:, rows:]))
-                self.scores, self.links = self.scores[:, :rows], self.links[:, :rows]
-            paths = self._step(step, rows, max(1, widest[rows - 1][step])).to(torch.int16).cpu().numpy()
+                self.scores, self.links = self.scores[:, :rows].contiguous(), self.links[:, :rows].contiguous()
+            paths = self._step(step, rows, widest[rows - 1][step] + 1).cpu().numpy()
             for row in range(rows):
                 self.state.paths[self.order[row]].append(paths[:, row])
         self._put_back()
 
     def _step(self, step: int, rows: int, width: int) -> Tensor:
-        """One frame of the first rows.
+        """One frame of the first rows, with so many candidates, the last of which may not be taken.
 
         Returns:
-            Where the best alignments come from. (2, B, K)
+            Where the best alignments come from; see `_trace`. (2, B, K) int16
         """
-        frame = self.frames[:rows, step]  # (B, V)
-        tokens, values = self.candidates[:rows, step, :width], self.values[:rows, step, :width]  # (B, C)
-        scores, (last, node, parent, fused) = self.scores, self.links
-        kept = last.shape[1]
-        blank_sum, _, _, _, bonus = scores
-        totals = torch.stack((self.add(scores[0], scores[2]), torch.maximum(scores[1], scores[3])))  # (2, B, K)
-        ends = (scores[3] > scores[1]).long()  # the best alignment ends in the token
-        said = frame.gather(1, last)  # (B, K) the last token once more
+        tokens, values = self.candidates[step, :rows, :width], self.values[step, :rows, :width]  # (B, C)
+        scores, links = self.scores, self.links
+        kept = links.shape[2]
+        codes = self._codes(rows, kept, width)
+        blank_sum, blank_best, end_sum, end_best, bonus = scores.unbind()
+        last, node, parent, fused = links.unbind()
+        total, best = self.add(blank_sum, end_sum), torch.maximum(blank_best, end_best)
+        before = torch.stack((total, blank_sum, best, blank_best)).view(2, -1)  # of any end; of a blank before a double
+        ends = codes.slot.add(end_best > blank_best, alpha=2)  # (B, K) where the best alignment is: slot and its end
+        origin = torch.stack((ends, codes.slot)).view(-1)
 
         # A prefix stays: a blank, its last token again, or that token after its parent, if the parent is in the beam.
-        at = self._slots(node, parent)  # (B, K) flat
-        known = at >= 0
-        at = at.clamp(min=0)
-        doubled = last.take(at) == last
-        entry = torch.where(doubled, _pick(scores[:2], at), _pick(totals, at)) + said
-        entry.masked_fill_(~known, -torch.inf)  # (2, B, K)
-        in_blank = totals + self.blanks[:rows, step, None]
-        in_token = scores[2:4] + said
-        entered = (entry[1] > in_token[1]).long()
-        in_token = torch.stack((self.add(in_token[0], entry[0]), torch.maximum(in_token[1], entry[1])))
+        at = self._find(node, parent, codes)  # (B, K) flat
+        unknown = at < 0
+        at.clamp_(min=0)
+        entry_at = at.add(last.take(at) == last, alpha=rows * kept).view(-1)
+        said = self.frames[step, :rows].gather(1, last)  # (B, K)
+        entry = before.index_select(1, entry_at).view(2, rows, kept).add_(said).masked_fill_(unknown, -torch.inf)
+        stays = torch.empty(4, rows, kept, dtype=scores.dtype, device=self.device)
+        torch.add(before.view(2, 2, rows, kept)[:, 0], self.blanks[step, :rows], out=stays[:2])
+        own = scores[2:4] + said
+        entered = entry[1] > own[1]
+        self.add(own[0], entry[0], out=stays[2])
+        torch.maximum(own[1], entry[1], out=stays[3])
 
         # A prefix grows by each candidate, unless that is a prefix of the beam, which has it already.
-        repeats = tokens[:, None] == last[:, :, None]  # (B, K, C)
-        flat = torch.empty(rows * kept * width + 1, dtype=scores.dtype, device=scores.device)
-        grown = flat[:-1].view(rows, kept, width)
-        torch.add(torch.where(repeats, blank_sum[..., None], totals[0][..., None]), values[:, None], out=grown)
-        place = self.places[:rows, step].gather(1, last)
-        taken = torch.where(known & (place < width), at * width + place, len(flat) - 1)
-        flat.index_fill_(0, taken.flatten(), -torch.inf)
-        ranked, gain = grown, None
+        grown = torch.where(tokens[:, None] == last[..., None], blank_sum[..., None], total[..., None])
+        grown += values[:, None]  # (B, K, C)
+        taken = self.places[step, :rows].gather(1, last).clamp_(max=width - 1).masked_fill_(unknown, width - 1)
+        grown.view(-1).index_fill_(0, taken.add_(at, alpha=width).view(-1), -torch.inf)
+        kept_total = self.add(stays[0], stays[2])
         if self.fusion is not None:
-            table = self.fusion.table(scores.device, scores.dtype)
-            gain = bonus[..., None] + table.take(fused[..., None] * self.fusion.vocabulary + tokens[:, None])
-            ranked = grown + gain
+            table = self.fusion.table(self.device, scores.dtype)
+            grown += table.take(torch.add(tokens[:, None], fused[..., None], alpha=self.fusion.vocabulary))
+            grown += bonus[..., None]
+            kept_total += bonus
 
         # The best of both, best first.
-        stays = self.add(in_blank[0], in_token[0]) + bonus
-        ranked = torch.cat((stays, ranked.flatten(1)), dim=1)
-        best, chosen = ranked.topk(min(self.decoder.config.beam, ranked.shape[1]), dim=1)
-        alive = best > -torch.inf
-        if self.decoder.config.beam_threshold is not None:
-            alive &= best >= best[:, :1] - self.decoder.config.beam_threshold
-        count = max(1, int(alive.sum(dim=1).max()))
-        chosen, alive = chosen[:, :count], alive[:, :count]
+        ranked, chosen = torch.cat((kept_total, grown.flatten(1)), dim=1).topk(min(self.beam, kept * (width + 1)))
+        alive = ranked > -torch.inf
+        if self.threshold is not None:
+            alive &= ranked >= ranked[:, :1] - self.threshold
+        most = int(alive.sum(dim=1).max())
+        count = max(1, most)
+        ranked, chosen, alive = ranked[:, :count], chosen[:, :count], alive[:, :count]
         stay = chosen < kept
-        index = (chosen - kept).clamp(min=0)  # (B, K) among the grown
-        slot = torch.where(stay, chosen, index // width)
-        column = index % width
-        offset = torch.arange(rows, device=slot.device)[:, None] * kept
-        source = slot + offset
-        token = torch.where(stay, last.take(source), tokens.gather(1, column))
+        source = codes.source.take(chosen).add_(codes.offset)
+        column = codes.column.take(chosen)
+        flat = source.view(-1)
+        moved = links.view(4, -1).index_select(1, flat).view(4, rows, count)
+        doubled = tokens.gather(1, column).masked_fill_(stay, -1)  # (B, K) the new token, or -1
+        token = torch.where(stay, moved[0], doubled)
+        grown_at = source.add(doubled == moved[0], alpha=rows * kept)
 
-        doubled_now = token == last.take(source)
-        best_entry = torch.where(doubled_now, scores[1].take(source), totals[1].take(source)) + values.gather(1, column)
-        end_sum = torch.where(stay, in_token[0].take(source), grown.flatten(1).gather(1, index))
-        end_best = torch.where(stay, in_token[1].take(source), best_entry)
-        new = torch.empty(5, *slot.shape, dtype=scores.dtype, device=scores.device)
-        new[:2] = _pick(in_blank, source).masked_fill_(~(stay & alive), -torch.inf)
-        new[2] = end_sum.masked_fill_(~alive, -torch.inf)
-        new[3] = end_best.masked_fill_(~alive, -torch.inf)
-        new[4] = (
-            bonus.take(source)
-            if gain is None
-            else torch.where(stay, bonus.take(source), gain.flatten(1).gather(1, index))
+        new = torch.empty(5, rows, count, dtype=scores.dtype, device=self.device)
+        torch.index_select(stays.view(4, -1), 1, flat, out=new[:4].view(4, -1))
+        new[:2].masked_fill_(~stay, -torch.inf)
+        added = new[4] = bonus.take(source)
+        if self.fusion is not None:
+            gain = table.take(torch.add(token, moved[3], alpha=self.fusion.vocabulary))
+            added = new[4].add_(gain.masked_fill_(stay, 0.0))
+        new[2] = torch.where(stay, new[2], ranked - added)
+        new[3] = torch.where(stay, new[3], before[1].take(grown_at).add_(values.gather(1, column)))
+
+        entered_from = torch.where(entered, origin.take(entry_at.view(rows, kept)).add_(1), codes.slot + 2)
+        path = torch.stack(
+            (ends.take(source), torch.where(stay, entered_from.take(source), origin.take(grown_at).add_(1)))
         )
 
-        # Where alignments come from: slot * 4 + 2 * (it ended in its token there) + (the token begins here).
-        parent_slot = at - offset
-        parent_ends = torch.where(doubled, 0, ends.take(at))
-        from_parent = parent_slot * 4 + 2 * parent_ends + 1
-        own = torch.arange(kept, device=at.device) * 4 + 2
-        end_path = torch.where(entered.bool(), from_parent, own)
-        grown_path = slot * 4 + 2 * torch.where(doubled_now, 0, ends.take(source)) + 1
-        path = torch.stack((slot * 4 + 2 * ends.take(source), torch.where(stay, end_path.take(source), grown_path)))
+        moved[2] = torch.where(stay, moved[2], moved[1])
+        moved[0] = token
+        if rows > 1 or not most:  # else all are alive
+            dead = ~alive
+            new[:4].masked_fill_(dead, -torch.inf)
+            moved[1].masked_fill_(dead, DEAD)
+            moved[2].masked_fill_(dead, NOWHERE)
+        self._grow(moved, (alive & ~stay).view(-1).nonzero().view(-1))
+        self.scores, self.links = new, moved
+        return path.to(torch.int16)
 
-        links = torch.zeros(4, *slot.shape, dtype=torch.long, device=slot.device)
-        links[0] = token
-        links[1] = node.take(source).masked_fill_(~alive, NOWHERE)
-        links[2] = torch.where(stay, parent.take(source), node.take(source)).masked_fill_(~alive, NOWHERE)
-        links[3] = fused.take(source)
-        self._grow(links, alive & ~stay)
-        self.scores, self.links = new, links
-        return path
+    def _codes(self, rows: int, kept: int, width: int) -> "_Codes":
+        if (rows, kept, width) not in self.codes:
+            self.codes[rows, kept, width] = _Codes(rows, kept, width, self.device)
+        return self.codes[rows, kept, width]
 
-    def _slots(self, node: Tensor, parent: Tensor) -> Tensor:
+    def _find(self, node: Tensor, parent: Tensor, codes: "_Codes") -> Tensor:
         """Where in the beam, counted over all rows, the parent of each prefix stands; -1 for nowhere. (B, K)"""
         slots = self.state.slots
         if len(slots) < self.state.prefixes.size:
-            slots = torch.full((2 * self.state.prefixes.size,), -1, dtype=torch.long, device=node.device)
+            slots = torch.full((2 * self.state.prefixes.size,), -1, dtype=torch.long, device=self.device)
             self.state.slots = slots
-        flat = node.flatten()
-        slots[flat] = torch.arange(len(flat), device=node.device)
-        slots[NOWHERE] = -1
+        flat = node.reshape(-1)
+        slots.index_copy_(0, flat, codes.all)
         found = slots.take(parent)
-        slots[flat] = -1
+        slots.index_fill_(0, flat, -1)
         return found
 
     def _grow(self, links: Tensor, where: Tensor) -> None:
         """Give nodes, and states of the fusion, to the prefixes that are new."""
-        parents, tokens = links[2][where].tolist(), links[0][where].tolist()
-        links[1][where] = torch.tensor(
-            self.state.prefixes.extend(parents, tokens), dtype=torch.long, device=links.device
-        )
+        flat = links.view(4, -1)
+        tokens, _, parents, states = flat.index_select(1, where).tolist()
+        nodes = self.state.prefixes.extend(parents, tokens)
+        flat[1].index_copy_(0, where, torch.tensor(nodes, dtype=torch.long, device=self.device))
         if self.fusion is not None:
-            states = self.fusion.advance(links[3][where].tolist(), tokens)
-            links[3][where] = torch.tensor(states, dtype=torch.long, device=links.device)
+            states = self.fusion.advance(states, tokens)
+            flat[3].index_copy_(0, where, torch.tensor(states, dtype=torch.long, device=self.device))
 
     def _put_back(self) -> None:
         """Beams of all rows, in their own order, with dead prefixes where one is narrower."""
         parts = [(self.scores, self.links), *reversed(self.done)]
         width = max(scores.shape[2] for scores, _ in parts)
-        back = torch.tensor(self.order, dtype=torch.long, device=self.scores.device).argsort()
-        pad = torch.nn.functional.pad
-        scores = [pad(scores, (0, width - scores.shape[2]), value=-torch.inf) for scores, _ in parts]
-        links = [pad(links, (0, width - links.shape[2]), value=NOWHERE) for _, links in parts]
+        back = torch.tensor(self.order, dtype=torch.long, device=self.device).argsort()
+        scores = [_widened(scores, width, -torch.inf) for scores, _ in parts]
+        links = [_widened(links, width, NOWHERE) for _, links in parts]
         self.state.scores = torch.cat(scores, dim=1)[:, back]
         self.state.links = torch.cat(links, dim=1)[:, back]
+        self.state.links[1].masked_fill_(self.state.links[1] == NOWHERE, DEAD)
 
 
-def _pick(values: Tensor, at: Tensor) -> Tensor:
-    """Values (N, B, K) at flat positions (B, J). (N, B, J)"""
-    return values.reshape(len(values), -1).index_select(1, at.flatten()).view(len(values), *at.shape)
+class _Codes:
+    """Numbers that depend on sizes alone: of n utterances, K prefixes and C candidates.
+
+    A choice is one of K + K * C: the prefixes as they are, then each with each candidate.
+    """
+
+    def __init__(self, rows: int, kept: int, width: int, device: torch.device):
+        slots = torch.arange(kept, device=device)
+        self.source = torch.cat((slots, slots.repeat_interleave(width)))
+        """Prefix of each choice."""
+        self.column = torch.cat((torch.zeros_like(slots), torch.arange(width, device=device).repeat(kept)))
+        """Candidate of each choice."""
+        self.offset = torch.arange(rows, device=device)[:, None] * kept
+        """First prefix of each utterance, counted over all. (n, 1)"""
+        self.slot = (slots * 4).repeat(rows, 1)
+        """Four times the place of each prefix. (n, K)"""
+        self.all = torch.arange(rows * kept, device=device)
+
+
+def _widened(values: Tensor, width: int, fill: float) -> Tensor:
+    return torch.nn.functional.pad(values, (0, width - values.shape[2]), value=fill)
 
 
 def _trace(path: list[NDArray[np.int16]], slot: int, ends_in_token: bool) -> list[tuple[int, int]]:
-    """First and last step of each token on the best alignment that ends in a slot."""
+    """First and last step of each token on the best alignment that ends in a slot.
+
+    A path says of each place of the beam, for an end in a blank and in its token, where its best alignment was one
+    step before: 4 * place + 2 * (it ended in its token) + (the token begins with this step).
+    """
     spans: list[tuple[int, int]] = []
     state, last = int(ends_in_token), -1
     for step in range(len(path) - 1, -1, -1):

@@ -21,13 +21,13 @@ class Steps:
     frames: Tensor
     """First frame of each step. (B, S)"""
     candidates: Tensor
-    """Tokens that may extend a prefix, likeliest first. (B, S, C)"""
+    """Tokens that may extend a prefix, likeliest first; in the last place the blank, which may not. (B, S, C)"""
     values: Tensor
-    """Their log-probabilities, -inf where pruned. (B, S, C)"""
+    """Their log-probabilities, -inf where pruned and of the blank. (B, S, C)"""
     counts: Tensor
     """Candidates that are not pruned. (B, S)"""
     places: Tensor
-    """Place of each token among the candidates; C for the blank and those left out. (B, S, V)"""
+    """Place of each token among the candidates; the last for those left out. (B, S, V)"""
 
 
 def prepare(
@@ -56,13 +56,13 @@ def prepare(
     spoken = log_probs.clone()
     spoken[..., blank] = -torch.inf
     size = log_probs.shape[2]
-    count = max(1, size - 1 if tokens is None else min(tokens, size - 1))
+    count = size if tokens is None else min(tokens + 1, size)
     values, candidates = spoken.topk(count, dim=2)  # (B, S, C), (B, S, C)
+    candidates[..., -1], values[..., -1] = blank, -torch.inf
     if token_log_prob is not None:
         values = values.masked_fill(values < token_log_prob, -torch.inf)
-    places = torch.full_like(log_probs, count, dtype=torch.long)  # (B, S, V)
+    places = torch.full_like(log_probs, count - 1, dtype=torch.long)  # (B, S, V)
     places.scatter_(2, candidates, torch.arange(count, device=places.device).expand_as(candidates))
-    places[..., blank] = count
     kept = values.isfinite().sum(dim=2)  # (B, S)
     return Steps(log_probs, lengths.tolist(), frames, candidates, values, kept, places)
 

@@ -3,11 +3,15 @@
 from collections.abc import Iterable, Sequence
 
 NOWHERE = 0
-"""The node that is no prefix, and the parent of the empty one."""
+"""The parent of the empty prefix, and of what is no prefix."""
+DEAD = 1
+"""The node of what is no prefix: empty places of a beam."""
+FIRST = 2
+"""The node of the empty prefix of the first utterance."""
 
 
 class Prefixes:
-    """Nodes of all utterances of a batch; the empty prefix of utterance i is node i + 1.
+    """Nodes of all utterances of a batch; the empty prefix of utterance i is node FIRST + i.
 
     A prefix that leaves the beam and comes back gets its old number, as long as a longer one that begins with it is
     known; so equal prefixes are found by comparing numbers, and merging is exact.
@@ -17,7 +21,7 @@ class Prefixes:
         self._tokens = tokens
         self._children: dict[int, int] = {}  # parent * tokens + token -> node
         self._keys: dict[int, int] = {}  # node -> its key above
-        self.size = utterances + 1
+        self.size = FIRST + utterances
         """One more than the largest number given so far."""
         self._kept = 0
 
