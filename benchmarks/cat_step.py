@@ -12,7 +12,8 @@ Transformer sees visible tokens alone on both sides.
 Every round runs both sides, in turning order. A ratio is the dense median through ours: above 1 ours is faster.
 `processor` is the time spent by all threads of the process, `wall` the clock on the wall. `kept` is what autograd
 holds for the backward pass, each storage once, without parameters; `peak` is the most memory that a step, gradients
-included, takes above what the weights do.
+included, takes above what the weights do. `operations` are floating-point operations of matrix products, attention and
+convolutions. `stem` is the student's stem alone, forward and backward.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from unittest import mock
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from noisewise.layers.attention import MultiHeadAttention
 from noisewise.layers.masked_depthwise import MaskedDepthwiseBlock
@@ -84,13 +86,16 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             return step(objective, patches, where, external, options)
 
     sides = {"ours": ours, "dense": dense}
-    found, kept, peaks = {}, {}, {}
+    found, kept, peaks, operations = {}, {}, {}, {}
     for name, side in sides.items():
-        found[name], kept[name], peaks[name] = inspected(objective, side, options.device)
+        found[name], kept[name], peaks[name], operations[name] = inspected(objective, side, options.device)
         print(f"{name}: loss {found[name][0]:.6f}, kept {kept[name] / 1e9:.2f} GB", file=sys.stderr)
     differences = None if options.autocast else compared(found["ours"], found["dense"])
     times = timed(sides, options.rounds, options.device)
-    ratios = {clock: round(spent["dense"] / spent["ours"], 2) for clock, spent in times.items()}
+    stem = timed(stems(objective.student, patches, where, options), options.rounds, options.device)
+    ratios, stem_ratios = (
+        {clock: round(spent["dense"] / spent["ours"], 2) for clock, spent in each.items()} for each in (times, stem)
+    )
     return {
         "command": "python " + " ".join(["benchmarks/cat_step.py", *sys.argv[1:]]),
         "what": "pre-training step of CAT, dense reference of the same maths through ours",
@@ -104,6 +109,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "reached": ratios["processor" if options.device == "cpu" else "wall"] >= AIM,
         "ratio": ratios,
         "median_seconds": {c: {s: round(t, 3) for s, t in spent.items()} for c, spent in times.items()},
+        "stem_ratio": stem_ratios,
+        "stem_median_seconds": {c: {s: round(t, 3) for s, t in spent.items()} for c, spent in stem.items()},
+        "tera_operations": {side: round(count / 1e12, 3) for side, count in operations.items()},
+        "operations_ratio": round(operations["dense"] / operations["ours"], 2),
         "kept_gb": {side: round(size / 1e9, 3) for side, size in kept.items()},
         "kept_ratio": round(kept["dense"] / kept["ours"], 2),
         "peak_gb": {side: round(size / 1e9, 3) for side, size in peaks.items()},
@@ -135,8 +144,8 @@ def step(
 
 def inspected(
     objective: CATPretraining, side: Callable[[], Tensor], device: str
-) -> tuple[tuple[float, dict[str, Tensor]], int, int]:
-    """Loss and gradients of one step, the bytes that autograd keeps for it, the peak of memory."""
+) -> tuple[tuple[float, dict[str, Tensor]], int, int, int]:
+    """Loss and gradients of one step, the bytes that autograd keeps for it, the peak of memory, the operations."""
     parameters = {value.untyped_storage().data_ptr() for value in objective.parameters()}
     storages: dict[int, torch.UntypedStorage] = {}  # held, so that no address is used twice
 
@@ -150,10 +159,24 @@ def inspected(
     before = held(device)
     side()
     peak = most(device) - before
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+    counter = FlopCounterMode(display=False)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value), counter:
         loss = float(side())
     gradients = {name: value.grad.clone() for name, value in objective.named_parameters() if value.grad is not None}
-    return (loss, gradients), sum(storage.nbytes() for storage in storages.values()), peak
+    bytes_kept = sum(storage.nbytes() for storage in storages.values())
+    return (loss, gradients), bytes_kept, peak, counter.get_total_flops()
+
+
+def stems(student: CAT, patches: Patches, where: Tensor, options: argparse.Namespace) -> dict[str, Callable[[], None]]:
+    """The student's stem alone, forward and backward, on both sides."""
+
+    def run(embed: Callable[[CAT, Patches, Tensor], tuple[Tensor, Tensor | None]]) -> None:
+        student.zero_grad(set_to_none=True)
+        with torch.autocast(options.device, torch.bfloat16, enabled=options.autocast):
+            tokens, _ = embed(student, patches, where)
+        tokens.float().square().sum().backward()
+
+    return {"ours": lambda: run(CAT.embed), "dense": lambda: run(dense_embed)}
 
 
 def held(device: str) -> int:
