@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from noisewise.reproduce.experiment import Experiment
     from noisewise.reproduce.work import Outcome
 
@@ -119,7 +121,7 @@ class _Display:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         self.progress = Progress(*columns, console=console, disable=self.plain)
         self.all = self.progress.add_task("", total=len(experiment.jobs()))
-        self.bars = dict[str, object]()
+        self.bars: dict[str, TaskID] = {}
         self.said: object = None
         self.last = 0.0
 
@@ -158,9 +160,9 @@ class _Display:
         self.progress.update(self.all, completed=len(outcome.done), description=f"all{failed}; {left}")
         names = {one.job.name for one in outcome.running}
         for name in [name for name in self.bars if name not in names]:
-            self.progress.remove_task(self.bars.pop(name))  # type: ignore[arg-type]
+            self.progress.remove_task(self.bars.pop(name))
         for one in outcome.running:
             at, of = one.job.position()
             if one.job.name not in self.bars:
                 self.bars[one.job.name] = self.progress.add_task(one.job.name, total=of or None)
-            self.progress.update(self.bars[one.job.name], completed=at, total=of or None)  # type: ignore[arg-type]
+            self.progress.update(self.bars[one.job.name], completed=at, total=of or None)

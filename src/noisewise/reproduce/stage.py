@@ -19,7 +19,7 @@ from noisewise.training import checkpoint
 
 TAIL_BYTES = 1 << 14
 """Of a log: enough for its last records."""
-BUSY_SECONDS = 90.0
+BUSY_SECONDS = 180.0
 """A log that was written so recently, and is ahead of the checkpoints, is being written."""
 
 
