@@ -155,23 +155,28 @@ class CodebookTask(Task):
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Terms of Eq. 10 and use of the codes over the whole validation set."""
         self.eval()
+        size, dim = self.model.codebook.size, self.model.encoder.dim
         sums: dict[str, float] = {}
-        found: list[CodebookOutput] = []
+        ids: list[Tensor] = []
+        moments = torch.zeros(3, dim, dtype=torch.float64)  # of Z_c, its square, and the square of what codes leave
         for batch in batches:
-            found.append(self.model(batch.waveform, batch.lengths))
-            for name, value in self._terms(found[-1]).items():
-                sums[name] = sums.get(name, 0.0) + float(value) * float(found[-1].lengths.sum())
+            output = self.model(batch.waveform, batch.lengths)
+            valid = valid_mask(output.lengths, output.ids.size(1))
+            frames, ids = output.representations[valid].double(), [*ids, output.ids[valid]]
+            left = frames - output.quantized[valid].double()
+            moments += torch.stack([each.sum(dim=0) for each in (frames, frames.square(), left.square())]).cpu()
+            for name, value in self._terms(output).items():
+                sums[name] = sums.get(name, 0.0) + float(value) * len(frames)
         self.train()
-        valid = [valid_mask(output.lengths, output.ids.size(1)) for output in found]
-        ids = torch.cat([output.ids[where] for output, where in zip(found, valid, strict=True)])
-        frames = torch.cat([output.representations[where] for output, where in zip(found, valid, strict=True)])
-        size = self.model.codebook.size
+        chosen = torch.cat(ids)
+        mean, square, left_over = moments / max(len(chosen), 1)
+        variance = float((square - mean.square()).mean())
         return {
-            **{name: value / max(len(ids), 1) for name, value in sums.items()},
-            "unexplained": float((frames - self.model.codebook.lookup(ids)).square().mean() / frames.var(dim=0).mean()),
-            "variance": float(frames.var(dim=0).mean()),
-            "perplexity": float(perplexity(ids, size)),
-            "usage": float(usage(ids, size)),
+            **{name: value / max(len(chosen), 1) for name, value in sums.items()},
+            "unexplained": float(left_over.mean()) / max(variance, 1e-12),
+            "variance": variance,
+            "perplexity": float(perplexity(chosen, size)),
+            "usage": float(usage(chosen, size)),
         }
 
     def release(self, folder: Path, config: CodebookLearningConfig, about: dict[str, Any]) -> None:
