@@ -110,7 +110,7 @@ class PrefixBeam:
         self.config = config or BeamConfig()
         self.fusion = fusion
         self.dtype = dtype
-        self._add: Callable[[Tensor, Tensor], Tensor] = torch.logaddexp if self.config.sum_alignments else torch.maximum
+        self._add: Callable[..., Tensor] = torch.logaddexp if self.config.sum_alignments else torch.maximum
         if fusion is not None and fusion.vocabulary != len(tokenizer):
             raise BeamError(
                 f"`fusion` must be made for the {len(tokenizer)} tokens of the tokenizer, but is for "
