@@ -15,6 +15,13 @@ from noisewise.reproduce import tables
 from noisewise.reproduce.result import Reproduction
 
 ROOT = Path(__file__).parent.parent
+BESIDE = {
+    "box_an4_44": "",
+    "pocketsphinx_an4": "`pip install pocketsphinx==5.1.1`",
+    "random_wav2vec2_an4": "`python benchmarks/recognisers/random_wav2vec2.py random_wav2vec2`",
+    "box_over_http_an4": "`python benchmarks/recognisers/openai_server.py box --port 8091`",
+}
+"""Results on the same mixtures to what has to be done before their command."""
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 REPRODUCED = ROOT / "results" / "wav2code_mini.json"
 """The runs of recipes/mini/wav2code/plan.yaml; left out where it is not there yet."""
@@ -48,9 +55,8 @@ def _between(text: str, new: str) -> str:
 
 def section() -> str:
     """What stands between the markers."""
-    box, same, outsider = (
-        GridResult.load(ROOT / "results" / f"{name}.json") for name in ("box_an4", "box_an4_44", "pocketsphinx_an4")
-    )
+    box = GridResult.load(ROOT / "results" / "box_an4.json")
+    beside = {name: GridResult.load(ROOT / "results" / f"{name}.json") for name in BESIDE}
     return "\n".join(
         [
             f"The model in the box on AN4 test ({box.utterances} utterances, {box.speakers} speakers) mixed with 7",
@@ -58,10 +64,18 @@ def section() -> str:
             "corpus WER in percent with 95 % bootstrap intervals (`results/box_an4.json`, which names its command).",
             "",
             table.markdown([box]),
-            f"Beside pocketsphinx with its stock English model, on the same mixtures of {outsider.utterances} of those",
-            "utterances, evenly spaced (`results/box_an4_44.json`, `results/pocketsphinx_an4.json`):",
+            f"Beside outsiders on the same mixtures of {beside['box_an4_44'].utterances} of those utterances, evenly",
+            "spaced, all by `noisewise evaluate --model ...`: pocketsphinx with its stock English model, a wav2vec 2.0",
+            "of transformers with random weights (the path, not the score), and the box behind an HTTP server.",
             "",
-            table.markdown([same, outsider]),
+            table.markdown(list(beside.values())),
+            "| recogniser | `--model` | made ready by | the whole command is in |",
+            "| --- | --- | --- | --- |",
+            *(
+                f"| {table.label(result)} | `{result.recogniser}` | {BESIDE[name]} | `results/{name}.json` |"
+                for name, result in beside.items()
+            ),
+            "",
             *reproduction(),
             "| measured | value | by |",
             "| --- | --- | --- |",
