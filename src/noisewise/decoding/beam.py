@@ -191,24 +191,35 @@ class PrefixBeam:
             scored = [
                 (slot, float(ranked[slot]), float(sums[row, slot])) for slot in order if ranked[slot] > -torch.inf
             ]
-            best = [self._hypothesis(state, row, *each, frame_seconds) for each in scored]
+            heard = torch.cat(state.heard[row]).numpy() if state.heard[row] else np.empty((0, 0), np.float32)
+            times = np.concatenate(state.times[row]) if state.times[row] else np.empty(0, np.int64)
+            best = []
+            for slot, score, ctc_score in scored:
+                runs = _runs(state, row, slot, heard, times)
+                best.append(assemble(runs, score, self.tokenizer, frame_seconds, ctc_score=ctc_score))
             found.append(best or [Hypothesis("", [], score=-math.inf, ctc_score=-math.inf)])
         return found
 
-    def _hypothesis(
-        self, state: BeamState, row: int, slot: int, score: float, ctc_score: float, frame_seconds: float
-    ) -> Hypothesis:
-        tokens = state.prefixes.spell(int(state.links[1, row, slot]))
-        ends_in_token = bool(state.scores[3, row, slot] > state.scores[1, row, slot])
-        spans = _trace(state.paths[row], slot, ends_in_token)
-        assert len(spans) == len(tokens), "an alignment must hold each token of its prefix once"
-        heard = torch.cat(state.heard[row]).numpy() if state.heard[row] else np.empty((0, 0), np.float32)
-        times = np.concatenate(state.times[row]) if state.times[row] else np.empty(0, np.int64)
-        runs = []
-        for token, (first, last) in zip(tokens, spans, strict=True):
-            peak = min(float(np.exp(heard[first : last + 1, token].max())), 1.0)
-            runs.append(Run(token, int(times[first]), last + 1 - first, peak))
-        return assemble(runs, score, self.tokenizer, frame_seconds, ctc_score=ctc_score)
+
+def _runs(state: BeamState, row: int, slot: int, heard: NDArray[np.float32], times: NDArray[np.int64]) -> list[Run]:
+    """The tokens of a prefix where its best alignment has them.
+
+    Args:
+        state: the search.
+        row: utterance.
+        slot: place in its beam.
+        heard: log-probabilities of all steps. (S, V)
+        times: first frame of each step. (S,)
+    """
+    tokens = state.prefixes.spell(int(state.links[1, row, slot]))
+    ends_in_token = bool(state.scores[3, row, slot] > state.scores[1, row, slot])
+    spans = _trace(state.paths[row], slot, ends_in_token)
+    assert len(spans) == len(tokens), "an alignment must hold each token of its prefix once"
+    runs = []
+    for token, (first, last) in zip(tokens, spans, strict=True):
+        peak = min(float(np.exp(heard[first : last + 1, token].max())), 1.0)
+        runs.append(Run(token, int(times[first]), last + 1 - first, peak))
+    return runs
 
 
 class _Search:
