@@ -47,7 +47,7 @@ KNOWS = {
     "transcript": {"decoding", "config"},
     "recogniser": {"models", "model_folder", "audio", "text", "decoding", "transcript", "config"},
     "reproduce": {"recipe", "evaluation", "scoring", "training", "model_folder", "models", "config"},
-    "evaluation": {"recogniser", "model_folder", "transcript", "audio", "text", "scoring", "data", "config"},
+    "evaluation": {"recogniser", "model_folder", "models", "transcript", "audio", "text", "scoring", "data", "config"},
 }
 """Layer to the layers it may import, besides itself; `cli` may import all of them inside its commands."""
 
@@ -58,6 +58,7 @@ ADDRESSES = {
     "lightning_fabric": {"training"},
     "tensorboard": {"training"},
     "matplotlib": {"evaluation/figure.py"},
+    "sklearn": {"evaluation/inspection.py"},
     "jiwer": {"scoring"},
     "typer": {"cli"},
     "rich": {"cli"},

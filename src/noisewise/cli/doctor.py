@@ -10,7 +10,7 @@ import typer
 
 EXTRAS = {
     "train": (("lhotse", "lightning-fabric"), "prepare corpora, mix noise, train, evaluate"),
-    "figures": (("matplotlib",), "`noisewise plot`, and heat maps of evaluations"),
+    "figures": (("matplotlib", "scikit-learn"), "`noisewise plot`, `noisewise inspect`, heat maps of evaluations"),
     "media": (("av",), "m4a, webm and video files"),
     "tracking": (("tensorboard",), "training curves in TensorBoard"),
     "lm": (("flashlight-text",), "language models read by KenLM; not needed for ARPA files"),

@@ -20,6 +20,7 @@ VERBS = {
     "lm": "train n-gram language models from text, and measure them",
     "convert": "a checkpoint of transformers or fairseq as one of ours, or back; compare with transformers",
     "flops": "parameters and operations of a model, module by module, under a stated convention",
+    "inspect": "look inside a Wav2code: code accuracy by SNR, its codebook, what it restores",
     "plot": "draw waveform, spectrogram, log-mel and MFCC of a recording",
     "doctor": "show what is installed, what is missing and what it would give",
 }
@@ -29,6 +30,7 @@ EXTRAS = {
     "lhotse": "train",
     "lightning_fabric": "train",
     "matplotlib": "figures",
+    "sklearn": "figures",
     "av": "media",
     "tensorboard": "tracking",
     "transformers": "hf",
