@@ -102,9 +102,11 @@ def language_model(data: Path, folder: Path) -> tuple[Path, list[str]]:
 def measure(log_probs: list[Tensor], texts: list[str], lm: Path, words: list[str], repeats: int) -> dict[str, Any]:
     """Both decoders in turn, with and without the language model."""
     model = load(lm)
-    fusion = Fusion(
-        [WordScorer(model, TOKENIZER, WEIGHT, BONUS), Lexicon(words, TOKENIZER, model, WEIGHT)], len(TOKENIZER)
-    )
+
+    def fusion() -> Fusion:  # anew each time: what was asked before is remembered
+        scorers = [WordScorer(model, TOKENIZER, WEIGHT, BONUS), Lexicon(words, TOKENIZER, model, WEIGHT)]
+        return Fusion(scorers, len(TOKENIZER))
+
     same = BeamConfig(beam=BEAM, beam_threshold=THRESHOLD, token_log_prob=None)
     folded = BeamConfig(beam=BEAM, beam_threshold=THRESHOLD, sure_blank=0.999)
     cases = {
@@ -150,11 +152,11 @@ def compare(decoders: dict[str, Decode | None], log_probs: list[Tensor], texts: 
     return result
 
 
-def ours(config: BeamConfig, fusion: Fusion | None, size: int) -> Decode:
+def ours(config: BeamConfig, fusion: Callable[[], Fusion] | None, size: int) -> Decode:
     """Our decoder on batches."""
-    decoder = PrefixBeam(TOKENIZER, config, fusion)
 
     def decode(log_probs: list[Tensor]) -> list[str]:
+        decoder = PrefixBeam(TOKENIZER, config, fusion() if fusion else None)
         batches = (padded(log_probs[at : at + size]) for at in range(0, len(log_probs), size))
         return [best.text for batch in batches for best, *_ in decoder.decode(*batch, FRAME_SECONDS)]
 

@@ -226,3 +226,19 @@ def test_more_states_than_the_table_holds_at_first(tmp_path: Path) -> None:
         (state,) = fusion.advance([state], [1])
     table = fusion.table(torch.device("cpu"), torch.float64)
     assert table[state].tolist() == [3000.0, 3000.0] and table[7].tolist() == [7.0, 7.0]
+
+
+def test_a_full_table_is_left_behind(words: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    scorers: list[Scorer] = [WordScorer(words, SMALL, 0.5, 0.5), Hotwords(["BA B"], SMALL)]
+    log_probs = random_log_probs(1, 40, len(SMALL))
+    decoder = PrefixBeam(SMALL, BeamConfig(beam=10, nbest=3), Fusion(scorers, len(SMALL)))
+    (expected,) = decoder.decode(log_probs, torch.tensor([40]), FRAME)
+    monkeypatch.setattr("noisewise.decoding.fusion.LIMIT", 20)
+    state, other = decoder.start(1), decoder.start(1)
+    assert state.fusion is other.fusion is decoder.fusion
+    for at in range(0, 40, 4):
+        decoder.feed(state, log_probs[:, at : at + 4], torch.tensor([4]))
+        assert state.fusion is not None and len(state.fusion._states) < 200
+        decoder.feed(other, log_probs[:, at : at + 4], torch.tensor([4]))
+        decoder.start(1)  # gets a fresh table, and takes none from those under way
+    assert decoder.hypotheses(state, FRAME) == [expected] == decoder.hypotheses(other, FRAME)

@@ -45,8 +45,8 @@ class BeamConfig:
     token_log_prob: float | None = -10.0
     """Tokens below this logarithm extend no prefix (they still prolong one that ends in them)."""
     sure_blank: float | None = None
-    """Neighbouring frames whose blank is at least this probable become one step that can only be blank; exact as it
-    goes to 1, about three times as fast at 0.999. None: every frame is searched."""
+    """Neighbouring frames whose blank is at least this probable become one step that can only be blank: faster, and
+    exact as it goes to 1. None: every frame is searched."""
     sum_alignments: bool = True
     """Add the probabilities of all alignments of a prefix; else take the largest, as some decoders do."""
 
@@ -77,14 +77,14 @@ class BeamState:
     prefixes: Prefixes
     frames: list[int]
     """Frames of each utterance so far."""
-    steps: list[int]
-    """Steps of each utterance so far."""
     paths: list[list[NDArray[np.int16]]]
     """Of each utterance and step, where the best alignments of (2, K) states come from; see `_trace`."""
     times: list[list[NDArray[np.int64]]]
     """Of each utterance and chunk, the first frame of each step."""
     heard: list[list[Tensor]]
     """Of each utterance and chunk, log-probabilities (S, V) of the steps."""
+    fusion: Fusion | None = None
+    """Numbers the states in `links`."""
     slots: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
     """Scratch: where in the beam a node stands. (nodes,)"""
 
@@ -140,10 +140,19 @@ class PrefixBeam:
         links[0] = self.tokenizer.blank
         links[1, :, 0] = torch.arange(FIRST, FIRST + utterances, device=device)
         links[2] = NOWHERE
-        links[3] = self.fusion.start if self.fusion else 0
-        empty: list[list[list[object]]] = [[[] for _ in range(utterances)] for _ in range(3)]
-        prefixes = Prefixes(utterances, len(self.tokenizer))
-        return BeamState(scores, links, prefixes, [0] * utterances, [0] * utterances, *empty)  # type: ignore[arg-type]
+        if self.fusion is not None and self.fusion.is_full:
+            self.fusion = self.fusion.fresh()  # searches that are under way keep theirs
+        links[3] = self.fusion.start if self.fusion is not None else 0
+        return BeamState(
+            scores,
+            links,
+            Prefixes(utterances, len(self.tokenizer)),
+            frames=[0] * utterances,
+            paths=[[] for _ in range(utterances)],
+            times=[[] for _ in range(utterances)],
+            heard=[[] for _ in range(utterances)],
+            fusion=self.fusion,
+        )
 
     @torch.inference_mode()
     def feed(self, state: BeamState, log_probs: Tensor, lengths: Tensor) -> None:
@@ -169,9 +178,12 @@ class PrefixBeam:
         for row, count in enumerate(steps.lengths):
             state.heard[row].append(steps.log_probs[row, :count].float().cpu())
             state.times[row].append((steps.frames[row, :count] + state.frames[row]).cpu().numpy())
-            state.steps[row] += count
             state.frames[row] += int(lengths[row])
         state.prefixes.forget(state.links[1:3].flatten().tolist())
+        if state.fusion is not None and state.fusion.is_full:
+            old, state.fusion = state.fusion, state.fusion.fresh()
+            living = state.fusion.adopt(old, state.links[3].flatten().tolist())
+            state.links[3] = torch.tensor(living, device=state.links.device).view_as(state.links[3])
 
     @torch.inference_mode()
     def hypotheses(self, state: BeamState, frame_seconds: float) -> list[list[Hypothesis]]:
@@ -179,8 +191,8 @@ class PrefixBeam:
         sums = self._add(state.scores[0], state.scores[2]).cpu()
         totals = sums + state.scores[4].cpu()  # (B, K)
         endings = torch.zeros_like(totals)
-        if self.fusion is not None:
-            finals = [self.fusion.final(at) for at in state.links[3].flatten().tolist()]
+        if state.fusion is not None:
+            finals = [state.fusion.final(at) for at in state.links[3].flatten().tolist()]
             endings = torch.tensor(finals, dtype=totals.dtype).view_as(totals)
         found = []
         for row in range(totals.shape[0]):
@@ -229,7 +241,7 @@ class _Search:
     """
 
     def __init__(self, decoder: PrefixBeam, state: BeamState, steps: Steps):
-        self.fusion, self.add = decoder.fusion, decoder._add
+        self.fusion, self.add = state.fusion, decoder._add
         self.beam, self.threshold = decoder.config.beam, decoder.config.beam_threshold
         self.state, self.device = state, state.scores.device
         self.order = sorted(range(len(steps.lengths)), key=lambda row: -steps.lengths[row])

@@ -15,6 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+LIMIT = 50_000
+"""States after which a search goes on with a fresh table; a row has V numbers."""
+
 
 class Scorer(Protocol):
     """One source of bonuses, in natural logarithms; -inf forbids."""
@@ -55,6 +58,19 @@ class Fusion:
         self._finals: dict[int, float] = {}
         self.start = self._number(tuple(scorer.start() for scorer in self.scorers))
         """State of the empty prefix."""
+
+    @property
+    def is_full(self) -> bool:
+        """So many states are known that a fresh table is better."""
+        return len(self._states) > LIMIT
+
+    def fresh(self) -> "Fusion":
+        """The same scorers with an empty table."""
+        return Fusion(self.scorers, self.vocabulary)
+
+    def adopt(self, other: "Fusion", states: Sequence[int]) -> list[int]:
+        """Numbers here of states that another table with these scorers has numbered."""
+        return [self._number(other._states[state]) for state in states]
 
     def table(self, device: torch.device, dtype: torch.dtype) -> Tensor:
         """Bonuses of all states so far. (N, V)"""

@@ -17,6 +17,10 @@ UNKNOWN_FLOOR = -20.0
 """Lowest ln P of a word out of the vocabulary; models without `<unk>` would forbid it."""
 
 
+REMEMBERED = 200_000
+"""Scores of words that are kept."""
+
+
 class WordScorer:
     """A model over words, asked at the boundary after each word and at the end.
 
@@ -71,6 +75,8 @@ class WordScorer:
         key = (state, word)
         found = self._scored.get(key)
         if found is None:
+            if len(self._scored) > REMEMBERED:
+                self._scored.clear()
             score, after = self.model.score(state, word)
             penalty = 0.0
             if not self.model.knows(word):
