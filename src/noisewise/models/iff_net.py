@@ -64,8 +64,8 @@ class IFFNetConfig:
     """What is added before the sigmoid of Eq. 20 at the start of training; above zero begins on the noisy side.
     Not in the paper."""
     skip: bool = False
-    """Whether each input is added to its decoder's output, so that what passes the merge is as wide as the input.
-    Not in the paper."""
+    """Whether each input is added to its decoder's output, which begins at zero: what passes the merge is as wide as
+    the input, and at first it is the input. Not in the paper."""
 
 
 @config
@@ -288,6 +288,10 @@ class IFFNet(nn.Module):
         self.encoder = nn.ModuleList(NormedConvolution(config, dim, width, kernel) for _ in range(branches))
         self.blocks = nn.ModuleList(InteractiveBlock(config) for _ in range(config.repeats))
         self.decoder = nn.ModuleList(TimeConvolution(width, dim, kernel) for _ in range(branches))
+        if config.skip:
+            for decoder in self.decoder:
+                nn.init.zeros_(decoder.weight)
+                nn.init.zeros_(decoder.bias)
         self.merge = Merge(config, dim)
 
     def forward(self, noisy: Tensor, restored: Tensor, lengths: Tensor) -> Tensor:
