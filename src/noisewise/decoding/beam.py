@@ -8,7 +8,6 @@ Legend: B utterances, F frames, K prefixes, V tokens, C candidates of a frame.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -16,10 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.config import NoisewiseError, config
-from noisewise.decoding.frames import Steps, prepare
+from noisewise.decoding.frames import prepare
 from noisewise.decoding.fusion import Fusion
 from noisewise.decoding.hypothesis import Hypothesis, Run, assemble
-from noisewise.decoding.prefixes import DEAD, FIRST, NOWHERE, Prefixes
+from noisewise.decoding.prefixes import FIRST, NOWHERE, Prefixes
+from noisewise.decoding.search import BeamState, Search
 from noisewise.text.tokenizer import CharacterTokenizer
 
 MOST = 8191
@@ -63,30 +63,6 @@ class BeamConfig:
             raise BeamError(f"`beam_threshold` must be more than 0, but is {self.beam_threshold} instead")
         if self.sure_blank is not None and not 0.5 < self.sure_blank <= 1:
             raise BeamError(f"`sure_blank` must be above 0.5 and at most 1, but is {self.sure_blank} instead")
-
-
-@dataclass
-class BeamState:
-    """A search between two chunks: the beam of each utterance, and the way to it."""
-
-    scores: Tensor
-    """ln P of the prefix ending in a blank: sum, best alignment; ending in its last token: sum, best alignment; and
-    what fusion has added. (5, B, K)"""
-    links: Tensor
-    """Last token, node, node of the parent, state of the fusion. (4, B, K)"""
-    prefixes: Prefixes
-    frames: list[int]
-    """Frames of each utterance so far."""
-    paths: list[list[NDArray[np.int16]]]
-    """Of each utterance and step, where the best alignments of (2, K) states come from; see `_trace`."""
-    times: list[list[NDArray[np.int64]]]
-    """Of each utterance and chunk, the first frame of each step."""
-    heard: list[list[Tensor]]
-    """Of each utterance and chunk, log-probabilities (S, V) of the steps."""
-    fusion: Fusion | None = None
-    """Numbers the states in `links`."""
-    slots: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
-    """Scratch: where in the beam a node stands. (nodes,)"""
 
 
 class PrefixBeam:
@@ -174,9 +150,9 @@ class PrefixBeam:
             token_log_prob=chosen.token_log_prob,
             sure_blank=chosen.sure_blank,
         )
-        _Search(self, state, steps).run()
+        Search(state, steps, self._add, chosen.beam, chosen.beam_threshold).run()
         for row, count in enumerate(steps.lengths):
-            state.heard[row].append(steps.log_probs[row, :count].float().cpu())
+            state.heard[row].append(steps.log_probs[row, :count].to("cpu", torch.float32, copy=True))
             state.times[row].append((steps.frames[row, :count] + state.frames[row]).cpu().numpy())
             state.frames[row] += int(lengths[row])
         state.prefixes.forget(state.links[1:3].flatten().tolist())
@@ -232,190 +208,6 @@ def _runs(state: BeamState, row: int, slot: int, heard: NDArray[np.float32], tim
         peak = min(float(np.exp(heard[first : last + 1, token].max())), 1.0)
         runs.append(Run(token, int(times[first]), last + 1 - first, peak))
     return runs
-
-
-class _Search:
-    """The walk over one chunk; rows are sorted by length, so that those still going are the first ones.
-
-    Few and large operations: on a small batch, the time goes into calling them.
-    """
-
-    def __init__(self, decoder: PrefixBeam, state: BeamState, steps: Steps):
-        self.fusion, self.add = state.fusion, decoder._add
-        self.beam, self.threshold = decoder.config.beam, decoder.config.beam_threshold
-        self.state, self.device = state, state.scores.device
-        self.order = sorted(range(len(steps.lengths)), key=lambda row: -steps.lengths[row])
-        self.lengths = [steps.lengths[row] for row in self.order]
-        order = torch.tensor(self.order, dtype=torch.long, device=self.device)
-        self.scores, self.links = state.scores[:, order], state.links[:, order]
-        by_step = (steps.log_probs, steps.candidates, steps.values, steps.places)
-        self.frames, self.candidates, self.values, self.places = (part[order].transpose(0, 1) for part in by_step)
-        self.blanks = self.frames[..., decoder.tokenizer.blank, None]  # (S, B, 1)
-        self.counts = steps.counts[order]
-        self.done: list[tuple[Tensor, Tensor]] = []
-        self.codes: dict[tuple[int, int, int], _Codes] = {}
-
-    def run(self) -> None:
-        """Take all steps and put the beams back into the state."""
-        rows = len(self.lengths)
-        widest = self.counts.cummax(dim=0).values.tolist() if rows else []  # candidates of the first n rows
-        for step in range(self.lengths[0] if rows else 0):
-            while self.lengths[rows - 1] <= step:
-                rows -= 1
-            if rows < self.scores.shape[1]:
-                self.done.append((self.scores[:, rows:], self.links[:, rows:]))
-                self.scores, self.links = self.scores[:, :rows].contiguous(), self.links[:, :rows].contiguous()
-            paths = self._step(step, rows, widest[rows - 1][step] + 1).cpu().numpy()
-            for row in range(rows):
-                self.state.paths[self.order[row]].append(paths[:, row])
-        self._put_back()
-
-    def _step(self, step: int, rows: int, width: int) -> Tensor:
-        """One frame of the first rows, with so many candidates, the last of which may not be taken.
-
-        Returns:
-            Where the best alignments come from; see `_trace`. (2, B, K) int16
-        """
-        tokens, values = self.candidates[step, :rows, :width], self.values[step, :rows, :width]  # (B, C)
-        scores, links = self.scores, self.links
-        kept = links.shape[2]
-        codes = self._codes(rows, kept, width)
-        blank_sum, blank_best, end_sum, end_best, bonus = scores.unbind()
-        last, node, parent, fused = links.unbind()
-        total, best = self.add(blank_sum, end_sum), torch.maximum(blank_best, end_best)
-        before = torch.stack((total, blank_sum, best, blank_best)).view(2, -1)  # of any end; of a blank before a double
-        ends = codes.slot.add(end_best > blank_best, alpha=2)  # (B, K) where the best alignment is: slot and its end
-        origin = torch.stack((ends, codes.slot)).view(-1)
-
-        # A prefix stays: a blank, its last token again, or that token after its parent, if the parent is in the beam.
-        at = self._find(node, parent, codes)  # (B, K) flat
-        unknown = at < 0
-        at.clamp_(min=0)
-        entry_at = at.add(last.take(at) == last, alpha=rows * kept).view(-1)
-        said = self.frames[step, :rows].gather(1, last)  # (B, K)
-        entry = before.index_select(1, entry_at).view(2, rows, kept).add_(said).masked_fill_(unknown, -torch.inf)
-        stays = torch.empty(4, rows, kept, dtype=scores.dtype, device=self.device)
-        torch.add(before.view(2, 2, rows, kept)[:, 0], self.blanks[step, :rows], out=stays[:2])
-        own = scores[2:4] + said
-        entered = entry[1] > own[1]
-        self.add(own[0], entry[0], out=stays[2])
-        torch.maximum(own[1], entry[1], out=stays[3])
-
-        # A prefix grows by each candidate, unless that is a prefix of the beam, which has it already.
-        grown = torch.where(tokens[:, None] == last[..., None], blank_sum[..., None], total[..., None])
-        grown += values[:, None]  # (B, K, C)
-        taken = self.places[step, :rows].gather(1, last).clamp_(max=width - 1).masked_fill_(unknown, width - 1)
-        grown.view(-1).index_fill_(0, taken.add_(at, alpha=width).view(-1), -torch.inf)
-        kept_total = self.add(stays[0], stays[2])
-        if self.fusion is not None:
-            table = self.fusion.table(self.device, scores.dtype)
-            grown += table.take(torch.add(tokens[:, None], fused[..., None], alpha=self.fusion.vocabulary))
-            grown += bonus[..., None]
-            kept_total += bonus
-
-        # The best of both, best first.
-        ranked, chosen = torch.cat((kept_total, grown.flatten(1)), dim=1).topk(min(self.beam, kept * (width + 1)))
-        alive = ranked > -torch.inf
-        if self.threshold is not None:
-            alive &= ranked >= ranked[:, :1] - self.threshold
-        most = int(alive.sum(dim=1).max())
-        count = max(1, most)
-        ranked, chosen, alive = ranked[:, :count], chosen[:, :count], alive[:, :count]
-        stay = chosen < kept
-        source = codes.source.take(chosen).add_(codes.offset)
-        column = codes.column.take(chosen)
-        flat = source.view(-1)
-        moved = links.view(4, -1).index_select(1, flat).view(4, rows, count)
-        doubled = tokens.gather(1, column).masked_fill_(stay, -1)  # (B, K) the new token, or -1
-        token = torch.where(stay, moved[0], doubled)
-        grown_at = source.add(doubled == moved[0], alpha=rows * kept)
-
-        new = torch.empty(5, rows, count, dtype=scores.dtype, device=self.device)
-        torch.index_select(stays.view(4, -1), 1, flat, out=new[:4].view(4, -1))
-        new[:2].masked_fill_(~stay, -torch.inf)
-        added = new[4] = bonus.take(source)
-        if self.fusion is not None:
-            gain = table.take(torch.add(token, moved[3], alpha=self.fusion.vocabulary))
-            added = new[4].add_(gain.masked_fill_(stay, 0.0))
-        new[2] = torch.where(stay, new[2], ranked - added)
-        new[3] = torch.where(stay, new[3], before[1].take(grown_at).add_(values.gather(1, column)))
-
-        entered_from = torch.where(entered, origin.take(entry_at.view(rows, kept)).add_(1), codes.slot + 2)
-        path = torch.stack(
-            (ends.take(source), torch.where(stay, entered_from.take(source), origin.take(grown_at).add_(1)))
-        )
-
-        moved[2] = torch.where(stay, moved[2], moved[1])
-        moved[0] = token
-        if rows > 1 or not most:  # else all are alive
-            dead = ~alive
-            new[:4].masked_fill_(dead, -torch.inf)
-            moved[1].masked_fill_(dead, DEAD)
-            moved[2].masked_fill_(dead, NOWHERE)
-        self._grow(moved, (alive & ~stay).view(-1).nonzero().view(-1))
-        self.scores, self.links = new, moved
-        return path.to(torch.int16)
-
-    def _codes(self, rows: int, kept: int, width: int) -> "_Codes":
-        if (rows, kept, width) not in self.codes:
-            self.codes[rows, kept, width] = _Codes(rows, kept, width, self.device)
-        return self.codes[rows, kept, width]
-
-    def _find(self, node: Tensor, parent: Tensor, codes: "_Codes") -> Tensor:
-        """Where in the beam, counted over all rows, the parent of each prefix stands; -1 for nowhere. (B, K)"""
-        slots = self.state.slots
-        if len(slots) < self.state.prefixes.size:
-            slots = torch.full((2 * self.state.prefixes.size,), -1, dtype=torch.long, device=self.device)
-            self.state.slots = slots
-        flat = node.reshape(-1)
-        slots.index_copy_(0, flat, codes.all)
-        found = slots.take(parent)
-        slots.index_fill_(0, flat, -1)
-        return found
-
-    def _grow(self, links: Tensor, where: Tensor) -> None:
-        """Give nodes, and states of the fusion, to the prefixes that are new."""
-        flat = links.view(4, -1)
-        tokens, _, parents, states = flat.index_select(1, where).tolist()
-        nodes = self.state.prefixes.extend(parents, tokens)
-        flat[1].index_copy_(0, where, torch.tensor(nodes, dtype=torch.long, device=self.device))
-        if self.fusion is not None:
-            states = self.fusion.advance(states, tokens)
-            flat[3].index_copy_(0, where, torch.tensor(states, dtype=torch.long, device=self.device))
-
-    def _put_back(self) -> None:
-        """Beams of all rows, in their own order, with dead prefixes where one is narrower."""
-        parts = [(self.scores, self.links), *reversed(self.done)]
-        width = max(scores.shape[2] for scores, _ in parts)
-        back = torch.tensor(self.order, dtype=torch.long, device=self.device).argsort()
-        scores = [_widened(scores, width, -torch.inf) for scores, _ in parts]
-        links = [_widened(links, width, NOWHERE) for _, links in parts]
-        self.state.scores = torch.cat(scores, dim=1)[:, back]
-        self.state.links = torch.cat(links, dim=1)[:, back]
-        self.state.links[1].masked_fill_(self.state.links[1] == NOWHERE, DEAD)
-
-
-class _Codes:
-    """Numbers that depend on sizes alone: of n utterances, K prefixes and C candidates.
-
-    A choice is one of K + K * C: the prefixes as they are, then each with each candidate.
-    """
-
-    def __init__(self, rows: int, kept: int, width: int, device: torch.device):
-        slots = torch.arange(kept, device=device)
-        self.source = torch.cat((slots, slots.repeat_interleave(width)))
-        """Prefix of each choice."""
-        self.column = torch.cat((torch.zeros_like(slots), torch.arange(width, device=device).repeat(kept)))
-        """Candidate of each choice."""
-        self.offset = torch.arange(rows, device=device)[:, None] * kept
-        """First prefix of each utterance, counted over all. (n, 1)"""
-        self.slot = (slots * 4).repeat(rows, 1)
-        """Four times the place of each prefix. (n, K)"""
-        self.all = torch.arange(rows * kept, device=device)
-
-
-def _widened(values: Tensor, width: int, fill: float) -> Tensor:
-    return torch.nn.functional.pad(values, (0, width - values.shape[2]), value=fill)
 
 
 def _trace(path: list[NDArray[np.int16]], slot: int, ends_in_token: bool) -> list[tuple[int, int]]:

@@ -26,6 +26,8 @@ class Steps:
     """Their log-probabilities, -inf where pruned and of the blank. (B, S, C)"""
     counts: Tensor
     """Candidates that are not pruned. (B, S)"""
+    blank: int
+    """Id of the blank."""
     places: Tensor
     """Place of each token among the candidates; the last for those left out. (B, S, V)"""
 
@@ -64,7 +66,7 @@ def prepare(
     places = torch.full_like(log_probs, count - 1, dtype=torch.long)  # (B, S, V)
     places.scatter_(2, candidates, torch.arange(count, device=places.device).expand_as(candidates))
     kept = values.isfinite().sum(dim=2)  # (B, S)
-    return Steps(log_probs, lengths.tolist(), frames, candidates, values, kept, places)
+    return Steps(log_probs, lengths.tolist(), frames, candidates, values, kept, blank, places)
 
 
 def fold(log_probs: Tensor, lengths: Tensor, blank: int, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
