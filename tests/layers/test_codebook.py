@@ -115,12 +115,12 @@ def test_kmeans_is_at_a_fixed_point_and_better_than_random_frames() -> None:
 
 
 def test_an_empty_cluster_moves_to_the_farthest_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    frames, middle = blobs(centres=4)
-    seeds = torch.cat((middle[:2], torch.full((2, 6), 1e5)))  # two seeds where there is nothing
-    monkeypatch.setattr(codebook, "_seeds", lambda frames, size: seeds)
-    ids = nearest_entry(frames, kmeans(frames, 4))
-    assert len(ids.unique()) == 4
+    frames, seeds = torch.tensor([[0.0], [1], [10], [13]]), torch.tensor([[0.0], [1e5], [-1e5]])
+    monkeypatch.setattr(codebook, "_seeds", lambda frames, size: seeds)  # two of them where there is nothing
+    monkeypatch.setattr(codebook, "KMEANS_ROUNDS", 1)
+    assert kmeans(frames, 3).tolist() == [[6], [13], [10]]
+    monkeypatch.setattr(codebook, "KMEANS_ROUNDS", 9)
+    assert sorted(kmeans(frames, 3).tolist()) == [[0.5], [10], [13]]
 
 
 def test_frames_that_are_all_alike_do_no_harm() -> None:
