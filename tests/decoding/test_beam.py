@@ -1,5 +1,6 @@
 """Prefix beam search against sums over all alignments, counted one by one."""
 
+import itertools
 import math
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from noisewise.decoding import prefixes
 from noisewise.decoding.beam import BeamConfig, BeamError, PrefixBeam
 from noisewise.decoding.greedy import greedy
 from noisewise.decoding.hypothesis import Hypothesis
@@ -168,25 +170,29 @@ def test_folded_blanks_are_the_search_on_changed_log_probs() -> None:
 
 
 def test_forgetting_prefixes_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from noisewise.decoding import prefixes
-
-    log_probs = random_log_probs(1, 60, len(SMALL), sharpness=1.0)
+    log_probs, lengths = random_log_probs(2, 60, len(SMALL), sharpness=1.0), torch.tensor([60, 60])
     decoder = PrefixBeam(SMALL, BeamConfig(beam=8, nbest=8))
-    expected = decoder.decode(log_probs, torch.tensor([60]), FRAME)[0]
+    expected = decoder.decode(log_probs, lengths, FRAME)
+    monkeypatch.setattr(prefixes, "ROOM", -200)
+    state = decoder.start(2)
+    sizes = []
+    for at in range(0, 60, 2):
+        decoder.feed(state, log_probs[:, at : at + 2], torch.tensor([2, 2]))
+        sizes.append(state.prefixes.size)
+    assert decoder.hypotheses(state, FRAME) == expected
+    assert any(after < before for before, after in itertools.pairwise(sizes))
 
-    original = prefixes.Prefixes.forget
 
-    def at_once(self: prefixes.Prefixes, living: list[int]) -> None:
-        self._kept = -10_000
-        original(self, living)
-
-    monkeypatch.setattr(prefixes.Prefixes, "forget", at_once)
-    state = decoder.start(1)
-    for at in range(60):
-        decoder.feed(state, log_probs[:, at : at + 1], torch.tensor([1]))
-    found = decoder.hypotheses(state, FRAME)[0]
-    assert [each.tokens for each in found] == [each.tokens for each in expected]
-    assert len(state.prefixes._keys) < 200
+def test_many_prefixes_find_room() -> None:
+    trie = prefixes.Prefixes(1, 3)
+    nodes = torch.tensor([prefixes.FIRST])
+    for _ in range(11):
+        parents = nodes.repeat(2)
+        nodes = trie.extend(parents, torch.tensor([1, 2]).repeat_interleave(len(nodes)))
+    assert trie.size == prefixes.FIRST + 1 + sum(2**depth for depth in range(1, 12))
+    assert len({tuple(trie.spell(node)) for node in nodes.tolist()}) == 2**11
+    again = trie.extend(parents, torch.tensor([1, 2]).repeat_interleave(len(parents) // 2))
+    assert again.equal(nodes)
 
 
 def test_nothing_all_blank_and_one_frame() -> None:

@@ -223,7 +223,7 @@ def test_more_states_than_the_table_holds_at_first(tmp_path: Path) -> None:
     fusion = Fusion([Count()], 2)
     state = fusion.start
     for _ in range(3000):
-        (state,) = fusion.advance([state], [1])
+        state = int(fusion.advance(torch.tensor([state]), torch.tensor([1])))
     table = fusion.table(torch.device("cpu"), torch.float64)
     assert table[state].tolist() == [3000.0, 3000.0] and table[7].tolist() == [7.0, 7.0]
 

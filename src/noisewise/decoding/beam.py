@@ -122,7 +122,7 @@ class PrefixBeam:
         return BeamState(
             scores,
             links,
-            Prefixes(utterances, len(self.tokenizer)),
+            Prefixes(utterances, len(self.tokenizer), device),
             frames=[0] * utterances,
             paths=[[] for _ in range(utterances)],
             times=[[] for _ in range(utterances)],
@@ -141,6 +141,7 @@ class PrefixBeam:
         """
         lengths = lengths.to(log_probs.device)
         _must_fit(log_probs, lengths, len(self.tokenizer), state.scores.shape[1])
+        state.links[1:3] = state.prefixes.forget(state.links[1:3])
         chosen = self.config
         steps = prepare(
             log_probs.to(self.dtype),
@@ -155,7 +156,6 @@ class PrefixBeam:
             state.heard[row].append(steps.log_probs[row, :count].to("cpu", torch.float32, copy=True))
             state.times[row].append((steps.frames[row, :count] + state.frames[row]).cpu().numpy())
             state.frames[row] += int(lengths[row])
-        state.prefixes.forget(state.links[1:3].flatten().tolist())
         if state.fusion is not None and state.fusion.is_full:
             old, state.fusion = state.fusion, state.fusion.fresh()
             living = state.fusion.adopt(old, state.links[3].flatten().tolist())

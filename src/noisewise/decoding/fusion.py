@@ -51,9 +51,9 @@ class Fusion:
         self.scorers = list(scorers)
         self.vocabulary = vocabulary
         self._rows = np.zeros((1024, vocabulary))  # (N, V) and room for more
+        self._next = np.full((1024, vocabulary), -1)  # (N, V)
         self._numbers: dict[tuple[Hashable, ...], int] = {}
         self._states: list[tuple[Hashable, ...]] = []
-        self._steps: dict[int, int] = {}  # state * V + token -> state
         self._table: Tensor | None = None
         self._finals: dict[int, float] = {}
         self.start = self._number(tuple(scorer.start() for scorer in self.scorers))
@@ -80,17 +80,16 @@ class Fusion:
             self._table = torch.from_numpy(self._rows).to(device, dtype)
         return self._table
 
-    def advance(self, states: Sequence[int], tokens: Sequence[int]) -> list[int]:
-        """States after one more token each."""
-        steps, size, found = self._steps, self.vocabulary, []
-        for state, token in zip(states, tokens, strict=True):
-            key = state * size + token
-            number = steps.get(key)
-            if number is None:
-                parts = zip(self.scorers, self._states[state], strict=True)
-                number = steps[key] = self._number(tuple(scorer.step(part, token) for scorer, part in parts))
-            found.append(number)
-        return found
+    def advance(self, states: Tensor, tokens: Tensor) -> Tensor:
+        """States after one more token each. (n,), (n,) -> (n,)"""
+        before, said = states.cpu().numpy(), tokens.cpu().numpy()
+        after = self._next[before, said]
+        for at in (after < 0).nonzero()[0].tolist():
+            state, token = int(before[at]), int(said[at])
+            parts = zip(self.scorers, self._states[state], strict=True)
+            after[at] = number = self._number(tuple(scorer.step(part, token) for scorer, part in parts))
+            self._next[state, token] = number
+        return torch.from_numpy(after).to(states.device)
 
     def final(self, state: int) -> float:
         """Bonus of ending in a state."""
@@ -107,6 +106,7 @@ class Fusion:
             self._states.append(parts)
             if number == len(self._rows):
                 self._rows = np.concatenate((self._rows, np.zeros_like(self._rows)))
+                self._next = np.concatenate((self._next, np.full_like(self._next, -1)))
             row = self._rows[number]
             for scorer, part in zip(self.scorers, parts, strict=True):
                 scorer.add(part, row)

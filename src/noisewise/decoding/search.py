@@ -6,7 +6,7 @@ Legend: B utterances, S steps, K prefixes, V tokens, C candidates of a step.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -38,8 +38,6 @@ class BeamState:
     """Of each utterance and chunk, log-probabilities (S, V) of the steps."""
     fusion: Fusion | None = None
     """Numbers the states in `links`."""
-    slots: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
-    """Scratch: where in the beam a node stands. (nodes,)"""
 
 
 class Search:
@@ -105,7 +103,7 @@ class Search:
         codes = self._codes(rows, last.shape[1], width)
         total, best = self.add(blank_sum, end_sum), torch.maximum(blank_best, end_best)
         ends = codes.slot.add(end_best > blank_best, alpha=2)
-        at = self._find(node, parent, codes)
+        at = self.state.prefixes.find(node, parent)  # (B, K) counted over all rows
         unknown = at < 0
         return _Now(
             codes=codes,
@@ -223,27 +221,13 @@ class Search:
             self.codes[rows, kept, width] = _Codes(rows, kept, width, self.device)
         return self.codes[rows, kept, width]
 
-    def _find(self, node: Tensor, parent: Tensor, codes: "_Codes") -> Tensor:
-        """Where in the beam, counted over all rows, the parent of each prefix stands; -1 for nowhere. (B, K)"""
-        slots = self.state.slots
-        if len(slots) < self.state.prefixes.size:
-            slots = torch.full((2 * self.state.prefixes.size,), -1, dtype=torch.long, device=self.device)
-            self.state.slots = slots
-        flat = node.reshape(-1)
-        slots.index_copy_(0, flat, codes.all)
-        found = slots.take(parent)
-        slots.index_fill_(0, flat, -1)
-        return found
-
     def _name(self, links: Tensor, where: Tensor) -> None:
         """Give nodes, and states of the fusion, to the prefixes that are new."""
         flat = links.view(4, -1)
-        tokens, _, parents, states = flat.index_select(1, where).tolist()
-        nodes = self.state.prefixes.extend(parents, tokens)
-        flat[1].index_copy_(0, where, torch.tensor(nodes, dtype=torch.long, device=self.device))
+        tokens, _, parents, states = flat.index_select(1, where)
+        flat[1].index_copy_(0, where, self.state.prefixes.extend(parents, tokens))
         if self.fusion is not None:
-            states = self.fusion.advance(states, tokens)
-            flat[3].index_copy_(0, where, torch.tensor(states, dtype=torch.long, device=self.device))
+            flat[3].index_copy_(0, where, self.fusion.advance(states, tokens))
 
     def _put_back(self) -> None:
         """Beams of all rows, in their own order, with dead prefixes where one is narrower."""
@@ -333,7 +317,6 @@ class _Codes:
         """First prefix of each utterance, counted over all. (n, 1)"""
         self.slot = (slots * 4).repeat(rows, 1)
         """Four times the place of each prefix. (n, K)"""
-        self.all = torch.arange(rows * kept, device=device)
 
 
 def _widened(values: Tensor, width: int, fill: float) -> Tensor:
