@@ -21,6 +21,7 @@ from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.training.loop import Progress, RunConfig, Trainer, fabric_for
 from noisewise.training.optimizer import OptimizerConfig
 from noisewise.training.schedule import ScheduleConfig, TriStage
+from noisewise.training.sole_writer import sole_writer
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ class Recipe:
     """How long, how fast, how safe."""
     start_from: str | None = None
     """A model folder of ours, whose encoder the run begins with (all of it, if it is the same kind of model), or a
-    checkpoint of transformers or fairseq, for instance hf:facebook/wav2vec2-base@REVISION."""
+    checkpoint of transformers or fairseq, for instance hf:facebook/wav2vec2-base@REVISION (its quantizer and
+    projections too, for wav2vec 2.0 and EW2)."""
 
 
 class RecipeData:
@@ -105,6 +107,7 @@ def trainer_for(recipe: Recipe, folder: Path) -> Trainer:
     """Build the run: model from the seed (or from `start_from`), data, task; resumed if the folder holds one."""
     fabric = fabric_for(recipe.run)
     if fabric.is_global_zero:
+        sole_writer(folder)
         prepare_folder(recipe, folder)
     fabric.barrier()
     torch.manual_seed(recipe.run.seed)
@@ -137,7 +140,8 @@ def train(recipe: Recipe, folder: Path, watch: Callable[[Progress], None] = lamb
 def _start(model: models.Model, recipe: Recipe, tokenizer: CharacterTokenizer) -> None:
     path = model_folder.locate(str(recipe.start_from))
     if interop.recognises(path):
-        interop.read(path).begin(model, tokenizer)
+        taken = interop.read(path).begin(model, tokenizer)
+        logger.info("start_from %s: taken: %s", recipe.start_from, ", ".join(taken))
         return
     done = hand_over(model_folder.load_stage(path), model, recipe.model.kind)
     logger.info("start_from %s: %s", recipe.start_from, done)

@@ -11,16 +11,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from noisewise.interop import families
+from noisewise.interop import families, pretraining
 from noisewise.interop.huggingface import InteropError, fit, matched
 from noisewise.models import AcousticModel, Model
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder
 from noisewise.models.wav2vec2 import Wav2Vec2Config, Wav2Vec2Encoder
+from noisewise.models.wav2vec2_pretraining import Wav2Vec2Pretraining
 from noisewise.text.tokenizer import CharacterTokenizer
 
 ARCHITECTURE = (
-    *("channels", "kernels", "strides", "convolution_bias", "convolution_norm", "normalise", "dim", "layers", "heads"),
+    *(
+        "front_end",
+        "convolution_kernel",
+        "channels",
+        "kernels",
+        "strides",
+        "convolution_bias",
+        "convolution_norm",
+        "normalise",
+        "dim",
+        "layers",
+        "heads",
+    ),
     *("feed_forward", "norm_first", "position_kernel", "position_groups"),
 )
 """What must be the same for weights to mean the same; the rest of a configuration is about training."""
@@ -52,6 +65,8 @@ class Checkpoint:
     """Parts of the source that have no place in our model."""
     origin: dict[str, Any] = field(default_factory=dict)
     """Plain values of the source that are needed to write it back as it was."""
+    pretraining: Mapping[str, Tensor] = field(default_factory=dict)
+    """Quantizer and projections of a model before fine-tuning, under our names."""
 
     def encoder(self) -> Wav2Vec2Encoder | PretrainedEncoder:
         """The encoder, filled.
@@ -78,8 +93,14 @@ class Checkpoint:
         fit(encoder, self.weights)
         return encoder
 
-    def begin(self, model: Model, tokenizer: CharacterTokenizer) -> None:
-        """Put the encoder's weights into a model that will be fine-tuned; the head's too if its letters are the same.
+    def begin(self, model: Model, tokenizer: CharacterTokenizer) -> tuple[str, ...]:
+        """Put the encoder's weights into a model that will be trained on.
+
+        The head's too if its letters are the same; quantizer and projections too if the model is one before
+        fine-tuning and their shapes agree.
+
+        Returns:
+            The parts of the model that were filled.
 
         Raises:
             InteropError: the model's encoder is another one.
@@ -99,10 +120,14 @@ class Checkpoint:
         if differing:
             raise InteropError(f"`{self.source}` must begin an encoder like its own, but differs; {remedy}")
         fit(encoder, self.weights)
+        if isinstance(model, Wav2Vec2Pretraining):
+            return ("encoder", *pretraining.begin(model, self.pretraining, self.source))
         if not isinstance(model, AcousticModel) or self.head is None:
-            return
-        if self.head.tokenizer.symbols == tokenizer.symbols:
-            model.head.load_state_dict({"weight": self.head.weight, "bias": self.head.bias})
+            return ("encoder",)
+        if self.head.tokenizer.symbols != tokenizer.symbols:
+            return ("encoder",)
+        model.head.load_state_dict({"weight": self.head.weight, "bias": self.head.bias})
+        return ("encoder", "head")
 
     def ctc(self) -> tuple[CTC, CTCConfig]:
         """The whole recogniser and its configuration.

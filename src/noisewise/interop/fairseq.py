@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from noisewise.config import parse
-from noisewise.interop import unpickle, vocabulary
+from noisewise.interop import pretraining, unpickle, vocabulary
 from noisewise.interop.checkpoint import Checkpoint, Head
 from noisewise.interop.huggingface import InteropError, modern, renamed
 from noisewise.interop.vocabulary import Names
@@ -101,6 +101,7 @@ def read(path: Path, dictionary: Path | None = None) -> Checkpoint:
         head=_head(inner, saved, path, dictionary) if "proj.weight" in inner else None,
         left_out=tuple(sorted({name.partition(".")[0] for name in encoder if name.startswith(HEADS)})),
         origin={"format": "fairseq"},
+        pretraining=pretraining.heads(encoder),
     )
 
 

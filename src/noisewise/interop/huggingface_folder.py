@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from noisewise.interop import families, huggingface, vocabulary
+from noisewise.interop import families, huggingface, pretraining, vocabulary
 from noisewise.interop.checkpoint import Checkpoint, Head
 from noisewise.interop.huggingface import HEADS, InteropError
 from noisewise.interop.vocabulary import Names
@@ -75,7 +75,7 @@ def read(folder: Path) -> Checkpoint:
     state = read_weights(folder)
     parts = sorted({name.partition(".")[0] for name in state if name.startswith(HEADS)} - {"lm_head"})
     head, weights = _head(folder, state, values, sides), huggingface.from_huggingface(state)
-    return Checkpoint(folder, config, weights, head, tuple(parts), origin)
+    return Checkpoint(folder, config, weights, head, tuple(parts), origin, pretraining.heads(state))
 
 
 def write(folder: Path, checkpoint: Checkpoint) -> None:
