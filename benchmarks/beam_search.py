@@ -104,7 +104,7 @@ def measure(log_probs: list[Tensor], texts: list[str], lm: Path, words: list[str
     model = load(lm)
 
     def fusion() -> Fusion:  # anew each time: what was asked before is remembered
-        scorers = [WordScorer(model, TOKENIZER, WEIGHT, BONUS), Lexicon(words, TOKENIZER, model, WEIGHT)]
+        scorers = [Lexicon(words, TOKENIZER, model, WEIGHT), WordScorer(model, TOKENIZER, WEIGHT, BONUS)]
         return Fusion(scorers, len(TOKENIZER))
 
     same = BeamConfig(beam=BEAM, beam_threshold=THRESHOLD, token_log_prob=None)

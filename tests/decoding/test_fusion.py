@@ -117,9 +117,10 @@ def test_a_lexicon_allows_its_words_alone(words: LanguageModel, ahead: bool) -> 
         found = text.replace("|", " ").split()
         return 0.7 * sentence_score(words, found) if set(found) <= said else -math.inf
 
-    scorers = [WordScorer(words, SMALL, weight=0.7), Lexicon(said, SMALL, words if ahead else None, 0.7)]
-    if ahead:
-        assert scorers[1]._ahead[1:] != [0.0] * 4  # type: ignore[attr-defined]
+    lexicon = Lexicon(said, SMALL, words if ahead else None, 0.7)
+    assert any(lexicon._ahead) == ahead
+    first, last = (WordScorer(words, SMALL, weight=weight) for weight in (0.3, 0.4))
+    scorers: list[Scorer] = [first, lexicon, last]
     check(random_log_probs(6, len(SMALL), seed=4, sharpness=1.0), scorers, bonus)
 
 

@@ -66,14 +66,14 @@ def build(
     if config.look_ahead and not (words and model and config.lm_unit == "words"):
         raise LexiconError("`look_ahead` must come with `lexicon` and an `lm` over words, but one is missing; add it")
     scorers: list[Scorer] = []
+    if words:
+        scorers.append(Lexicon(words, tokenizer, model if config.look_ahead else None, config.lm_weight))
     if model is not None and config.lm_unit == "words":
         scorers.append(WordScorer(model, tokenizer, config.lm_weight, config.bonus, config.unknown_penalty, spared))
     elif model is not None:
         scorers.append(CharacterScorer(model, tokenizer, config.lm_weight, config.bonus))
     if hotwords:
         scorers.append(Hotwords(hotwords, tokenizer))
-    if words:
-        scorers.append(Lexicon(words, tokenizer, model if config.look_ahead else None, config.lm_weight))
     return PrefixBeam(tokenizer, config.search, Fusion(scorers, len(tokenizer)) if scorers else None)
 
 

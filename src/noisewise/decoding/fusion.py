@@ -43,7 +43,7 @@ class Fusion:
     """Several scorers as one automaton with numbered states.
 
     Args:
-        scorers: whose bonuses are added up.
+        scorers: whose bonuses are added up; what the first forbid, the others need not score.
         vocabulary: tokens of the tokenizer, V.
     """
 

@@ -62,7 +62,7 @@ class WordScorer:
     def add(self, state: Any, row: NDArray[np.float64]) -> None:
         """The score of the word for the boundary after it. (V,)"""
         before, word = state
-        if word:
+        if word and row[self.boundary] > -np.inf:  # a lexicon before this one may forbid the word
             row[self.boundary] += self._score(before, word)[0]
 
     def final(self, state: Any) -> float:
