@@ -12,7 +12,7 @@ from torch import Tensor
 from noisewise.decoding import prefixes
 from noisewise.decoding.beam import BeamConfig, BeamError, PrefixBeam
 from noisewise.decoding.greedy import greedy
-from noisewise.decoding.hypothesis import Hypothesis
+from noisewise.decoding.hypothesis import Hypothesis, collapse
 from noisewise.text.tokenizer import CharacterTokenizer
 from tests.decoding.exhaustive import every_transcript, random_log_probs
 
@@ -257,3 +257,25 @@ def test_a_gpu_finds_the_same() -> None:
     for one, other in zip(here, there, strict=True):
         assert [each.tokens for each in one] == [each.tokens for each in other]
         assert [each.score for each in one] == pytest.approx([each.score for each in other], abs=1e-9)
+
+
+def test_flashlight_finds_the_same_best_alignment() -> None:
+    """It ranks prefixes by their end too, so only the maximum over alignments can be compared."""
+    theirs = pytest.importorskip("flashlight.lib.text.decoder")
+    options = theirs.LexiconFreeDecoderOptions(
+        beam_size=100,
+        beam_size_token=len(TOKENIZER),
+        beam_threshold=100.0,
+        lm_weight=0.0,
+        sil_score=0.0,
+        log_add=False,
+        criterion_type=theirs.CriterionType.CTC,
+    )
+    decoder = theirs.LexiconFreeDecoder(options, theirs.ZeroLM(), TOKENIZER.boundary, TOKENIZER.blank, [])
+    config = BeamConfig(beam=100, beam_threshold=None, token_log_prob=None, sum_alignments=False)
+    for seed in range(5):
+        log_probs = random_log_probs(30, len(TOKENIZER), seed=seed).float()
+        best = decoder.decode(log_probs.data_ptr(), *log_probs.shape)[0]
+        (found,) = decode(log_probs, config, TOKENIZER)
+        assert found.tokens == collapse(best.tokens[1:-1])  # of one frame each, between two that it adds
+        assert found.score == pytest.approx(best.score, abs=1e-3)
