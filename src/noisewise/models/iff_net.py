@@ -289,9 +289,8 @@ class IFFNet(nn.Module):
         self.blocks = nn.ModuleList(InteractiveBlock(config) for _ in range(config.repeats))
         self.decoder = nn.ModuleList(TimeConvolution(width, dim, kernel) for _ in range(branches))
         if config.skip:
-            for decoder in self.decoder:
-                nn.init.zeros_(decoder.weight)
-                nn.init.zeros_(decoder.bias)
+            for weight in self.decoder.parameters():
+                nn.init.zeros_(weight)
         self.merge = Merge(config, dim)
 
     def forward(self, noisy: Tensor, restored: Tensor, lengths: Tensor) -> Tensor:
