@@ -51,7 +51,7 @@ def test_numbers_and_figures_are_written(runs: Path, capsys: pytest.CaptureFixtu
     assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in FILES[1:])
     values = json.loads((folder / "inspection.json").read_text())
     assert values["conditions"] == ["0", "10", "clean"] and len(values["utterances"]) == 2
-    assert set(values["accuracy"]) == {"nearest", "transformer (wav2code)", "nearest (other)"}
+    assert set(values["accuracy"]) == {"nearest", "nearest by teacher", "transformer (wav2code)", "nearest (other)"}
     assert values["about"]["teacher"] == "runs/codebook/best" and values["about"]["manifest"] == "corpus"
     out = capsys.readouterr().out
     assert "frames with the clean code (%)" in out and "runs/wav2code/inspection/codes.png" in out

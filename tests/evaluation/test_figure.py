@@ -128,13 +128,16 @@ def test_frames_around_the_codebook_have_the_colour_of_their_code(
     np.testing.assert_array_equal(noisy.collections[1].get_offsets(), plane[:3] - np.float32(0.1))
 
 
+SHOWN = ("clean", "true_codes", "restored", "nearest_by_teacher", "noisy_by_teacher")
+
+
 def test_the_clean_representation_is_drawn_below_what_is_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[matplotlib.figure.Figure] = []
     monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
     clean = np.random.default_rng(0).standard_normal((7, 4)).astype(np.float32)
-    views = {name: clean + shift for shift, name in enumerate(("clean", "true_codes", "restored", "nearest", "noisy"))}
+    views = {name: clean + shift for shift, name in enumerate(SHOWN)}
     plot_restoration(Parallel("u1", "car", 0.0, np.zeros(7, np.int64), views), tmp_path / "restoration.png")
     titles = [axes.get_title(loc="left") for axes in drawn[0].axes[:5]]
     assert [title.split(" (")[0] for title in titles] == [

@@ -10,6 +10,7 @@ from noisewise import model_folder
 from noisewise.data.noise import NoiseConfig, NoisePool
 from noisewise.evaluation.inspection import (
     NEAREST,
+    NEAREST_BY_TEACHER,
     InspectionError,
     Inspector,
     Subject,
@@ -112,15 +113,16 @@ def test_clean_speech_through_the_teacher_itself_is_right(
     inspector = Inspector(subjects, teacher, pool)
     found = inspector.look(speech([str(corpus / "corpus")], 8), [0])
     assert found.accuracy[NEAREST]["clean"] == 1 and found.distances["noisy"]["clean"] < 1e-8
-    assert found.accuracy["it"] == found.accuracy[NEAREST]  # it predicts nothing
+    assert found.accuracy["it"] == found.accuracy[NEAREST] == found.accuracy[NEAREST_BY_TEACHER]  # nothing is predicted
     assert found.accuracy[NEAREST]["0"] < 1 and found.distances["noisy"]["0"] > 1e-3
     assert found.distances["nearest"]["clean"] == pytest.approx(found.distances["true_codes"]["0"], rel=1e-4)
-    assert set(found.accuracy) == {"it", "other", NEAREST} and 1 / CODES <= found.commonest < 1
+    assert set(found.accuracy) == {"it", "other", NEAREST, NEAREST_BY_TEACHER} and 1 / CODES <= found.commonest < 1
     assert found.distances["true_codes"]["clean"] < found.spread
     kept = inspector.parallel
     assert [each.noise_type for each in kept[:3]] == ["babble", "traffic", "babble"] and len(kept) == 8
     assert {each.snr_db for each in kept} == {0.0}
-    for view in ("noisy", "nearest", "restored", "fused", "true_codes", "clean"):
+    assert set(kept[0].views) == {*found.distances, "clean"}
+    for view in kept[0].views:
         assert kept[0].views[view].shape == (len(kept[0].codes), 16)
     np.testing.assert_array_equal(kept[0].views["true_codes"], teacher.codebook.entries.detach()[kept[0].codes])
 
@@ -159,3 +161,18 @@ def test_names_of_runs_and_folders(teacher: CodebookLearning, tmp_path: Path) ->
     model = student(teacher, CNNPredictorConfig(dim=8)).model
     model_folder.save(tmp_path / "third" / "best", model, model.config, None, card="")
     assert load(tmp_path / "third").name == load(tmp_path / "third" / "best").name == "cnn (third)"
+
+
+def test_an_encoder_that_has_gone_elsewhere_is_not_the_teachers(
+    corpus: Path, pool: NoisePool, teacher: CodebookLearning
+) -> None:
+    stayed, gone = student(teacher, NearestConfig()), student(teacher, NearestConfig())
+    with torch.no_grad():
+        norms = [module for module in gone.model.encoder.modules() if isinstance(module, torch.nn.LayerNorm)]
+        norms[-1].weight.neg_()  # Z_n is -Z_c
+    found = [
+        Inspector([subject], teacher, pool).look(speech([str(corpus / "corpus")], 2), [5]) for subject in (stayed, gone)
+    ]
+    assert found[0].accuracy[NEAREST_BY_TEACHER] == found[1].accuracy[NEAREST_BY_TEACHER]
+    assert found[1].accuracy[NEAREST]["clean"] < found[1].accuracy[NEAREST_BY_TEACHER]["clean"] == 1
+    assert found[1].distances["noisy"]["clean"] > 0.1 > 1e-8 > found[1].distances["noisy_by_teacher"]["clean"]

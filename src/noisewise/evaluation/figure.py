@@ -249,8 +249,8 @@ def _draw_feature(axes: Axes, values: NDArray[np.float32], module: Spectrogram) 
 
 
 CODES_SHOWN = {
-    "noisy": "noisy",
-    "nearest": "nearest codes",
+    "noisy_by_teacher": "noisy",
+    "nearest_by_teacher": "nearest codes",
     "restored": "predicted codes",
     "true_codes": "true codes",
     "clean": "clean",

@@ -29,7 +29,10 @@ from noisewise.models.wav2code import CodebookLearning, Restoration, Wav2Code
 CLEAN = "clean"
 """The condition without noise."""
 NEAREST = "nearest"
-"""Nearest-neighbour matching of what the run's encoder makes of the noise: nothing is predicted."""
+"""Nearest-neighbour matching of what the run's encoder makes of noisy speech: nothing is predicted."""
+NEAREST_BY_TEACHER = "nearest by teacher"
+"""The same of what the teacher's encoder makes of it. The run's has learned to be read by its predictor and its fusion,
+and may have left the place where the codes are; the teacher's has not."""
 GROUPS = 10
 """Codes, the most frequent ones, whose frames are drawn."""
 FRAMES = 600
@@ -58,8 +61,9 @@ class Inspection:
     accuracy: dict[str, dict[str, float]]
     """Predictor to condition to the share of frames whose code is that of the clean speech (Fig. 4)."""
     distances: dict[str, dict[str, float]]
-    """Representation to condition to its mean squared distance from Z_c, per value: `noisy` Z_n, `nearest`, `restored`
-    Z_n^q, `fused` Z_f, and `true_codes`, the entries of E, which no prediction can beat by much."""
+    """Representation to condition to its mean squared distance from Z_c, per value: `noisy` Z_n, its `nearest` codes,
+    the same by the teacher's encoder (`noisy_by_teacher`, `nearest_by_teacher`), `restored` Z_n^q, `fused` Z_f, and
+    `true_codes`, the entries of E, which is as near as codes can be."""
     spread: float
     """Mean squared distance of Z_c from its own mean: what a constant would have."""
     commonest: float
@@ -85,7 +89,7 @@ class Parallel:
     codes: NDArray[np.int64]
     """E. (F,)"""
     views: dict[str, Matrix]
-    """`noisy`, `nearest`, `restored`, `fused`, `true_codes` and `clean`, each (F, D)."""
+    """Those of `Inspection.distances`, and `clean`, each (F, D)."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Scene:
     clean: Matrix
     """(n, 2)"""
     noisy: Matrix
-    """The same frames in noise. (n, 2)"""
+    """The same frames in noise, by the teacher's encoder. (n, 2)"""
     codes: NDArray[np.int64]
     """Of the clean frames. (n,)"""
 
@@ -200,12 +204,14 @@ class Inspector:
         """Add one utterance in one condition to the sums; gives the representations of the first subject."""
         sums.frames[condition] += len(heard) * len(codes)
         outputs = [_restored(subject, heard, len(codes)) for subject in self.subjects]
-        nearest = self.subjects[0].model.codebook.nearest(outputs[0].noisy)
-        chosen = {NEAREST: nearest}
+        views = self._views(outputs[0], self._teacher_hears(heard, len(codes)), codes)
+        chosen = {
+            NEAREST: self.subjects[0].model.codebook.nearest(views["noisy"]),
+            NEAREST_BY_TEACHER: self.codebook.nearest(views["noisy_by_teacher"]),
+        }
         chosen |= {subject.name: output.ids for subject, output in zip(self.subjects, outputs, strict=True)}
         for predictor, ids in chosen.items():
             sums.right[predictor][condition] += float((ids == codes).sum())
-        views = self._views(outputs[0], nearest, codes)
         for view, values in views.items():
             sums.squares[view][condition] += float((values - truth).square().mean(dim=-1).sum())
         return views
@@ -231,11 +237,20 @@ class Inspector:
         """The utterance in each type of noise. (types, T)"""
         return np.stack([self.pool.at(name, kind, snr, samples)[0] for kind in self.pool.types])
 
-    def _views(self, output: Restoration, nearest: Tensor, codes: Tensor) -> dict[str, Tensor]:
-        """Every representation, (types, F, D) or one that broadcasts to it."""
+    def _teacher_hears(self, heard: Matrix, frames: int) -> Tensor:
+        """What the teacher's encoder makes of noisy speech. (types, T) -> (types, F, D)"""
+        output = self.teacher.encoder(torch.from_numpy(heard), torch.full((len(heard),), heard.shape[1]))
+        features: Tensor = output.features[:, :frames]
+        return features
+
+    def _views(self, output: Restoration, by_teacher: Tensor, codes: Tensor) -> dict[str, Tensor]:
+        """Every representation, (types, F, D)."""
+        own = self.subjects[0].model.codebook
         return {
             "noisy": output.noisy,
-            "nearest": self.subjects[0].model.codebook.lookup(nearest),
+            "nearest": own.lookup(own.nearest(output.noisy)),
+            "noisy_by_teacher": by_teacher,
+            "nearest_by_teacher": self.codebook.lookup(self.codebook.nearest(by_teacher)),
             "restored": output.restored,
             "fused": output.fused,
             "true_codes": self.codebook.lookup(codes).expand_as(output.noisy),
@@ -281,6 +296,8 @@ def _condition(snr_db: float | None) -> str:
 def scene(parallel: Sequence[Parallel], entries: Tensor, seed: int = 0) -> Scene:
     """Entries, clean frames and the same frames in noise in one plane, by t-SNE (Fig. 5).
 
+    All are of the teacher, in whose space the codes lie.
+
     Drawn are frames of the `GROUPS` commonest codes, at most `FRAMES` of them, evenly spaced.
 
     Args:
@@ -295,7 +312,9 @@ def scene(parallel: Sequence[Parallel], entries: Tensor, seed: int = 0) -> Scene
     common = np.argsort(-uses, kind="stable")[: min(GROUPS, int((uses > 0).sum()))]
     where = np.flatnonzero(np.isin(codes, common))
     where = where[np.arange(min(FRAMES, len(where))) * len(where) // min(FRAMES, len(where))]
-    clean, noisy = (np.concatenate([each.views[view] for each in parallel])[where] for view in (CLEAN, "noisy"))
+    clean, noisy = (
+        np.concatenate([each.views[view] for each in parallel])[where] for view in (CLEAN, "noisy_by_teacher")
+    )
     points = np.concatenate([entries.detach().numpy(), clean, noisy])
     perplexity = min(30.0, (len(points) - 1) / 3)
     plane = TSNE(init="pca", perplexity=perplexity, random_state=seed, n_jobs=1).fit_transform(points)
