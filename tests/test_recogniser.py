@@ -187,3 +187,23 @@ def test_words_lie_inside_the_recording(recogniser: Recogniser) -> None:
     assert " ".join(word.text for word in transcript.words) == transcript.text
     assert all(0 <= word.start < word.end <= 3.0 for word in transcript.words)
     assert all(0 < word.confidence <= 1 for word in transcript.words)
+
+
+def test_a_text_is_aligned_in_windows_as_in_one_piece_and_faults_are_entries(recogniser: Recogniser) -> None:
+    samples = np.concatenate([sound(4.0, seed) for seed in range(3)])
+    (heard,) = recogniser.transcribe(samples, window_seconds=6.0)
+    pairs: list[tuple[Source, str]] = [
+        (samples, heard.text),
+        (np.zeros(RATE, np.float32), "YES"),
+        (sound(1.0, 1), "YES " * 20),
+        (sound(1.0, 1), "1"),
+        (sound(1.0, 1), "YES"),
+    ]
+    found = dict(recogniser.align(pairs, window_seconds=6.0))
+    assert sorted(found) == [0, 1, 2, 3, 4]
+    assert spans(found[0]) == spans(heard)
+    assert found[0].duration == 12.0
+    assert found[4].error is None
+    for position, sentence in ((1, "silent"), (2, "need at least"), (3, "cannot be")):
+        assert sentence in str(found[position].error)
+        assert found[position].words == []

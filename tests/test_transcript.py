@@ -1,9 +1,11 @@
-"""Transcripts in their six written forms."""
+"""Transcripts in their written forms."""
 
 import json
+import re
 
 import pytest
 
+from noisewise.decoding.align import AlignedWord
 from noisewise.decoding.hypothesis import Word
 from noisewise.transcript import FormatError, Transcript, cues, overall_confidence, render, short_names
 
@@ -48,7 +50,7 @@ def test_subtitles_hold_one_recording() -> None:
 
 
 def test_an_unknown_form_is_named() -> None:
-    with pytest.raises(FormatError, match="one of txt, json, srt, vtt, tsv, ctm, but is 'docx'"):
+    with pytest.raises(FormatError, match="one of txt, json, srt, vtt, tsv, ctm, textgrid, but is 'docx'"):
         render([ONE], "docx")
 
 
@@ -80,3 +82,61 @@ def test_long_speech_without_pauses_is_cut_to_readable_length() -> None:
 def test_confidence_is_weighted_by_letters() -> None:
     assert overall_confidence([Word("A", 0, 1, 0.0), Word("BCD", 1, 2, 1.0)]) == pytest.approx(0.75)
     assert overall_confidence([]) == 0.0
+
+
+def read_textgrid(document: str) -> dict[str, list[tuple[float, float, str]]]:
+    """Tier name to intervals, as Praat reads the long text form: numbers, quoted texts and <flags> in a fixed order."""
+    head, _, rest = document.partition("\n\n")
+    assert head == 'File type = "ooTextFile"\nObject class = "TextGrid"'
+    values = iter(re.findall(r'(?:= |: size = |\? )("(?:[^"]|"")*"|<exists>|-?\d+(?:\.\d+)?) ?$', rest, re.MULTILINE))
+
+    def number() -> float:
+        return float(next(values))
+
+    def text() -> str:
+        value = next(values)
+        assert value[0] == value[-1] == '"'
+        return value[1:-1].replace('""', '"')
+
+    whole = (number(), number())
+    assert next(values) == "<exists>"
+    tiers: dict[str, list[tuple[float, float, str]]] = {}
+    for _ in range(int(number())):
+        assert text() == "IntervalTier"
+        name = text()
+        assert (number(), number()) == whole
+        tiers[name] = [(number(), number(), text()) for _ in range(int(number()))]
+        edges = [0.0, *(end for _, end, _ in tiers[name])]
+        assert [start for start, _, _ in tiers[name]] == edges[:-1], "intervals must follow each other without holes"
+        assert edges[-1] == whole[1]
+        assert edges == sorted(set(edges)), "no interval may be empty"
+    assert next(values, None) is None
+    return tiers
+
+
+def test_a_textgrid_covers_the_recording_and_quotes_double() -> None:
+    said = [Word('SAY "A"', 0.04, 0.2, 1.0), Word("B", 0.2, 0.36, 1.0), Word("C", 0.48, 1.0, 1.0)]
+    tiers = read_textgrid(render([Transcript("a.wav", "", said, 1.0)], "textgrid"))
+    assert tiers == {
+        "words": [(0.0, 0.04, ""), (0.04, 0.2, 'SAY "A"'), (0.2, 0.36, "B"), (0.36, 0.48, ""), (0.48, 1.0, "C")]
+    }
+
+
+def test_a_textgrid_has_a_tier_of_letters_where_they_are_known() -> None:
+    letters = [Word("H", 0.1, 0.14, 0.9), Word("I", 0.18, 0.22, 0.9)]
+    words = [AlignedWord("Hi!", 0.1, 0.22, 0.9, letters), AlignedWord("*", 0.22, 0.5, 0.0)]
+    tiers = read_textgrid(render([Transcript("a.wav", "", words, 0.4)], "textgrid"))  # the last frame is not whole
+    assert tiers["words"] == [(0.0, 0.1, ""), (0.1, 0.22, "Hi!"), (0.22, 0.5, "*")]
+    assert tiers["characters"][1:4] == [(0.1, 0.14, "H"), (0.14, 0.18, ""), (0.18, 0.22, "I")]
+
+
+def test_a_textgrid_of_nothing_is_one_empty_interval() -> None:
+    assert read_textgrid(render([Transcript("a.wav", duration=2.0)], "textgrid")) == {"words": [(0.0, 2.0, "")]}
+
+
+def test_letters_are_in_json_and_a_textgrid_holds_one_recording() -> None:
+    word = AlignedWord("A", 0.0, 0.5, 0.9, [Word("A", 0.0, 0.5, 0.9)])
+    (found,) = json.loads(render([Transcript("a.wav", "A", [word], 1.0, 0.9)], "json"))["transcripts"]
+    assert found["words"][0]["characters"] == [{"text": "A", "start": 0.0, "end": 0.5, "confidence": 0.9}]
+    with pytest.raises(FormatError, match="textgrid must hold one recording"):
+        render([ONE, ONE], "textgrid")

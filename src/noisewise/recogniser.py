@@ -18,6 +18,7 @@ from noisewise.audio import waveform
 from noisewise.audio.waveform import SAMPLE_RATE, SILENCE, AudioError
 from noisewise.audio.windows import windows
 from noisewise.config import NoisewiseError
+from noisewise.decoding.align import AlignmentError, Unknown, align
 from noisewise.decoding.greedy import greedy
 from noisewise.decoding.stitch import Stitcher
 from noisewise.model_folder import LoadedModel
@@ -36,6 +37,20 @@ OVERLAP_SECONDS = 4.0
 def load(model: str | Path = "box", device: str = "cpu") -> "Recogniser":
     """The recogniser of a model folder, or of the model that comes with the package (`box`)."""
     return Recogniser.load(model, device)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the model hears in one whole recording, before decoding."""
+
+    source: str
+    """As in `Transcript`."""
+    log_probs: Tensor
+    """Log-probabilities of the tokens, windows joined; none if there is an error. (F, V)"""
+    seconds: float = 0.0
+    """Of audio."""
+    error: str | None = None
+    """What is wrong with the recording."""
 
 
 @dataclass
@@ -161,6 +176,55 @@ class Recogniser:
         Yields:
             Position among the sources, and transcript, each as soon as it is ready.
         """
+        for position, heard in self.hear(
+            sources, batch_seconds=batch_seconds, window_seconds=window_seconds, overlap_seconds=overlap_seconds
+        ):
+            yield position, self._transcript(heard)
+
+    def align(
+        self,
+        pairs: Sequence[tuple[Source, str]],
+        *,
+        unknown: Unknown = "error",
+        batch_seconds: float = BATCH_SECONDS,
+        window_seconds: float | None = None,
+        overlap_seconds: float | None = None,
+    ) -> Iterator[tuple[int, Transcript]]:
+        """Find when each word and letter of known texts was said; see `noisewise.decoding.align.align`.
+
+        A recording that cannot be used, or that its text does not fit, is an entry with an `error`.
+
+        Args:
+            pairs: recordings, each with what was said in it.
+            unknown: what becomes of words that the alphabet cannot spell: an error, or stars.
+            batch_seconds: as in `transcribe`, like the others.
+            window_seconds: see there.
+            overlap_seconds: see there.
+
+        Yields:
+            Position among the pairs, and a transcript whose words are `AlignedWord`s, each as soon as it is ready.
+        """
+        for position, heard in self.hear(
+            [source for source, _ in pairs],
+            batch_seconds=batch_seconds,
+            window_seconds=window_seconds,
+            overlap_seconds=overlap_seconds,
+        ):
+            yield position, self._aligned(heard, pairs[position][1], unknown)
+
+    def hear(
+        self,
+        sources: Sequence[Source],
+        *,
+        batch_seconds: float = BATCH_SECONDS,
+        window_seconds: float | None = None,
+        overlap_seconds: float | None = None,
+    ) -> Iterator[tuple[int, Heard]]:
+        """Put recordings through the model, short ones first, long ones in windows; see `transcribe`.
+
+        Yields:
+            Position among the sources, and log-probabilities, each as soon as they are whole.
+        """
         size, step = self._window(window_seconds, overlap_seconds)
         _must_be_positive("batch_seconds", batch_seconds)
         batch = _Batch()
@@ -175,7 +239,8 @@ class Recogniser:
             except AudioError as error:
                 recording.error = str(error)
                 batch.windows = [window for window in batch.windows if window[0] is not recording]
-                yield recording.position, Transcript(recording.name, error=recording.error)
+                nothing = torch.empty(0, len(self.tokenizer))
+                yield recording.position, Heard(recording.name, nothing, error=recording.error)
         yield from self._run(batch)
 
     def _window(self, window_seconds: float | None, overlap_seconds: float | None) -> tuple[int, int]:
@@ -212,7 +277,7 @@ class Recogniser:
             yield samples
         _must_hold_sound(recording, (high - low) / 2)
 
-    def _run(self, batch: _Batch) -> Iterator[tuple[int, Transcript]]:
+    def _run(self, batch: _Batch) -> Iterator[tuple[int, Heard]]:
         """Put a batch through the model, empty it, and give the recordings that are complete with it."""
         if not batch.windows:
             return
@@ -221,16 +286,32 @@ class Recogniser:
             recording.stitcher.add(start // self.model.hop, log_probs)
             recording.waiting -= 1
             if recording.whole and not recording.waiting:
-                yield recording.position, self._transcript(recording)
+                seconds = recording.samples / SAMPLE_RATE
+                yield recording.position, Heard(recording.name, recording.stitcher.result(), seconds)
         batch.windows = []
 
-    def _transcript(self, recording: _Recording) -> Transcript:
+    @property
+    def _frame_seconds(self) -> float:
+        return self.model.hop / SAMPLE_RATE
+
+    def _transcript(self, heard: Heard) -> Transcript:
         """Decode a recording whose windows have all been through the model."""
-        log_probs = recording.stitcher.result()[None]  # (1, F, V)
-        frame_seconds = self.model.hop / SAMPLE_RATE
-        (best,) = greedy(log_probs, torch.tensor([log_probs.shape[1]]), self.tokenizer, frame_seconds)
-        seconds = recording.samples / SAMPLE_RATE
-        return Transcript(recording.name, best.text, best.words, seconds, overall_confidence(best.words))
+        if heard.error is not None:
+            return Transcript(heard.source, error=heard.error)
+        lengths = torch.tensor([len(heard.log_probs)])
+        (best,) = greedy(heard.log_probs[None], lengths, self.tokenizer, self._frame_seconds)
+        return Transcript(heard.source, best.text, best.words, heard.seconds, overall_confidence(best.words))
+
+    def _aligned(self, heard: Heard, text: str, unknown: Unknown) -> Transcript:
+        """Lay a text over a recording."""
+        if heard.error is not None:
+            return Transcript(heard.source, error=heard.error)
+        try:
+            words = align(heard.log_probs, text, self.tokenizer, self._frame_seconds, unknown=unknown).words
+        except AlignmentError as error:
+            return Transcript(heard.source, duration=heard.seconds, error=f"{heard.source}: {error}")
+        said = " ".join(word.text for word in words)
+        return Transcript(heard.source, said, [*words], heard.seconds, overall_confidence(words))
 
 
 def _seconds(source: Source) -> float:

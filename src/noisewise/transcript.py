@@ -1,4 +1,4 @@
-"""What was said in a recording, and its written forms: txt, json, srt, vtt, tsv, ctm."""
+"""What was said in a recording, and its written forms: txt, json, srt, vtt, tsv, ctm, textgrid."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -48,15 +48,15 @@ def render(transcripts: Sequence[Transcript], form: str) -> str:
     """Write transcripts as one document.
 
     Args:
-        transcripts: one or more; srt and vtt hold exactly one.
+        transcripts: one or more; srt, vtt and textgrid hold exactly one.
         form: a key of `WRITERS`.
 
     Raises:
-        FormatError: an unknown form, or several recordings in one subtitle file.
+        FormatError: an unknown form, or several recordings in a form that holds one.
     """
     if form not in WRITERS:
         raise FormatError(f"format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
-    if form in ("srt", "vtt") and len(transcripts) != 1:
+    if form in SINGLE and len(transcripts) != 1:
         raise FormatError(
             f"{form} must hold one recording, but there are {len(transcripts)} instead; write into a folder"
         )
@@ -137,6 +137,51 @@ def _ctm(transcripts: Sequence[Transcript]) -> str:
     )
 
 
+def _textgrid(transcripts: Sequence[Transcript]) -> str:
+    """Praat's TextGrid, long text form: a tier of words, and one of letters where they are known."""
+    (one,) = transcripts
+    tiers = {"words": list(one.words)}
+    letters = [letter for word in one.words for letter in getattr(word, "characters", [])]
+    if letters:
+        tiers["characters"] = letters
+    duration = max([one.duration, *(word.end for word in one.words)])
+    lines = [
+        'File type = "ooTextFile"',
+        'Object class = "TextGrid"',
+        "",
+        f"xmin = 0 \nxmax = {_seconds(duration)} \ntiers? <exists> \nsize = {len(tiers)} \nitem []: ",
+    ]
+    for number, (name, spans) in enumerate(tiers.items(), start=1):
+        intervals = _filled(spans, duration)
+        lines.append(f'    item [{number}]:\n        class = "IntervalTier" \n        name = "{name}" ')
+        lines.append(f"        xmin = 0 \n        xmax = {_seconds(duration)} ")
+        lines.append(f"        intervals: size = {len(intervals)} ")
+        for count, (start, end, text) in enumerate(intervals, start=1):
+            quoted = text.replace('"', '""')
+            lines.append(f"        intervals [{count}]:\n            xmin = {_seconds(start)} ")
+            lines.append(f'            xmax = {_seconds(end)} \n            text = "{quoted}" ')
+    return "\n".join(lines) + "\n"
+
+
+def _filled(spans: Sequence[Word], duration: float) -> list[tuple[float, float, str]]:
+    """Start, end and text of spans, with empty ones between them, so that they cover the whole recording."""
+    filled: list[tuple[float, float, str]] = []
+    now = 0.0
+    for span in spans:
+        if _seconds(span.start) != _seconds(now):
+            filled.append((now, span.start, ""))
+        filled.append((span.start, span.end, span.text))
+        now = span.end
+    if _seconds(now) != _seconds(duration) or not filled:
+        filled.append((now, duration, ""))
+    return filled
+
+
+def _seconds(value: float) -> str:
+    """To the millisecond; equal times are equal texts, or tiers would have holes."""
+    return f"{value:.3f}"
+
+
 WRITERS: dict[str, Callable[[Sequence[Transcript]], str]] = {
     "txt": _txt,
     "json": _json,
@@ -144,7 +189,10 @@ WRITERS: dict[str, Callable[[Sequence[Transcript]], str]] = {
     "vtt": _vtt,
     "tsv": _tsv,
     "ctm": _ctm,
+    "textgrid": _textgrid,
 }
+SINGLE = frozenset({"srt", "vtt", "textgrid"})
+"""Forms of which a document holds one recording."""
 
 
 def _line(cue: Sequence[Word]) -> str:

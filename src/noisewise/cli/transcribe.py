@@ -22,11 +22,14 @@ SUFFIXES = frozenset(
 )
 """What is taken from a folder; a file that is named is read whatever its suffix."""
 
+SUFFIX_OF = {"textgrid": "TextGrid"}
+"""Forms whose files end in something else."""
+
 
 def command(
     files: Annotated[list[str], typer.Argument(help="Audio files, or folders of them.")],
     model: Annotated[str, typer.Option(help="`box`, or the folder of a model.")] = "box",
-    form: Annotated[str, typer.Option("--format", help="txt, json, srt, vtt, tsv or ctm.")] = "txt",
+    form: Annotated[str, typer.Option("--format", help="txt, json, srt, vtt, tsv, ctm or textgrid.")] = "txt",
     output: Annotated[
         Path | None, typer.Option(help="A file, or a folder for one file per recording; default: print.")
     ] = None,
@@ -37,19 +40,19 @@ def command(
     device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
 ) -> None:
     """Transcribe audio files. Exit status 1 when some of them could not be used; the others are written."""
-    from noisewise.transcript import WRITERS, FormatError
+    from noisewise.transcript import SINGLE, WRITERS, FormatError
 
     if form not in WRITERS:
         raise FormatError(f"--format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
     sources = expand(files)
     into_folder = output is not None and (output.is_dir() or not output.suffix)
-    if form in ("srt", "vtt") and len(sources) > 1 and not into_folder:
+    if form in SINGLE and len(sources) > 1 and not into_folder:
         raise FormatError(f"{form} holds one recording, but {len(sources)} were given; give --output FOLDER")
     from noisewise.recogniser import Recogniser
 
     recogniser = Recogniser.load(model, device)
     transcripts = _transcribed(recogniser, sources, batch_seconds, window_seconds)
-    _write(transcripts, form, output, into_folder)
+    write(transcripts, form, output, into_folder)
     failed = [each for each in transcripts if each.error is not None]
     for each in failed:
         print(f"noisewise: {each.error}", file=sys.stderr)
@@ -101,12 +104,12 @@ def _bar(total: int) -> Iterator[Any]:
         yield lambda: progress.advance(task)
 
 
-def _write(transcripts: list["Transcript"], form: str, output: Path | None, into_folder: bool) -> None:
+def write(transcripts: list["Transcript"], form: str, output: Path | None, into_folder: bool) -> None:
     """Print, or write one file, or one file per recording that could be used."""
-    from noisewise.transcript import render, short_names
+    from noisewise.transcript import SINGLE, render, short_names
 
     if output is None:
-        if form not in ("txt", "srt", "vtt") or len(transcripts) > 1 or transcripts[0].error is None:
+        if form not in {"txt", *SINGLE} or len(transcripts) > 1 or transcripts[0].error is None:
             print(render(transcripts, form), end="")
         return
     if not into_folder:
@@ -117,4 +120,4 @@ def _write(transcripts: list["Transcript"], form: str, output: Path | None, into
     names = short_names([each.source for each in transcripts])
     for name, each in zip(names, transcripts, strict=True):
         if each.error is None:
-            (output / f"{name}.{form}").write_text(render([each], form), encoding="utf-8")
+            (output / f"{name}.{SUFFIX_OF.get(form, form)}").write_text(render([each], form), encoding="utf-8")

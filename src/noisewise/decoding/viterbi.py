@@ -18,8 +18,10 @@ Time is O(F W), memory O(sqrt(F) W) beside the log-probabilities. W is a few hun
 most S.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isqrt
 from typing import Literal
 
@@ -81,15 +83,14 @@ def viterbi(
     trellis = _Trellis(_emissions(log_probs, star), tokens, blank)
     if len(trellis.emissions) * trellis.states <= SMALL:
         return trellis.trace(lambda frame, scores: -np.inf)
-    *_, last = trellis.columns(lambda frame, scores: float(scores.max()) - beam)
-    floor = trellis.end(last)[1]
+    floor = trellis.end(deque(trellis.columns(lambda frame, scores: float(scores.max()) - beam), maxlen=1)[0])[1]
     bounds = (floor - 1e-6 - 1e-9 * abs(floor) - trellis.future).tolist() if floor > -np.inf else None
     return trellis.trace(lambda frame, scores: bounds[frame] if bounds else -np.inf)
 
 
 def frames_needed(tokens: Sequence[int]) -> int:
     """Frames of the shortest path: one a token, and a blank between two that are equal."""
-    return len(tokens) + sum(a == b != STAR for a, b in zip(tokens, tokens[1:], strict=False))
+    return len(tokens) + sum(a == b != STAR for a, b in pairwise(tokens))
 
 
 def _emissions(log_probs: Tensor, star: StarScore) -> Floats:
