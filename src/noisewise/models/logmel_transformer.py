@@ -1,17 +1,18 @@
-"""The lecture's speech encoder: log-mel spectrogram, a CNN that shortens it, a Transformer over the rest.
+"""The lecture's speech encoder: log-mel spectrogram or MFCC, a CNN that shortens it, a Transformer over the rest.
 
 Legend: B utterances, T samples, F frames, D width.
 """
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from noisewise.audio.augment import SpecAugment
-from noisewise.audio.features import LogMel, normalise_utterance
-from noisewise.config import config
+from noisewise.audio.features import MFCC, LogMel, normalise_utterance
+from noisewise.config import ConfigError, config
 from noisewise.layers.convolution import MelSubsampling
 from noisewise.layers.masking import zero_padding
 from noisewise.layers.transformer import TransformerEncoder, TransformerLayer
@@ -39,8 +40,12 @@ class LogMelTransformerConfig:
     """Log-mel CNN plus Transformer."""
 
     kind: Literal["logmel_transformer"] = "logmel_transformer"
+    features: Literal["log_mel", "mfcc"] = "log_mel"
+    """What is heard of a frame: log-mel energies, or the first of their cepstral coefficients."""
     bins: int = 80
     """Mel channels."""
+    coefficients: int = 13
+    """Cepstral coefficients that MFCC keep, the energy included."""
     strides: tuple[int, ...] = (2, 2)
     """Strides of the subsampling convolutions; [2, 1] gives 20 ms frames, [2, 2] 40 ms."""
     dim: int = 256
@@ -69,11 +74,11 @@ class LogMelTransformer(nn.Module):
     def __init__(self, config: LogMelTransformerConfig):
         super().__init__()
         self.dim = config.dim
-        self.features = LogMel(bins=config.bins)
+        self.features = build_features(config)
         self.hop = 160 * math.prod(config.strides)
         masks = config.spec_augment
-        self.spec_augment = None if masks is None else SpecAugment(**vars(masks))
-        self.subsampling = MelSubsampling(config.bins, config.dim, config.strides)
+        self.spec_augment = None if masks is None else SpecAugment(**vars(_masks(masks, config.features)))
+        self.subsampling = MelSubsampling(self.features.dim, config.dim, config.strides)
         self.projection = nn.Linear(config.dim, config.dim)
         self.dropout = nn.Dropout(config.dropout)
         self.transformer = TransformerEncoder(
@@ -95,7 +100,7 @@ class LogMelTransformer(nn.Module):
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> EncoderOutput:
         """(B, T), (B,) -> features (B, F, D) and their lengths; every utterance is normalised by itself."""
-        features, frames = self.features(waveform, lengths)  # (B, F_mel, bins)
+        features, frames = self.features(waveform, lengths)  # (B, F_mel, bins or coefficients)
         features = normalise_utterance(features, frames)
         if self.spec_augment is not None:
             features = self.spec_augment(features, frames)
@@ -104,6 +109,26 @@ class LogMelTransformer(nn.Module):
         features = features + sinusoids(features.size(1), self.dim).to(features)
         features = self.transformer(self.dropout(features), frames)
         return EncoderOutput(zero_padding(features, frames), frames)
+
+
+def build_features(config: LogMelTransformerConfig) -> LogMel:
+    """The front end that a configuration names; the rest of the encoder is the same for both.
+
+    Raises:
+        ConfigError: more coefficients are asked for than there are mel channels.
+    """
+    if config.features == "log_mel":
+        return LogMel(bins=config.bins)
+    if not 1 <= config.coefficients <= config.bins:
+        raise ConfigError(
+            f"`coefficients` must be 1 to `bins` ({config.bins}), but is {config.coefficients} instead; keep fewer"
+        )
+    return MFCC(config.coefficients, config.bins)
+
+
+def _masks(masks: SpecAugmentConfig, features: str) -> SpecAugmentConfig:
+    """Bands of frequency can be hidden in log-mel alone: every coefficient is a sum over all frequencies."""
+    return masks if features == "log_mel" else replace(masks, frequency_masks=0)
 
 
 def sinusoids(frames: int, dim: int) -> Tensor:
