@@ -76,6 +76,8 @@ def section() -> str:
                 for name, result in beside.items()
             ),
             "",
+            "Reverberation, clipping, codecs, lost packets and where the box breaks: [its card](docs/card_box.md).",
+            "",
             *reproduction(),
             "| measured | value | by |",
             "| --- | --- | --- |",
