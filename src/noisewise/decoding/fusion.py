@@ -87,7 +87,7 @@ class Fusion:
         for at in (after < 0).nonzero()[0].tolist():
             state, token = int(before[at]), int(said[at])
             parts = zip(self.scorers, self._states[state], strict=True)
-            after[at] = number = self._number(tuple(scorer.step(part, token) for scorer, part in parts))
+            after[at] = number = self._number(tuple([scorer.step(part, token) for scorer, part in parts]))
             self._next[state, token] = number
         return torch.from_numpy(after).to(states.device)
 
