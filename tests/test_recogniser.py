@@ -207,3 +207,14 @@ def test_a_text_is_aligned_in_windows_as_in_one_piece_and_faults_are_entries(rec
     for position, sentence in ((1, "silent"), (2, "need at least"), (3, "cannot be")):
         assert sentence in str(found[position].error)
         assert found[position].words == []
+
+
+def test_a_model_says_how_much_wider_words_are_than_their_letters(recogniser: Recogniser) -> None:
+    pairs: list[tuple[Source, str]] = [(sound(3.0, 2), "YES NO")]
+    (tight,) = dict(recogniser.align(pairs)).values()
+    wider = load(recogniser.folder)
+    wider.lead_seconds, wider.trail_seconds = 0.001, 0.002
+    (wide,) = dict(wider.align(pairs)).values()
+    assert wide.words[0].start == pytest.approx(max(tight.words[0].start - 0.001, 0.0))
+    assert tight.words[1].end <= wide.words[1].end <= tight.words[1].end + 0.0021
+    assert wide.words != tight.words

@@ -18,9 +18,10 @@ from noisewise.audio import waveform
 from noisewise.audio.waveform import SAMPLE_RATE, SILENCE, AudioError
 from noisewise.audio.windows import windows
 from noisewise.config import NoisewiseError
-from noisewise.decoding.align import AlignmentError, Unknown, align
+from noisewise.decoding.align import Unknown, align, widened
 from noisewise.decoding.greedy import greedy
 from noisewise.decoding.stitch import Stitcher
+from noisewise.decoding.viterbi import AlignmentError
 from noisewise.model_folder import LoadedModel
 from noisewise.transcript import Transcript, overall_confidence
 
@@ -90,6 +91,8 @@ class Recogniser:
         self.folder = loaded.folder
         self.device = device
         self.window_seconds = float(loaded.about.get("window_seconds", WINDOW_SECONDS))
+        self.lead_seconds = float(loaded.about.get("lead_seconds", 0.0))
+        self.trail_seconds = float(loaded.about.get("trail_seconds", 0.0))
 
     @classmethod
     def load(cls, model: str | Path = "box", device: str = "cpu") -> "Recogniser":
@@ -310,6 +313,7 @@ class Recogniser:
             words = align(heard.log_probs, text, self.tokenizer, self._frame_seconds, unknown=unknown).words
         except AlignmentError as error:
             return Transcript(heard.source, duration=heard.seconds, error=f"{heard.source}: {error}")
+        words = widened(words, self.lead_seconds, self.trail_seconds, heard.seconds)
         said = " ".join(word.text for word in words)
         return Transcript(heard.source, said, [*words], heard.seconds, overall_confidence(words))
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from noisewise.decoding.align import align, spell
+from noisewise.decoding.align import AlignedWord, align, spell, widened
 from noisewise.decoding.greedy import greedy
 from noisewise.decoding.viterbi import STAR, AlignmentError
 from noisewise.text.tokenizer import CharacterTokenizer
@@ -108,3 +108,18 @@ def test_texts_that_do_not_fit() -> None:
     for text in ("", "  ", "... -"):
         with pytest.raises(AlignmentError, match="must hold a word"):
             align(log_probs, text, TOKENIZER, FRAME)
+
+
+def test_widened_words_share_what_lies_between_them_and_stay_in_the_recording() -> None:
+    words = [
+        AlignedWord(text, start, end, 1.0) for text, start, end in (("A", 0.01, 1.0), ("B", 1.6, 2.0), ("C", 2.1, 2.5))
+    ]
+    found = widened(words, 0.1, 0.3, 2.6)
+    assert [(word.start, word.end) for word in found] == [
+        pytest.approx((0.0, 1.3)),  # 0.1 s is not there
+        pytest.approx((1.5, 2.075)),  # three quarters of 0.1 s, of which C takes the last
+        pytest.approx((2.075, 2.6)),
+    ]
+    assert [word.text for word in found] == ["A", "B", "C"]
+    assert widened(words, 0.0, 0.0, 2.6) == words
+    assert widened(words, 0.0, 0.3, 2.2)[-1].end == 2.5  # a frame may reach past the last sample

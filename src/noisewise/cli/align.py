@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from noisewise.recogniser import Source
 
 FORMS = ("json", "textgrid", "ctm", "srt", "vtt")
-DELIMITERS = {".tsv": "\t", ".csv": ","}
+TABLES = (".tsv", ".csv")
 
 
 def command(
@@ -83,13 +83,13 @@ def pairs_of(audio: str, text: str | None) -> list[tuple["Source", str]]:
     if text is not None:
         return [(audio, _read(Path(text)) if text.lower().endswith(".txt") else text)]
     table = Path(audio)
-    if table.suffix.lower() not in DELIMITERS:
+    if table.suffix.lower() not in TABLES:
         raise NoisewiseError(
             f"`{audio}` must come with what was said in it, but comes alone; add the text or a .txt file"
         )
-    delimiter = DELIMITERS[table.suffix.lower()]
-    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
-    rows = list(csv.DictReader(_read(table).splitlines(), delimiter=delimiter, quoting=quoting))
+    lines = _read(table).splitlines()
+    is_tsv = table.suffix.lower() == ".tsv"
+    rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE) if is_tsv else csv.DictReader(lines))
     if not rows:
         raise NoisewiseError(f"`{audio}` must hold the columns path and text and a row below, but holds none")
     for line, row in enumerate(rows, start=2):

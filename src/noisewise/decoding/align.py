@@ -9,7 +9,7 @@ Legend: F frames, V tokens.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -104,6 +104,30 @@ def align(
         for spelling, first in zip(spellings, firsts, strict=True)
     ]
     return Alignment(words, path.score)
+
+
+def widened(
+    words: Sequence[AlignedWord], lead_seconds: float, trail_seconds: float, seconds: float
+) -> list[AlignedWord]:
+    """Words that begin earlier and end later, for the letters of CTC are spikes within the sounds they stand for.
+
+    Where two words are too close, they share what lies between them in proportion. Letters stay where they are.
+
+    Args:
+        words: in the order of time.
+        lead_seconds: how much earlier a word begins than its first letter.
+        trail_seconds: how much later it ends than its last.
+        seconds: length of the recording.
+    """
+    starts, ends = [word.start for word in words], [word.end for word in words]
+    for at, (end, start) in enumerate(zip([0.0, *ends], [*starts, max([seconds, *ends])], strict=True)):
+        wanted = (trail_seconds if at else 0.0) + (lead_seconds if at < len(words) else 0.0)
+        share = min(1.0, (start - end) / wanted) if wanted else 0.0
+        if at:
+            ends[at - 1] += share * trail_seconds
+        if at < len(words):
+            starts[at] -= share * lead_seconds
+    return [replace(word, start=start, end=end) for word, start, end in zip(words, starts, ends, strict=True)]
 
 
 def spell(text: str, tokenizer: CharacterTokenizer, unknown: Unknown = "error") -> list[Spelling]:
