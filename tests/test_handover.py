@@ -1,16 +1,48 @@
 """From stage to stage: what is taken, what is refused and in which words; the three stages of Wav2code in a row."""
 
 import json
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from noisewise import model_folder
+from noisewise.cli.main import main
+from noisewise.config import NoisewiseError
+from noisewise.handover import hand_over
+from noisewise.model_folder import Stage
+from noisewise.models import build, logmel_transformer
+from noisewise.models.ctc import CTCConfig
+from noisewise.models.ew2 import EW2Config
+from noisewise.models.iff_net import NoFusionConfig
+from noisewise.models.wav2code import CNNPredictorConfig, CodebookLearningConfig, Wav2CodeConfig
+from noisewise.models.wav2vec2 import Wav2Vec2Config
+from noisewise.models.wav2vec2_pretraining import ContrastConfig, Wav2Vec2PretrainingConfig
 from noisewise.training import log
 from tests.corpus import run_tiny, write_corpus
+from tests.interop.conftest import Maker, a_folder
+
+__all__ = ["a_folder"]
+
+ENCODER = Wav2Vec2Config(
+    front_end="log_mel", bins=40, channels=16, dim=24, layers=1, heads=4, feed_forward=32, position_kernel=6,
+    position_groups=4,
+)  # fmt: skip
+CONTRAST = ContrastConfig(entries=4, quantized_dim=8, contrast_dim=8)
+MODELS: dict[str, Any] = {
+    "wav2vec2_pretraining": Wav2Vec2PretrainingConfig(encoder=ENCODER, contrast=CONTRAST),
+    "ew2": EW2Config(encoder=ENCODER, contrast=CONTRAST),
+    "codebook_learning": CodebookLearningConfig(encoder=ENCODER, codes=6),
+    "ctc": CTCConfig(encoder=ENCODER),
+    "wav2code": Wav2CodeConfig(
+        encoder=ENCODER, codes=6, predictor=CNNPredictorConfig(dim=8), fusion=NoFusionConfig()
+    ),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +93,119 @@ def test_a_run_goes_on_bit_for_bit(name: str, stages: Path) -> None:
         assert all(first[each].equal(second[each]) for each in first), file
     states = [json.loads((folder / "state.json").read_text()) for folder in (whole, parts)]
     assert states[0]["metrics"] == states[1]["metrics"] and states[0]["position"] == states[1]["position"]
+
+
+def a_stage(config: Any) -> Stage:
+    torch.manual_seed(1)
+    return Stage(config, build(config).state_dict(), Path("runs/before/best"))
+
+
+@pytest.mark.parametrize("source", MODELS)
+@pytest.mark.parametrize("target", MODELS)
+def test_each_stage_gives_the_next_what_both_have(source: str, target: str) -> None:
+    """The encoder always; all of it within a kind and between wav2vec 2.0 and EW2; the head between recognisers."""
+    stage = a_stage(MODELS[source])
+    torch.manual_seed(2)
+    model = build(MODELS[target])
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    done = hand_over(stage, model, target)
+    parts = {name.split(".")[0] for name in before}
+    contrastive, recognisers = {"wav2vec2_pretraining", "ew2"}, {"ctc", "wav2code"}
+    if source == target or {source, target} == contrastive:
+        wanted = parts
+    else:
+        wanted = {"encoder", "head"} if {source, target} == recognisers else {"encoder"}
+    assert set(done.taken) == wanted and set(done.new) == parts - wanted
+    assert set(done.left) == {name.split(".")[0] for name in stage.weights} - wanted
+    for name, value in model.state_dict().items():
+        old = stage.weights if name.split(".")[0] in wanted else before
+        assert value.equal(old[name]), name
+
+
+def test_what_was_done_is_said() -> None:
+    done = hand_over(a_stage(MODELS["ctc"]), build(MODELS["wav2code"]), "wav2code")
+    assert str(done) == "taken: encoder, head; new: codebook, predictor"
+    done = hand_over(a_stage(MODELS["ew2"]), build(MODELS["codebook_learning"]), "codebook_learning")
+    assert str(done) == (
+        "taken: encoder; left: context_projection, quantizer, target_projection; new: codebook"
+    )  # fmt: skip
+
+
+def test_what_only_training_knows_may_differ() -> None:
+    encoder = replace(
+        ENCODER, dropout=0.3, layer_drop=0.2, time_mask_probability=0.65, channel_mask_span=3, feature_grad_mult=0.0
+    )
+    hand_over(a_stage(MODELS["ew2"]), build(replace(MODELS["wav2code"], encoder=encoder)), "wav2code")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"dim": 28}, "model.encoder.dim=24; set these"),
+        ({"heads": 2}, "model.encoder.heads=4; set these"),  # the same shapes, another function
+        ({"front_end": "waveform", "layers": 2}, "model.encoder.front_end=log_mel, model.encoder.layers=1"),
+        ({"convolution_kernel": 3}, "model.encoder.convolution_kernel=0; set these"),
+        ({"norm_first": True, "bins": 80}, "model.encoder.bins=40, model.encoder.norm_first=False"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_another_encoder_is_refused_by_the_names_of_its_fields(changes: dict[str, Any], fields: str) -> None:
+    model = build(replace(MODELS["codebook_learning"], encoder=replace(ENCODER, **changes)))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(NoisewiseError, match="must hold the same encoder, but runs/before/best has ") as caught:
+        hand_over(a_stage(MODELS["ew2"]), model, "codebook_learning")
+    assert fields in str(caught.value)
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("source", "config", "odd"),
+    [
+        ("ew2", replace(MODELS["wav2vec2_pretraining"], contrast=replace(CONTRAST, entries=5)), "quantizer.entries"),
+        ("codebook_learning", replace(MODELS["codebook_learning"], codes=7), "codebook.entries"),
+        ("ctc", replace(MODELS["wav2code"], vocabulary=29), "head.weight"),
+    ],
+    ids=["entries", "codes", "vocabulary"],
+)
+def test_other_parts_of_another_size_are_refused_by_name(source: str, config: Any, odd: str) -> None:
+    with pytest.raises(NoisewiseError, match=f"must hold a model of the same shape, but .* differs in .*{odd}"):
+        hand_over(a_stage(MODELS[source]), build(config), config.kind)
+
+
+def test_an_encoder_of_another_kind_is_refused_and_one_of_the_same_is_taken() -> None:
+    stage = a_stage(CTCConfig(encoder=logmel_transformer.tiny()))
+    hand_over(stage, build(Wav2CodeConfig(encoder=logmel_transformer.tiny(), codes=6)), "wav2code")
+    with pytest.raises(NoisewiseError, match=r"model\.encoder\.kind=logmel_transformer"):
+        hand_over(stage, build(MODELS["wav2code"]), "wav2code")
+    wider = replace(logmel_transformer.tiny(), layers=3)
+    with pytest.raises(NoisewiseError, match="must hold a model of the same shape"):
+        hand_over(stage, build(CTCConfig(encoder=wider)), "ctc")
+
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    "Wav2Vec2": {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True},  # XLS-R
+    "Hubert": {},
+    "WavLM": {"num_buckets": 20, "max_bucket_distance": 40},
+    "Data2VecAudio": {"conv_pos_kernel_size": 5},
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_any_backbone_of_transformers_becomes_robust_without_pretraining(
+    family: str, a_folder: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stage 2 on its clean representations, stage 3 from there, and a file is transcribed without the source."""
+    source = a_folder("Model", family=family, **FAMILIES[family])
+    write_corpus(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    quick = ["run.steps=1", "run.validate_every=1", f"model.encoder={{kind: pretrained, source: {source}}}"]
+    run_tiny("codebook", [*quick, "start_from=null"])
+    masks = ["model.encoder.time_mask_probability=0.65"]
+    run_tiny("wav2code", [*quick, *masks, "start_from=runs/codebook/best", "run.average_decay=0"])
+    shutil.rmtree(source)
+    loaded = model_folder.load("runs/wav2code/best")
+    teacher = model_folder.load_stage("runs/codebook/best")
+    assert loaded.model.codebook.entries.equal(teacher.weights["codebook.entries"])  # type: ignore[union-attr]
+    assert loaded.config.encoder.architecture["model_type"] in ("wav2vec2", "hubert", "wavlm", "data2vec-audio")  # type: ignore[union-attr, index]
+    assert main(["transcribe", "corpus/u0.wav", "--model", "runs/wav2code/best"]) == 0
+    assert capsys.readouterr().out.strip(), "an untrained model babbles"

@@ -200,3 +200,75 @@ def test_training_step_lowers_a_loss() -> None:
 def test_dim_and_hop() -> None:
     encoder = an_encoder()
     assert (encoder.dim, encoder.hop) == (64, 320)
+
+
+LOG_MEL = {"front_end": "log_mel", "bins": 40}
+
+
+@pytest.mark.parametrize("changes", [LOG_MEL, {**LOG_MEL, "convolution_kernel": 5}, {"convolution_kernel": 5}], ids=str)
+@pytest.mark.parametrize("gradient", [False, True])
+def test_padding_changes_nothing_for_log_mel_and_convolution_modules(
+    gradient: bool, changes: dict[str, object]
+) -> None:
+    encoder = an_encoder(**changes)
+    lengths = torch.tensor([20_000, 19_999, 16_000, 12_345, 9_000, 4_321, 1_000, 401])
+    waveform = torch.randn(8, 21_000)
+    for row, samples in enumerate(lengths.tolist()):
+        waveform[row, samples:] = 7.0
+    with torch.set_grad_enabled(gradient):
+        output = encoder(waveform, lengths)
+        for row, (samples, frames) in enumerate(zip(lengths.tolist(), output.lengths.tolist(), strict=True)):
+            alone = encoder(waveform[row : row + 1, :samples], lengths[row : row + 1])
+            assert alone.lengths.tolist() == [frames]
+            torch.testing.assert_close(output.features[row, :frames], alone.features[0, :frames], atol=1e-4, rtol=0)
+            assert output.features[row, frames:].abs().sum() == 0
+
+
+def test_log_mel_frames_come_every_20_ms() -> None:
+    """As many as those of the waveform, give or take one; a moved sound moves one frame for 320 samples."""
+    mel, plain = an_encoder(**LOG_MEL), an_encoder()
+    assert mel.hop == plain.hop == 320
+    for samples in (16_000, 32_000, 16_320, 48_123):
+        counts = [each(torch.randn(1, samples), torch.tensor([samples])).lengths.item() for each in (mel, plain)]
+        assert abs(counts[0] - counts[1]) <= 1
+        assert abs(counts[0] - samples / 320) < 2
+    click = torch.randn(1, 16_000) * 1e-3
+    click[0, 8_000:8_160] = 1.0
+    later = click.roll(3 * 320, dims=1)
+    lengths = torch.tensor([16_000])
+    peaks = [mel.latents(each, lengths)[0][0].abs().sum(dim=1).argmax().item() for each in (click, later)]
+    assert peaks[1] - peaks[0] == 3
+    assert abs(peaks[0] - 25) <= 1
+
+
+def test_log_mel_forgets_the_level() -> None:
+    encoder, waveform, lengths = an_encoder(**LOG_MEL), torch.randn(1, 9_000), torch.tensor([9_000])
+    with torch.inference_mode():
+        plain, louder = (encoder(each, lengths).features for each in (waveform, waveform * 8))
+    torch.testing.assert_close(plain, louder, atol=1e-2, rtol=0)
+
+
+def test_the_gradient_of_the_log_mel_convolutions_is_scaled() -> None:
+    found = []
+    for factor in (1.0, 0.1, 0.0):
+        torch.manual_seed(1)
+        encoder = an_encoder(feature_grad_mult=factor, **LOG_MEL)
+        encoder(torch.randn(1, 6_000), torch.tensor([6_000])).features.square().sum().backward()
+        found.append(next(encoder.cnn.parameters()).grad)
+    assert found[0] is not None and found[1] is not None and found[2] is None
+    torch.testing.assert_close(found[1], found[0] * 0.1)
+
+
+def test_a_convolution_kernel_adds_a_module_to_each_layer_and_none_is_the_papers() -> None:
+    plain, with_module = (
+        {name for name, _ in an_encoder(convolution_kernel=kernel).named_parameters()} for kernel in (0, 5)
+    )
+    new = with_module - plain
+    assert plain < with_module and all(".convolution" in name for name in new)
+    assert {name.split(".")[2] for name in new} == {"0", "1"}
+
+
+def test_every_weight_but_the_mask_embedding_is_used_with_log_mel_and_convolution_modules() -> None:
+    encoder = an_encoder(convolution_kernel=5, **LOG_MEL)
+    encoder(torch.randn(2, 9_000), torch.tensor([9_000, 5_000])).features.square().sum().backward()
+    assert [name for name, value in encoder.named_parameters() if value.grad is None] == ["mask_embedding"]
