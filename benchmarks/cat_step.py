@@ -12,8 +12,7 @@ Transformer sees visible tokens alone on both sides.
 Every round runs both sides, in turning order. A ratio is the dense median through ours: above 1 ours is faster.
 `processor` is the time spent by all threads of the process, `wall` the clock on the wall. `kept` is what autograd
 holds for the backward pass, each storage once, without parameters; `peak` is the most memory that a step, gradients
-included, takes above what the weights do. `operations` are floating-point operations of matrix products, attention and
-convolutions. `stem` is the student's stem alone, forward and backward.
+included, takes above what the weights do. `stem` is the student's stem alone, forward and backward.
 """
 
 import argparse
@@ -36,7 +35,6 @@ from unittest import mock
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from noisewise.layers.attention import MultiHeadAttention
 from noisewise.layers.masked_depthwise import MaskedDepthwiseBlock
@@ -86,9 +84,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             return step(objective, patches, where, external, options)
 
     sides = {"ours": ours, "dense": dense}
-    found, kept, peaks, operations = {}, {}, {}, {}
+    found, kept, peaks = {}, {}, {}
     for name, side in sides.items():
-        found[name], kept[name], peaks[name], operations[name] = inspected(objective, side, options.device)
+        found[name], kept[name], peaks[name] = inspected(objective, side, options.device)
         print(f"{name}: loss {found[name][0]:.6f}, kept {kept[name] / 1e9:.2f} GB", file=sys.stderr)
     differences = None if options.autocast else compared(found["ours"], found["dense"])
     times = timed(sides, options.rounds, options.device)
@@ -111,8 +109,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "median_seconds": {c: {s: round(t, 3) for s, t in spent.items()} for c, spent in times.items()},
         "stem_ratio": stem_ratios,
         "stem_median_seconds": {c: {s: round(t, 3) for s, t in spent.items()} for c, spent in stem.items()},
-        "tera_operations": {side: round(count / 1e12, 3) for side, count in operations.items()},
-        "operations_ratio": round(operations["dense"] / operations["ours"], 2),
         "kept_gb": {side: round(size / 1e9, 3) for side, size in kept.items()},
         "kept_ratio": round(kept["dense"] / kept["ours"], 2),
         "peak_gb": {side: round(size / 1e9, 3) for side, size in peaks.items()},
@@ -144,8 +140,8 @@ def step(
 
 def inspected(
     objective: CATPretraining, side: Callable[[], Tensor], device: str
-) -> tuple[tuple[float, dict[str, Tensor]], int, int, int]:
-    """Loss and gradients of one step, the bytes that autograd keeps for it, the peak of memory, the operations."""
+) -> tuple[tuple[float, dict[str, Tensor]], int, int]:
+    """Loss and gradients of one step, the bytes that autograd keeps for it, the peak of memory."""
     parameters = {value.untyped_storage().data_ptr() for value in objective.parameters()}
     storages: dict[int, torch.UntypedStorage] = {}  # held, so that no address is used twice
 
@@ -159,12 +155,11 @@ def inspected(
     before = held(device)
     side()
     peak = most(device) - before
-    counter = FlopCounterMode(display=False)
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value), counter:
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
         loss = float(side())
     gradients = {name: value.grad.clone() for name, value in objective.named_parameters() if value.grad is not None}
     bytes_kept = sum(storage.nbytes() for storage in storages.values())
-    return (loss, gradients), bytes_kept, peak, counter.get_total_flops()
+    return (loss, gradients), bytes_kept, peak
 
 
 def stems(student: CAT, patches: Patches, where: Tensor, options: argparse.Namespace) -> dict[str, Callable[[], None]]:
