@@ -19,7 +19,7 @@ from torch import Tensor
 from noisewise.decoding.hypothesis import Word
 from noisewise.decoding.viterbi import BEAM, STAR, AlignmentError, StarScore, frames_needed, viterbi
 from noisewise.text.normalise import normalise
-from noisewise.text.tokenizer import BLANK, CharacterTokenizer
+from noisewise.text.tokenizer import BLANK, UNKNOWN, CharacterTokenizer
 
 STAR_TEXT = "*"
 Unknown = Literal["error", "star"]
@@ -155,7 +155,7 @@ def _tokens(word: str, tokenizer: CharacterTokenizer) -> list[int]:
     """Ids of a word, or a star if a letter or digit of it has none."""
     spelled = normalise(word)
     known = set(tokenizer.symbols) - {BLANK}
-    lost = any(character.isalnum() and not normalise(character) for character in word)
+    lost = UNKNOWN in word or any(character.isalnum() and not normalise(character) for character in word)
     if not spelled or lost or not known.issuperset(spelled.replace(" ", "")):
         return [STAR]
     return tokenizer.encode(spelled)
