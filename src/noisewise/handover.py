@@ -3,9 +3,9 @@
 | from | into | taken |
 | --- | --- | --- |
 | any kind | the same kind | everything |
-| wav2vec2_pretraining, ew2, codebook_learning, ctc, wav2code | any other kind | the encoder |
+| wav2vec2_pretraining, ew2, codebook_learning, ctc, wav2code, encoder_decoder | any other kind | the encoder |
 | wav2vec2_pretraining | ew2 (and back) | everything: their parts are the same |
-| ctc | wav2code (and back) | the encoder and the linear layer |
+| ctc, wav2code, encoder_decoder | another of these | the encoder and the linear layer of CTC |
 
 What the source has more is left; what the target has more starts at random (or, for a codebook, as its task says).
 """
@@ -17,7 +17,7 @@ from noisewise.model_folder import Stage
 from noisewise.models import Model
 
 CONTRASTIVE = frozenset({"wav2vec2_pretraining", "ew2"})
-RECOGNISERS = frozenset({"ctc", "wav2code"})
+RECOGNISERS = frozenset({"ctc", "wav2code", "encoder_decoder"})
 TRAINING_ONLY = frozenset(
     {
         *("input_dropout", "dropout", "attention_dropout", "activation_dropout", "layer_drop", "feature_grad_mult"),

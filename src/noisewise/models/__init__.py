@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from noisewise.config import one_of
 from noisewise.models.ctc import CTC, CTCConfig
+from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from noisewise.models.ew2 import EW2, EW2Config
 from noisewise.models.pretrained import PretrainedEncoder
 from noisewise.models.wav2code import CodebookLearning, CodebookLearningConfig, Wav2Code, Wav2CodeConfig
@@ -12,19 +13,25 @@ from noisewise.models.wav2vec2_pretraining import Wav2Vec2Pretraining, Wav2Vec2P
 
 __all__ = ["AcousticConfig", "AcousticModel", "Model", "ModelConfig", "build", "settled"]
 
-AcousticConfig = CTCConfig | Wav2CodeConfig
+AcousticConfig = CTCConfig | Wav2CodeConfig | EncoderDecoderConfig
 """Models that give log-probabilities of symbols: what recognises."""
-AcousticModel = CTC | Wav2Code
+AcousticModel = CTC | Wav2Code | EncoderDecoder
 
 ModelConfig = Annotated[
-    CTCConfig | Wav2Vec2PretrainingConfig | EW2Config | CodebookLearningConfig | Wav2CodeConfig, one_of("kind")
+    CTCConfig | Wav2Vec2PretrainingConfig | EW2Config | CodebookLearningConfig | Wav2CodeConfig | EncoderDecoderConfig,
+    one_of("kind"),
 ]
-Model = CTC | Wav2Vec2Pretraining | EW2 | CodebookLearning | Wav2Code
+Model = CTC | Wav2Vec2Pretraining | EW2 | CodebookLearning | Wav2Code | EncoderDecoder
 """All of them; each has an `encoder`."""
 
 
 def build(
-    config: CTCConfig | Wav2Vec2PretrainingConfig | EW2Config | CodebookLearningConfig | Wav2CodeConfig,
+    config: CTCConfig
+    | Wav2Vec2PretrainingConfig
+    | EW2Config
+    | CodebookLearningConfig
+    | Wav2CodeConfig
+    | EncoderDecoderConfig,
 ) -> Model:
     """The model that a configuration describes, randomly initialised."""
     match config:
@@ -38,6 +45,8 @@ def build(
             return CodebookLearning(config)
         case Wav2CodeConfig():
             return Wav2Code(config)
+        case EncoderDecoderConfig():
+            return EncoderDecoder(config)
 
 
 def settled(config: Any, model: Model) -> Any:
