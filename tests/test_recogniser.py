@@ -1,5 +1,6 @@
 """The recogniser on a small untrained model: what it says is babble, but it must be the same babble."""
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from noisewise.audio import waveform
 from noisewise.audio.waveform import AudioError
 from noisewise.config import NoisewiseError
+from noisewise.decoding import default, kneser_ney, recordings
+from noisewise.decoding.beam import BeamConfig
+from noisewise.decoding.decoder import DecodingConfig
 from noisewise.recogniser import Recogniser, Source, Transcript, load
 
 RATE = 16_000
@@ -218,3 +222,53 @@ def test_a_model_says_how_much_wider_words_are_than_their_letters(recogniser: Re
     assert wide.words[0].start == pytest.approx(max(tight.words[0].start - 0.001, 0.0))
     assert tight.words[1].end <= wide.words[1].end <= tight.words[1].end + 0.0021
     assert wide.words != tight.words
+
+
+@pytest.fixture(scope="module")
+def searching(model_dir: Path, sounds: list[NDArray[np.float32]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model with a language model of its own babble as its default."""
+    folder = tmp_path_factory.mktemp("searching") / "tiny"
+    shutil.copytree(model_dir, folder)
+    texts = load(model_dir).recognise(sounds)
+    kneser_ney.train([text.split() for text in texts], order=2).save(folder.parent / "babble.arpa.gz")
+    words = DecodingConfig(search=BeamConfig(beam=6), lm=str(folder.parent / "babble.arpa.gz"), lm_weight=2.0)
+    default.write(folder, words)
+    (folder.parent / "babble.arpa.gz").unlink()  # the copy in the folder counts
+    return folder
+
+
+def test_the_default_decoding_of_a_folder_is_used_and_batches_never_change_it(
+    searching: Path, sounds: list[NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recogniser = load(searching)
+    alone = [recogniser.transcribe(each)[0] for each in sounds]
+    plain = Recogniser.load(searching, decoding="greedy").recognise(sounds)
+    assert [each.text for each in alone] != plain
+    for batch_seconds, most in ((1000.0, recordings.MOST_FRAMES), (12.0, 150)):
+        monkeypatch.setattr(recordings.gather, "__defaults__", (most,))
+        together = recogniser.transcribe(sounds, batch_seconds=batch_seconds)
+        assert [spans(each) for each in together] == [spans(each) for each in alone]
+
+
+def test_windows_of_a_long_recording_continue_one_search(searching: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recogniser = load(searching)
+    samples = np.concatenate([sound(4.0, seed) for seed in range(4)])
+    options = {"window_seconds": 6.0, "overlap_seconds": 2.0}
+    (whole,) = recogniser.transcribe(samples, **options)
+    monkeypatch.setattr(recordings, "CHUNK", 37)
+    (pieces,) = recogniser.transcribe(samples, batch_seconds=6.0, **options)
+    assert spans(pieces) == spans(whole)
+    assert whole.words
+
+
+def test_hotwords_hold_for_one_request_and_bad_recordings_stay_entries(recogniser: Recogniser, searching: Path) -> None:
+    samples = sound(3.0, 2)
+    for each in (recogniser, load(searching)):
+        (before,) = each.transcribe(samples)
+        found, silent = each.transcribe([samples, np.zeros(RATE, np.float32)], hotwords={"zq": 40.0})
+        assert "ZQ" in found.text.split()
+        assert "ZQ" not in before.text.split()
+        assert "silent" in str(silent.error)
+        assert each.transcribe(samples)[0].text == before.text
+    with pytest.raises(NoisewiseError, match="hotwords must be words"):
+        recogniser.transcribe(samples, hotwords=["42"])

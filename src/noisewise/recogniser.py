@@ -18,8 +18,11 @@ from noisewise.audio import waveform
 from noisewise.audio.waveform import SAMPLE_RATE, SILENCE, AudioError
 from noisewise.audio.windows import windows
 from noisewise.config import NoisewiseError
+from noisewise.decoding import default
 from noisewise.decoding.align import Unknown, align, widened
-from noisewise.decoding.greedy import greedy
+from noisewise.decoding.beam import PrefixBeam
+from noisewise.decoding.decoder import DecodingConfig
+from noisewise.decoding.recordings import Greedy, Hotwords, RecordingDecoder, best, gather
 from noisewise.decoding.stitch import Stitcher
 from noisewise.decoding.viterbi import AlignmentError
 from noisewise.model_folder import LoadedModel
@@ -85,26 +88,31 @@ class _Batch:
 class Recogniser:
     """A loaded model with its tokenizer, ready to transcribe."""
 
-    def __init__(self, loaded: LoadedModel, device: str = "cpu"):
+    def __init__(self, loaded: LoadedModel, device: str = "cpu", decoding: DecodingConfig | Greedy | None = None):
         self.model = loaded.model
         self.tokenizer = loaded.tokenizer
         self.folder = loaded.folder
         self.device = device
+        self.decoding = decoding or default.read(loaded.folder) or "greedy"
+        self._decoder = RecordingDecoder(loaded.tokenizer, self.decoding)
         self.window_seconds = float(loaded.about.get("window_seconds", WINDOW_SECONDS))
         self.lead_seconds = float(loaded.about.get("lead_seconds", 0.0))
         self.trail_seconds = float(loaded.about.get("trail_seconds", 0.0))
 
     @classmethod
-    def load(cls, model: str | Path = "box", device: str = "cpu") -> "Recogniser":
+    def load(
+        cls, model: str | Path = "box", device: str = "cpu", decoding: DecodingConfig | Greedy | None = None
+    ) -> "Recogniser":
         """Read a model folder.
 
         Args:
             model: a folder, or `box` for the model that comes with the package.
             device: where it runs, for instance `cpu`, `cuda`, `mps`.
+            decoding: of a search, or `greedy`; if left out, as decoding.json in the folder says, greedy without one.
 
         Raises:
             ModelFolderError: the folder cannot be used.
-            NoisewiseError: there is no such device.
+            NoisewiseError: there is no such device, language model or lexicon.
         """
         try:
             torch.empty(0, device=device)
@@ -113,7 +121,7 @@ class Recogniser:
             raise NoisewiseError(
                 f"`device` must be one that torch can use, but is '{device}' instead; use 'cpu' ({reason})"
             ) from error
-        return cls(model_folder.load(model, device), device)
+        return cls(model_folder.load(model, device), device, decoding)
 
     def transcribe(
         self,
@@ -122,6 +130,7 @@ class Recogniser:
         batch_seconds: float = BATCH_SECONDS,
         window_seconds: float | None = None,
         overlap_seconds: float | None = None,
+        hotwords: Hotwords = (),
     ) -> list[Transcript]:
         """Transcribe recordings; the results stand in the order of the sources.
 
@@ -132,6 +141,7 @@ class Recogniser:
             batch_seconds: audio that goes through the model at once, padding included.
             window_seconds: longer recordings are cut into windows; what the model was made for if left out.
             overlap_seconds: audio that two neighbouring windows share; 4 s, or a quarter of shorter windows.
+            hotwords: words or phrases to listen for, perhaps with boosts of their own.
         """
         sources = [sources] if isinstance(sources, str | Path | np.ndarray) else list(sources)
         done = dict(
@@ -140,17 +150,18 @@ class Recogniser:
                 batch_seconds=batch_seconds,
                 window_seconds=window_seconds,
                 overlap_seconds=overlap_seconds,
+                hotwords=hotwords,
             )
         )
         return [done[position] for position in range(len(sources))]
 
-    def recognise(self, waveforms: Sequence[NDArray[Any]]) -> list[str]:
-        """Texts of waveforms (T,) at 16 kHz.
+    def recognise(self, waveforms: Sequence[NDArray[Any]], hotwords: Hotwords = ()) -> list[str]:
+        """Texts of waveforms (T,) at 16 kHz; `hotwords` as in `transcribe`.
 
         Raises:
             AudioError: a waveform is empty, too short, silent or not finite.
         """
-        transcripts = self.transcribe(waveforms)
+        transcripts = self.transcribe(waveforms, hotwords=hotwords)
         for transcript in transcripts:
             if transcript.error is not None:
                 raise AudioError(transcript.error, path=transcript.source)
@@ -173,16 +184,20 @@ class Recogniser:
         batch_seconds: float = BATCH_SECONDS,
         window_seconds: float | None = None,
         overlap_seconds: float | None = None,
+        hotwords: Hotwords = (),
     ) -> Iterator[tuple[int, Transcript]]:
         """Transcribe recordings, short ones first; see `transcribe`.
 
         Yields:
-            Position among the sources, and transcript, each as soon as it is ready.
+            Position among the sources, and transcript, each as soon as it is ready; a search decodes several together.
         """
-        for position, heard in self.hear(
+        search = self._decoder.search(hotwords)
+        found = self.hear(
             sources, batch_seconds=batch_seconds, window_seconds=window_seconds, overlap_seconds=overlap_seconds
-        ):
-            yield position, self._transcript(heard)
+        )
+        alone = ([item] for item in found)
+        for items in alone if search is None else gather(found, lambda item: len(item[1].log_probs)):
+            yield from self._transcripts(items, search)
 
     def align(
         self,
@@ -297,13 +312,18 @@ class Recogniser:
     def _frame_seconds(self) -> float:
         return self.model.hop / SAMPLE_RATE
 
-    def _transcript(self, heard: Heard) -> Transcript:
-        """Decode a recording whose windows have all been through the model."""
-        if heard.error is not None:
-            return Transcript(heard.source, error=heard.error)
-        lengths = torch.tensor([len(heard.log_probs)])
-        (best,) = greedy(heard.log_probs[None], lengths, self.tokenizer, self._frame_seconds)
-        return Transcript(heard.source, best.text, best.words, heard.seconds, overall_confidence(best.words))
+    def _transcripts(
+        self, items: list[tuple[int, Heard]], search: PrefixBeam | None
+    ) -> Iterator[tuple[int, Transcript]]:
+        """Decode recordings whose windows have all been through the model."""
+        usable = [heard.log_probs for _, heard in items if heard.error is None]
+        found = iter(best(usable, self.tokenizer, self._frame_seconds, search))
+        for position, heard in items:
+            if heard.error is not None:
+                yield position, Transcript(heard.source, error=heard.error)
+                continue
+            one = next(found)
+            yield position, Transcript(heard.source, one.text, one.words, heard.seconds, overall_confidence(one.words))
 
     def _aligned(self, heard: Heard, text: str, unknown: Unknown) -> Transcript:
         """Lay a text over a recording."""

@@ -1,0 +1,115 @@
+"""From the log-probabilities of whole recordings to their best hypotheses, greedily or by a search.
+
+Legend: F frames of a recording, V tokens.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+from noisewise.decoding import lm
+from noisewise.decoding.beam import BeamConfig, PrefixBeam
+from noisewise.decoding.decoder import DecodingConfig, build
+from noisewise.decoding.greedy import greedy
+from noisewise.decoding.hypothesis import Hypothesis
+from noisewise.text.normalise import normalise
+from noisewise.text.tokenizer import CharacterTokenizer
+
+T = TypeVar("T")
+Greedy = Literal["greedy"]
+Hotwords = Iterable[str] | Mapping[str, float]
+CHUNK = 1000
+"""Frames that a search is given at a time; it bounds the memory that long recordings need."""
+MOST_FRAMES = 32 * CHUNK
+"""Frames that are decoded together, padding included."""
+FOR_HOTWORDS = DecodingConfig(search=BeamConfig(beam=8))
+"""Greedy decoding has no second choice that a hotword could lift; this is the next best."""
+
+
+class RecordingDecoder:
+    """The decoding of a model; language models are read once.
+
+    Args:
+        tokenizer: of the model.
+        config: of a search, or `greedy`.
+
+    Raises:
+        NoisewiseError: a language model or lexicon that cannot be used.
+    """
+
+    def __init__(self, tokenizer: CharacterTokenizer, config: DecodingConfig | Greedy = "greedy"):
+        self.tokenizer = tokenizer
+        self.config = config
+        self._model: lm.LanguageModel | None = None
+        self._search: PrefixBeam | None = None
+        if not isinstance(config, str):
+            if config.lm and config.lm_backend != "flashlight":  # that one must know the hotwords beforehand
+                self._model = lm.load(config.lm, config.lm_backend)
+            self._search = build(config, tokenizer, model=self._model)
+
+    def search(self, hotwords: Hotwords = ()) -> PrefixBeam | None:
+        """The search that listens for some words, normalised here; None for greedy decoding.
+
+        Raises:
+            HotwordError: a hotword that cannot be spelled.
+        """
+        wanted = spelled(hotwords)
+        if not wanted:
+            return self._search
+        config = FOR_HOTWORDS if isinstance(self.config, str) else self.config
+        boosts = {word: config.hotword_boost if boost is None else boost for word, boost in wanted.items()}
+        return build(config, self.tokenizer, boosts, self._model)
+
+
+def best(
+    log_probs: Sequence[Tensor], tokenizer: CharacterTokenizer, frame_seconds: float, search: PrefixBeam | None = None
+) -> list[Hypothesis]:
+    """The best hypothesis of each recording.
+
+    Args:
+        log_probs: of whole recordings. (F, V) each
+        tokenizer: maps ids to text.
+        frame_seconds: time between two frames.
+        search: from a configuration; None for greedy decoding.
+    """
+    if not log_probs:
+        return []
+    lengths = torch.tensor([len(each) for each in log_probs])
+    padded = torch.nn.utils.rnn.pad_sequence(list(log_probs), batch_first=True)
+    if search is None:
+        return greedy(padded, lengths, tokenizer, frame_seconds)
+    state = search.start(len(padded), padded.device)
+    for at in range(0, padded.shape[1], CHUNK):
+        piece = padded[:, at : at + CHUNK]
+        search.feed(state, piece, (lengths - at).clamp(0, piece.shape[1]))
+    return [hypotheses[0] for hypotheses in search.hypotheses(state, frame_seconds)]
+
+
+def gather(items: Iterable[T], frames: Callable[[T], int], most: int = MOST_FRAMES) -> Iterator[list[T]]:
+    """Recordings that come one after another, as many together as fit.
+
+    Args:
+        items: the recordings.
+        frames: tells the length of one.
+        most: frames together, padding included; a longer recording goes alone.
+    """
+    together: list[T] = []
+    longest = 0
+    for item in items:
+        longest = max(longest, frames(item))
+        if together and (len(together) + 1) * longest > most:
+            yield together
+            together, longest = [], frames(item)
+        together.append(item)
+    if together:
+        yield together
+
+
+def spelled(hotwords: Hotwords) -> dict[str, float | None]:
+    """Hotwords in the form of transcripts, to their boosts; None for that of the configuration."""
+    if isinstance(hotwords, str):
+        hotwords = [hotwords]
+    boosts = dict(hotwords) if isinstance(hotwords, Mapping) else dict.fromkeys(hotwords)
+    return {normalise(word) or word: boost for word, boost in boosts.items()}
