@@ -47,7 +47,18 @@ KNOWS = {
     "transcript": {"decoding", "config"},
     "recogniser": {"models", "model_folder", "audio", "text", "decoding", "transcript", "config"},
     "reproduce": {"recipe", "evaluation", "scoring", "training", "model_folder", "models", "config"},
-    "evaluation": {"recogniser", "model_folder", "models", "transcript", "audio", "text", "scoring", "data", "config"},
+    "evaluation": {
+        "recogniser",
+        "model_folder",
+        "models",
+        "transcript",
+        "audio",
+        "text",
+        "decoding",
+        "scoring",
+        "data",
+        "config",
+    },
 }
 """Layer to the layers it may import, besides itself; `cli` may import all of them inside its commands."""
 

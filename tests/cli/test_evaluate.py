@@ -149,3 +149,26 @@ def test_a_terminal_gets_a_bar(here: Path, capsys: pytest.CaptureFixture[str], m
     shown = capsys.readouterr()
     assert "6/6" in shown.err and "heard," not in shown.err
     assert shown.out.startswith("| WER (%) |")
+
+
+def test_the_decoding_is_part_of_the_result_and_of_its_command(
+    here: Path, model_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = ["evaluate", "speech", "--model", str(model_dir), "--noise", "noise", "--snr", "0"]
+    (here / "words.txt").write_text("YES NO")
+    assert cli.main([*ours, "-o", "greedy.json"]) == 0
+    asked = ["--lexicon", str(here / "words.txt"), "--beam", "9", "--hotword", "no=2"]
+    assert cli.main([*ours, *asked, "-o", "beam.json"]) == 0
+    greedy, beam = (json.loads((here / name).read_text()) for name in ("greedy.json", "beam.json"))
+    assert list(greedy["recogniser_details"]) == ["weights_sha256"], "greedy decoding goes without saying"
+    details = beam["recogniser_details"]
+    decoding = json.loads(details["decoding"])
+    assert (decoding["search"]["beam"], decoding["lexicon"]) == (9, "words.txt")
+    assert len(details["lexicon_sha256"]) == 64
+    assert json.loads(details["hotwords"]) == {"NO": 2.0}
+    assert "--lexicon=words.txt" in beam["command"] and "--hotword=no=2" in beam["command"]
+    assert greedy["clean"]["mixture_sha256"] == beam["clean"]["mixture_sha256"]
+    assert set(" ".join(beam["per_utterance"]["hypotheses"]["clean"]).split()) <= {"YES", "NO"}
+    capsys.readouterr()
+    assert cli.main([*GOOD, "--decoding", "beam", "-o", "grid.json"]) == 2
+    assert "must be of a model folder" in capsys.readouterr().err

@@ -76,3 +76,44 @@ def test_requests_that_cannot_be_met(
         assert sentence in shown.err
         assert shown.err.count("\n") == 1
         assert shown.out == ""
+
+
+def test_the_decoding_and_hotwords_that_are_asked_for(
+    recordings: Path, model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = ["transcribe", str(recordings / "b.wav"), "--model", str(model_dir)]
+    (tmp_path / "words.txt").write_text("ANNA BERT")
+    said = []
+    for words in (
+        [],
+        ["--decoding", "greedy"],
+        ["--lexicon", str(tmp_path / "words.txt"), "--beam", "20"],
+        ["--hotword", "zq=40", "--hotword", "new york"],
+    ):
+        assert main([*one, *words]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    assert set(said[2].split()) <= {"ANNA", "BERT"}
+    assert "ZQ" in said[3].split()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--decoding", "best"], "--decoding must be greedy or beam"),
+        (["--decoding", "greedy", "--lm-weight", "2"], "must be beam with --lm-weight"),
+        (["--lm-weight", "2"], "must come with a language model"),
+        (["--lm", "none.arpa"], "no such file"),
+        (["--lexicon", "none.txt"], "no such file"),
+        (["--beam", "0"], "`beam` must be 1 or more"),
+        (["--hotword", "anna=x"], "WORD=BOOST"),
+        (["--hotword", "42"], "hotwords must be words"),
+    ],
+)
+def test_decodings_that_cannot_be(
+    words: list[str], sentence: str, recordings: Path, model_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["transcribe", str(recordings / "b.wav"), "--model", str(model_dir), *words]) == 2
+    shown = capsys.readouterr()
+    assert sentence in shown.err
+    assert shown.err.count("\n") == 1

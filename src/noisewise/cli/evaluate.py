@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from noisewise.cli import decoding as options
+
 if TYPE_CHECKING:
     from noisewise.evaluation.grid import Progress
     from noisewise.evaluation.result import GridResult
@@ -62,6 +64,14 @@ def command(
         Path | None, typer.Option(help="Keep transcripts here, JSONL; what was heard once is not asked again.")
     ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Forget the cells of an interrupted run.")] = False,
+    decoding: options.Decoding = None,
+    beam: options.Beam = None,
+    lm: options.Lm = None,
+    lm_unit: options.LmUnit = None,
+    lm_weight: options.LmWeight = None,
+    bonus: options.Bonus = None,
+    lexicon: options.Lexicon = None,
+    hotword: options.Hotwords = None,
 ) -> None:
     """Measure a recogniser in noise. An interrupted run goes on where it stopped."""
     from noisewise.evaluation import grid, provenance, recognisers
@@ -71,7 +81,17 @@ def command(
     partial = output.with_name(f".{output.name}.partial")
     if restart:
         partial.unlink(missing_ok=True)
-    recogniser = recognisers.parse(model, workers=workers, timeout_seconds=timeout, device=device)
+    chosen = options.chosen(
+        model, decoding, beam=beam, lm=lm, lm_unit=lm_unit, lm_weight=lm_weight, bonus=bonus, lexicon=lexicon
+    )
+    recogniser = recognisers.parse(
+        model,
+        workers=workers,
+        timeout_seconds=timeout,
+        device=device,
+        decoding=chosen,
+        hotwords=options.boosts(hotword),
+    )
     if cache is not None:
         from noisewise.evaluation.transcript_cache import cached
 
@@ -79,6 +99,16 @@ def command(
     chosen_types = [name.strip() for name in types.split(",") if name.strip()] if types else None
     levels = _levels(degrade, noise)
     words = _words(manifest, model, noise, snr, chosen_types, seed, limit, bootstrap, transcripts, output, levels)
+    words += options.words(
+        decoding=decoding,
+        beam=beam,
+        lm=lm,
+        lm_unit=lm_unit,
+        lm_weight=lm_weight,
+        bonus=bonus,
+        lexicon=lexicon,
+        hotword=hotword,
+    )
     try:
         with _progress() as report:
             if levels:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from noisewise.cli import decoding as options
+
 if TYPE_CHECKING:
     from noisewise.recogniser import Recogniser
     from noisewise.transcript import Transcript
@@ -38,6 +40,14 @@ def command(
         float | None, typer.Option(help="Cut longer recordings into windows of this length.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
+    decoding: options.Decoding = None,
+    beam: options.Beam = None,
+    lm: options.Lm = None,
+    lm_unit: options.LmUnit = None,
+    lm_weight: options.LmWeight = None,
+    bonus: options.Bonus = None,
+    lexicon: options.Lexicon = None,
+    hotword: options.Hotwords = None,
 ) -> None:
     """Transcribe audio files. Exit status 1 when some of them could not be used; the others are written."""
     from noisewise.transcript import SINGLE, WRITERS, FormatError
@@ -50,8 +60,11 @@ def command(
         raise FormatError(f"{form} holds one recording, but {len(sources)} were given; give --output FOLDER")
     from noisewise.recogniser import Recogniser
 
-    recogniser = Recogniser.load(model, device)
-    transcripts = _transcribed(recogniser, sources, batch_seconds, window_seconds)
+    chosen = options.chosen(
+        model, decoding, beam=beam, lm=lm, lm_unit=lm_unit, lm_weight=lm_weight, bonus=bonus, lexicon=lexicon
+    )
+    recogniser = Recogniser.load(model, device, chosen)
+    transcripts = _transcribed(recogniser, sources, batch_seconds, window_seconds, options.boosts(hotword))
     write(transcripts, form, output, into_folder)
     failed = [each for each in transcripts if each.error is not None]
     for each in failed:
@@ -77,13 +90,17 @@ def expand(files: Sequence[str]) -> list[str]:
 
 
 def _transcribed(
-    recogniser: "Recogniser", sources: list[str], batch_seconds: float, window_seconds: float | None
+    recogniser: "Recogniser",
+    sources: list[str],
+    batch_seconds: float,
+    window_seconds: float | None,
+    hotwords: dict[str, float | None],
 ) -> list["Transcript"]:
     """Transcripts in the order of the sources, with a bar on a terminal when there are several."""
     done: dict[int, Transcript] = {}
     with _bar(len(sources)) as advance:
         for position, transcript in recogniser.each(
-            sources, batch_seconds=batch_seconds, window_seconds=window_seconds
+            sources, batch_seconds=batch_seconds, window_seconds=window_seconds, hotwords=hotwords
         ):
             done[position] = transcript
             advance()

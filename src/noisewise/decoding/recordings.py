@@ -19,7 +19,7 @@ from noisewise.text.tokenizer import CharacterTokenizer
 
 T = TypeVar("T")
 Greedy = Literal["greedy"]
-Hotwords = Iterable[str] | Mapping[str, float]
+Hotwords = Iterable[str] | Mapping[str, float] | Mapping[str, float | None]
 CHUNK = 1000
 """Frames that a search is given at a time; it bounds the memory that long recordings need."""
 MOST_FRAMES = 32 * CHUNK

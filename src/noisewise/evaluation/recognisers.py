@@ -11,7 +11,9 @@ A recogniser is named by a specification:
 A recogniser that fails on an utterance gives a `Failure` with the reason, never an empty text.
 """
 
+import hashlib
 import importlib
+import json
 import os
 import shlex
 import shutil
@@ -23,12 +25,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.audio import waveform as audio
-from noisewise.config import NoisewiseError
+from noisewise.config import NoisewiseError, dump
+
+if TYPE_CHECKING:
+    from noisewise.decoding.decoder import DecodingConfig
+    from noisewise.decoding.recordings import Greedy, Hotwords
 
 Waveform = NDArray[np.float32]
 
@@ -60,7 +67,13 @@ class NamedRecogniser:
 
 
 def parse(
-    specification: str, *, workers: int = 1, timeout_seconds: float = 60.0, device: str = "cpu"
+    specification: str,
+    *,
+    workers: int = 1,
+    timeout_seconds: float = 60.0,
+    device: str = "cpu",
+    decoding: "DecodingConfig | Greedy | None" = None,
+    hotwords: "Hotwords" = (),
 ) -> NamedRecogniser:
     """Make a recogniser from its specification.
 
@@ -69,9 +82,11 @@ def parse(
         workers: programs, requests or threads side by side; for `command:`, `openai:` and `hf:`.
         timeout_seconds: a program or server that takes longer for one file is stopped, and the file fails.
         device: where a model runs.
+        decoding: of a model of ours; its own default if left out.
+        hotwords: that a model of ours listens for.
 
     Raises:
-        RecogniserError: there is no such program, module or function.
+        RecogniserError: there is no such program, module or function, or it decodes in its own way.
         NoisewiseError: there is no such model.
     """
     if workers < 1 or timeout_seconds <= 0:
@@ -79,6 +94,11 @@ def parse(
             f"`workers` and `timeout_seconds` must be positive, but are {workers} and {timeout_seconds}"
         )
     kind, colon, rest = specification.partition(":")
+    if colon and kind in ("command", "python", "openai", "hf") and (decoding or hotwords):
+        raise RecogniserError(
+            f"decoding and hotwords must be of a model folder or 'box', but the recogniser is '{specification}'; "
+            "leave them out"
+        )
     if colon and kind == "command":
         return _command(specification, rest, workers, timeout_seconds)
     if colon and kind == "python":
@@ -91,7 +111,7 @@ def parse(
         from noisewise.evaluation import huggingface
 
         return huggingface.recogniser(specification, rest, workers=workers, device=device)
-    return _model(specification, device)
+    return _model(specification, device, decoding, hotwords)
 
 
 def attempt(recognise: Recognise, waveforms: list[Waveform]) -> list[Heard]:
@@ -140,12 +160,30 @@ def _checked(answers: object, count: int) -> list[Heard]:
     return list(answers)
 
 
-def _model(specification: str, device: str) -> NamedRecogniser:
+def _model(
+    specification: str, device: str, decoding: "DecodingConfig | Greedy | None", hotwords: "Hotwords"
+) -> NamedRecogniser:
+    from noisewise.decoding.recordings import spelled
     from noisewise.model_folder import weights_hash
     from noisewise.recogniser import Recogniser
 
-    recogniser = Recogniser.load(specification, device=device)
-    return NamedRecogniser(specification, recogniser.recognise, {"weights_sha256": weights_hash(specification)})
+    recogniser = Recogniser.load(specification, device, decoding)
+    details = {"weights_sha256": weights_hash(specification), **_decoding_details(recogniser.decoding)}
+    if wanted := spelled(hotwords):
+        details["hotwords"] = json.dumps(wanted, sort_keys=True)
+    return NamedRecogniser(specification, lambda waveforms: recogniser.recognise(waveforms, wanted), details)
+
+
+def _decoding_details(decoding: "DecodingConfig | Greedy") -> dict[str, str]:
+    """How a model decodes, without paths of this machine, and the hashes of its files; nothing when greedily."""
+    if isinstance(decoding, str):
+        return {}
+    values, details = dump(decoding), dict[str, str]()
+    for name in ("lm", "lexicon"):
+        if values[name]:
+            details[f"{name}_sha256"] = hashlib.sha256(Path(values[name]).read_bytes()).hexdigest()
+            values[name] = Path(values[name]).name
+    return {"decoding": json.dumps(values), **details}
 
 
 def _python(specification: str, target: str) -> NamedRecogniser:
