@@ -5,20 +5,24 @@ from typing import Annotated
 from noisewise.config import ConfigError, one_of
 from noisewise.models import Model
 from noisewise.models.ctc import CTC
+from noisewise.models.encoder_decoder import EncoderDecoder
 from noisewise.models.wav2code import CodebookLearning, Wav2Code
 from noisewise.models.wav2vec2_pretraining import Wav2Vec2Pretraining
 from noisewise.tasks.codebook import CodebookTask, CodebookTaskConfig
 from noisewise.tasks.contrastive import ContrastiveTask, ContrastiveTaskConfig
 from noisewise.tasks.ctc import CTCTask, CTCTaskConfig
+from noisewise.tasks.joint import JointTask, JointTaskConfig
 from noisewise.tasks.wav2code import Wav2CodeTask, Wav2CodeTaskConfig
 from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.training.task import Task
 
-TaskConfig = Annotated[CTCTaskConfig | ContrastiveTaskConfig | CodebookTaskConfig | Wav2CodeTaskConfig, one_of("kind")]
+TaskConfig = Annotated[
+    CTCTaskConfig | ContrastiveTaskConfig | CodebookTaskConfig | Wav2CodeTaskConfig | JointTaskConfig, one_of("kind")
+]
 
 
 def build(
-    config: CTCTaskConfig | ContrastiveTaskConfig | CodebookTaskConfig | Wav2CodeTaskConfig,
+    config: CTCTaskConfig | ContrastiveTaskConfig | CodebookTaskConfig | Wav2CodeTaskConfig | JointTaskConfig,
     model: Model,
     tokenizer: CharacterTokenizer,
 ) -> Task:
@@ -36,7 +40,10 @@ def build(
             return CodebookTask(config, model)
         case Wav2CodeTaskConfig(), Wav2Code():
             return Wav2CodeTask(config, model, tokenizer)
+        case JointTaskConfig(), EncoderDecoder():
+            return JointTask(config, model, tokenizer)
     raise ConfigError(
         f"`task.kind` must suit the model, but is {config.kind} for a {type(model).__name__}; take ctc for ctc, "
-        "contrastive for wav2vec2_pretraining and ew2, codebook for codebook_learning, wav2code for wav2code"
+        "contrastive for wav2vec2_pretraining and ew2, codebook for codebook_learning, wav2code for wav2code, "
+        "joint for encoder_decoder"
     )
