@@ -1,7 +1,11 @@
+import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from noisewise.audio.waveform import save
 from noisewise.cli.main import main
 
 TEXT = "\n".join(f"one {'two ' * (at % 4)}three {'four' if at % 3 else 'five'}" for at in range(50))
@@ -48,3 +52,69 @@ def test_what_cannot_be_done_is_one_line(
     assert main(["lm", *words]) == 2
     shown = capsys.readouterr().err
     assert message in shown and shown.count("\n") == 1
+
+
+@pytest.fixture
+def development(tmp_path: Path, model_dir: Path) -> list[str]:
+    """A model, a development set that it babbles wrongly about, and a language model of what was said."""
+    shutil.copytree(model_dir, tmp_path / "model")
+    (tmp_path / "dev").mkdir()
+    lines = ["path\ttext\tsplit"]
+    for number in range(3):
+        sound = np.random.default_rng(number).normal(0, 0.1, 16_000).astype(np.float32)
+        save(tmp_path / "dev" / f"{number}.wav", sound)
+        lines.append(f"{number}.wav\tYES NO\tdev")
+    (tmp_path / "dev" / "manifest.tsv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "text.txt").write_text("yes no\n" * 20)
+    (tmp_path / "words.txt").write_text("YES\nNO\n")
+    lm = str(tmp_path / "lm.arpa.gz")
+    assert main(["lm", "train", str(tmp_path / "text.txt"), "--order", "2", "--output", lm]) == 0
+    lexicon = ["--lexicon", str(tmp_path / "words.txt"), "--trials", "3", "--beam", "10"]
+    return ["lm", "tune", str(tmp_path / "model"), str(tmp_path / "dev"), "--lm", lm, *lexicon]
+
+
+def test_what_was_tuned_is_what_transcribe_does(
+    development: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(development) == 0
+    shown = capsys.readouterr().out
+    assert "greedy: WER" in shown and shown.count("weight") == 4 and "written" in shown
+    assert sorted(path.name for path in (tmp_path / "model").iterdir())[1:4] == [
+        "config.json",
+        "decoding.json",
+        "lexicon.txt",
+    ]
+    (tmp_path / "lm.arpa.gz").unlink()
+    (tmp_path / "words.txt").unlink()
+    (tmp_path / "model").rename(tmp_path / "moved")
+    ask = ["transcribe", str(tmp_path / "dev" / "0.wav"), "--model", str(tmp_path / "moved")]
+    assert main(ask) == 0
+    assert set(capsys.readouterr().out.split()) <= {"YES", "NO"}
+    assert main([*ask, "--decoding", "greedy"]) == 0
+    assert not set(capsys.readouterr().out.split()) <= {"YES", "NO"}
+
+
+def test_a_copy_leaves_the_model_as_it_was(development: list[str], tmp_path: Path) -> None:
+    assert main([*development, "--output", str(tmp_path / "tuned")]) == 0
+    assert not (tmp_path / "model" / "decoding.json").exists()
+    found = json.loads((tmp_path / "tuned" / "decoding.json").read_text())
+    assert (found["lm"], found["lexicon"], found["search"]["beam"]) == ("lm.arpa.gz", "lexicon.txt", 10)
+    assert (tmp_path / "tuned" / "model.safetensors").is_file()
+
+
+def test_a_test_set_and_the_box_are_refused(
+    development: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "dev" / "manifest.tsv"
+    table.write_text(table.read_text().replace("dev\n", "test\n"))
+    for words, sentence in (
+        (development, "must be a development set"),
+        ([*development[:2], "box", *development[3:], "--force"], "give --output FOLDER"),
+        ([*development, "--force", "--output", str(tmp_path)], "must be a new folder"),
+        ([*development, "--force", "--trials", "0"], "`trials` must be at least 1"),
+    ):
+        capsys.readouterr()
+        assert main(words) == 2
+        shown = capsys.readouterr().err
+        assert sentence in shown and shown.count("\n") == 1
+    assert main([*development, "--force"]) == 0

@@ -1,12 +1,16 @@
-"""`noisewise lm train` and `noisewise lm score`: n-gram language models from text, and how well they foresee text."""
+"""`noisewise lm`: n-gram language models from text, how well they foresee text, and their weights beside a model."""
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-LISTS = ("--prune",)
+if TYPE_CHECKING:
+    from noisewise.decoding.decoder import DecodingConfig
+    from noisewise.evaluation.tuning import Trial
+
+LISTS = ("--prune", "--snr")
 """Options that take several values in a row."""
 
 
@@ -59,5 +63,90 @@ def score(
     print(f"without the unknown   {found.known_perplexity:.2f}")
 
 
-COMMANDS = {"train": train, "score": score}
+def tune(
+    model: Annotated[str, typer.Argument(help="Folder of a model; `box` only with --output.")],
+    manifest: Annotated[str, typer.Argument(help="Development set with texts; never what will be tested on.")],
+    lm: Annotated[Path, typer.Option(help="Language model, ARPA or ARPA.gz.")],
+    lm_unit: Annotated[str, typer.Option(help="What it is over: words or characters.")] = "words",
+    lexicon: Annotated[
+        Path | None, typer.Option(help="File with the only words that may come out, one a line.")
+    ] = None,
+    noise: Annotated[str | None, typer.Option(help="Noise with a label column; not that of the test.")] = None,
+    snr: Annotated[
+        list[float] | None, typer.Option(help="Signal-to-noise ratios in dB.", show_default="0 5 10 15 20")
+    ] = None,
+    types: Annotated[
+        str | None, typer.Option(help="Noise types, with commas between.", show_default="all there are")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Copy the model here with its decoding.", show_default="into the model's folder")
+    ] = None,
+    beam: Annotated[int, typer.Option(help="Prefixes that the search keeps.")] = 50,
+    trials: Annotated[int, typer.Option(help="Pairs of weight and bonus that are tried.")] = 30,
+    seed: Annotated[int, typer.Option(help="Of the noise and of the tries.")] = 0,
+    limit: Annotated[int | None, typer.Option(help="Take so many utterances, evenly spaced.")] = None,
+    device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda.")] = "cpu",
+    force: Annotated[bool, typer.Option("--force", help="Tune on a split named test all the same.")] = False,
+) -> None:
+    """Find the weight of a language model, and make it the default of a model, so that `transcribe` uses it."""
+    from noisewise.config import parse
+    from noisewise.decoding.decoder import DecodingConfig
+    from noisewise.evaluation import tuning
+    from noisewise.recogniser import Recogniser
+
+    if not force:
+        tuning.must_not_be_test(manifest)
+    values = {"search": {"beam": beam}, "lm": str(lm), "lm_unit": lm_unit}
+    config = parse(DecodingConfig, {**values, "lexicon": None if lexicon is None else str(lexicon)})
+    folder = _target(model, output)
+    recogniser = Recogniser.load(model, device, config)  # a language model that cannot be read is refused now
+    snrs_db = snr or [0.0, 5.0, 10.0, 15.0, 20.0]
+    kinds = [name.strip() for name in types.split(",") if name.strip()] if types else None
+    heard = tuning.hear(recogniser, manifest, noise, snrs_db, types=kinds, seed=seed, limit=limit)
+    greedy = heard.wer(None)
+    print(f"greedy: WER {100 * greedy:.2f} % of {len(heard.references)} recordings")
+    config, tried = tuning.tune(heard, config, trials=trials, seed=seed, progress=_say)
+    best = min(trial.wer for trial in tried)
+    print(f"best: weight {config.lm_weight:g}, bonus {config.bonus:g}, WER {100 * best:.2f} %")
+    if best >= greedy:
+        print("not better than greedy: nothing written", file=sys.stderr)
+        raise typer.Exit(1)
+    print(f"written: {_written(recogniser.folder, folder, config)}")
+
+
+def _say(trial: "Trial") -> None:
+    print(f"weight {trial.lm_weight:.2f}, bonus {trial.bonus:.2f}: WER {100 * trial.wer:.2f} %", flush=True)
+
+
+def _target(model: str, output: Path | None) -> Path | None:
+    """Where the decoding is written: a folder that does not exist yet, or None for that of the model.
+
+    Raises:
+        NoisewiseError: the model is not the user's own, or the folder is taken.
+    """
+    from noisewise.config import NoisewiseError
+
+    if output is None and (model == "box" or model.startswith("hf:")):
+        raise NoisewiseError(f"`{model}` must stay as it is, for others use it too; give --output FOLDER for a copy")
+    if output is not None and output.exists():
+        raise NoisewiseError(f"--output must be a new folder, but `{output}` is there already; choose another")
+    return output
+
+
+def _written(model: Path, folder: Path | None, config: "DecodingConfig") -> Path:
+    """Put the decoding into the folder of the model, or into a copy of it."""
+    from shutil import copytree, ignore_patterns
+
+    from noisewise.decoding import default
+    from noisewise.whole_folder import whole_folder
+
+    if folder is None:
+        return default.write(model, config)
+    with whole_folder(folder) as temporary:
+        copytree(model, temporary, dirs_exist_ok=True, ignore=ignore_patterns("__pycache__"))
+        written = default.write(temporary, config)
+    return folder / written.name
+
+
+COMMANDS = {"train": train, "score": score, "tune": tune}
 """Word after the verb to its function."""

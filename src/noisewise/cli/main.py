@@ -18,7 +18,7 @@ VERBS = {
     "mix": "write, rebuild or verify a fixed set of noisy recordings",
     "train": "train a model from a recipe",
     "reproduce": "the experiments of a paper from one plan: train, measure, print its tables",
-    "lm": "train n-gram language models from text, and measure them",
+    "lm": "train n-gram language models from text, measure them, tune their weight for a model",
     "convert": "a checkpoint of transformers or fairseq as one of ours, or back; compare with transformers",
     "flops": "parameters and operations of a model, module by module, under a stated convention",
     "inspect": "look inside a Wav2code: code accuracy by SNR, its codebook, what it restores",
