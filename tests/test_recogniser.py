@@ -9,13 +9,20 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from noisewise import model_folder
 from noisewise.audio import waveform
 from noisewise.audio.waveform import AudioError
-from noisewise.config import NoisewiseError
+from noisewise.config import NoisewiseError, dump
 from noisewise.decoding import default, kneser_ney, recordings
 from noisewise.decoding.beam import BeamConfig
 from noisewise.decoding.decoder import DecodingConfig
+from noisewise.decoding.joint import JointConfig
+from noisewise.evaluation.recognisers import parse as parse_recogniser
+from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from noisewise.models.encoder_decoder import tiny as tiny_decoder
+from noisewise.models.logmel_transformer import tiny
 from noisewise.recogniser import Recogniser, Source, Transcript, load
+from noisewise.text.tokenizer import CharacterTokenizer
 
 RATE = 16_000
 
@@ -272,3 +279,46 @@ def test_hotwords_hold_for_one_request_and_bad_recordings_stay_entries(recognise
         assert each.transcribe(samples)[0].text == before.text
     with pytest.raises(NoisewiseError, match="hotwords must be words"):
         recogniser.transcribe(samples, hotwords=["42"])
+
+
+@pytest.fixture(scope="module")
+def encoder_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of a small untrained encoder-decoder."""
+    torch.manual_seed(3)
+    config = EncoderDecoderConfig(encoder=tiny(), decoder=tiny_decoder())
+    model = EncoderDecoder(config)
+    with torch.no_grad():
+        model.head.weight.mul_(8)
+        model.head.bias[[0, 2]] += torch.tensor([2.0, 4.0])
+    about = {"search": dump(JointConfig(beam=3, ctc_weight=0.6))}
+    folder = tmp_path_factory.mktemp("models") / "encoder_decoder"
+    return model_folder.save(folder, model, config, CharacterTokenizer(), card="# For tests\n", about=about)
+
+
+def test_an_encoder_decoder_searches_jointly_unless_told_otherwise(encoder_decoder: Path) -> None:
+    sources = [sound(seconds, seed) for seed, seconds in enumerate([0.9, 2.1, 1.4])]
+    recogniser = load(encoder_decoder)
+    assert recogniser.joint == JointConfig(beam=3, ctc_weight=0.6)
+    together = recogniser.transcribe([*sources, np.zeros(RATE, np.float32)])
+    for each, source in zip(together[:3], sources, strict=True):
+        assert each.text and each.text == " ".join(word.text for word in each.words)
+        assert all(0 <= word.start < word.end <= len(source) / RATE + 0.05 for word in each.words)
+        assert spans(recogniser.transcribe(source)[0]) == spans(each)
+    assert "silent" in str(together[3].error)
+    plain = Recogniser.load(encoder_decoder, decoding="greedy")
+    assert plain.joint is None
+    assert [each.text for each in plain.transcribe(sources)] != [each.text for each in together[:3]]
+    assert "ZQ" in recogniser.transcribe(sources[1], hotwords={"zq": 40.0})[0].text.split()
+    assert parse_recogniser(str(encoder_decoder)).recognise(sources) == [each.text for each in together[:3]]
+
+
+def test_an_encoder_decoder_hears_long_recordings_in_windows_and_pieces(encoder_decoder: Path) -> None:
+    recogniser = load(encoder_decoder)
+    recogniser.joint = JointConfig(beam=2, ctc_weight=0.6, piece_seconds=2.0)
+    samples = np.concatenate([sound(2.0, seed) for seed in range(4)])
+    options = {"window_seconds": 4.0, "overlap_seconds": 1.0}
+    (one,) = recogniser.transcribe(samples, **options)
+    (other,) = recogniser.transcribe(samples, batch_seconds=4.0, **options)
+    assert spans(one) == spans(other)
+    assert [word.start for word in one.words] == sorted(word.start for word in one.words)
+    assert one.words[-1].end > 5.0 and one.duration == 8.0

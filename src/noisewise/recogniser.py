@@ -17,15 +17,20 @@ from noisewise import model_folder
 from noisewise.audio import waveform
 from noisewise.audio.waveform import SAMPLE_RATE, SILENCE, AudioError
 from noisewise.audio.windows import windows
-from noisewise.config import NoisewiseError
+from noisewise.config import NoisewiseError, parse
 from noisewise.decoding import default
 from noisewise.decoding.align import Unknown, align, widened
 from noisewise.decoding.beam import PrefixBeam
 from noisewise.decoding.decoder import DecodingConfig
-from noisewise.decoding.recordings import Greedy, Hotwords, RecordingDecoder, best, gather
+from noisewise.decoding.fusion import Fusion
+from noisewise.decoding.hotwords import BOOST
+from noisewise.decoding.hotwords import Hotwords as HotwordScorer
+from noisewise.decoding.joint import JointConfig, JointSearch, decode_long
+from noisewise.decoding.recordings import Greedy, Hotwords, RecordingDecoder, best, gather, spelled
 from noisewise.decoding.stitch import Stitcher
 from noisewise.decoding.viterbi import AlignmentError
 from noisewise.model_folder import LoadedModel
+from noisewise.models.encoder_decoder import EncoderDecoder
 from noisewise.transcript import Transcript, overall_confidence
 
 __all__ = ["Recogniser", "Source", "Transcript", "load"]
@@ -55,6 +60,8 @@ class Heard:
     """Of audio."""
     error: str | None = None
     """What is wrong with the recording."""
+    frames: Tensor | None = None
+    """What an attention decoder looks at; of an encoder-decoder that searches jointly. (F, E)"""
 
 
 @dataclass
@@ -93,7 +100,12 @@ class Recogniser:
         self.tokenizer = loaded.tokenizer
         self.folder = loaded.folder
         self.device = device
-        self.decoding = decoding or default.read(loaded.folder) or "greedy"
+        chosen = decoding or default.read(loaded.folder)
+        self.joint: JointConfig | None = None
+        """How attention and CTC search together: what an encoder-decoder does unless another decoding is chosen."""
+        if chosen is None and isinstance(loaded.model, EncoderDecoder):
+            self.joint = parse(JointConfig, loaded.about.get("search", {}))
+        self.decoding = chosen or "greedy"
         self._decoder = RecordingDecoder(loaded.tokenizer, self.decoding)
         self.window_seconds = float(loaded.about.get("window_seconds", WINDOW_SECONDS))
         self.lead_seconds = float(loaded.about.get("lead_seconds", 0.0))
@@ -108,7 +120,8 @@ class Recogniser:
         Args:
             model: a folder, or `box` for the model that comes with the package.
             device: where it runs, for instance `cpu`, `cuda`, `mps`.
-            decoding: of a search, or `greedy`; if left out, as decoding.json in the folder says, greedy without one.
+            decoding: of a search, or `greedy`; if left out, as decoding.json in the folder says. Without one, greedy,
+                or, for an encoder-decoder, by attention and CTC together.
 
         Raises:
             ModelFolderError: the folder cannot be used.
@@ -170,12 +183,24 @@ class Recogniser:
     @torch.inference_mode()
     def log_probs(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
         """Log-probabilities of the tokens, one batch. (T,) each -> (F, V) each, on the CPU"""
+        log_probs, frames = self.model.log_probs(*self._padded(waveforms))
+        return [each[:count].cpu() for each, count in zip(log_probs, frames.tolist(), strict=True)]
+
+    @torch.inference_mode()
+    def _log_probs_and_frames(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
+        """The same with the frames of the encoder behind them. (T,) each -> (F, V + E) each, on the CPU"""
+        assert isinstance(self.model, EncoderDecoder)
+        output = self.model.encode(*self._padded(waveforms))
+        both = torch.cat((self.model.recognise(output), output.features.float()), dim=2).cpu()
+        return [each[:count] for each, count in zip(both, output.lengths.tolist(), strict=True)]
+
+    def _padded(self, waveforms: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor]:
+        """One batch on the device. (B, T), (B,)"""
         lengths = torch.tensor([len(each) for each in waveforms])
         padded = torch.zeros(len(waveforms), int(lengths.max()))  # (B, T)
         for row, each in zip(padded, waveforms, strict=True):
             row[: len(each)] = torch.from_numpy(np.asarray(each, dtype=np.float32))
-        log_probs, frames = self.model.log_probs(padded.to(self.device), lengths.to(self.device))
-        return [each[:count].cpu() for each, count in zip(log_probs, frames.tolist(), strict=True)]
+        return padded.to(self.device), lengths.to(self.device)
 
     def each(
         self,
@@ -191,10 +216,13 @@ class Recogniser:
         Yields:
             Position among the sources, and transcript, each as soon as it is ready; a search decodes several together.
         """
-        search = self._decoder.search(hotwords)
         found = self.hear(
             sources, batch_seconds=batch_seconds, window_seconds=window_seconds, overlap_seconds=overlap_seconds
         )
+        if self.joint is not None:
+            yield from self._jointly(found, self._joint_search(self.joint, hotwords))
+            return
+        search = self._decoder.search(hotwords)
         alone = ([item] for item in found)
         for items in alone if search is None else gather(found, lambda item: len(item[1].log_probs)):
             yield from self._transcripts(items, search)
@@ -299,13 +327,16 @@ class Recogniser:
         """Put a batch through the model, empty it, and give the recordings that are complete with it."""
         if not batch.windows:
             return
-        outputs = self.log_probs([samples for _, _, samples in batch.windows])
-        for (recording, start, _), log_probs in zip(batch.windows, outputs, strict=True):
-            recording.stitcher.add(start // self.model.hop, log_probs)
+        listen = self.log_probs if self.joint is None else self._log_probs_and_frames
+        outputs = listen([samples for _, _, samples in batch.windows])
+        for (recording, start, _), output in zip(batch.windows, outputs, strict=True):
+            recording.stitcher.add(start // self.model.hop, output)
             recording.waiting -= 1
             if recording.whole and not recording.waiting:
                 seconds = recording.samples / SAMPLE_RATE
-                yield recording.position, Heard(recording.name, recording.stitcher.result(), seconds)
+                log_probs, frames = recording.stitcher.result().tensor_split((len(self.tokenizer),), dim=1)
+                heard = Heard(recording.name, log_probs, seconds, frames=frames if self.joint is not None else None)
+                yield recording.position, heard
         batch.windows = []
 
     @property
@@ -323,6 +354,24 @@ class Recogniser:
                 yield position, Transcript(heard.source, error=heard.error)
                 continue
             one = next(found)
+            yield position, Transcript(heard.source, one.text, one.words, heard.seconds, overall_confidence(one.words))
+
+    def _joint_search(self, config: JointConfig, hotwords: Hotwords) -> JointSearch:
+        """The joint search, listening for some words."""
+        boosts = {word: BOOST if boost is None else boost for word, boost in spelled(hotwords).items()}
+        fusion = Fusion([HotwordScorer(boosts, self.tokenizer)], len(self.tokenizer)) if boosts else None
+        return JointSearch(self.tokenizer, config, fusion)
+
+    @torch.inference_mode()
+    def _jointly(self, items: Iterable[tuple[int, Heard]], search: JointSearch) -> Iterator[tuple[int, Transcript]]:
+        """Decode recordings by attention and CTC together."""
+        assert isinstance(self.model, EncoderDecoder)
+        for position, heard in items:
+            if heard.error is not None or heard.frames is None:
+                yield position, Transcript(heard.source, error=heard.error)
+                continue
+            frames = heard.frames.to(self.device)
+            one = decode_long(search, self.model.steps, frames, heard.log_probs, self._frame_seconds)
             yield position, Transcript(heard.source, one.text, one.words, heard.seconds, overall_confidence(one.words))
 
     def _aligned(self, heard: Heard, text: str, unknown: Unknown) -> Transcript:
