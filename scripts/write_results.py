@@ -78,6 +78,7 @@ def section() -> str:
             "",
             "Reverberation, clipping, codecs, lost packets and where the box breaks: [its card](docs/card_box.md).",
             "",
+            *decodings(),
             *reproduction(),
             "| measured | value | by |",
             "| --- | --- | --- |",
@@ -85,6 +86,33 @@ def section() -> str:
             "",
         ]
     )
+
+
+def decodings(path: Path = ROOT / "results" / "decoding_an4.json") -> list[str]:
+    """Lines about ways to decode the same log-probabilities, if they have been measured."""
+    if not path.is_file():
+        return []
+    result = json.loads(path.read_text(encoding="utf-8"))
+    sets = [name for name in ("clean", "grid") if name in result]
+    heads = [f"{name} ({result[name]['utterances']} utterances)" for name in sets]
+    rows = [
+        [f"{way}", *(_percent(result[name][way]) for name in sets), f"{100 * result['development']['wer'][way]:.1f}"]
+        for way in result["ways"]
+    ]
+    return [
+        "The box with other [decoding](docs/decoding.md), AN4 test: trigram and lexicon of training transcripts,",
+        "weights from held-back speakers in training noises (development); `results/decoding_an4.json` has the command:",
+        "",
+        f"| WER (%) | {' | '.join(heads)} | development |",
+        f"| --- |{' ---: |' * (len(sets) + 1)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+    ]
+
+
+def _percent(cell: dict[str, Any]) -> str:
+    low, high = (100 * each for each in cell["ci"])
+    return f"{100 * cell['wer']:.1f} ({low:.1f} to {high:.1f})"
 
 
 def reproduction(path: Path = REPRODUCED) -> list[str]:
