@@ -101,7 +101,7 @@ def decodings(path: Path = ROOT / "results" / "decoding_an4.json") -> list[str]:
     ]
     return [
         "The box with other [decoding](docs/decoding.md), AN4 test: trigram and lexicon of training transcripts,",
-        "weights from held-back speakers in training noises (development); `results/decoding_an4.json` has the command:",
+        "weights from held-back speakers in training noise (development); `results/decoding_an4.json` has the command:",
         "",
         f"| WER (%) | {' | '.join(heads)} | development |",
         f"| --- |{' ---: |' * (len(sets) + 1)}",
