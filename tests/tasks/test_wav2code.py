@@ -121,8 +121,8 @@ def test_the_teacher_hears_clean_speech_unmasked_and_always_says_the_same(teache
     assert not any(each.requires_grad for each in first)
 
 
-def a_few_steps(task: Wav2CodeTask, steps: int = 3) -> None:
-    optimizer = build_optimizer(OptimizerConfig(lr=1e-2), task, task.lr_scale)
+def a_few_steps(task: Wav2CodeTask, steps: int = 3, lr: float = 1e-2) -> None:
+    optimizer = build_optimizer(OptimizerConfig(lr=lr), task, task.lr_scale)
     task.train()
     for _ in range(steps):
         optimizer.zero_grad()
@@ -183,7 +183,7 @@ def test_the_encoder_may_learn_slower_and_later(teacher: str) -> None:
 
 @pytest.mark.parametrize("weights", [(0.1, 0.0), (0.0, 0.1), (0.0, 0.0)])
 def test_terms_of_weight_zero_move_nothing(teacher: str, weights: tuple[float, float]) -> None:
-    torch.manual_seed(5)
+    torch.manual_seed(0)
     task = a_task(teacher, prediction=weights[0], restoration=weights[1]).eval()
     batch = a_batch("YES")
     task(batch).total.backward()
@@ -203,10 +203,11 @@ def test_code_accuracy_counts_valid_frames() -> None:
 
 
 def test_training_raises_the_code_accuracy_and_lowers_every_term(teacher: str) -> None:
+    torch.manual_seed(0)
     config = replace(CONFIG, encoder=replace(ENCODER, time_mask_probability=0.0), gumbel_noise=False)
     task, batch = a_task(teacher, config).eval(), a_batch("YES", "NO")
     before = task(batch).terms
-    a_few_steps(task, 60)
+    a_few_steps(task, 100, lr=2e-3)
     after = task.eval()(batch).terms
     assert after["code_accuracy"] > before["code_accuracy"] + 0.1
     assert all(after[name] < before[name] for name in ("ctc", "prediction", "restoration"))
