@@ -78,7 +78,7 @@ ADDRESSES = {
     "fsspec": {"data"},
     "threadpoolctl": {"data"},
     "av": {"audio"},
-    "safetensors": {"model_folder.py", "interop", "training"},
+    "safetensors": {"data", "model_folder.py", "interop", "training"},
     "transformers": {"evaluation/huggingface.py", "interop/parity.py", "models/pretrained.py"},
     "huggingface_hub": {"hub.py"},
     "flashlight": {"decoding/lm.py"},

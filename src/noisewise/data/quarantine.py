@@ -52,7 +52,7 @@ def without(cuts: Sequence[MonoCut], quarantine: frozenset[str]) -> list[MonoCut
 
 def is_listed(name: str, quarantine: frozenset[str]) -> bool:
     """Whether an id, or that of which it is a copy by `#repeat`, is in a quarantine list."""
-    return name in quarantine or _original(name) in quarantine
+    return name in quarantine or original(name) in quarantine
 
 
 def _ids(path: Path) -> Iterator[str]:
@@ -76,7 +76,7 @@ def _id(path: Path, number: int, line: str) -> str:
     return name
 
 
-def _original(name: str) -> str:
+def original(name: str) -> str:
     """The id without the `~2` of a repetition."""
     stem, mark, turn = name.rpartition("~")
     return stem if mark and turn.isdigit() else name
