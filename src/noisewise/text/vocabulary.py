@@ -1,0 +1,67 @@
+"""The vocabulary of a language model: words of its training text, or characters; tokens to ids and back."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from noisewise.config import NoisewiseError
+from noisewise.text.tokenizer import BLANK, UNKNOWN, CharacterTokenizer
+
+END = "</s>"
+"""Begins and ends every sentence; always id 0, as `<unk>` is id 1."""
+
+
+class VocabularyError(NoisewiseError):
+    """A list of tokens that is no vocabulary."""
+
+
+class Vocabulary:
+    """Tokens and their ids; what is not among them is `<unk>`."""
+
+    def __init__(self, tokens: Sequence[str]):
+        self.tokens = list(tokens)
+        if self.tokens[:2] != [END, UNKNOWN]:
+            raise VocabularyError(f"`tokens` must begin with {END} and {UNKNOWN}, but begins with {self.tokens[:2]}")
+        self._ids = {token: index for index, token in enumerate(self.tokens)}
+        if len(self._ids) != len(self.tokens) or any(token.split() != [token] for token in self.tokens):
+            raise VocabularyError("`tokens` must all differ and hold no space, but do not; write each once, one a line")
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __contains__(self, token: str) -> bool:
+        return token in self._ids
+
+    @classmethod
+    def of_words(cls, sentences: Iterable[Sequence[str]], most: int) -> "Vocabulary":
+        """The most frequent words of a text, the two marks included; among equals the first in the alphabet."""
+        counts = Counter(word for sentence in sentences for word in sentence)
+        ranked = sorted(counts, key=lambda word: (-counts[word], word))
+        return cls([END, UNKNOWN, *ranked[: max(most - 2, 0)]])
+
+    @classmethod
+    def of_characters(cls) -> "Vocabulary":
+        """The symbols of the recognisers but for the blank, whatever the text."""
+        return cls([END, UNKNOWN, *(each for each in CharacterTokenizer().symbols if each not in (BLANK, UNKNOWN))])
+
+    def encode(self, sentence: Iterable[str]) -> list[int]:
+        """Ids of tokens, without the marks."""
+        return [self._ids.get(token, 1) for token in sentence]
+
+    def save(self, path: str | Path) -> None:
+        """Write one token a line; the line number is the id."""
+        Path(path).write_text("".join(token + "\n" for token in self.tokens), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Vocabulary":
+        """Read what `save` wrote.
+
+        Raises:
+            VocabularyError: there is no such file, or it is no vocabulary.
+        """
+        if not Path(path).is_file():
+            raise VocabularyError(f"`{path}` must be a file with one token a line, but there is no such file")
+        try:
+            return cls(Path(path).read_text(encoding="utf-8").splitlines())
+        except UnicodeDecodeError as error:
+            raise VocabularyError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
