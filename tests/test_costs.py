@@ -6,6 +6,7 @@ import pytest
 
 from noisewise.config import NoisewiseError
 from noisewise.costs import SIZES, ModelCost, measure
+from noisewise.models.cat_tagger import CATTaggerConfig
 from noisewise.models.ctc import CTCConfig
 from noisewise.models.logmel_transformer import tiny
 from noisewise.models.wav2code import NearestConfig, Wav2CodeConfig
@@ -97,3 +98,8 @@ def test_other_encoders_and_predictors_and_short_recordings() -> None:
     )
     with pytest.raises(NoisewiseError, match=r"must be 0\.025 or more"):
         measure(CTCConfig(encoder=tiny()), 0.02)
+
+
+def test_cat_is_refused() -> None:
+    with pytest.raises(NoisewiseError, match="but is cat_tagger"):
+        measure(CATTaggerConfig(), 1.0)

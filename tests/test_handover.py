@@ -17,6 +17,9 @@ from noisewise.config import NoisewiseError
 from noisewise.handover import hand_over
 from noisewise.model_folder import Stage
 from noisewise.models import build, logmel_transformer
+from noisewise.models.cat import CATConfig
+from noisewise.models.cat_objective import CATObjectiveConfig, CATPretrainingConfig
+from noisewise.models.cat_tagger import CATTaggerConfig
 from noisewise.models.ctc import CTCConfig
 from noisewise.models.ew2 import EW2Config
 from noisewise.models.iff_net import NoFusionConfig
@@ -81,14 +84,15 @@ def test_the_codes_of_stage_2_are_those_of_stage_3_to_the_last_step(stages: Path
     assert load_file(newest)["model.codebook.entries"].equal(codes)
 
 
-@pytest.mark.parametrize("name", ["wav2vec2_pretraining", "ew2", "codebook", "wav2code"])
+@pytest.mark.parametrize("name", ["wav2vec2_pretraining", "ew2", "codebook", "wav2code", "cat", "cat_tagging"])
 def test_a_run_goes_on_bit_for_bit(name: str, stages: Path) -> None:
     """Three steps, then three more from the checkpoint, are six steps at once."""
     constant = ["schedule.warm_up=0", "schedule.hold=1" if name == "wav2code" else "schedule.power=0"]
+    files = ["model.safetensors", *(["average.safetensors"] if name != "cat" else [])]
     for run, steps in (("whole", 6), ("parts", 3), ("parts", 6)):
         run_tiny(name, [f"run.steps={steps}", *constant], run=f"{run}_{name}")
     whole, parts = (stages / f"{run}_{name}" / "checkpoints" / "step_00000006" for run in ("whole", "parts"))
-    for file in ("model.safetensors", "average.safetensors"):
+    for file in files:
         first, second = load_file(whole / file), load_file(parts / file)
         assert all(first[each].equal(second[each]) for each in first), file
     states = [json.loads((folder / "state.json").read_text()) for folder in (whole, parts)]
@@ -209,3 +213,41 @@ def test_any_backbone_of_transformers_becomes_robust_without_pretraining(
     assert loaded.config.encoder.architecture["model_type"] in ("wav2vec2", "hubert", "wavlm", "data2vec-audio")  # type: ignore[union-attr, index]
     assert main(["transcribe", "corpus/u0.wav", "--model", "runs/wav2code/best"]) == 0
     assert capsys.readouterr().out.strip(), "an untrained model babbles"
+
+
+CAT_ENCODER = CATConfig(
+    channels=(4, 6, 8), blocks=1, bins=32, dim=8, layers=1, heads=2, feed_forward=12, decoder_layers=1,
+    decoder_groups=2,
+)  # fmt: skip
+PRETRAINED = CATPretrainingConfig(encoder=CAT_ENCODER, objective=CATObjectiveConfig())
+
+
+def test_the_student_of_cat_becomes_the_encoder_of_a_tagger() -> None:
+    stage = a_stage(PRETRAINED)
+    stage.weights.update({name: value + 1 for name, value in stage.weights.items() if name.startswith("student.")})
+    encoder = replace(CAT_ENCODER, drop_path=0.1, frames=64, decoder_layers=3, mean=1.0)
+    tagger = build(CATTaggerConfig(encoder=encoder, classes=3))
+    done = hand_over(stage, tagger, "cat_tagger")
+    assert str(done) == "taken: encoder; left: decoder, teacher; new: head, norm"
+    for name, value in tagger.encoder.state_dict().items():
+        assert value.equal(stage.weights[f"student.{name}"]), name
+
+
+def test_a_tagger_becomes_student_and_teacher() -> None:
+    stage = a_stage(CATTaggerConfig(encoder=CAT_ENCODER, classes=3))
+    model = build(PRETRAINED)
+    done = hand_over(stage, model, "cat_pretraining")
+    assert str(done) == "taken: student, teacher; left: head, norm; new: decoder"
+    for name, value in model.state_dict().items():
+        part, _, rest = name.partition(".")
+        assert part == "decoder" or value.equal(stage.weights[f"encoder.{rest}"])
+
+
+def test_cat_with_another_stem_is_refused() -> None:
+    for changes, field in (({"stem": "patch"}, "model.encoder.stem=multi_resolution"), ({"heads": 4}, "heads=2")):
+        tagger = build(CATTaggerConfig(encoder=replace(CAT_ENCODER, **changes), classes=3))
+        with pytest.raises(NoisewiseError, match="must hold the same encoder") as caught:
+            hand_over(a_stage(PRETRAINED), tagger, "cat_tagger")
+        assert field in str(caught.value)
+    with pytest.raises(NoisewiseError, match=r"model\.encoder\.kind=cat"):
+        hand_over(a_stage(PRETRAINED), build(MODELS["ctc"]), "ctc")

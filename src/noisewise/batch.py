@@ -1,6 +1,6 @@
 """The batch: what the data loader gives and every task takes.
 
-Legend: B utterances, T samples, L tokens.
+Legend: B utterances, T samples, L tokens, K classes.
 """
 
 from dataclasses import dataclass, field, replace
@@ -37,6 +37,8 @@ class Batch:
     """Token ids of the transcripts, padded with 0. (B, L) int64."""
     token_lengths: Tensor | None = None
     """Valid tokens of each transcript. (B,) int64."""
+    labels: Tensor | None = None
+    """1 where a class holds, else 0. (B, K) float32."""
     skipped: list[Skipped] = field(default_factory=list)
     """Items that were asked for and could not be read."""
 

@@ -20,6 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from noisewise import models
 from noisewise.config import NoisewiseError
 from noisewise.layers.attention import MultiHeadAttention
+from noisewise.models.cat_objective import CATPretrainingConfig
+from noisewise.models.cat_tagger import CATTaggerConfig
 from noisewise.models.ctc import CTCConfig, build_encoder
 from noisewise.models.ew2 import EW2Config
 from noisewise.models.logmel_transformer import LogMelTransformerConfig
@@ -95,8 +97,13 @@ def measure(config: Any, seconds: float) -> ModelCost:
         seconds: length of the recording; attention makes the operations grow faster than it.
 
     Raises:
-        NoisewiseError: so short a recording gives no frame.
+        NoisewiseError: so short a recording gives no frame; the model is a CAT, whose shapes depend on what it sees.
     """
+    if isinstance(config, CATPretrainingConfig | CATTaggerConfig):
+        raise NoisewiseError(
+            f"`model.kind` must be one whose operations follow from shapes alone, but is {config.kind}; "
+            "`benchmarks/cat_step.py` measures CAT"
+        )
     samples = round(seconds * SAMPLE_RATE)
     if samples < SAMPLE_RATE // 40:
         raise NoisewiseError(f"`seconds` must be 0.025 or more, so that there is a frame, but is {seconds:g} instead")

@@ -6,11 +6,15 @@
 | wav2vec2_pretraining, ew2, codebook_learning, ctc, wav2code, encoder_decoder | any other kind | the encoder |
 | wav2vec2_pretraining | ew2 (and back) | everything: their parts are the same |
 | ctc, wav2code, encoder_decoder | another of these | the encoder and the linear layer of CTC |
+| cat_pretraining | cat_tagger | the student, as encoder |
+| cat_tagger | cat_pretraining | the encoder, as student and as teacher |
 
 What the source has more is left; what the target has more starts at random (or, for a codebook, as its task says).
 """
 
 from dataclasses import dataclass
+
+from torch import Tensor
 
 from noisewise.config import NoisewiseError, dump
 from noisewise.model_folder import Stage
@@ -23,9 +27,13 @@ TRAINING_ONLY = frozenset(
         *("input_dropout", "dropout", "attention_dropout", "activation_dropout", "layer_drop", "feature_grad_mult"),
         *("time_mask_probability", "time_mask_span", "channel_mask_probability", "channel_mask_span", "spec_augment"),
         *("source", "freeze_convolutions"),
+        *("drop_path", "decoder_layers", "decoder_kernel", "decoder_groups"),
+        *("mean", "deviation", "frames"),
     }
 )
-"""Fields of an encoder that may differ between stages: they change how it learns, not what it computes."""
+"""Fields of an encoder that may differ between stages: they change how it learns, not what it computes; or, CAT's last
+three, come with its weights or say how much it hears."""
+CAT_KINDS = frozenset({"cat_pretraining", "cat_tagger"})
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,8 @@ def hand_over(stage: Stage, model: Model, kind: str) -> Handover:
     _same_encoder(stage, model)
     wanted = model.state_dict()
     chosen = _parts(stage.config.kind, kind)
-    taken = {name: tensor for name, tensor in stage.weights.items() if chosen is None or _part(name) in chosen}
+    given = _renamed(stage.weights, stage.config.kind, kind)
+    taken = {name: tensor for name, tensor in given.items() if chosen is None or _part(name) in chosen}
     odd = [
         name for name, tensor in taken.items() if name not in wanted or wanted[name].shape != tensor.shape
     ] + [name for name in wanted if name not in taken and (chosen is None or _part(name) in chosen)]  # fmt: skip
@@ -60,7 +69,7 @@ def hand_over(stage: Stage, model: Model, kind: str) -> Handover:
             "give the model the sizes that the folder's config.json names"
         )
     model.load_state_dict({**wanted, **taken})
-    source, target = {_part(name) for name in stage.weights}, {_part(name) for name in wanted}
+    source, target = {_part(name) for name in given}, {_part(name) for name in wanted}
     filled = {_part(name) for name in taken}
     return Handover(*(tuple(sorted(parts)) for parts in (filled, source - filled, target - filled)))
 
@@ -71,7 +80,18 @@ def _parts(source: str, target: str) -> frozenset[str] | None:
         return None
     if {source, target} <= RECOGNISERS:
         return frozenset({"encoder", "head"})
-    return frozenset({"encoder"})
+    return frozenset({"student", "teacher"} if target == "cat_pretraining" else {"encoder"})
+
+
+def _renamed(weights: dict[str, Tensor], source: str, target: str) -> dict[str, Tensor]:
+    """Weights under the names of the target: CAT's encoder is called student, and has a copy, in pre-training."""
+    if source == target or {source, target} != CAT_KINDS:
+        return weights
+    old, new = ("student", ["encoder"]) if source == "cat_pretraining" else ("encoder", ["student", "teacher"])
+    found = {name: tensor for name, tensor in weights.items() if _part(name) != old}
+    for part in new:
+        found.update((part + name.removeprefix(old), tensor) for name, tensor in weights.items() if _part(name) == old)
+    return found
 
 
 def _part(name: str) -> str:

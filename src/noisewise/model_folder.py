@@ -1,11 +1,14 @@
 """A released model is a folder: `config.json`, `model.safetensors`, `tokens.txt`, `README.md` (its card).
 
+A model that names sounds has `labels.txt`, one class a line, in the place of `tokens.txt`.
+
 CTC models from elsewhere that `noisewise.interop` recognises are loaded by the same functions. A stage of training
 that recognises nothing yet (pre-training, a codebook) is the same folder without `tokens.txt`.
 """
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from noisewise import hub, interop
 from noisewise.config import ConfigError, NoisewiseError, dump, parse
 from noisewise.models import AcousticConfig, AcousticModel, Model, ModelConfig, build, settled
+from noisewise.models.cat_tagger import CATTagger, CATTaggerConfig
 from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.whole_folder import whole_folder
 
@@ -36,6 +40,20 @@ class LoadedModel:
     """In evaluation mode, float32."""
     config: AcousticConfig
     tokenizer: CharacterTokenizer
+    folder: Path
+    about: dict[str, Any]
+    """The whole of config.json."""
+
+
+@dataclass(frozen=True)
+class LoadedTagger:
+    """A model that names sounds, ready for use, and what came with it."""
+
+    model: CATTagger
+    """In evaluation mode, float32."""
+    config: CATTaggerConfig
+    labels: list[str]
+    """Names of the classes, in the order of its logits."""
     folder: Path
     about: dict[str, Any]
     """The whole of config.json."""
@@ -87,6 +105,8 @@ def load(name: str | Path = "box", device: str | torch.device = "cpu") -> Loaded
     stage, about = _read(folder)
     model = stage.model()
     if not isinstance(model, AcousticModel):
+        if isinstance(model, CATTagger):
+            raise ModelFolderError(f"`{name}` must hold a recogniser, but holds a tagger, which gives labels, not text")
         raise ModelFolderError(
             f"`{name}` must hold a recogniser, but holds a model of kind {stage.config.kind}; fine-tune it first: "
             "`start_from` in a recipe takes it as it is"
@@ -99,6 +119,28 @@ def load(name: str | Path = "box", device: str | torch.device = "cpu") -> Loaded
             f"`{folder / 'tokens.txt'}` must hold {stage.config.vocabulary} symbols, but holds {len(tokenizer)} instead"
         )
     return LoadedModel(model.to(device), stage.config, tokenizer, folder, about)
+
+
+def load_tagger(name: str | Path, device: str | torch.device = "cpu") -> LoadedTagger:
+    """Read the folder of a model that names sounds.
+
+    Raises:
+        ModelFolderError: the folder, its configuration, weights or labels cannot be used.
+    """
+    folder = locate(name)
+    stage, about = _read(folder) if not interop.recognises(folder) else (None, {})
+    if stage is None or not isinstance(stage.config, CATTaggerConfig):
+        kind = "a model from elsewhere" if stage is None else f"a model of kind {stage.config.kind}"
+        raise ModelFolderError(f"`{name}` must hold a tagger, but holds {kind}; train one with task.kind=tagging")
+    path = folder / "labels.txt"
+    labels = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    if len(labels) != stage.config.classes:
+        raise ModelFolderError(
+            f"`{path}` must name {stage.config.classes} classes, one a line, but names {len(labels)}; "
+            "copy the folder whole"
+        )
+    model = cast(CATTagger, stage.model())
+    return LoadedTagger(model.to(device), stage.config, labels, folder, about)
 
 
 def load_stage(name: str | Path) -> Stage:
@@ -136,6 +178,7 @@ def save(
     card: str,
     about: dict[str, Any] | None = None,
     half: bool = False,
+    labels: Sequence[str] = (),
 ) -> Path:
     """Write a model folder whole or not at all.
 
@@ -147,6 +190,7 @@ def save(
         card: the text of README.md.
         about: further plain values for config.json (version, metrics, the recipe).
         half: store the weights as float16, half the size; `load` gives float32 again.
+        labels: names of the classes of a tagger, in the order of its logits.
     """
     folder = Path(folder)
     with whole_folder(folder) as temporary:
@@ -160,6 +204,8 @@ def save(
         (temporary / "model.safetensors").chmod(0o644)  # written readable by its owner alone
         if tokenizer is not None:
             tokenizer.save(temporary / "tokens.txt")
+        if labels:
+            (temporary / "labels.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         (temporary / "README.md").write_text(card, encoding="utf-8")
     return folder
 

@@ -11,9 +11,11 @@ from noisewise import __version__, interop, model_folder, models, tasks
 from noisewise.batch import Batch
 from noisewise.config import ConfigError, config, dump, dump_yaml, load
 from noisewise.data.dataset import DataConfig
-from noisewise.data.loader import build_loader
+from noisewise.data.labels import Labels
+from noisewise.data.loader import build_loader, read_labels
 from noisewise.handover import hand_over
 from noisewise.models import AcousticConfig, ModelConfig
+from noisewise.models.cat_tagger import CATTaggerConfig
 from noisewise.models.ctc import CTCConfig
 from noisewise.tasks import TaskConfig
 from noisewise.tasks.ctc import CTCTaskConfig
@@ -56,14 +58,15 @@ class Recipe:
 class RecipeData:
     """The batches of a recipe, as the loop asks for them."""
 
-    def __init__(self, recipe: Recipe, encode: Callable[[str], list[int]] | None):
+    def __init__(self, recipe: Recipe, encode: Callable[[str], list[int]] | None, labels: Labels | None = None):
         self.recipe = recipe
         self.encode = encode
+        self.labels = labels
 
     def training(self, epoch: int, position: int, rank: int, world: int) -> Iterator[tuple[int, int, Batch]]:
         """Endless batches from (epoch, position) on, each with the place that follows it."""
         loader = build_loader(
-            self.recipe.train, encode=self.encode, seed=self.recipe.run.seed,
+            self.recipe.train, encode=self.encode, labels=self.labels, seed=self.recipe.run.seed,
             rank=rank, world_size=world, start=(epoch, position),
         )  # fmt: skip
         for batch in loader:
@@ -71,7 +74,7 @@ class RecipeData:
 
     def validation(self) -> Iterable[Batch]:
         """One pass over the validation set, its noise drawn once and for all (epoch 0, seed 0)."""
-        return build_loader(self.recipe.validation, encode=self.encode, training=False)
+        return build_loader(self.recipe.validation, encode=self.encode, labels=self.labels, training=False)
 
 
 def prepare_folder(recipe: Recipe, folder: Path) -> None:
@@ -114,13 +117,14 @@ def trainer_for(recipe: Recipe, folder: Path) -> Trainer:
     tokenizer = CharacterTokenizer()
     if isinstance(recipe.model, AcousticConfig) and recipe.model.vocabulary != len(tokenizer):
         raise ConfigError(f"`model.vocabulary` must be {len(tokenizer)}, but is {recipe.model.vocabulary} instead")
+    labels = _labels(recipe)
     model = models.build(recipe.model)
     if recipe.start_from is not None:
         _start(model, recipe, tokenizer)
-    task = tasks.build(recipe.task, model, tokenizer)
+    task = tasks.build(recipe.task, model, tokenizer, [] if labels is None else labels.names)
     return Trainer(
         task,
-        RecipeData(recipe, tokenizer.encode if task.needs_text else None),
+        RecipeData(recipe, tokenizer.encode if task.needs_text else None, labels),
         folder,
         run=recipe.run,
         optimizer=recipe.optimizer,
@@ -135,6 +139,19 @@ def trainer_for(recipe: Recipe, folder: Path) -> Trainer:
 def train(recipe: Recipe, folder: Path, watch: Callable[[Progress], None] = lambda progress: None) -> dict[str, float]:
     """Run a recipe in a folder, from its newest checkpoint if it has one; gives the last validation's metrics."""
     return trainer_for(recipe, folder).train(watch)
+
+
+def _labels(recipe: Recipe) -> Labels | None:
+    """The classes, for a model that learns some."""
+    if not isinstance(recipe.model, CATTaggerConfig):
+        return None
+    labels = read_labels(recipe.train)
+    if len(labels) != recipe.model.classes:
+        raise ConfigError(
+            f"`model.classes` must be {len(labels)}, as many as the training set has, but is {recipe.model.classes} "
+            "instead"
+        )
+    return labels
 
 
 def _start(model: models.Model, recipe: Recipe, tokenizer: CharacterTokenizer) -> None:

@@ -21,6 +21,7 @@ from noisewise.batch import Batch, Skipped
 from noisewise.config import ConfigError, NoisewiseError, config
 from noisewise.data.cuts import ManifestError, column, is_whole, load_audio, path_of, text_of
 from noisewise.data.draws import Draws
+from noisewise.data.labels import Labels
 from noisewise.data.noise import NoiseConfig, NoisePool
 from noisewise.data.sampler import BatchRequest
 from noisewise.text.normalise import normalise
@@ -55,6 +56,8 @@ class DataConfig:
     """Speed factors to choose from, such as [0.9, 1.0, 1.1]; empty leaves the speed alone."""
     gain_db: list[float] = field(default_factory=list)
     """Range [low, high] of a random gain in dB; empty leaves the level alone."""
+    roll: bool = False
+    """Let each recording begin anywhere, what falls off its end coming first (for sounds, not for speech)."""
     crop_seconds: float | None = None
     """Take a random part of this length of longer utterances (for tasks without transcripts)."""
     crop_to_shortest: bool = False
@@ -65,6 +68,10 @@ class DataConfig:
     clean_from: list[str] = field(default_factory=list)
     """Columns that may name a recording of the same speech without noise, such as [clean, original] of CHiME-4; the
     first that an utterance has is its `Batch.clean`. Utterances without any stand for themselves."""
+    label_column: str = "label"
+    """Column with the classes of a recording, several joined by ";", for tasks that learn labels."""
+    classes: str | None = None
+    """File with the names of all classes, one a line, in the model's order; else those in the manifests, sorted."""
     batch_seconds: float = 60.0
     """Seconds of audio in a batch at most, padding counted."""
     max_batch: int | None = None
@@ -102,6 +109,7 @@ class SpeechDataset(Dataset[Batch]):
         encode: Encode | None = None,
         noise: NoisePool | None = None,
         rooms: Sequence[MonoCut] = (),
+        labels: Labels | None = None,
     ) -> None:
         """Keep what is needed to make batches.
 
@@ -112,9 +120,11 @@ class SpeechDataset(Dataset[Batch]):
             encode: transcript to token ids; without it batches carry no tokens and need no transcript.
             noise: pool to add noise from.
             rooms: impulse responses.
+            labels: the classes, for batches that carry them.
 
         Raises:
             ConfigError: a value of `config` makes no sense.
+            ManifestError: a label that is no class.
         """
         _check(config)
         if config.clean_from and not any(column(cut, name) for cut in cuts for name in config.clean_from):
@@ -122,6 +132,10 @@ class SpeechDataset(Dataset[Batch]):
         self.cuts, self.config, self.seed = list(cuts), config, seed
         self.encode, self.noise = encode, noise
         self._rooms = [load_audio(cut) for cut in rooms]
+        self.labels = labels
+        if labels is not None:
+            for cut in self.cuts:
+                labels.row(cut)
 
     def __len__(self) -> int:
         return len(self.cuts)
@@ -171,7 +185,7 @@ class SpeechDataset(Dataset[Batch]):
         return _Item(cut, clean, text, recorded)
 
     def _perturbed(self, clean: Waveform, draws: Draws) -> Waveform:
-        """Speed, room and level, each drawn in turn whether used or not."""
+        """Speed, room, level and beginning, each drawn in turn whether used or not."""
         if self.config.speed:
             clean = augment.speed(clean, draws.choice(self.config.speed))
         if self.config.reverb is not None and self._rooms:
@@ -180,6 +194,8 @@ class SpeechDataset(Dataset[Batch]):
                 clean = augment.reverberate(clean, room)
         if self.config.gain_db:
             clean = augment.gain(clean, draws.uniform(self.config.gain_db[0], self.config.gain_db[1]))
+        if self.config.roll:
+            clean = augment.roll(clean, draws.below(len(clean)))
         return clean
 
     def _cropped(self, items: list[_Item], epoch: int) -> list[_Item]:
@@ -203,6 +219,7 @@ class SpeechDataset(Dataset[Batch]):
             clean=_padded([torch.from_numpy(item.clean) for item in items]) if self.config.keep_clean else None,
             tokens=None if tokens is None else _padded(tokens),
             token_lengths=None if tokens is None else torch.tensor([len(each) for each in tokens]),
+            labels=None if self.labels is None else torch.stack([self.labels.row(item.cut) for item in items]),
             skipped=skipped,
         )
 

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from noisewise.batch import Batch
 from noisewise.data.dataset import DataConfig, Encode, SpeechDataset
+from noisewise.data.labels import Labels, names_in, read_names
 from noisewise.data.manifest import ManifestError, expanded, read, read_many
 from noisewise.data.noise import NoisePool
 from noisewise.data.quarantine import read_quarantine, without
@@ -100,6 +101,7 @@ def build_loader(
     config: DataConfig,
     *,
     encode: Encode | None = None,
+    labels: Labels | None = None,
     seed: int = 0,
     rank: int = 0,
     world_size: int = 1,
@@ -111,6 +113,7 @@ def build_loader(
     Args:
         config: what to read and how to perturb it.
         encode: transcript to token ids, when the task needs them.
+        labels: the classes, when the task needs them.
         seed: of the order, the perturbations and the noise.
         rank: of this process.
         world_size: processes that share the batches.
@@ -129,6 +132,7 @@ def build_loader(
         seed=seed,
         encode=encode,
         noise=None if config.noise is None else NoisePool.load(config.noise, seed, listed),
+        labels=labels,
         rooms=() if config.reverb is None else _without_quarantined(list(read(config.reverb.manifest)), config, listed),
     )
     sampler = BatchSampler(
@@ -141,6 +145,17 @@ def build_loader(
         shuffle=config.shuffle and training,
     )
     return Loader(dataset, sampler, workers=config.workers, start=start, epochs=None if training else 1)
+
+
+def read_labels(config: DataConfig) -> Labels:
+    """The classes of a training set.
+
+    Raises:
+        ManifestError: the file of classes cannot be used, or no recording has a label.
+    """
+    if config.classes is not None:
+        return Labels(read_names(expanded(config.classes)), config.label_column)
+    return Labels(names_in(read_many(config.manifests), config.label_column), config.label_column)
 
 
 def _without_quarantined(cuts: list[MonoCut], config: DataConfig, listed: frozenset[str]) -> list[MonoCut]:

@@ -4,6 +4,9 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from noisewise.config import one_of
+from noisewise.models.cat import CAT
+from noisewise.models.cat_objective import CATPretraining, CATPretrainingConfig
+from noisewise.models.cat_tagger import CATTagger, CATTaggerConfig
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from noisewise.models.ew2 import EW2, EW2Config
@@ -18,10 +21,19 @@ AcousticConfig = CTCConfig | Wav2CodeConfig | EncoderDecoderConfig
 AcousticModel = CTC | Wav2Code | EncoderDecoder
 
 ModelConfig = Annotated[
-    CTCConfig | Wav2Vec2PretrainingConfig | EW2Config | CodebookLearningConfig | Wav2CodeConfig | EncoderDecoderConfig,
+    CTCConfig
+    | Wav2Vec2PretrainingConfig
+    | EW2Config
+    | CodebookLearningConfig
+    | Wav2CodeConfig
+    | EncoderDecoderConfig
+    | CATPretrainingConfig
+    | CATTaggerConfig,
     one_of("kind"),
 ]
-Model = CTC | Wav2Vec2Pretraining | EW2 | CodebookLearning | Wav2Code | EncoderDecoder
+Model = (
+    CTC | Wav2Vec2Pretraining | EW2 | CodebookLearning | Wav2Code | EncoderDecoder | CATPretraining | CATTagger
+)  # fmt: skip
 """All of them; each has an `encoder`."""
 
 
@@ -31,7 +43,9 @@ def build(
     | EW2Config
     | CodebookLearningConfig
     | Wav2CodeConfig
-    | EncoderDecoderConfig,
+    | EncoderDecoderConfig
+    | CATPretrainingConfig
+    | CATTaggerConfig,
 ) -> Model:
     """The model that a configuration describes, randomly initialised."""
     match config:
@@ -47,9 +61,18 @@ def build(
             return Wav2Code(config)
         case EncoderDecoderConfig():
             return EncoderDecoder(config)
+        case CATPretrainingConfig():
+            return CATPretraining(config.encoder, config.objective)
+        case CATTaggerConfig():
+            return CATTagger(config)
 
 
 def settled(config: Any, model: Model) -> Any:
-    """The configuration as a released model needs it: what a pre-trained encoder's source said is written out."""
-    encoder = model.encoder
-    return replace(config, encoder=encoder.config) if isinstance(encoder, PretrainedEncoder) else config
+    """The configuration as a released model needs it: what a pre-trained encoder's source said is written out, and so
+    are the statistics that CAT has measured."""
+    match model.encoder:
+        case PretrainedEncoder() as encoder:
+            return replace(config, encoder=encoder.config)
+        case CAT() as encoder:
+            return replace(config, encoder=encoder.settled())
+    return config

@@ -9,7 +9,7 @@ P = T * M, W views (one or several of each clip), V visible patches of a view, N
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -41,7 +41,8 @@ class CATConfig:
     bins: int = 128
     """Mel channels, a multiple of the patch."""
     mean: float = -4.268
-    """Mean of the log-mel values of the corpus (see `statistics`); the default is the paper's for AudioSet."""
+    """Mean of the log-mel values of the corpus (see `statistics`); the default is the paper's for AudioSet. A trained
+    model carries its own among its weights."""
     deviation: float = 4.569
     """Standard deviation of the log-mel values of the corpus; features are (x - mean) / (2 deviation)."""
     frames: int = 0
@@ -112,6 +113,9 @@ class CATOutput:
 class CAT(nn.Module):
     """Log-mel patches, a stem, fixed positions, CLS, post-norm Transformer."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, config: CATConfig):
         super().__init__()
         self.config = config
@@ -123,6 +127,8 @@ class CAT(nn.Module):
                 f"{config.frames} instead"
             )
         self.features = LogMel(bins=config.bins, fft_size=1024)
+        self.register_buffer("mean", torch.tensor(config.mean))
+        self.register_buffer("deviation", torch.tensor(config.deviation))
         self.hop = self.size * self.features.hop
         self.stem = _stem(config)
         self.cls = nn.Parameter(torch.randn(config.dim))
@@ -146,8 +152,17 @@ class CAT(nn.Module):
         with 512 one of 128 bands holds no frequency.
         """
         features, frames = self.features(waveform / FULL_SCALE, lengths)
-        features = (features - self.config.mean) / (2 * self.config.deviation)
+        features = (features - self.mean) / (2 * self.deviation)
         return features * valid_mask(frames, features.size(1)).unsqueeze(2), frames
+
+    def normalise_by(self, mean: float, deviation: float) -> None:
+        """Take the statistics of another corpus."""
+        self.mean.fill_(mean)
+        self.deviation.fill_(deviation)
+
+    def settled(self) -> CATConfig:
+        """The configuration with the statistics that the model has."""
+        return replace(self.config, mean=float(self.mean), deviation=float(self.deviation))
 
     def patches(self, features: Tensor, frames: Tensor) -> Patches:
         """Cut features (B, F, bins) with valid frames (B,) into patches; the last of a clip is filled up with 0."""
@@ -221,7 +236,7 @@ def statistics(clips: Iterable[Tensor], config: CATConfig) -> tuple[float, float
     for clip in clips:
         if frame_count(len(clip)) == 0:
             continue
-        values = log_mel(clip[None] / FULL_SCALE, torch.tensor([len(clip)]))[0].double()
+        values = log_mel(clip[None].cpu() / FULL_SCALE, torch.tensor([len(clip)]))[0].double()
         count, total, squares = (
             count + values.numel(),
             total + float(values.sum()),

@@ -55,6 +55,17 @@ class CATObjectiveConfig:
     """Updates over which the decay rises, a quarter of the paper's training."""
 
 
+@config
+class CATPretrainingConfig:
+    """CAT with what its pre-training needs."""
+
+    kind: Literal["cat_pretraining"] = "cat_pretraining"
+    encoder: CATConfig = CATConfig()
+    """Student and teacher."""
+    objective: CATObjectiveConfig = CATObjectiveConfig()
+    """What the student learns."""
+
+
 @dataclass(frozen=True)
 class CATLosses:
     """Terms of each clip, not weighted, and what is to be minimised."""
@@ -80,6 +91,16 @@ class CATPretraining(nn.Module):
         self.decoder = PatchDecoder(model.dim, model.decoder_layers, model.decoder_kernel, model.decoder_groups)
         self.alignments = nn.ModuleList(Alignment(each, model.dim) for each in config.alignments)
         self._check(model.layers)
+
+    @property
+    def encoder(self) -> CAT:
+        """What the next stage starts from: the student."""
+        return self.student
+
+    def normalise_by(self, mean: float, deviation: float) -> None:
+        """Take the statistics of a corpus."""
+        for each in (self.student, self.teacher):
+            each.normalise_by(mean, deviation)
 
     def forward(self, waveform: Tensor, lengths: Tensor, external: Mapping[str, External] | None = None) -> CATLosses:
         """Losses of clips under masks drawn from torch's default generator.

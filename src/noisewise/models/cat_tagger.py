@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from noisewise.audio.augment import Mixup, SpecAugment
 from noisewise.config import config
-from noisewise.models.cat import CAT, CATConfig
+from noisewise.models.cat import CAT, CATConfig, CATOutput
 
 
 @config
@@ -61,9 +61,11 @@ class CATTagger(nn.Module):
     def logits(self, features: Tensor, frames: Tensor) -> Tensor:
         """Logits of normalised log-mel features, masked in training. (B, F, bins), (B,) -> (B, K)"""
         patches = self.encoder.patches(self.spec_augment(features, frames), frames)
-        output = self.encoder.encode(patches, patches.every().cpu())
-        pooled = output.clip if self.config.pooling == "cls" else output.pooled()
-        return self.head(self.norm(pooled))  # type: ignore[no-any-return]
+        return self.head(self.vector(self.encoder.encode(patches, patches.every().cpu())))  # type: ignore[no-any-return]
+
+    def vector(self, output: CATOutput) -> Tensor:
+        """One vector a clip, of which the head is a linear map. -> (B, D)"""
+        return self.norm(output.clip if self.config.pooling == "cls" else output.pooled())  # type: ignore[no-any-return]
 
     def probabilities(self, waveform: Tensor, lengths: Tensor) -> Tensor:
         """Probabilities of the labels; with one label a clip they sum to 1. (B, S), (B,) -> (B, K)"""
@@ -87,6 +89,10 @@ class CATTagger(nn.Module):
         if self.config.labels == "many":
             return F.binary_cross_entropy_with_logits(logits, labels, reduction="none").mean(dim=1)
         return F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.config.label_smoothing)
+
+    def normalise_by(self, mean: float, deviation: float) -> None:
+        """Take the statistics of a corpus."""
+        self.encoder.normalise_by(mean, deviation)
 
     def start_from(self, encoder: dict[str, Tensor]) -> None:
         """Take the weights of a pre-trained `CAT`; every one must be there."""

@@ -1,9 +1,12 @@
 """Tasks: what is the loss, and what is validated. `TaskConfig` is the closed union of them."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from noisewise.config import ConfigError, one_of
 from noisewise.models import Model
+from noisewise.models.cat_objective import CATPretraining
+from noisewise.models.cat_tagger import CATTagger
 from noisewise.models.ctc import CTC
 from noisewise.models.encoder_decoder import EncoderDecoder
 from noisewise.models.wav2code import CodebookLearning, Wav2Code
@@ -12,21 +15,43 @@ from noisewise.tasks.codebook import CodebookTask, CodebookTaskConfig
 from noisewise.tasks.contrastive import ContrastiveTask, ContrastiveTaskConfig
 from noisewise.tasks.ctc import CTCTask, CTCTaskConfig
 from noisewise.tasks.joint import JointTask, JointTaskConfig
+from noisewise.tasks.representation import RepresentationTask, RepresentationTaskConfig
+from noisewise.tasks.tagging import TaggingTask, TaggingTaskConfig
 from noisewise.tasks.wav2code import Wav2CodeTask, Wav2CodeTaskConfig
 from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.training.task import Task
 
 TaskConfig = Annotated[
-    CTCTaskConfig | ContrastiveTaskConfig | CodebookTaskConfig | Wav2CodeTaskConfig | JointTaskConfig, one_of("kind")
+    CTCTaskConfig
+    | ContrastiveTaskConfig
+    | CodebookTaskConfig
+    | Wav2CodeTaskConfig
+    | JointTaskConfig
+    | RepresentationTaskConfig
+    | TaggingTaskConfig,
+    one_of("kind"),
 ]
 
 
 def build(
-    config: CTCTaskConfig | ContrastiveTaskConfig | CodebookTaskConfig | Wav2CodeTaskConfig | JointTaskConfig,
+    config: CTCTaskConfig
+    | ContrastiveTaskConfig
+    | CodebookTaskConfig
+    | Wav2CodeTaskConfig
+    | JointTaskConfig
+    | RepresentationTaskConfig
+    | TaggingTaskConfig,
     model: Model,
     tokenizer: CharacterTokenizer,
+    labels: Sequence[str] = (),
 ) -> Task:
     """The task that a configuration describes, over a model.
+
+    Args:
+        config: its values.
+        model: what learns.
+        tokenizer: of transcripts, for tasks that need them.
+        labels: names of the classes, for tasks that learn them.
 
     Raises:
         ConfigError: the task is not one for this kind of model.
@@ -42,8 +67,12 @@ def build(
             return Wav2CodeTask(config, model, tokenizer)
         case JointTaskConfig(), EncoderDecoder():
             return JointTask(config, model, tokenizer)
+        case RepresentationTaskConfig(), CATPretraining():
+            return RepresentationTask(config, model)
+        case TaggingTaskConfig(), CATTagger():
+            return TaggingTask(config, model, labels)
     raise ConfigError(
         f"`task.kind` must suit the model, but is {config.kind} for a {type(model).__name__}; take ctc for ctc, "
         "contrastive for wav2vec2_pretraining and ew2, codebook for codebook_learning, wav2code for wav2code, "
-        "joint for encoder_decoder"
+        "joint for encoder_decoder, representation for cat_pretraining, tagging for cat_tagger"
     )

@@ -194,6 +194,7 @@ class Trainer:
         norm = self._scale_gradients(weight)
         if self.guard.passes(total, norm):
             self.optimizer.step()
+            self.task.after_step(state.step + 1)
         else:
             self.guard.record(state.step, used, float(total), float(norm), self.fabric.global_rank)
         state.step += 1
@@ -267,7 +268,8 @@ class Trainer:
             with self.average.applied(bare) if self.average is not None else contextlib.nullcontext():
                 batches = (batch.to(self.fabric.device) for batch in self.source.validation())
                 state.metrics = self.task.validate(batches)
-                value = state.metrics[self.task.criterion]
+                criterion = self.task.criterion
+                value = float(-state.step) if criterion is None else state.metrics[criterion]
                 if state.best is None or value < state.best:
                     state.best, state.best_step = value, state.step
                     self._release("best")

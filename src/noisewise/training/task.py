@@ -30,8 +30,9 @@ class Loss:
 class Task(nn.Module, ABC):
     """A model and what it learns: what is the loss, what is validated, what is released."""
 
-    criterion: str
-    """The metric of `validate` that chooses the best checkpoint; lower is better."""
+    criterion: str | None
+    """The metric of `validate` that chooses the best checkpoint; lower is better. None where no metric can tell: then
+    the last is released."""
     needs_text = True
     """Whether batches must carry transcripts."""
 
@@ -52,6 +53,9 @@ class Task(nn.Module, ABC):
 
     def begin(self, step: int) -> None:
         """Called before each step, for what changes with time."""
+
+    def after_step(self, step: int) -> None:
+        """Called after each step that the optimizer has taken, `step` counting it, for what follows the weights."""
 
     def frozen(self, step: int) -> list[nn.Parameter]:
         """Parameters that do not learn at this step."""
