@@ -20,17 +20,19 @@ from noisewise.audio.windows import windows
 from noisewise.config import NoisewiseError, parse
 from noisewise.decoding import default
 from noisewise.decoding.align import Unknown, align, widened
+from noisewise.decoding.attention import AttentionSearch
 from noisewise.decoding.beam import PrefixBeam
 from noisewise.decoding.decoder import DecodingConfig
 from noisewise.decoding.fusion import Fusion
 from noisewise.decoding.hotwords import BOOST
 from noisewise.decoding.hotwords import Hotwords as HotwordScorer
-from noisewise.decoding.joint import JointConfig, JointSearch, decode_long
+from noisewise.decoding.hypothesis import Hypothesis
+from noisewise.decoding.joint import JointConfig, JointSearch
 from noisewise.decoding.recordings import Greedy, Hotwords, RecordingDecoder, best, gather, spelled
 from noisewise.decoding.stitch import Stitcher
 from noisewise.decoding.viterbi import AlignmentError
 from noisewise.model_folder import LoadedModel
-from noisewise.models.encoder_decoder import EncoderDecoder
+from noisewise.models.encoder_decoder import EncoderDecoder, Steps
 from noisewise.transcript import Transcript, overall_confidence
 
 __all__ = ["Recogniser", "Source", "Transcript", "load"]
@@ -353,26 +355,35 @@ class Recogniser:
             if heard.error is not None:
                 yield position, Transcript(heard.source, error=heard.error)
                 continue
-            one = next(found)
-            yield position, Transcript(heard.source, one.text, one.words, heard.seconds, overall_confidence(one.words))
+            yield position, self._said(heard, next(found))
 
-    def _joint_search(self, config: JointConfig, hotwords: Hotwords) -> JointSearch:
+    def _joint_search(self, config: JointConfig, hotwords: Hotwords) -> AttentionSearch:
         """The joint search, listening for some words."""
+        assert isinstance(self.model, EncoderDecoder)
         boosts = {word: BOOST if boost is None else boost for word, boost in spelled(hotwords).items()}
         fusion = Fusion([HotwordScorer(boosts, self.tokenizer)], len(self.tokenizer)) if boosts else None
-        return JointSearch(self.tokenizer, config, fusion)
+        search = JointSearch(self.tokenizer, config, fusion)
+        return AttentionSearch(search, self._begin, self.tokenizer, config.piece_seconds, config.nbest)
 
-    @torch.inference_mode()
-    def _jointly(self, items: Iterable[tuple[int, Heard]], search: JointSearch) -> Iterator[tuple[int, Transcript]]:
-        """Decode recordings by attention and CTC together."""
+    def _begin(self, frames: Tensor, lengths: Tensor) -> Steps:
+        """The decoder before its first token. (B, F, E), (B,)"""
         assert isinstance(self.model, EncoderDecoder)
-        for position, heard in items:
-            if heard.error is not None or heard.frames is None:
-                yield position, Transcript(heard.source, error=heard.error)
-                continue
-            frames = heard.frames.to(self.device)
-            one = decode_long(search, self.model.steps, frames, heard.log_probs, self._frame_seconds)
-            yield position, Transcript(heard.source, one.text, one.words, heard.seconds, overall_confidence(one.words))
+        return self.model.steps(frames.to(self.device), lengths.to(self.device))
+
+    def _jointly(self, items: Iterable[tuple[int, Heard]], search: AttentionSearch) -> Iterator[tuple[int, Transcript]]:
+        """Decode recordings by attention and CTC together, as many at a time as fit."""
+        for together in gather(items, lambda item: len(item[1].log_probs)):
+            usable = [heard for _, heard in together if heard.frames is not None]
+            frames = [heard.frames for heard in usable if heard.frames is not None]
+            found = iter(search.decode([heard.log_probs for heard in usable], frames, self._frame_seconds))
+            for position, heard in together:
+                if heard.frames is None:
+                    yield position, Transcript(heard.source, error=heard.error)
+                    continue
+                yield position, self._said(heard, next(found)[0])
+
+    def _said(self, heard: Heard, one: Hypothesis) -> Transcript:
+        return Transcript(heard.source, one.text, one.words, heard.seconds, overall_confidence(one.words))
 
     def _aligned(self, heard: Heard, text: str, unknown: Unknown) -> Transcript:
         """Lay a text over a recording."""

@@ -9,40 +9,13 @@ import torch
 from torch import Tensor
 
 from noisewise.decoding.fusion import Fusion
-from noisewise.decoding.joint import JointConfig, JointError, JointSearch, decode_long, even_runs, pieces, runs_of
+from noisewise.decoding.joint import JointConfig, JointError, JointSearch, even_runs, runs_of
 from noisewise.decoding.shallow import CharacterScorer
-from noisewise.text.tokenizer import BLANK, BOUNDARY, CharacterTokenizer
 from tests.decoding.exhaustive import every_transcript, random_log_probs
+from tests.decoding.table import SYMBOLS, TOKENIZER, Table, attention_score
 
-TOKENIZER = CharacterTokenizer((BLANK, BOUNDARY, "A", "B"))
-FRAMES, SYMBOLS = 4, 4
+FRAMES = 4
 WIDE = JointConfig(beam=400, nbest=5, end_threshold=1e9)
-
-
-class Table:
-    """A decoder that draws its probabilities from what was said before, and from the utterance."""
-
-    def __init__(self, seeds: list[int]):
-        self.said = [((seed,), ()) for seed in seeds]
-        self.begun = False
-
-    def step(self, tokens: Tensor) -> Tensor:
-        if self.begun:
-            self.said = [(seed, (*past, token)) for (seed, past), token in zip(self.said, tokens.tolist(), strict=True)]
-        self.begun = True
-        return torch.stack([next_log_probs(seed[0], past) for seed, past in self.said])
-
-    def reorder(self, rows: Tensor) -> None:
-        self.said = [self.said[row] for row in rows.tolist()]
-
-
-def next_log_probs(seed: int, past: tuple[int, ...]) -> Tensor:
-    number = seed + sum(token * 5**at for at, token in enumerate(past, start=1))
-    return torch.randn(SYMBOLS, generator=torch.Generator().manual_seed(number)).mul(1.5).log_softmax(dim=-1)
-
-
-def attention_score(seed: int, tokens: tuple[int, ...]) -> float:
-    return sum(float(next_log_probs(seed, tokens[:at])[token]) for at, token in enumerate((*tokens, 0)))
 
 
 def every_text(seed: int, ctc_weight: float, bonus: float = 0.0) -> dict[tuple[int, ...], float]:
@@ -172,38 +145,45 @@ def test_what_ctc_forbids_has_even_times_and_no_confidence() -> None:
     assert even_runs(4, []) == []
 
 
-def test_long_recordings_are_cut_in_their_longest_pauses() -> None:
-    path = [2] * 6 + [0] + [2] * 2 + [0] * 4 + [3] * 7 + [1] * 2 + [2] * 3
-    log_probs = torch.full((len(path), SYMBOLS), 0.02).scatter(1, torch.tensor(path)[:, None], 0.94).log()
-    assert pieces(log_probs, 100, (0, 1)) == [(0, 25)]
-    assert pieces(log_probs, 13, (0, 1)) == [(0, 11), (11, 21), (21, 25)]
-    for longest in (1, 2, 5):  # whatever comes, everything is covered and nothing is too long
-        found = pieces(log_probs, longest, (0, 1))
-        assert [found[0][0], found[-1][1]] == [0, 25]
-        assert all(a[1] == b[0] for a, b in itertools.pairwise(found))
-        assert all(0 < end - start <= longest for start, end in found)
+@pytest.mark.parametrize("power", [0.5, 1.0])
+def test_a_power_of_the_length_ranks_what_has_ended(power: float) -> None:
+    search = JointSearch(TOKENIZER, replace(WIDE, length_power=power))
+    expected = {tokens: score / (len(tokens) + 1) ** power for tokens, score in every_text(1, 0.3).items()}
+    best = sorted(expected.items(), key=lambda item: -item[1])[:5]
+    (found,) = search.decode(Table([1]), random_log_probs(1, FRAMES, SYMBOLS, seed=1), torch.tensor([FRAMES]), 0.04)
+    assert [tuple(each.tokens) for each in found] == [tokens for tokens, _ in best]
+    assert [each.score for each in found] == pytest.approx([score for _, score in best], abs=1e-5)
+    plain = sorted(every_text(1, 0.3).items(), key=lambda item: -item[1])[:5]
+    assert [tokens for tokens, _ in plain] != [tokens for tokens, _ in best]
 
 
-def test_pieces_keep_their_times() -> None:
-    path = [0, 2, 0, 3, 0, 0, 0, 0, 3, 0, 2, 0]
-    log_probs = torch.full((len(path), SYMBOLS), 0.001).scatter(1, torch.tensor(path)[:, None], 0.997).log()
-    search = JointSearch(TOKENIZER, JointConfig(ctc_weight=1.0, piece_seconds=0.8))
-    asked: list[tuple[int, ...]] = []
+def test_with_all_the_weight_on_ctc_the_decoder_is_not_asked() -> None:
+    class Silent(Table):
+        def step(self, tokens: Tensor) -> Tensor:
+            raise AssertionError("asked")
 
-    def begin(frames: Tensor, lengths: Tensor) -> Table:
-        asked.append(tuple(frames.shape))
-        return Table([0])
-
-    found = decode_long(search, begin, torch.zeros(12, 7), log_probs, 0.1)
-    assert asked == [(1, 6, 7), (1, 6, 7)]
-    assert found.text == "AB BA" and found.tokens == [2, 3, 1, 3, 2]
-    assert [(word.start, word.end) for word in found.words] == [
-        (pytest.approx(0.1), pytest.approx(0.4)),
-        (pytest.approx(0.8), pytest.approx(1.1)),
-    ]
+    search = JointSearch(TOKENIZER, replace(WIDE, ctc_weight=1.0))
+    log_probs = random_log_probs(2, FRAMES, SYMBOLS, seed=4)
+    asked, silent = (search.decode(each, log_probs, torch.tensor([4, 2]), 0.04) for each in (Table([0]), Silent([0])))
+    assert asked == silent
 
 
-@pytest.mark.parametrize("wrong", [{"beam": 0}, {"nbest": 9}, {"ctc_weight": 1.5}, {"tokens_per_frame": 0.0}])
+def test_utterances_that_are_over_are_let_go() -> None:
+    class Watched(Table):
+        left: tuple[int, ...] = ()
+
+        def keep(self, utterances: Tensor) -> None:
+            self.left = (*self.left, len(utterances))
+
+    decoder = Watched([0, 1, 2])
+    search = JointSearch(TOKENIZER, JointConfig(beam=3, end_threshold=1e9, ctc_weight=0.0, bonus=9.0))
+    search.decode(decoder, random_log_probs(3, 6, SYMBOLS), torch.tensor([1, 6, 3]), 0.04)
+    assert decoder.left == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"beam": 0}, {"nbest": 9}, {"ctc_weight": 1.5}, {"tokens_per_frame": 0.0}, {"length_power": -1.0}]
+)
 def test_options_that_cannot_be_used_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(JointError, match=f"`{'nbest' if 'beam' in wrong else next(iter(wrong))}` must be"):
         JointConfig(**wrong)  # type: ignore[arg-type]

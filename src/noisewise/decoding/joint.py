@@ -1,35 +1,32 @@
 """One-pass beam search by attention and CTC together (Watanabe et al. 2017, Sec. III-B, algorithm 1).
 
-    score(Y) = (1 - w) ln P_att(Y | X) + w ln P_ctc(Y | X) + bonus |Y| + what fusion adds
+    score(Y) = ((1 - w) ln P_att(Y | X) + w ln P_ctc(Y | X) + bonus |Y| + what fusion adds) / (|Y| + 1) ** power
 
 Hypotheses grow token by token. One that still grows is scored by ln psi, the CTC score of all transcripts that begin
 like it; one that has ended by ln P_ctc itself. CTC forbids what attention likes to do wrong: to skip, to repeat, to
 stop early. Language models, lexicons and hotwords come in by `Fusion`, as in the search by CTC alone.
 
-The search knows the decoder as a step function alone, whose id 0 is start and end of a text.
+Hypotheses that grow are all of one length, so the power decides among those that have ended alone.
 
 Legend: B utterances, K hypotheses of each, F frames, V tokens, L tokens so far.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import accumulate, groupby
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from noisewise.config import NoisewiseError, config
+from noisewise.decoding.attention import END, Steps
 from noisewise.decoding.fusion import Fusion
 from noisewise.decoding.hypothesis import Hypothesis, Run, assemble
 from noisewise.decoding.prefix_score import Prefixes, PrefixScores
 from noisewise.decoding.viterbi import AlignmentError, viterbi
 from noisewise.text.tokenizer import CharacterTokenizer
-
-END = 0
-"""Start and end of a text, to the decoder."""
 
 
 class JointError(NoisewiseError):
@@ -40,14 +37,19 @@ class JointError(NoisewiseError):
 class JointConfig:
     """How attention and CTC search together."""
 
+    mode: Literal["one_pass", "rescoring"] = "one_pass"
+    """Both search side by side; or CTC searches, and attention chooses among what it finds."""
     beam: int = 8
-    """Hypotheses of each utterance that grow side by side."""
+    """Hypotheses of each utterance that grow side by side; or that attention chooses from."""
     nbest: int = 1
     """Hypotheses returned, best first."""
     ctc_weight: float = 0.3
     """w: share of CTC; 0 for attention alone, 1 for CTC alone."""
     bonus: float = 0.0
     """Added for each token; long texts are improbable, and the more so, the surer the decoder is of itself."""
+    length_power: float = 0.0
+    """What has ended is ranked by its score divided by its length, the end included, to this power; 0 for the score
+    itself, 1 for the mean of its tokens."""
     tokens_per_frame: float = 1.0
     """No text is longer than so many tokens for each frame."""
     end_threshold: float = 10.0
@@ -60,21 +62,11 @@ class JointConfig:
             raise JointError(f"`nbest` must be 1 to `beam` ({self.beam}), but is {self.nbest} instead")
         if not 0 <= self.ctc_weight <= 1:
             raise JointError(f"`ctc_weight` must be 0 to 1, but is {self.ctc_weight} instead")
+        if not self.length_power >= 0:
+            raise JointError(f"`length_power` must be 0 or more, but is {self.length_power} instead")
         for name in ("tokens_per_frame", "end_threshold", "piece_seconds"):
             if not getattr(self, name) > 0:
                 raise JointError(f"`{name}` must be more than 0, but is {getattr(self, name)} instead")
-
-
-class Steps(Protocol):
-    """A decoder and the recordings it looks at."""
-
-    def step(self, tokens: Tensor) -> Tensor:
-        """Put a token behind each hypothesis, 0 at first. (B * K,) -> ln P(next token), 0 is the end (B * K, V)"""
-        ...
-
-    def reorder(self, rows: Tensor) -> None:
-        """Go on from other hypotheses of the same utterances. (B * K',)"""
-        ...
 
 
 @dataclass(frozen=True)
@@ -82,14 +74,19 @@ class _Ended:
     """A hypothesis that has ended."""
 
     score: float
+    """What it is ranked by."""
+    total: float
+    """The same, not divided by its length."""
     tokens: list[int]
     ctc_score: float
 
 
 @dataclass
 class _Beam:
-    """Hypotheses that still grow."""
+    """Hypotheses that still grow, of the utterances that are not over."""
 
+    utterances: list[int]
+    """Which they are. (B,)"""
     tokens: Tensor
     """(B, K, L)"""
     attention: Tensor
@@ -97,13 +94,18 @@ class _Beam:
     bonus: Tensor
     """What fusion and length have added. (B, K)"""
     score: Tensor
-    """All together; -inf of those that are dead. (B, K)"""
+    """All together. (B, K)"""
     fused: Tensor
     """State of the fusion. (B, K)"""
     prefixes: Prefixes | None
     """State of CTC; none for attention alone."""
-    ended: list[list[_Ended]] = field(default_factory=list)
-    """Of each utterance, best first."""
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some utterances alone. (B',)"""
+        self.utterances = [self.utterances[row] for row in rows.tolist()]
+        self.tokens, self.attention, self.bonus = self.tokens[rows], self.attention[rows], self.bonus[rows]
+        self.score, self.fused = self.score[rows], self.fused[rows]
+        self.prefixes = None if self.prefixes is None else self.prefixes.keep(rows)
 
 
 @dataclass(frozen=True)
@@ -132,31 +134,48 @@ class JointSearch:
 
     @torch.inference_mode()
     def decode(self, steps: Steps, log_probs: Tensor, lengths: Tensor, frame_seconds: float) -> list[list[Hypothesis]]:
-        """The likeliest hypotheses of each utterance, best first.
+        """The likeliest hypotheses of each utterance, best first; its neighbours in the batch do not change them.
 
         Args:
-            steps: the decoder; it is asked for one token after the other.
+            steps: the decoder; it is asked for one token after the other, and not at all if CTC has all the weight.
             log_probs: natural logarithms of token probabilities by CTC. (B, F, V)
             lengths: valid frames of each utterance. (B,)
             frame_seconds: time between two frames.
         """
         log_probs, lengths = log_probs.cpu(), lengths.cpu()
+        ended = self._search(steps, log_probs, lengths)
+        return [
+            [self._hypothesis(each, row[:count], frame_seconds) for each in found]
+            for row, count, found in zip(log_probs, lengths.tolist(), ended, strict=True)
+        ]
+
+    def _search(self, steps: Steps, log_probs: Tensor, lengths: Tensor) -> list[list[_Ended]]:
+        """What has ended, best first, of each utterance. (B, F, V), (B,)"""
         most = (lengths * self.config.tokens_per_frame).ceil().long().tolist()
         scorer = PrefixScores(log_probs, lengths, self.tokenizer.blank) if self.config.ctc_weight > 0 else None
-        beam = self._start(len(log_probs), scorer)
+        ended: list[list[_Ended]] = [[] for _ in most]
+        beam = self._start(len(most), scorer)
         for length in range(max(most, default=-1) + 1):
             grown = self._grow(steps, beam, scorer, log_probs.shape[2])
-            self._end(beam, grown)
+            self._end(beam, grown, ended, length)
             rows = self._choose(beam, grown, scorer)
-            over = [length >= count or self._is_over(beam, row, count - length) for row, count in enumerate(most)]
-            beam.score = beam.score.masked_fill(torch.tensor(over)[:, None], -torch.inf)
-            if all(over):
+            going = [
+                place
+                for place, at in enumerate(beam.utterances)
+                if length < most[at] and not self._is_over(ended[at], float(beam.score[place].max()), length, most[at])
+            ]
+            if not going:
                 break
-            steps.reorder(rows)
-        return [
-            [self._hypothesis(each, row[:count], frame_seconds) for each in ended]
-            for row, count, ended in zip(log_probs, lengths.tolist(), beam.ended, strict=True)
-        ]
+            kept = torch.tensor(going)
+            if self.config.ctc_weight < 1:
+                steps.reorder(rows[kept].flatten())
+            if len(going) < len(beam.utterances):
+                beam.keep(kept)
+                if scorer is not None:
+                    scorer.keep(kept)
+                if self.config.ctc_weight < 1:
+                    steps.keep(kept)
+        return ended
 
     def _start(self, utterances: int, scorer: PrefixScores | None) -> _Beam:
         """One empty hypothesis of each utterance."""
@@ -164,23 +183,24 @@ class JointSearch:
             self.fusion = self.fusion.fresh()
         zeros = torch.zeros(utterances, 1, dtype=torch.float64)
         return _Beam(
+            utterances=list(range(utterances)),
             tokens=torch.empty(utterances, 1, 0, dtype=torch.long),
             attention=zeros,
             bonus=zeros,
             score=zeros,
             fused=torch.full((utterances, 1), self.fusion.start if self.fusion is not None else 0),
             prefixes=None if scorer is None else scorer.start(),
-            ended=[[] for _ in range(utterances)],
         )
 
     def _grow(self, steps: Steps, beam: _Beam, scorer: PrefixScores | None, vocabulary: int) -> _Grown:
         """Ask the decoder, CTC and fusion for the next token of each hypothesis."""
-        last = beam.tokens[..., -1] if beam.tokens.shape[2] else torch.full_like(beam.fused, END)
-        said = steps.step(last.flatten()).to("cpu", torch.float64).view(*last.shape, vocabulary)
-        attention = beam.attention[..., None] + said
-        ctc = torch.zeros_like(said) if scorer is None or beam.prefixes is None else scorer.scores(beam.prefixes)
+        weight, attention = self.config.ctc_weight, beam.attention[..., None].expand(-1, -1, vocabulary)
+        if weight < 1:
+            last = beam.tokens[..., -1] if beam.tokens.shape[2] else torch.full_like(beam.fused, END)
+            said = steps.step(last.flatten()).to("cpu", torch.float64)
+            attention = attention + said.view(attention.shape)
+        ctc = torch.zeros_like(attention) if scorer is None or beam.prefixes is None else scorer.scores(beam.prefixes)
         bonus = beam.bonus[..., None] + self._added(beam.fused, vocabulary)
-        weight = self.config.ctc_weight
         score = _weighted(1 - weight, attention) + _weighted(weight, ctc) + bonus
         dead = beam.score == -torch.inf
         return _Grown(score.masked_fill(dead[..., None], -torch.inf), attention, ctc, bonus)
@@ -196,21 +216,22 @@ class JointSearch:
             added[..., END] = 0.0
         return added
 
-    def _end(self, beam: _Beam, grown: _Grown) -> None:
+    def _end(self, beam: _Beam, grown: _Grown, ended: list[list[_Ended]], length: int) -> None:
         """Keep the best of those that have ended."""
-        for row, scores in enumerate(grown.score[..., END].tolist()):
+        share = (length + 1) ** self.config.length_power
+        for row, (at, scores) in enumerate(zip(beam.utterances, grown.score[..., END].tolist(), strict=True)):
             new = [
-                _Ended(score, beam.tokens[row, place].tolist(), float(grown.ctc[row, place, END]))
+                _Ended(score / share, score, beam.tokens[row, place].tolist(), float(grown.ctc[row, place, END]))
                 for place, score in enumerate(scores)
                 if score > -math.inf
             ]
-            beam.ended[row] = sorted(beam.ended[row] + new, key=lambda each: -each.score)[: self.config.nbest]
+            ended[at] = sorted(ended[at] + new, key=lambda each: -each.score)[: self.config.nbest]
 
     def _choose(self, beam: _Beam, grown: _Grown, scorer: PrefixScores | None) -> Tensor:
         """Make the best that have grown the beam.
 
         Returns:
-            The hypotheses that they come from, counted over all utterances. (B * K,)
+            The hypotheses that they come from, counted over all utterances. (B, K)
         """
         utterances, width, vocabulary = grown.score.shape
         scores = grown.score.clone()
@@ -227,18 +248,26 @@ class JointSearch:
         if self.fusion is not None:
             states = beam.fused.gather(1, parents)
             beam.fused = self.fusion.advance(states.flatten(), tokens.flatten()).view_as(states)
-        return (parents + torch.arange(utterances)[:, None] * width).flatten()
+        return parents + torch.arange(utterances)[:, None] * width
 
-    def _is_over(self, beam: _Beam, row: int, left: int) -> bool:
+    def _is_over(self, ended: Sequence[_Ended], best: float, length: int, most: int) -> bool:
         """Whether what still grows cannot, or hardly, become better than what has ended.
 
-        Scores only fall but for bonuses, so without fusion the first test loses nothing.
+        Scores only fall but for bonuses, so without fusion the second test loses nothing.
+
+        Args:
+            ended: of the utterance, best first.
+            best: score of the best that grows.
+            length: tokens before its last.
+            most: tokens that it may have.
         """
-        ended, best = beam.ended[row], float(beam.score[row].max())
-        if best == -math.inf or (ended and best < ended[0].score - self.config.end_threshold):
+        if best == -math.inf or (ended and best < max(each.total for each in ended) - self.config.end_threshold):
             return True
-        reachable = best + max(self.config.bonus, 0.0) * left
-        return self.fusion is None and len(ended) == self.config.nbest and reachable < ended[-1].score
+        if self.fusion is not None or len(ended) < self.config.nbest:
+            return False
+        reachable = best + max(self.config.bonus, 0.0) * (most - length)
+        longest = most + 1 if reachable < 0 else length + 2
+        return reachable / longest**self.config.length_power < ended[-1].score
 
     def _hypothesis(self, ended: _Ended, log_probs: Tensor, frame_seconds: float) -> Hypothesis:
         """Tokens with times of their best CTC path. (F, V)"""
@@ -271,66 +300,6 @@ def even_runs(frames: int, tokens: Sequence[int]) -> list[Run]:
     """All frames shared out evenly, with no confidence: nothing is known of when the tokens were said."""
     places = [frames * at // len(tokens) for at in range(len(tokens) + 1)] if tokens else []
     return [Run(token, places[at], places[at + 1] - places[at], 0.0) for at, token in enumerate(tokens)]
-
-
-def pieces(log_probs: Tensor, longest: int, blanks: Sequence[int]) -> list[tuple[int, int]]:
-    """Stretches of a recording, cut in the middle of its longest pauses.
-
-    Args:
-        log_probs: of the whole recording. (F, V)
-        longest: frames of a stretch at most; a pause is looked for in the second half.
-        blanks: ids that are no letters: the blank, and the boundary between words.
-
-    Returns:
-        First frame, and the frame after the last, of each.
-    """
-    silent = torch.isin(log_probs.argmax(dim=1), torch.tensor(blanks, device=log_probs.device)).tolist()
-    found, start = [], 0
-    while len(silent) - start > longest:
-        low, high = start + max(longest // 2, 1), start + longest
-        runs = [(len(list(group)), is_silent) for is_silent, group in groupby(silent[low:high])]
-        firsts = [low, *(low + total for total in accumulate(length for length, _ in runs))]
-        pauses = [(count, -first) for (count, is_silent), first in zip(runs, firsts, strict=False) if is_silent]
-        length, first = max(pauses, default=(0, 0))
-        cut = -first + length // 2 if length else high
-        found.append((start, cut))
-        start = cut
-    return [*found, (start, len(silent))]
-
-
-def decode_long(
-    search: JointSearch,
-    begin: Callable[[Tensor, Tensor], Steps],
-    frames: Tensor,
-    log_probs: Tensor,
-    frame_seconds: float,
-) -> Hypothesis:
-    """The best hypothesis of one recording of any length, decoded in pieces.
-
-    Args:
-        search: the decoder.
-        begin: makes the step function of frames (B, F, E) and their lengths (B,).
-        frames: of the encoder, the whole recording. (F, E)
-        log_probs: by CTC. (F, V)
-        frame_seconds: time between two frames.
-    """
-    tokenizer = search.tokenizer
-    longest = max(1, round(search.config.piece_seconds / frame_seconds))
-    found: list[Hypothesis] = []
-    for start, end in pieces(log_probs, longest, (tokenizer.blank, tokenizer.boundary)):
-        lengths = torch.tensor([end - start])
-        steps = begin(frames[None, start:end], lengths)
-        (best,) = search.decode(steps, log_probs[None, start:end], lengths, frame_seconds)
-        found += [_later(each, start * frame_seconds) for each in best[:1]]
-    words = [word for each in found for word in each.words]
-    tokens = [token for each in found if each.tokens for token in (tokenizer.boundary, *each.tokens)][1:]
-    text = " ".join(word.text for word in words)
-    return Hypothesis(text, tokens, words, sum(e.score for e in found), sum(e.ctc_score for e in found))
-
-
-def _later(hypothesis: Hypothesis, seconds: float) -> Hypothesis:
-    words = [replace(word, start=word.start + seconds, end=word.end + seconds) for word in hypothesis.words]
-    return replace(hypothesis, words=words)
 
 
 def _weighted(weight: float, scores: Tensor) -> Tensor:

@@ -34,6 +34,10 @@ class Prefixes:
     last: Tensor
     """Last token, the blank of the empty prefix. (B, K)"""
 
+    def keep(self, rows: Tensor) -> "Prefixes":
+        """Those of some utterances. (B',)"""
+        return Prefixes(self.ends[rows], self.blanks[rows], self.last[rows])
+
 
 class PrefixScores:
     """Scores of growing prefixes over the log-probabilities of a batch.
@@ -50,7 +54,13 @@ class PrefixScores:
         emissions = log_probs.double().masked_fill(past[..., None], -torch.inf)
         emissions[..., blank] = emissions[..., blank].masked_fill(past, 0.0)
         self.emissions = emissions
+        self.probabilities = emissions.exp()
         self.sums = emissions.clamp(min=FLOOR).cumsum(dim=1)  # ln A_t. (B, F, V)
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with these utterances alone. (B',)"""
+        self.emissions, self.sums = self.emissions[rows], self.sums[rows]
+        self.probabilities = self.probabilities[rows]
 
     def start(self) -> Prefixes:
         """The empty prefix of each utterance."""
@@ -65,8 +75,7 @@ class PrefixScores:
             (B, K, V) float64
         """
         total = torch.logaddexp(prefixes.ends, prefixes.blanks)
-        emissions = self.emissions[:, None]  # (B, 1, F, V)
-        scores = (self._before(total, prefixes.last)[..., None] + emissions).logsumexp(dim=2)
+        scores = self._summed(self._before(total, prefixes.last))
         own = self.emissions.gather(2, prefixes.last[:, None].expand(-1, total.shape[2], -1)).transpose(1, 2)
         repeated = (self._before(prefixes.blanks, prefixes.last) + own).logsumexp(dim=2)
         scores = scores.scatter(2, prefixes.last[..., None], repeated[..., None])
@@ -74,6 +83,13 @@ class PrefixScores:
             total[..., -1] if total.shape[2] else torch.where(prefixes.last == self.blank, 0.0, -torch.inf)
         )
         return scores
+
+    def _summed(self, before: Tensor) -> Tensor:
+        """ln of the sum over t of e^x_t p(c | t) for every token c: a product of matrices. (B, K, F) -> (B, K, V)"""
+        if before.shape[2] == 0:
+            return before.new_full((*before.shape[:2], self.emissions.shape[2]), -torch.inf)
+        largest = before.amax(dim=2, keepdim=True).clamp(min=torch.finfo(before.dtype).min)
+        return torch.matmul((before - largest).exp(), self.probabilities).log() + largest
 
     def extend(self, prefixes: Prefixes, parents: Tensor, tokens: Tensor) -> Prefixes:
         """Prefixes with one more token.

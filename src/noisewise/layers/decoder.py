@@ -32,6 +32,10 @@ class LayerCache:
         if self.tokens is not None:
             self.tokens = (self.tokens[0][rows], self.tokens[1][rows])
 
+    def keep(self, utterances: Tensor) -> None:
+        """Go on with the frames of some utterances. (B',)"""
+        self.frames = (self.frames[0][utterances], self.frames[1][utterances])
+
 
 @dataclass
 class DecoderCache:
@@ -47,6 +51,12 @@ class DecoderCache:
         """Go on from other hypotheses of the same utterances. (B * K,)"""
         for layer in self.layers:
             layer.reorder(rows)
+
+    def keep(self, utterances: Tensor) -> None:
+        """Go on with some utterances alone; `reorder` has left their hypotheses. (B',)"""
+        self.valid = self.valid[utterances]
+        for layer in self.layers:
+            layer.keep(utterances)
 
 
 class CausalAttention(MultiHeadAttention):

@@ -160,7 +160,7 @@ class EncoderDecoder(nn.Module):
 
 
 class Steps:
-    """Hypotheses that grow side by side, as many for each utterance; the step function of `decoding.joint`."""
+    """Hypotheses that grow side by side, as many for each utterance; the step function of `decoding.attention`."""
 
     def __init__(self, model: EncoderDecoder, frames: Tensor, lengths: Tensor):
         self.model = model
@@ -184,6 +184,10 @@ class Steps:
     def reorder(self, rows: Tensor) -> None:
         """Go on from other hypotheses of the same utterances, perhaps of another number of them. (B * K',)"""
         self.cache.reorder(rows.to(self.cache.valid.device))
+
+    def keep(self, utterances: Tensor) -> None:
+        """Go on with some utterances alone; `reorder` has left their hypotheses. (B',)"""
+        self.cache.keep(utterances.to(self.cache.valid.device))
 
 
 def targets_of(tokens: Tensor, token_lengths: Tensor) -> Tensor:

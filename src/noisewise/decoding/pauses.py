@@ -1,0 +1,69 @@
+"""Long recordings cut where nobody speaks, and what was said in the pieces put together again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from heapq import nlargest
+from itertools import accumulate, groupby, product
+
+import torch
+from torch import Tensor
+
+from noisewise.decoding.hypothesis import Hypothesis
+from noisewise.text.tokenizer import CharacterTokenizer
+
+
+def pieces(log_probs: Tensor, longest: int, blanks: Sequence[int]) -> list[tuple[int, int]]:
+    """Stretches of a recording, cut in the middle of its longest pauses.
+
+    Args:
+        log_probs: of the whole recording. (F, V)
+        longest: frames of a stretch at most; a pause is looked for in the second half.
+        blanks: ids that are no letters: the blank, and the boundary between words.
+
+    Returns:
+        First frame, and the frame after the last, of each.
+    """
+    silent = torch.isin(log_probs.argmax(dim=1), torch.tensor(blanks, device=log_probs.device)).tolist()
+    found, start = [], 0
+    while len(silent) - start > longest:
+        low, high = start + max(longest // 2, 1), start + longest
+        runs = [(len(list(group)), is_silent) for is_silent, group in groupby(silent[low:high])]
+        firsts = [low, *(low + total for total in accumulate(length for length, _ in runs))]
+        pauses = [(count, -first) for (count, is_silent), first in zip(runs, firsts, strict=False) if is_silent]
+        length, first = max(pauses, default=(0, 0))
+        cut = -first + length // 2 if length else high
+        found.append((start, cut))
+        start = cut
+    return [*found, (start, len(silent))]
+
+
+def joined(
+    parts: Sequence[tuple[float, Sequence[Hypothesis]]], tokenizer: CharacterTokenizer, nbest: int = 1
+) -> list[Hypothesis]:
+    """The likeliest hypotheses of a recording from those of its pieces.
+
+    Args:
+        parts: when a piece begins, in seconds, and its hypotheses, best first.
+        tokenizer: knows the boundary between words.
+        nbest: hypotheses kept.
+    """
+    found = [Hypothesis("", [])]
+    for seconds, hypotheses in parts:
+        later = [_later(each, seconds) for each in hypotheses] or [Hypothesis("", [])]
+        pairs = nlargest(nbest, product(found, later), key=lambda pair: pair[0].score + pair[1].score)
+        found = [_together(*pair, tokenizer.boundary) for pair in pairs]
+    return found
+
+
+def _together(one: Hypothesis, other: Hypothesis, boundary: int) -> Hypothesis:
+    words = [*one.words, *other.words]
+    between = [boundary] if one.tokens and other.tokens else []
+    score, ctc_score = one.score + other.score, one.ctc_score + other.ctc_score
+    return Hypothesis(
+        " ".join(word.text for word in words), [*one.tokens, *between, *other.tokens], words, score, ctc_score
+    )
+
+
+def _later(hypothesis: Hypothesis, seconds: float) -> Hypothesis:
+    words = [replace(word, start=word.start + seconds, end=word.end + seconds) for word in hypothesis.words]
+    return replace(hypothesis, words=words)
