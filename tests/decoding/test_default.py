@@ -9,6 +9,7 @@ from noisewise.config import ConfigError
 from noisewise.decoding import default
 from noisewise.decoding.beam import BeamConfig
 from noisewise.decoding.decoder import DecodingConfig
+from noisewise.decoding.rescoring import RescoringConfig
 
 
 def test_a_moved_folder_finds_its_files(tmp_path: Path) -> None:
@@ -30,6 +31,26 @@ def test_a_moved_folder_finds_its_files(tmp_path: Path) -> None:
     assert Path(str(found.lexicon)).read_text() == "YES NO"
     default.write(tmp_path / "new", found)  # its own files once more
     assert default.read(tmp_path / "new") == found
+
+
+def test_folders_of_language_models_move_too(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(name)
+    rescoring = RescoringConfig(lm=str(tmp_path / "second"), weight=0.25)
+    default.write(tmp_path / "old", DecodingConfig(lm=str(tmp_path / "first"), rescoring=rescoring))
+    (tmp_path / "old").rename(tmp_path / "new")
+    found = default.read(tmp_path / "new")
+    assert found is not None and found.rescoring is not None and found.rescoring.weight == 0.25
+    assert found.lm == str(tmp_path / "new" / "lm") and found.rescoring.lm == str(tmp_path / "new" / "rescoring_lm")
+    assert (Path(found.lm) / "config.json").read_text() == "first"
+    assert (Path(found.rescoring.lm) / "config.json").read_text() == "second"
+    default.write(tmp_path / "new", found)  # its own folders once more
+    assert default.read(tmp_path / "new") == found
+    (tmp_path / "first" / "config.json").write_text("third")
+    default.write(tmp_path / "new", DecodingConfig(lm=str(tmp_path / "first")))  # in the place of the old
+    assert (tmp_path / "new" / "lm" / "config.json").read_text() == "third"
 
 
 def test_without_a_file_there_is_none_and_a_broken_one_is_named(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from noisewise.decoding.lexicon import Lexicon, LexiconError
 from noisewise.decoding.lm import LanguageModel, load, sentence_score
 from noisewise.decoding.shallow import UNKNOWN_FLOOR, CharacterScorer, WordScorer
 from noisewise.text.tokenizer import CharacterTokenizer
+from tests.decoding.batched import Batched
 from tests.decoding.exhaustive import every_transcript, random_log_probs
 
 SMALL = CharacterTokenizer(("<blank>", "|", "A", "B"))
@@ -243,3 +244,28 @@ def test_a_full_table_is_left_behind(words: LanguageModel, monkeypatch: pytest.M
         decoder.feed(other, log_probs[:, at : at + 4], torch.tensor([4]))
         decoder.start(1)  # gets a fresh table, and takes none from those under way
     assert decoder.hypotheses(state, FRAME) == [expected] == decoder.hypotheses(other, FRAME)
+
+
+@pytest.mark.parametrize("unit", ["words", "characters"])
+def test_a_model_in_batches_foresees_all_that_it_is_asked(
+    unit: str, words: LanguageModel, characters: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most once a frame for the whole batch, and once for the ends; also when the table is left behind."""
+    log_probs = random_log_probs(5, 12, len(SMALL), seed=8)
+    lengths = torch.tensor([12, 12, 7, 3, 0])
+
+    def found(model: LanguageModel) -> list[list[Hypothesis]]:
+        scorer = WordScorer(model, SMALL, 0.7, 0.4) if unit == "words" else CharacterScorer(model, SMALL, 0.7, 0.4)
+        decoder = PrefixBeam(SMALL, BeamConfig(beam=6, nbest=3), Fusion([scorer, Lexicon(["A", "BA"], SMALL)], 4))
+        state = decoder.start(5)
+        for at in (0, 6):
+            decoder.feed(state, log_probs[:, at : at + 6], (lengths - at).clamp(0, 6))
+        return decoder.hypotheses(state, FRAME)
+
+    plain = words if unit == "words" else characters
+    batched = Batched(plain, unit)  # type: ignore[arg-type]
+    expected = found(plain)
+    assert found(batched) == expected
+    assert batched.calls <= 1 + 12 + 1
+    monkeypatch.setattr("noisewise.decoding.fusion.LIMIT", 3)
+    assert found(Batched(plain, unit)) == expected  # type: ignore[arg-type]

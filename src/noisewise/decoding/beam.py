@@ -168,7 +168,7 @@ class PrefixBeam:
         totals = sums + state.scores[4].cpu()  # (B, K)
         endings = torch.zeros_like(totals)
         if state.fusion is not None:
-            finals = [state.fusion.final(at) for at in state.links[3].flatten().tolist()]
+            finals = state.fusion.finals(state.links[3].flatten().tolist())
             endings = torch.tensor(finals, dtype=totals.dtype).view_as(totals)
         found = []
         for row in range(totals.shape[0]):

@@ -1,6 +1,6 @@
 """All options of decoding in one configuration, and the decoder that they make."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -10,9 +10,13 @@ from noisewise.decoding.beam import BeamConfig, PrefixBeam
 from noisewise.decoding.fusion import Fusion, Scorer
 from noisewise.decoding.hotwords import BOOST, Hotwords
 from noisewise.decoding.lexicon import Lexicon, LexiconError
-from noisewise.decoding.lm import LanguageModel
+from noisewise.decoding.lm import LanguageModel, Unit, unit_of
+from noisewise.decoding.rescoring import RescoredBeam, RescoringConfig
 from noisewise.decoding.shallow import CharacterScorer, WordScorer
 from noisewise.text.tokenizer import CharacterTokenizer
+
+Load = Callable[[str, str], LanguageModel]
+"""A path and a backend to a language model: `lm.load`, or one that knows more kinds."""
 
 
 @config
@@ -22,11 +26,11 @@ class DecodingConfig:
     search: BeamConfig = BeamConfig()
     """Size of the search."""
     lm: str | None = None
-    """ARPA file of a language model; none for the acoustics alone."""
-    lm_unit: Literal["words", "characters"] = "words"
-    """What the model is over."""
+    """ARPA file of a language model, or folder of a Transformer language model; none for the acoustics alone."""
+    lm_unit: Unit = "words"
+    """What an ARPA file is over; a Transformer knows it."""
     lm_backend: Literal["noisewise", "kenlm", "flashlight"] = "noisewise"
-    """What reads it."""
+    """What reads an ARPA file."""
     lm_weight: float = 0.5
     """alpha: weight of its natural logarithm."""
     bonus: float = 1.0
@@ -39,6 +43,8 @@ class DecodingConfig:
     """Spread the score of a word over its letters; needs a lexicon and a model over words."""
     hotword_boost: float = BOOST
     """Natural logarithm that each letter of a hotword earns."""
+    rescoring: RescoringConfig | None = None
+    """A second language model that chooses among the best hypotheses; none for a single pass."""
 
 
 def build(
@@ -46,6 +52,8 @@ def build(
     tokenizer: CharacterTokenizer,
     hotwords: Iterable[str] | Mapping[str, float] = (),
     model: LanguageModel | None = None,
+    rescorer: LanguageModel | None = None,
+    load: Load = lm.load,
 ) -> PrefixBeam:
     """The decoder of a configuration.
 
@@ -54,6 +62,8 @@ def build(
         tokenizer: of the model whose log-probabilities will come.
         hotwords: normalised words or phrases to listen for, perhaps with boosts of their own.
         model: a language model that is loaded already; that of the configuration if left out.
+        rescorer: the same for rescoring.
+        load: reads those that are left out.
 
     Raises:
         NoisewiseError: a file or word that cannot be used.
@@ -62,19 +72,25 @@ def build(
     spared = {word for phrase in hotwords for word in phrase.split()}
     words = sorted(spared | set(_read_words(config.lexicon))) if config.lexicon else []
     if model is None and config.lm:
-        model = lm.load(config.lm, config.lm_backend, vocabulary=words)
-    if config.look_ahead and not (words and model and config.lm_unit == "words"):
+        is_told = config.lm_backend == "flashlight"  # it must know beforehand what will be asked
+        model = lm.load(config.lm, "flashlight", words) if is_told else load(config.lm, config.lm_backend)
+    unit = config.lm_unit if model is None else unit_of(model, config.lm_unit)
+    if config.look_ahead and not (words and model and unit == "words"):
         raise LexiconError("`look_ahead` must come with `lexicon` and an `lm` over words, but one is missing; add it")
     scorers: list[Scorer] = []
     if words:
         scorers.append(Lexicon(words, tokenizer, model if config.look_ahead else None, config.lm_weight))
-    if model is not None and config.lm_unit == "words":
+    if model is not None and unit == "words":
         scorers.append(WordScorer(model, tokenizer, config.lm_weight, config.bonus, config.unknown_penalty, spared))
     elif model is not None:
         scorers.append(CharacterScorer(model, tokenizer, config.lm_weight, config.bonus))
     if hotwords:
         scorers.append(Hotwords(hotwords, tokenizer))
-    return PrefixBeam(tokenizer, config.search, Fusion(scorers, len(tokenizer)) if scorers else None)
+    fusion = Fusion(scorers, len(tokenizer)) if scorers else None
+    if config.rescoring is None:
+        return PrefixBeam(tokenizer, config.search, fusion)
+    rescorer = rescorer or load(config.rescoring.lm, "noisewise")
+    return RescoredBeam(tokenizer, config.search, fusion, config.rescoring, rescorer)
 
 
 def _read_words(path: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,8 +26,7 @@ def read(folder: str | Path) -> DecodingConfig | None:
         config = parse(DecodingConfig, json.loads(path.read_text(encoding="utf-8")))
     except (json.JSONDecodeError, UnicodeDecodeError, ConfigError) as error:
         raise ConfigError(f"`{path}` must say how to decode, but does not: {error}") from error
-    files = {name: str(Path(folder) / file) for name in ("lm", "lexicon") if (file := getattr(config, name))}
-    return replace(config, **files) if files else config  # type: ignore[arg-type]
+    return moved(config, lambda name, file: str(Path(folder) / file))
 
 
 def write(folder: str | Path, config: DecodingConfig) -> Path:
@@ -36,26 +36,45 @@ def write(folder: str | Path, config: DecodingConfig) -> Path:
         The file written.
     """
     folder = Path(folder)
-    files: dict[str, str] = {}
-    if config.lm:
-        files["lm"] = _copied(Path(config.lm), folder / f"lm{_suffix(Path(config.lm))}")
-    if config.lexicon:
-        files["lexicon"] = _copied(Path(config.lexicon), folder / LEXICON)
+    copied = moved(config, lambda name, file: _copied(Path(file), folder / _target(name, Path(file))))
     path, temporary = folder / NAME, folder / f".{NAME}.new"
-    temporary.write_text(json.dumps({**dump(config), **files}, indent=2) + "\n", encoding="utf-8")
+    temporary.write_text(json.dumps(dump(copied), indent=2) + "\n", encoding="utf-8")
     temporary.replace(path)
     return path
 
 
+def moved(config: DecodingConfig, place: Callable[[str, str], str]) -> DecodingConfig:
+    """A configuration whose files are elsewhere.
+
+    Args:
+        config: with paths.
+        place: `lm`, `rescoring_lm` or `lexicon`, and its path, to the new one.
+    """
+    files = {name: place(name, file) for name in ("lm", "lexicon") if (file := getattr(config, name))}
+    rescoring = config.rescoring
+    if rescoring is not None:
+        rescoring = replace(rescoring, lm=place("rescoring_lm", rescoring.lm))
+    return replace(config, rescoring=rescoring, **files)  # type: ignore[arg-type]
+
+
 def _copied(source: Path, target: Path) -> str:
-    """The name of the copy; it is whole or not there."""
+    """The name of the copy; a file is whole or not there."""
     if not (target.exists() and source.samefile(target)):
         temporary = target.with_name(f".{target.name}.new")
-        shutil.copyfile(source, temporary)
+        if source.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.copytree(source, temporary)
+            shutil.rmtree(target, ignore_errors=True)
+        else:
+            shutil.copyfile(source, temporary)
         temporary.replace(target)
     return target.name
 
 
-def _suffix(path: Path) -> str:
-    """What the readers of language models go by."""
-    return ".arpa.gz" if path.suffix == ".gz" else path.suffix or ".arpa"
+def _target(name: str, source: Path) -> str:
+    """Where a file is copied to; the readers of language models go by what its name ends in."""
+    if name == "lexicon":
+        return LEXICON
+    if source.is_dir():
+        return name
+    return name + (".arpa.gz" if source.suffix == ".gz" else source.suffix or ".arpa")

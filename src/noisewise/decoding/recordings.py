@@ -11,7 +11,7 @@ from torch import Tensor
 
 from noisewise.decoding import lm
 from noisewise.decoding.beam import BeamConfig, PrefixBeam
-from noisewise.decoding.decoder import DecodingConfig, build
+from noisewise.decoding.decoder import DecodingConfig, Load, build
 from noisewise.decoding.greedy import greedy
 from noisewise.decoding.hypothesis import Hypothesis
 from noisewise.text.normalise import normalise
@@ -34,20 +34,24 @@ class RecordingDecoder:
     Args:
         tokenizer: of the model.
         config: of a search, or `greedy`.
+        load: reads language models.
 
     Raises:
         NoisewiseError: a language model or lexicon that cannot be used.
     """
 
-    def __init__(self, tokenizer: CharacterTokenizer, config: DecodingConfig | Greedy = "greedy"):
+    def __init__(self, tokenizer: CharacterTokenizer, config: DecodingConfig | Greedy = "greedy", load: Load = lm.load):
         self.tokenizer = tokenizer
         self.config = config
         self._model: lm.LanguageModel | None = None
+        self._rescorer: lm.LanguageModel | None = None
         self._search: PrefixBeam | None = None
         if not isinstance(config, str):
             if config.lm and config.lm_backend != "flashlight":  # that one must know the hotwords beforehand
-                self._model = lm.load(config.lm, config.lm_backend)
-            self._search = build(config, tokenizer, model=self._model)
+                self._model = load(config.lm, config.lm_backend)
+            if config.rescoring is not None:
+                self._rescorer = load(config.rescoring.lm, "noisewise")
+            self._search = build(config, tokenizer, model=self._model, rescorer=self._rescorer)
 
     def search(self, hotwords: Hotwords = ()) -> PrefixBeam | None:
         """The search that listens for some words, normalised here; None for greedy decoding.
@@ -60,7 +64,7 @@ class RecordingDecoder:
             return self._search
         config = FOR_HOTWORDS if isinstance(self.config, str) else self.config
         boosts = {word: config.hotword_boost if boost is None else boost for word, boost in wanted.items()}
-        return build(config, self.tokenizer, boosts, self._model)
+        return build(config, self.tokenizer, boosts, self._model, self._rescorer)
 
 
 def best(

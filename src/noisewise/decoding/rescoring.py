@@ -8,11 +8,84 @@ with |Y|_c the number of characters; long hypotheses are then not punished for t
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from noisewise.config import NoisewiseError, config
+from noisewise.decoding.beam import BeamConfig, PrefixBeam
+from noisewise.decoding.fusion import Fusion
 from noisewise.decoding.hypothesis import Hypothesis
-from noisewise.decoding.lm import LanguageModel, sentence_score
-from noisewise.text.tokenizer import BOUNDARY
+from noisewise.decoding.lm import LanguageModel, Unit, foresee, sentence_score, unit_of
+from noisewise.decoding.search import BeamState
+from noisewise.text.tokenizer import BOUNDARY, CharacterTokenizer
+
+TOGETHER = 32
+"""Utterances whose hypotheses are put to the language model together."""
+
+
+class RescoringError(NoisewiseError):
+    """Options of rescoring that make no sense."""
+
+
+@config
+class RescoringConfig:
+    """The second pass: which model, and how much it counts."""
+
+    lm: str
+    """Folder of a Transformer language model, or ARPA file."""
+    lm_unit: Unit = "words"
+    """What an ARPA file is over; a Transformer knows it."""
+    weight: float = 0.5
+    """lambda: weight of its natural logarithm."""
+    bonus: float = 0.0
+    """Added for each word, or for each character of a model over characters."""
+    nbest: int = 20
+    """Hypotheses of the first pass that it chooses among; no more than its beam."""
+    normalise_length: bool = True
+    """Divide the score of the first pass by the number of characters; else take it as it is."""
+    keep_fusion: bool = True
+    """The score of the first pass is all of it, with its language model and hotwords; else ln P(Y | X) alone."""
+
+    def __post_init__(self) -> None:
+        if self.nbest < 1:
+            raise RescoringError(f"`rescoring.nbest` must be 1 or more, but is {self.nbest} instead")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A hypothesis, and what the language model says of it."""
+
+    hypothesis: Hypothesis
+    score: float
+    """ln P_LM(Y)"""
+    tokens: int
+    """|Y| in the tokens of the model."""
+
+
+def ask(nbest: Sequence[Sequence[Hypothesis]], model: LanguageModel, *, characters: bool = False) -> list[list[Asked]]:
+    """What a language model says of the hypotheses of several utterances."""
+    found: list[list[Asked]] = []
+    for at in range(0, len(nbest), TOGETHER):
+        split = [[(each, _tokens(each, characters)) for each in one] for one in nbest[at : at + TOGETHER]]
+        foresee(model, [tokens for one in split for _, tokens in one])
+        found += [[Asked(each, sentence_score(model, tokens), len(tokens)) for each, tokens in one] for one in split]
+    return found
+
+
+def ranked(
+    asked: Sequence[Asked],
+    weight: float,
+    bonus: float = 0.0,
+    *,
+    normalise_length: bool = True,
+    keep_fusion: bool = False,
+) -> list[Hypothesis]:
+    """The hypotheses of an utterance with new scores, best first; see `RescoringConfig`."""
+    scored = []
+    for each in asked:
+        first = each.hypothesis.score if keep_fusion else each.hypothesis.ctc_score
+        length = max(len(each.hypothesis.text), 1) if normalise_length else 1
+        scored.append(replace(each.hypothesis, score=first / length + weight * each.score + bonus * each.tokens))
+    return sorted(scored, key=lambda each: -each.score)
 
 
 def rescore(
@@ -23,6 +96,7 @@ def rescore(
     bonus: float = 0.0,
     normalise_length: bool = True,
     characters: bool = False,
+    keep_fusion: bool = False,
 ) -> list[Hypothesis]:
     """The hypotheses with new scores, best first.
 
@@ -31,13 +105,53 @@ def rescore(
         model: over words, or over letters and `|`.
         weight: lambda.
         bonus: added for each word, or each letter.
-        normalise_length: divide ln P(Y | X) by the number of characters; else take it as it is.
+        normalise_length: divide the score of the first pass by the number of characters; else take it as it is.
         characters: the model is over letters.
+        keep_fusion: the score of the first pass is `score`, all that it has added up; else `ctc_score`.
     """
-    scored = []
-    for each in hypotheses:
-        tokens = list(each.text.replace(" ", BOUNDARY)) if characters else each.text.split()
-        length = max(len(each.text), 1) if normalise_length else 1
-        score = each.ctc_score / length + weight * sentence_score(model, tokens) + bonus * len(tokens)
-        scored.append(replace(each, score=score))
-    return sorted(scored, key=lambda each: -each.score)
+    (asked,) = ask([hypotheses], model, characters=characters)
+    return ranked(asked, weight, bonus, normalise_length=normalise_length, keep_fusion=keep_fusion)
+
+
+class RescoredBeam(PrefixBeam):
+    """A beam search whose hypotheses a second language model puts in order.
+
+    Args:
+        tokenizer: as of `PrefixBeam`.
+        search: size of the first pass; `nbest` hypotheses are returned in the end.
+        fusion: of the first pass.
+        rescoring: how the second pass weighs.
+        model: its language model.
+    """
+
+    def __init__(
+        self,
+        tokenizer: CharacterTokenizer,
+        search: BeamConfig,
+        fusion: Fusion | None,
+        rescoring: RescoringConfig,
+        model: LanguageModel,
+    ):
+        first = replace(search, nbest=min(max(search.nbest, rescoring.nbest), search.beam))
+        super().__init__(tokenizer, first, fusion)
+        self.nbest, self.rescoring, self.model = search.nbest, rescoring, model
+
+    def hypotheses(self, state: BeamState, frame_seconds: float) -> list[list[Hypothesis]]:
+        """As of `PrefixBeam`, in the order of both passes together."""
+        chosen = self.rescoring
+        characters = unit_of(self.model, chosen.lm_unit) == "characters"
+        asked = ask(super().hypotheses(state, frame_seconds), self.model, characters=characters)
+        return [
+            ranked(
+                each,
+                chosen.weight,
+                chosen.bonus,
+                normalise_length=chosen.normalise_length,
+                keep_fusion=chosen.keep_fusion,
+            )[: self.nbest]
+            for each in asked
+        ]
+
+
+def _tokens(hypothesis: Hypothesis, characters: bool) -> list[str]:
+    return list(hypothesis.text.replace(" ", BOUNDARY)) if characters else hypothesis.text.split()

@@ -4,13 +4,13 @@ A. Hannun et al. (2014), "First-Pass Large Vocabulary Continuous Speech Recognit
 DNNs", section 2.2: Q(Y) = ln P_CTC(Y | X) + alpha ln P_LM(Y) + beta |Y|, |Y| counting what the model counts.
 """
 
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.decoding.lm import LanguageModel
+from noisewise.decoding.lm import BatchedLanguageModel, LanguageModel
 from noisewise.text.tokenizer import CharacterTokenizer
 
 UNKNOWN_FLOOR = -20.0
@@ -45,6 +45,7 @@ class WordScorer:
         self.model, self.weight, self.bonus = model, weight, bonus
         self.unknown_penalty, self.spared = unknown_penalty, frozenset(spared)
         self.boundary = tokenizer.boundary
+        self._batched = model if isinstance(model, BatchedLanguageModel) else None
         self._letters = [tokenizer.decode([token]) for token in range(len(tokenizer))]
         self._scored: dict[tuple[Hashable, str], tuple[float, Hashable]] = {}
 
@@ -58,6 +59,15 @@ class WordScorer:
         if token != self.boundary:
             return before, word + self._letters[token]
         return (self._score(before, word)[1], "") if word else state
+
+    def foresee(self, states: Sequence[Any], ends: bool = False) -> None:
+        """The model is asked after the words before a word that has begun, and at the end after that word too."""
+        if self._batched is None:
+            return
+        asked = {before for before, word in states if word or ends}
+        if ends:
+            asked |= {self._batched.follow(before, word) for before, word in states if word}
+        self._batched.foresee(asked)
 
     def add(self, state: Any, row: NDArray[np.float64]) -> None:
         """The score of the word for the boundary after it. (V,)"""
@@ -97,6 +107,7 @@ class CharacterScorer:
 
     def __init__(self, model: LanguageModel, tokenizer: CharacterTokenizer, weight: float = 1.0, bonus: float = 0.0):
         self.model, self.weight, self.bonus = model, weight, bonus
+        self._batched = model if isinstance(model, BatchedLanguageModel) else None
         self.symbols = tokenizer.symbols
         self.blank = tokenizer.blank
 
@@ -107,6 +118,11 @@ class CharacterScorer:
     def step(self, state: Any, token: int) -> Hashable:
         """State after one more token."""
         return self.model.score(state, self.symbols[token])[1]
+
+    def foresee(self, states: Sequence[Any], ends: bool = False) -> None:
+        """The model is asked in every state."""
+        if self._batched is not None:
+            self._batched.foresee(states)
 
     def add(self, state: Any, row: NDArray[np.float64]) -> None:
         """The score of each next symbol. (V,)"""
