@@ -39,6 +39,10 @@ class Batch:
     """Valid tokens of each transcript. (B,) int64."""
     labels: Tensor | None = None
     """1 where a class holds, else 0. (B, K) float32."""
+    vectors: dict[str, Tensor] = field(default_factory=dict)
+    """Name of an external encoder to its vectors of the clips: (B, E), or those of their frames (B, G, E)."""
+    vector_lengths: dict[str, Tensor] = field(default_factory=dict)
+    """Valid frames of each clip, of encoders that give frames. (B,) int64 each."""
     skipped: list[Skipped] = field(default_factory=list)
     """Items that were asked for and could not be read."""
 
@@ -55,4 +59,7 @@ class Batch:
         moved: dict[str, Any] = {
             name: value.to(device, non_blocking=True) for name, value in vars(self).items() if isinstance(value, Tensor)
         }
+        for each in ("vectors", "vector_lengths"):
+            values: dict[str, Tensor] = getattr(self, each)
+            moved[each] = {name: value.to(device, non_blocking=True) for name, value in values.items()}
         return replace(self, **moved)

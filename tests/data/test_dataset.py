@@ -8,6 +8,8 @@ import torch
 from noisewise.audio.mix import snr_db
 from noisewise.config import ConfigError, parse
 from noisewise.data.dataset import DataConfig, SpeechDataset
+from noisewise.data.embedding_writer import EmbeddingWriter
+from noisewise.data.embeddings import EmbeddingError, EmbeddingFacts
 from noisewise.data.manifest import ManifestError, load_audio, read
 from noisewise.data.noise import NoiseConfig, NoisePool
 from noisewise.data.sampler import BatchRequest
@@ -209,3 +211,38 @@ def test_a_partner_of_another_length_is_skipped_and_an_unknown_column_refused(sp
     assert batch.ids == ["train/u6"] and [item.reason for item in batch.skipped] == ["not_parallel"]
     with pytest.raises(ConfigError, match=r"`clean_from` must name columns"):
         dataset(speech, clean_from=["cleen"])
+
+
+def store(folder: Path, speech: Path, *, frames: bool = False, leave_out: str = "") -> str:
+    """A store in which the vector of the n-th recording is (n, n + 0.5), or n + 1 such frames."""
+    facts = EmbeddingFacts(encoder="e", dim=2, sample_rate=16_000, level="frames" if frames else "clip")
+    rows = [(cut.id, torch.tensor([n, n + 0.5])) for n, cut in enumerate(read(speech)) if cut.id != leave_out]
+    made = [(name, vector.repeat(int(vector[0]) + 1, 1)) for name, vector in rows] if frames else rows
+    EmbeddingWriter(folder, facts).add(made[::-1])
+    return str(folder)
+
+
+def test_batches_carry_the_vectors_of_their_recordings_whatever_fails(speech: Path, tmp_path: Path) -> None:
+    made = dataset(speech, embeddings={"clap": store(tmp_path / "s", speech), "ast": store(tmp_path / "t", speech)})
+    (speech / "train" / "u3.flac").write_bytes(b"fLaC")
+    batch = made[BatchRequest(0, (3, 0, 5))]
+    assert batch.ids == ["train/u0", "train/u5"] and [item.id for item in batch.skipped] == ["train/u3"]
+    assert set(batch.vectors) == {"clap", "ast"} and not batch.vector_lengths
+    assert batch.vectors["clap"].tolist() == batch.vectors["ast"].tolist() == [[0, 0.5], [5, 5.5]]
+
+
+def test_frames_of_another_encoder_come_with_their_lengths(speech: Path, tmp_path: Path) -> None:
+    folder = store(tmp_path / "s", speech, frames=True)
+    batch = dataset(speech, embeddings={"ast": folder})[BatchRequest(0, (2, 0))]
+    assert batch.vectors["ast"].shape == (2, 3, 2) and batch.vector_lengths["ast"].tolist() == [3, 1]
+    for changes in ({"crop_seconds": 0.3}, {"roll": True}, {"speed": [0.9, 1.1]}):
+        with pytest.raises(ConfigError, match="must stay as they are"):
+            dataset(speech, embeddings={"ast": folder}, **changes)
+
+
+def test_a_recording_without_a_vector_is_refused_by_name(speech: Path, tmp_path: Path) -> None:
+    folder = store(tmp_path / "s", speech, leave_out="train/u3")
+    with pytest.raises(
+        EmbeddingError, match=r"`embeddings.clap` must have .* lacks 1 of \d+, the first of them 'train/u3'"
+    ):
+        dataset(speech, embeddings={"clap": folder})

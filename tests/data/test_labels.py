@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from noisewise.config import ConfigError
 from noisewise.data.cuts import ManifestError
 from noisewise.data.dataset import DataConfig
 from noisewise.data.labels import Labels, labels_of, names_in, read_names
@@ -64,6 +65,24 @@ def test_a_file_may_name_the_classes(corpus: Path, tmp_path: Path) -> None:
             read_names(path)
     with pytest.raises(ManifestError, match="cannot be read"):
         read_names(tmp_path / "none.txt")
+
+
+def test_rare_classes_weigh_more(corpus: Path) -> None:
+    """Four dogs and four of rain; with u7 made a cat, its weight is that of four."""
+    table = corpus / "manifest.tsv"
+    table.write_text(table.read_text().rstrip("\n") + "cat\n")
+    cuts = list(read(corpus))
+    weights = Labels(["cat", "dog", "rain"]).weights(cuts)
+    dog, cat = 1000 / 4.01, 1000 / 1.01
+    assert weights.tolist() == pytest.approx([dog, 2 * dog, dog, 0, dog, 2 * dog, dog, cat])
+    config = DataConfig(manifests=[str(corpus)], batch_seconds=2, workers=0, balance=3)
+    labels = read_labels(config)
+    loader = build_loader(config, labels=labels, seed=1)
+    batches = [batch for batch, _ in zip(loader, range(8), strict=False)]
+    assert all("u3" not in batch.ids for batch in batches), "it has no label"
+    assert sum(map(len, build_loader(config, labels=labels, training=False))) == 8
+    with pytest.raises(ConfigError, match="where nothing learns labels"):
+        build_loader(config)
 
 
 def test_rolled_recordings_begin_anywhere_the_same_each_time(corpus: Path) -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -88,3 +90,43 @@ def test_sizes_must_make_sense() -> None:
         BatchSampler([1.0], 0)
     with pytest.raises(ConfigError, match="rank"):
         BatchSampler([1.0], 1, rank=2, world_size=2)
+
+
+WEIGHTS = [1.0] * 150 + [5.0] * 100 + [0.0] * 50
+
+
+def balanced(**changes: Any) -> BatchSampler:
+    return BatchSampler(DURATIONS, 40, **{"seed": 1, "weights": WEIGHTS, "draws": 60, **changes})
+
+
+def test_a_balanced_epoch_holds_none_twice_and_heavy_ones_oftener() -> None:
+    """Each draw is in proportion to the weights that are left, which a plain simulation does as well."""
+    counts = np.zeros(300)
+    for epoch in range(400):
+        found = indices(balanced(), epoch)
+        assert len(found) == len(set(found)) == 60
+        counts[found] += 1
+    assert not counts[250:].any()
+    heavy = counts[150:250].sum() / counts.sum()
+    random, chosen = np.random.default_rng(0), 0
+    for _ in range(400):
+        drawn = random.choice(250, size=60, replace=False, p=np.array(WEIGHTS[:250]) / sum(WEIGHTS))
+        chosen += int((drawn >= 150).sum())
+    assert heavy == pytest.approx(chosen / (400 * 60), abs=0.01) and heavy > 0.7
+
+
+def test_balanced_epochs_differ_repeat_and_go_on() -> None:
+    assert balanced().epoch_batches(3) == balanced().epoch_batches(3)
+    assert set(indices(balanced(), 0)) != set(indices(balanced(), 1)) != set(indices(balanced(seed=2), 1))
+    whole = list(balanced().from_position(0, 0, epochs=3))
+    assert list(balanced().from_position(1, 2, epochs=3)) == [
+        each for each in whole if (each[0], each[1]) >= (1, 2)
+    ]  # fmt: skip
+    ranks = [balanced(rank=rank, world_size=2).epoch_batches(0) for rank in range(2)]
+    assert {i for part in ranks for request in part for i in request.indices} == set(indices(balanced()))
+
+
+@pytest.mark.parametrize("draws", [None, 0, 250])
+def test_balance_without_a_choice_is_refused(draws: int | None) -> None:
+    with pytest.raises(ConfigError, match="less than the 250 recordings with a label"):
+        balanced(draws=draws)

@@ -21,7 +21,9 @@ from noisewise.batch import Batch, Skipped
 from noisewise.config import ConfigError, NoisewiseError, config
 from noisewise.data.cuts import ManifestError, column, is_whole, load_audio, path_of, text_of
 from noisewise.data.draws import Draws
+from noisewise.data.embeddings import EmbeddingError, EmbeddingStore
 from noisewise.data.labels import Labels
+from noisewise.data.manifest import expanded
 from noisewise.data.noise import NoiseConfig, NoisePool
 from noisewise.data.sampler import BatchRequest
 from noisewise.text.normalise import normalise
@@ -72,6 +74,11 @@ class DataConfig:
     """Column with the classes of a recording, several joined by ";", for tasks that learn labels."""
     classes: str | None = None
     """File with the names of all classes, one a line, in the model's order; else those in the manifests, sorted."""
+    balance: int | None = None
+    """Recordings in an epoch, none twice, those of rare classes likelier, so that classes are balanced; null for all
+    of them (the code for AudioSet-2M: 200,000)."""
+    embeddings: dict[str, str] = field(default_factory=dict)
+    """Name of an external encoder to the store that `noisewise embed` wrote; the vectors come with the batches."""
     batch_seconds: float = 60.0
     """Seconds of audio in a batch at most, padding counted."""
     max_batch: int | None = None
@@ -125,6 +132,7 @@ class SpeechDataset(Dataset[Batch]):
         Raises:
             ConfigError: a value of `config` makes no sense.
             ManifestError: a label that is no class.
+            EmbeddingError: a store that cannot be used, or lacks a recording.
         """
         _check(config)
         if config.clean_from and not any(column(cut, name) for cut in cuts for name in config.clean_from):
@@ -136,6 +144,7 @@ class SpeechDataset(Dataset[Batch]):
         if labels is not None:
             for cut in self.cuts:
                 labels.row(cut)
+        self.stores = {name: _store(name, folder, cuts, config) for name, folder in config.embeddings.items()}
 
     def __len__(self) -> int:
         return len(self.cuts)
@@ -211,6 +220,7 @@ class SpeechDataset(Dataset[Batch]):
         for item in items:
             heard.append(self._heard(item, epoch, skipped))
         tokens = None if self.encode is None else [torch.tensor(self.encode(item.text)) for item in items]
+        vectors = {name: store.gather([item.cut.id for item in items]) for name, store in self.stores.items()}
         return Batch(
             waveform=_padded([torch.from_numpy(noisy) for noisy in heard]),
             lengths=torch.tensor([len(noisy) for noisy in heard]),
@@ -219,6 +229,8 @@ class SpeechDataset(Dataset[Batch]):
             clean=_padded([torch.from_numpy(item.clean) for item in items]) if self.config.keep_clean else None,
             tokens=None if tokens is None else _padded(tokens),
             token_lengths=None if tokens is None else torch.tensor([len(each) for each in tokens]),
+            vectors={name: features for name, (features, _) in vectors.items()},
+            vector_lengths={name: counts for name, (_, counts) in vectors.items() if counts is not None},
             labels=None if self.labels is None else torch.stack([self.labels.row(item.cut) for item in items]),
             skipped=skipped,
         )
@@ -245,6 +257,24 @@ def _check(config: DataConfig) -> None:
         raise ConfigError(f"`crop_seconds` must be positive, but is {config.crop_seconds}; leave it out for no crop")
     if config.reverb is not None and not 0 <= config.reverb.probability <= 1:
         raise ConfigError(f"`reverb.probability` must be between 0 and 1, but is {config.reverb.probability} instead")
+
+
+def _store(name: str, folder: str, cuts: Sequence[MonoCut], config: DataConfig) -> EmbeddingStore:
+    """Open a store, and see before anything is learned that it has every recording."""
+    store = EmbeddingStore(expanded(folder))
+    missing = store.missing(cut.id for cut in cuts)
+    if missing:
+        raise EmbeddingError(
+            f"`embeddings.{name}` must have a vector of every recording, but lacks {len(missing)} of {len(cuts)}, the "
+            f"first of them '{missing[0]}'; run `noisewise embed` on the manifests, or leave out with `quarantine` "
+            "what could not be read"
+        )
+    moved = config.crop_seconds is not None or config.crop_to_shortest or config.roll or config.speed
+    if store.facts.level == "frames" and moved:
+        raise ConfigError(
+            f"`embeddings.{name}` holds frames, so recordings must stay as they are; leave out crops, roll and speed"
+        )
+    return store
 
 
 class _NoText(NoisewiseError):

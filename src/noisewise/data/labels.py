@@ -7,8 +7,10 @@ Legend: K classes.
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from lhotse import MonoCut
+from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.data.cuts import ManifestError, column
@@ -73,3 +75,15 @@ class Labels:
                 )
             row[self._places[label]] = 1.0
         return row
+
+    def weights(self, cuts: Sequence[MonoCut]) -> NDArray[np.float64]:
+        """How much each cut should weigh for classes to be balanced: the sum over its labels of 1000 / (n + 0.01), with
+        n cuts that have the label, as the AudioSet papers have it (Audio-MAE's gen_weight.py). (N,)"""
+        counts = np.zeros(len(self.names))
+        for cut in cuts:
+            counts[self._held(cut)] += 1
+        each = 1000 / (counts + 0.01)
+        return np.array([float(each[self._held(cut)].sum()) for cut in cuts])
+
+    def _held(self, cut: MonoCut) -> list[int]:
+        return [self._places[label] for label in dict.fromkeys(labels_of(cut, self.column))]

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader
 
 from noisewise.batch import Batch
+from noisewise.config import ConfigError
 from noisewise.data.dataset import DataConfig, Encode, SpeechDataset
 from noisewise.data.labels import Labels, names_in, read_names
 from noisewise.data.manifest import ManifestError, expanded, read, read_many
@@ -143,6 +144,7 @@ def build_loader(
         rank=rank,
         world_size=world_size,
         shuffle=config.shuffle and training,
+        **_balance(config, labels, cuts, training),
     )
     return Loader(dataset, sampler, workers=config.workers, start=start, epochs=None if training else 1)
 
@@ -182,6 +184,14 @@ def _of_fit_length(cuts: Sequence[MonoCut], config: DataConfig) -> list[MonoCut]
 def _batched_seconds(cut: MonoCut, config: DataConfig) -> float:
     seconds = float(cut.duration)
     return seconds if config.crop_seconds is None else min(seconds, config.crop_seconds)
+
+
+def _balance(config: DataConfig, labels: Labels | None, cuts: list[MonoCut], training: bool) -> dict[str, Any]:
+    if config.balance is None or not training:
+        return {}
+    if labels is None or not config.shuffle:
+        raise ConfigError("`balance` must be left out where nothing learns labels or `shuffle` is false, but is given")
+    return {"weights": labels.weights(cuts), "draws": config.balance}
 
 
 def _unchanged(batch: Any) -> Any:

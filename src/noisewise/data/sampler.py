@@ -41,8 +41,13 @@ class BatchSampler:
         rank: int = 0,
         world_size: int = 1,
         shuffle: bool = True,
+        weights: Sequence[float] | NDArray[np.float64] | None = None,
+        draws: int | None = None,
     ) -> None:
         """Remember the durations (seconds).
+
+        With `weights` and `draws` an epoch holds so many of them, none twice, likelier ones oftener: one after the
+        other is drawn in proportion to its weight among those that are left (Efraimidis and Spirakis 2006).
 
         Without `shuffle` the batches go from long to short and every epoch is the same. When the batches do
         not divide by `world_size`, the first ones come again at the end, so that every rank makes as many
@@ -60,6 +65,13 @@ class BatchSampler:
             raise ConfigError(f"`rank` must be in 0 .. {world_size - 1}, but is {rank} instead")
         self.batch_seconds, self.max_batch, self.seed = batch_seconds, max_batch, seed
         self.rank, self.world_size, self.shuffle = rank, world_size, shuffle
+        self.weights = None if weights is None else np.asarray(weights, dtype=np.float64)
+        self.draws = draws
+        if self.weights is not None and not 0 < (draws or 0) < int((self.weights > 0).sum()):
+            raise ConfigError(
+                f"`balance` must be positive and less than the {int((self.weights > 0).sum())} recordings with a "
+                f"label, or nothing is chosen, but is {draws} instead"
+            )
 
     def epoch_batches(self, epoch: int) -> list[BatchRequest]:
         """The batches of this rank in an epoch, in order."""
@@ -68,8 +80,10 @@ class BatchSampler:
             return self._mine(epoch, self._filled(order))
         draws = Draws(self.seed, epoch, "batches")
         jitter = 1 + JITTER * (2 * draws.uniforms(self.durations.size) - 1)
-        batches = self._filled(np.argsort(self.durations * jitter, kind="stable"))
-        return self._mine(epoch, batches, draws)
+        order = np.argsort(self.durations * jitter, kind="stable")
+        if self.weights is not None:
+            order = order[np.isin(order, self._drawn(epoch))]
+        return self._mine(epoch, self._filled(order), draws)
 
     def from_position(
         self, epoch: int, position: int, epochs: int | None = None
@@ -81,6 +95,14 @@ class BatchSampler:
             for place in range(position, len(batches)):
                 yield epoch, place, place == len(batches) - 1, batches[place]
             epoch, position = epoch + 1, 0
+
+    def _drawn(self, epoch: int) -> NDArray[np.int64]:
+        """What an epoch holds, when weights choose: those of the smallest -log(u) / weight."""
+        assert self.weights is not None
+        uniforms = Draws(self.seed, epoch, "balance").uniforms(self.durations.size)
+        with np.errstate(divide="ignore"):
+            waits = -np.log1p(-uniforms) / self.weights
+        return np.argsort(waits, kind="stable")[: self.draws]
 
     def _filled(self, order: NDArray[np.int64]) -> list[tuple[int, ...]]:
         batches: list[tuple[int, ...]] = []
