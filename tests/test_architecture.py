@@ -45,7 +45,8 @@ KNOWS = {
         "config",
     },
     "transcript": {"decoding", "config"},
-    "recogniser": {"models", "model_folder", "audio", "text", "decoding", "transcript", "config"},
+    "listening": {"audio", "config"},
+    "recogniser": {"models", "model_folder", "listening", "audio", "text", "decoding", "transcript", "config"},
     "reproduce": {"recipe", "evaluation", "scoring", "training", "model_folder", "models", "config"},
     "evaluation": {
         "recogniser",

@@ -4,7 +4,7 @@ Legend: B windows of a batch, T samples, F frames, V tokens.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise import model_folder
-from noisewise.audio import waveform
-from noisewise.audio.waveform import SAMPLE_RATE, SILENCE, AudioError
-from noisewise.audio.windows import windows
+from noisewise.audio.waveform import SAMPLE_RATE, AudioError
 from noisewise.config import NoisewiseError, parse
 from noisewise.decoding import default
 from noisewise.decoding.align import Unknown, align, widened
@@ -31,16 +29,13 @@ from noisewise.decoding.joint import JointConfig, JointSearch
 from noisewise.decoding.recordings import Greedy, Hotwords, RecordingDecoder, best, gather, spelled
 from noisewise.decoding.stitch import Stitcher
 from noisewise.decoding.viterbi import AlignmentError
+from noisewise.listening import BATCH_SECONDS, Listening, Recording, Source, must_be_device, must_be_positive, padded
 from noisewise.model_folder import LoadedModel
 from noisewise.models.encoder_decoder import EncoderDecoder, Steps
 from noisewise.transcript import Transcript, overall_confidence
 
 __all__ = ["Recogniser", "Source", "Transcript", "load"]
 
-Source = str | Path | NDArray[Any]
-MIN_SECONDS = 0.1
-"""Shorter recordings hold no word."""
-BATCH_SECONDS = 120.0
 WINDOW_SECONDS = 30.0
 OVERLAP_SECONDS = 4.0
 
@@ -64,34 +59,6 @@ class Heard:
     """What is wrong with the recording."""
     frames: Tensor | None = None
     """What an attention decoder looks at; of an encoder-decoder that searches jointly. (F, E)"""
-
-
-@dataclass
-class _Recording:
-    """A source on its way through the model."""
-
-    position: int
-    name: str
-    stitcher: Stitcher
-    samples: int = 0
-    waiting: int = 0
-    """Windows that were cut but have not been through the model."""
-    whole: bool = False
-    """The last window was cut."""
-    error: str | None = None
-
-
-@dataclass
-class _Batch:
-    """Windows that go through the model together."""
-
-    windows: list[tuple[_Recording, int, NDArray[np.float32]]] = field(default_factory=list)
-    """Recording, first sample, samples (T,)."""
-
-    def seconds_with(self, samples: int) -> float:
-        """Seconds of the batch, padding included, after one more window."""
-        longest = max([samples, *(len(window) for _, _, window in self.windows)])
-        return longest * (len(self.windows) + 1) / SAMPLE_RATE
 
 
 class Recogniser:
@@ -129,13 +96,7 @@ class Recogniser:
             ModelFolderError: the folder cannot be used.
             NoisewiseError: there is no such device, language model or lexicon.
         """
-        try:
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).partition("\n")[0]
-            raise NoisewiseError(
-                f"`device` must be one that torch can use, but is '{device}' instead; use 'cpu' ({reason})"
-            ) from error
+        must_be_device(device)
         return cls(model_folder.load(model, device), device, decoding)
 
     def transcribe(
@@ -185,24 +146,16 @@ class Recogniser:
     @torch.inference_mode()
     def log_probs(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
         """Log-probabilities of the tokens, one batch. (T,) each -> (F, V) each, on the CPU"""
-        log_probs, frames = self.model.log_probs(*self._padded(waveforms))
+        log_probs, frames = self.model.log_probs(*padded(waveforms, self.device))
         return [each[:count].cpu() for each, count in zip(log_probs, frames.tolist(), strict=True)]
 
     @torch.inference_mode()
     def _log_probs_and_frames(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
         """The same with the frames of the encoder behind them. (T,) each -> (F, V + E) each, on the CPU"""
         assert isinstance(self.model, EncoderDecoder)
-        output = self.model.encode(*self._padded(waveforms))
+        output = self.model.encode(*padded(waveforms, self.device))
         both = torch.cat((self.model.recognise(output), output.features.float()), dim=2).cpu()
         return [each[:count] for each, count in zip(both, output.lengths.tolist(), strict=True)]
-
-    def _padded(self, waveforms: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor]:
-        """One batch on the device. (B, T), (B,)"""
-        lengths = torch.tensor([len(each) for each in waveforms])
-        padded = torch.zeros(len(waveforms), int(lengths.max()))  # (B, T)
-        for row, each in zip(padded, waveforms, strict=True):
-            row[: len(each)] = torch.from_numpy(np.asarray(each, dtype=np.float32))
-        return padded.to(self.device), lengths.to(self.device)
 
     def each(
         self,
@@ -274,28 +227,30 @@ class Recogniser:
             Position among the sources, and log-probabilities, each as soon as they are whole.
         """
         size, step = self._window(window_seconds, overlap_seconds)
-        _must_be_positive("batch_seconds", batch_seconds)
-        batch = _Batch()
-        for recording, source in self._ordered(sources):
-            try:
-                for start, samples in windows(self._blocks(source, recording, step), size, step, self.model.hop):
-                    if batch.windows and batch.seconds_with(len(samples)) > batch_seconds:
-                        yield from self._run(batch)
-                    batch.windows.append((recording, start, samples))
-                    recording.waiting += 1
-                recording.whole = True
-            except AudioError as error:
-                recording.error = str(error)
-                batch.windows = [window for window in batch.windows if window[0] is not recording]
-                nothing = torch.empty(0, len(self.tokenizer))
-                yield recording.position, Heard(recording.name, nothing, error=recording.error)
-        yield from self._run(batch)
+        listening = Listening(
+            self.log_probs if self.joint is None else self._log_probs_and_frames,
+            lambda: Stitcher(self.tokenizer.blank),
+            size=size,
+            step=step,
+            hop=self.model.hop,
+            batch_seconds=batch_seconds,
+        )
+        for recording in listening.each(sources):
+            yield recording.position, self._heard(recording)
+
+    def _heard(self, recording: Recording[Stitcher]) -> Heard:
+        """What came of a recording that has been through the model."""
+        if recording.error is not None:
+            return Heard(recording.name, torch.empty(0, len(self.tokenizer)), error=recording.error)
+        log_probs, frames = recording.outputs.result().tensor_split((len(self.tokenizer),), dim=1)
+        joint = self.joint is not None
+        return Heard(recording.name, log_probs, recording.seconds, frames=frames if joint else None)
 
     def _window(self, window_seconds: float | None, overlap_seconds: float | None) -> tuple[int, int]:
         """Samples of a window, and from one window to the next; whole frames."""
         seconds = self.window_seconds if window_seconds is None else window_seconds
         overlap = min(OVERLAP_SECONDS, seconds / 4) if overlap_seconds is None else overlap_seconds
-        _must_be_positive("window_seconds", seconds)
+        must_be_positive("window_seconds", seconds)
         if not 0 <= overlap <= seconds / 2:
             raise NoisewiseError(
                 f"`overlap_seconds` must be 0 to {seconds / 2:g} (half a window), but is {overlap:g} instead"
@@ -303,43 +258,6 @@ class Recogniser:
         hop = self.model.hop
         size = max(1, round(seconds * SAMPLE_RATE / hop)) * hop
         return size, size - round(overlap * SAMPLE_RATE / hop) * hop
-
-    def _ordered(self, sources: Sequence[Source]) -> Iterator[tuple[_Recording, Source]]:
-        """Sources by length, so that a batch holds little padding; unknown lengths come last."""
-        order = sorted(range(len(sources)), key=lambda position: _seconds(sources[position]))
-        for position in order:
-            source = sources[position]
-            name = f"waveform {position + 1}" if isinstance(source, np.ndarray) else str(source)
-            yield _Recording(position, name, Stitcher(self.tokenizer.blank)), source
-
-    def _blocks(self, source: Source, recording: _Recording, block: int) -> Iterator[NDArray[np.float32]]:
-        """The samples of a source, counted and checked on their way."""
-        if isinstance(source, np.ndarray):
-            blocks: Iterable[NDArray[np.float32]] = [_checked(source, recording.name)]
-        else:
-            blocks = waveform.stream(source, block_seconds=block / SAMPLE_RATE)
-        low, high = np.inf, -np.inf
-        for samples in blocks:
-            low, high = min(low, samples.min()), max(high, samples.max())
-            recording.samples += len(samples)
-            yield samples
-        _must_hold_sound(recording, (high - low) / 2)
-
-    def _run(self, batch: _Batch) -> Iterator[tuple[int, Heard]]:
-        """Put a batch through the model, empty it, and give the recordings that are complete with it."""
-        if not batch.windows:
-            return
-        listen = self.log_probs if self.joint is None else self._log_probs_and_frames
-        outputs = listen([samples for _, _, samples in batch.windows])
-        for (recording, start, _), output in zip(batch.windows, outputs, strict=True):
-            recording.stitcher.add(start // self.model.hop, output)
-            recording.waiting -= 1
-            if recording.whole and not recording.waiting:
-                seconds = recording.samples / SAMPLE_RATE
-                log_probs, frames = recording.stitcher.result().tensor_split((len(self.tokenizer),), dim=1)
-                heard = Heard(recording.name, log_probs, seconds, frames=frames if self.joint is not None else None)
-                yield recording.position, heard
-        batch.windows = []
 
     @property
     def _frame_seconds(self) -> float:
@@ -396,53 +314,3 @@ class Recogniser:
         words = widened(words, self.lead_seconds, self.trail_seconds, heard.seconds)
         said = " ".join(word.text for word in words)
         return Transcript(heard.source, said, [*words], heard.seconds, overall_confidence(words))
-
-
-def _seconds(source: Source) -> float:
-    """Length of a source as far as its header tells; infinite if it does not."""
-    if isinstance(source, np.ndarray):
-        return len(source) / SAMPLE_RATE if source.ndim else 0.0
-    if not Path(source).is_file():
-        return float("inf")  # a pipe can be read only once
-    try:
-        seconds = waveform.info(source).seconds
-    except AudioError:
-        return 0.0  # what is wrong will be said when it is read
-    return float("inf") if np.isnan(seconds) else seconds
-
-
-def _checked(samples: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """A waveform given as an array, as float32; refuses what cannot be one."""
-    if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
-        raise AudioError(
-            f"`{name}` must be a float array (T,) in -1..1 at 16 kHz, but is {samples.dtype} "
-            f"{samples.shape} instead; average its channels, and divide integers by their largest value",
-            path=name,
-        )
-    if not len(samples):
-        raise AudioError(f"`{name}` must hold audio, but holds 0 samples; record it again", "empty", name)
-    if not np.isfinite(samples).all():
-        raise AudioError(f"`{name}` must hold finite samples, but holds NaN or infinity", "nan", name)
-    return samples.astype(np.float32, copy=False)
-
-
-def _must_hold_sound(recording: _Recording, level: float) -> None:
-    """Refuse a recording that is shorter than any word, or silent from end to end."""
-    seconds = recording.samples / SAMPLE_RATE
-    if seconds < MIN_SECONDS:
-        raise AudioError(
-            f"`{recording.name}` must last {MIN_SECONDS:g} s or more, but lasts {seconds:.3f} s instead",
-            "too_short",
-            recording.name,
-        )
-    if level < SILENCE:
-        raise AudioError(
-            f"`{recording.name}` must hold sound, but is silent (below -100 dBFS); check the microphone or the channel",
-            "silent",
-            recording.name,
-        )
-
-
-def _must_be_positive(name: str, value: float) -> None:
-    if not (np.isfinite(value) and value > 0):
-        raise NoisewiseError(f"`{name}` must be more than 0 seconds, but is {value} instead")

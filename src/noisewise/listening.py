@@ -1,0 +1,223 @@
+"""Recordings of any kind and length on their way through a model: read, checked, cut into windows, gathered by length.
+
+Legend: T samples.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from noisewise.audio import waveform
+from noisewise.audio.waveform import SAMPLE_RATE, SILENCE, AudioError
+from noisewise.audio.windows import windows
+from noisewise.config import NoisewiseError
+
+Source = str | Path | NDArray[Any]
+MIN_SECONDS = 0.1
+"""Shorter recordings hold no word."""
+BATCH_SECONDS = 120.0
+
+
+class Collector(Protocol):
+    """Takes what a model makes of the windows of one recording, in the order of time."""
+
+    def add(self, start: int, output: Tensor, /) -> None:
+        """Take one window: where it begins, in steps of the model, and what came of it."""
+
+
+C = TypeVar("C", bound=Collector)
+
+
+@dataclass
+class Recording(Generic[C]):
+    """A source on its way through the model."""
+
+    position: int
+    """Among the sources."""
+    name: str
+    """The path, or `waveform N` for the N-th source."""
+    outputs: C
+    samples: int = 0
+    waiting: int = 0
+    """Windows that were cut but have not been through the model."""
+    whole: bool = False
+    """The last window was cut."""
+    error: str | None = None
+    """What is wrong with it."""
+
+    @property
+    def seconds(self) -> float:
+        """Of audio, as far as it was read."""
+        return self.samples / SAMPLE_RATE
+
+
+class Listening(Generic[C]):
+    """How recordings go through a model. At any time one batch of windows is in memory, and what came of the
+    recordings that are not complete."""
+
+    def __init__(
+        self,
+        listen: Callable[[list[NDArray[np.float32]]], Sequence[Tensor]],
+        collector: Callable[[], C],
+        *,
+        size: int,
+        step: int,
+        hop: int = 1,
+        batch_seconds: float = BATCH_SECONDS,
+    ):
+        """Say how.
+
+        Args:
+            listen: what the model makes of a batch of windows, (T,) each: one tensor each, on the CPU.
+            collector: makes what takes the outputs of one recording.
+            size: samples of a window.
+            step: samples from one window to the next, a multiple of `hop`.
+            hop: samples of a step of the model; windows begin on one.
+            batch_seconds: audio that goes through the model at once, padding included.
+
+        Raises:
+            NoisewiseError: `batch_seconds` is not positive.
+        """
+        must_be_positive("batch_seconds", batch_seconds)
+        self.listen, self.collector = listen, collector
+        self.size, self.step, self.hop = size, step, hop
+        self.batch_seconds = batch_seconds
+        self._batch: list[tuple[Recording[C], int, NDArray[np.float32]]] = []  # first sample, samples (T,)
+
+    def each(self, sources: Sequence[Source]) -> Iterator[Recording[C]]:
+        """Put recordings through the model, short ones first; each comes out as soon as it is complete or failed."""
+        for recording, source in self._ordered(sources):
+            try:
+                for start, samples in windows(self._blocks(source, recording), self.size, self.step, self.hop):
+                    if self._batch and self._seconds_with(len(samples)) > self.batch_seconds:
+                        yield from self._run()
+                    self._batch.append((recording, start, samples))
+                    recording.waiting += 1
+                recording.whole = True
+            except AudioError as error:
+                recording.error = str(error)
+                self._batch = [window for window in self._batch if window[0] is not recording]
+                yield recording
+        yield from self._run()
+
+    def _ordered(self, sources: Sequence[Source]) -> Iterator[tuple[Recording[C], Source]]:
+        """Sources by length, so that a batch holds little padding; unknown lengths come last."""
+        order = sorted(range(len(sources)), key=lambda position: _seconds(sources[position]))
+        for position in order:
+            source = sources[position]
+            name = f"waveform {position + 1}" if isinstance(source, np.ndarray) else str(source)
+            yield Recording(position, name, self.collector()), source
+
+    def _blocks(self, source: Source, recording: Recording[C]) -> Iterator[NDArray[np.float32]]:
+        """The samples of a source, counted and checked on their way."""
+        if isinstance(source, np.ndarray):
+            blocks: Iterable[NDArray[np.float32]] = [_checked(source, recording.name)]
+        else:
+            blocks = waveform.stream(source, block_seconds=self.step / SAMPLE_RATE)
+        low, high = np.inf, -np.inf
+        for samples in blocks:
+            low, high = min(low, samples.min()), max(high, samples.max())
+            recording.samples += len(samples)
+            yield samples
+        _must_hold_sound(recording.name, recording.seconds, (high - low) / 2)
+
+    def _seconds_with(self, samples: int) -> float:
+        """Seconds of the batch, padding included, after one more window."""
+        longest = max([samples, *(len(window) for _, _, window in self._batch)])
+        return longest * (len(self._batch) + 1) / SAMPLE_RATE
+
+    def _run(self) -> Iterator[Recording[C]]:
+        """Put the batch through the model, empty it, and give the recordings that are complete with it."""
+        if not self._batch:
+            return
+        outputs = self.listen([samples for _, _, samples in self._batch])
+        for (recording, start, _), output in zip(self._batch, outputs, strict=True):
+            recording.outputs.add(start // self.hop, output)
+            recording.waiting -= 1
+            if recording.whole and not recording.waiting:
+                yield recording
+        self._batch = []
+
+
+def must_be_device(device: str) -> None:
+    """Refuse a device that is not there.
+
+    Raises:
+        NoisewiseError: torch cannot use it.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise NoisewiseError(
+            f"`device` must be one that torch can use, but is '{device}' instead; use 'cpu' ({reason})"
+        ) from error
+
+
+def must_be_positive(name: str, value: float) -> None:
+    """Refuse what is no duration.
+
+    Raises:
+        NoisewiseError: it is 0, negative, or not finite.
+    """
+    if not (np.isfinite(value) and value > 0):
+        raise NoisewiseError(f"`{name}` must be more than 0 seconds, but is {value} instead")
+
+
+def padded(waveforms: Sequence[NDArray[Any]], device: str) -> tuple[Tensor, Tensor]:
+    """Waveforms (T,) as one batch on a device. -> (B, T) float32, (B,)"""
+    lengths = torch.tensor([len(each) for each in waveforms])
+    batch = torch.zeros(len(waveforms), int(lengths.max()))  # (B, T)
+    for row, each in zip(batch, waveforms, strict=True):
+        row[: len(each)] = torch.from_numpy(np.asarray(each, dtype=np.float32))
+    return batch.to(device), lengths.to(device)
+
+
+def _seconds(source: Source) -> float:
+    """Length of a source as far as its header tells; infinite if it does not."""
+    if isinstance(source, np.ndarray):
+        return len(source) / SAMPLE_RATE if source.ndim else 0.0
+    if not Path(source).is_file():
+        return float("inf")  # a pipe can be read only once
+    try:
+        seconds = waveform.info(source).seconds
+    except AudioError:
+        return 0.0  # what is wrong will be said when it is read
+    return float("inf") if np.isnan(seconds) else seconds
+
+
+def _checked(samples: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """A waveform given as an array, as float32; refuses what cannot be one."""
+    if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
+        raise AudioError(
+            f"`{name}` must be a float array (T,) in -1..1 at 16 kHz, but is {samples.dtype} "
+            f"{samples.shape} instead; average its channels, and divide integers by their largest value",
+            path=name,
+        )
+    if not len(samples):
+        raise AudioError(f"`{name}` must hold audio, but holds 0 samples; record it again", "empty", name)
+    if not np.isfinite(samples).all():
+        raise AudioError(f"`{name}` must hold finite samples, but holds NaN or infinity", "nan", name)
+    return samples.astype(np.float32, copy=False)
+
+
+def _must_hold_sound(name: str, seconds: float, level: float) -> None:
+    """Refuse a recording that is shorter than any word, or silent from end to end."""
+    if seconds < MIN_SECONDS:
+        raise AudioError(
+            f"`{name}` must last {MIN_SECONDS:g} s or more, but lasts {seconds:.3f} s instead",
+            "too_short",
+            name,
+        )
+    if level < SILENCE:
+        raise AudioError(
+            f"`{name}` must hold sound, but is silent (below -100 dBFS); check the microphone or the channel",
+            "silent",
+            name,
+        )
