@@ -78,6 +78,7 @@ ADDRESSES = {
     "soxr": {"audio"},
     "fsspec": {"data"},
     "threadpoolctl": {"data"},
+    "tokenizers": {"text"},
     "av": {"audio"},
     "safetensors": {"data", "model_folder.py", "interop", "training"},
     "transformers": {"evaluation/huggingface.py", "interop/parity.py", "models/pretrained.py"},

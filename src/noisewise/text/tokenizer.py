@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from string import ascii_uppercase
+from typing import Protocol
 
 from noisewise.config import NoisewiseError
 
@@ -20,12 +21,42 @@ class TokenizerError(NoisewiseError):
     """A vocabulary that cannot be used."""
 
 
+class Tokenizer(Protocol):
+    """Text to ids and back, whatever the symbols are."""
+
+    FILE: str
+    """Its name in the folder of a model."""
+    symbols: list[str]
+    """Of each id; `|` in them stands between words."""
+    blank: int
+    unknown: int | None
+    boundary: int
+    begins: list[bool]
+    """Which symbols end the word before them, and begin another: all that start with `|`."""
+
+    def __len__(self) -> int: ...
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a normalised text."""
+        ...
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of ids that hold no repeats and no blanks to collapse."""
+        ...
+
+    def save(self, path: str | Path) -> None:
+        """Write it into a file."""
+        ...
+
+
 class CharacterTokenizer:
     """Letters, with `|` between words: the paper's 30 symbols, 26 letters and 4 special (Sec. III-B).
 
     Other vocabularies may hold further symbols in angle brackets, such as `<s>`, which decode to nothing, and
     may lack `<unk>`; `encode` then leaves unknown characters out.
     """
+
+    FILE = "tokens.txt"
 
     def __init__(self, symbols: Sequence[str] = (BLANK, UNKNOWN, BOUNDARY, "'", *ascii_uppercase)):
         self.symbols = list(symbols)
@@ -41,6 +72,7 @@ class CharacterTokenizer:
         self.blank = 0
         self.unknown = self._ids.get(UNKNOWN)
         self.boundary = self._ids[BOUNDARY]
+        self.begins = [symbol.startswith(BOUNDARY) for symbol in self.symbols]
         self._texts = [symbol if symbol == UNKNOWN or not _SILENT.fullmatch(symbol) else "" for symbol in self.symbols]
 
     def __len__(self) -> int:

@@ -1,0 +1,150 @@
+"""Subwords by byte-pair encoding: frequent letter sequences as symbols of their own.
+
+R. Sennrich, B. Haddow, A. Birch (2016), "Neural Machine Translation of Rare Words with Subword Units", algorithm 1:
+begin with letters, and again and again make the most frequent pair of neighbours one symbol. Pairs within a word alone
+are joined; `|` stands before each word and may be joined to what follows it, so that a symbol such as `|TH` says that a
+word begins, and the end of a word is known when the next one begins.
+
+Learning is done by the library `tokenizers`; encoding with what was learned needs nothing.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+from string import ascii_uppercase
+from typing import Any
+
+from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, CharacterTokenizer, Tokenizer, TokenizerError
+
+LETTERS = (BOUNDARY, "'", *ascii_uppercase)
+"""What every vocabulary can spell."""
+FORMAT = "noisewise-subwords-1"
+REMEMBERED = 65_536
+"""Words whose encoding is kept."""
+
+
+class SubwordTokenizer:
+    """Subwords with `|` at the beginning of words.
+
+    Args:
+        symbols: the blank first, then the others; each merge makes one of them of two.
+        merges: pairs in the order in which they are joined.
+    """
+
+    FILE = "tokens.json"
+
+    def __init__(self, symbols: Sequence[str], merges: Sequence[Sequence[str]]):
+        letters = CharacterTokenizer(symbols)  # what is wrong with the symbols is said there
+        self.symbols, self.begins = letters.symbols, letters.begins
+        self.blank, self.unknown, self.boundary = letters.blank, letters.unknown, letters.boundary
+        self.merges = [(one, other) for one, other in merges]
+        self.decode = letters.decode
+        self._ids = {symbol: index for index, symbol in enumerate(self.symbols)}
+        self._ranks = {pair: rank for rank, pair in reversed([*enumerate(self.merges)])}
+        strange = [one + other for one, other in self.merges if not {one, other, one + other} <= self._ids.keys()]
+        if strange:
+            raise TokenizerError(f"`merges` must join symbols to symbols, but '{strange[0]}' is none; learn them again")
+        self._word = lru_cache(maxsize=REMEMBERED)(self._encode_word)
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def __reduce__(self) -> tuple[type, tuple[list[str], list[tuple[str, str]]]]:
+        return type(self), (self.symbols, self.merges)
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a normalised text; unknown characters become `<unk>`."""
+        return [index for word in text.split() for index in self._word(word)]
+
+    def _encode_word(self, word: str) -> tuple[int, ...]:
+        parts = [BOUNDARY, *word]
+        while len(parts) > 1:
+            pairs = [(self._ranks.get(pair, len(self._ranks)), pair) for pair in pairwise(parts)]
+            rank, chosen = min(pairs)
+            if rank == len(self._ranks):
+                break
+            parts = _joined(parts, chosen)
+        found = (self._ids.get(part, self.unknown) for part in parts)
+        return tuple(index for index in found if index is not None)
+
+    def save(self, path: str | Path) -> None:
+        """Write symbols and merges as JSON."""
+        values = {"format": FORMAT, "symbols": self.symbols, "merges": self.merges}
+        Path(path).write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "SubwordTokenizer":
+        """Read what `save` wrote."""
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            if values["format"] != FORMAT:
+                raise TokenizerError(f"`{path}` must be of format {FORMAT}, but is of {values['format']} instead")
+            return cls(values["symbols"], values["merges"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TokenizerError(f"`{path}` must hold symbols and merges, but does not: {error}") from error
+
+
+def learn(texts: Iterable[str], size: int, *, least: int = 2) -> SubwordTokenizer:
+    """Learn subwords from normalised texts; the same from the same texts, in any order.
+
+    Args:
+        texts: transcripts that are trained on, and no others.
+        size: symbols in the end, the blank included.
+        least: a pair must occur so often to be joined.
+
+    Raises:
+        TokenizerError: the texts are too few for so many symbols, or there are fewer than letters.
+    """
+    fewest = len(LETTERS) + 2
+    if size < fewest:
+        raise TokenizerError(f"`size` must be {fewest} (the letters) or more, but is {size} instead")
+    library = _library()
+    tokenizer = library.Tokenizer(library.models.BPE(unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = library.pre_tokenizers.WhitespaceSplit()
+    trainer = library.trainers.BpeTrainer(
+        vocab_size=size, min_frequency=least, special_tokens=[BLANK, UNKNOWN], initial_alphabet=list(LETTERS),
+        limit_alphabet=len(LETTERS), show_progress=False,
+    )  # fmt: skip
+    marked = (" ".join(BOUNDARY + word for word in text.split()) for text in texts)
+    tokenizer.train_from_iterator(marked, trainer)
+    merges = [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
+    symbols = list(dict.fromkeys((BLANK, UNKNOWN, *LETTERS, *(one + other for one, other in merges))))
+    if len(symbols) != size:
+        raise TokenizerError(
+            f"`size` must be at most {len(symbols)} for these texts, but is {size} instead: no further pair of symbols "
+            f"occurs {least} times; take fewer, or more texts"
+        )
+    return SubwordTokenizer(symbols, merges)
+
+
+def load(folder: str | Path) -> Tokenizer:
+    """The tokenizer of a model folder.
+
+    Raises:
+        TokenizerError: there is none that can be used.
+    """
+    path = Path(folder) / SubwordTokenizer.FILE
+    return SubwordTokenizer.load(path) if path.is_file() else CharacterTokenizer.load(Path(folder) / "tokens.txt")
+
+
+def _joined(parts: Sequence[str], pair: tuple[str, str]) -> list[str]:
+    """Neighbours that are the pair as one, from the left."""
+    found: list[str] = []
+    at = 0
+    while at < len(parts):
+        is_pair = tuple(parts[at : at + 2]) == pair
+        found.append("".join(pair) if is_pair else parts[at])
+        at += 2 if is_pair else 1
+    return found
+
+
+def _library() -> Any:
+    try:
+        return import_module("tokenizers")
+    except ImportError as error:
+        raise TokenizerError(
+            "`tokenizers` must be installed to learn subwords, but is not; pip install 'noisewise[train]'"
+        ) from error
