@@ -41,3 +41,25 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
             model.head.bias[[0, 2]] += torch.tensor([2.0, 4.0])  # blanks and word boundaries among the letters
     folder = tmp_path_factory.mktemp("models") / "tiny"
     return model_folder.save(folder, model, config, CharacterTokenizer(), card="# A model for tests\n")
+
+
+@pytest.fixture(scope="session")
+def tagger_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tagger of the smallest size, randomly initialised, for the classes that its labels.txt names."""
+    import torch
+
+    from noisewise import model_folder
+    from noisewise.models.cat import CATConfig
+    from noisewise.models.cat_tagger import CATTagger, CATTaggerConfig
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        encoder = CATConfig(channels=(8, 12, 32), blocks=1, bins=32, dim=32, layers=2, heads=2, feed_forward=48)
+        config = CATTaggerConfig(encoder=encoder, classes=4, labels="one", pooling="mean")
+        model = CATTagger(config)
+        with torch.no_grad():
+            model.head.weight.mul_(150)  # sharp enough that different sounds have different labels
+    labels = ["dog", "rain, heavy", "sea", "siren"]
+    folder = tmp_path_factory.mktemp("models") / "tagger"
+    about = {"window_seconds": 2.0}
+    return model_folder.save(folder, model, config, None, card="# A tagger for tests\n", about=about, labels=labels)

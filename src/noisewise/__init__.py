@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from noisewise.audio.waveform import load as load_audio
     from noisewise.recogniser import Recogniser, Transcript
     from noisewise.recogniser import load as load
+    from noisewise.tagger import Tagger
 
 __version__ = "0.1.0"
 
@@ -17,10 +18,11 @@ _HOMES = {
     "load": ("noisewise.recogniser", "load"),
     "Recogniser": ("noisewise.recogniser", "Recogniser"),
     "Transcript": ("noisewise.recogniser", "Transcript"),
+    "Tagger": ("noisewise.tagger", "Tagger"),
     "load_audio": ("noisewise.audio.waveform", "load"),
 }
 
-__all__ = ["Recogniser", "Transcript", "__version__", "load", "load_audio"]
+__all__ = ["Recogniser", "Tagger", "Transcript", "__version__", "load", "load_audio"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,186 @@
+"""What sounds are in a recording, and its written forms: text, json, csv, tsv.
+
+Legend: K classes.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisewise.config import NoisewiseError
+
+Probabilities = NDArray[np.float32]
+TOP = 5
+"""Labels that are written, at most."""
+
+
+class TagError(NoisewiseError):
+    """Labels that cannot be written as asked."""
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A label of a sound."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class TaggedWindow:
+    """The likeliest labels of a part of a recording."""
+
+    start: float
+    """Seconds from the beginning of the recording."""
+    end: float
+    tags: list[Tag]
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """The likeliest labels of a recording and of each of its windows, likeliest first."""
+
+    tags: list[Tag]
+    windows: list[TaggedWindow]
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a tagger makes of a part of a recording."""
+
+    start: float
+    """Seconds from the beginning of the recording."""
+    end: float
+    probabilities: Probabilities
+    """(K,)"""
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What a tagger makes of one recording, or why it cannot be told."""
+
+    source: str
+    """Path of the recording, or `waveform N` for the N-th array of a call."""
+    labels: list[str]
+    """Of the classes."""
+    probabilities: Probabilities
+    """Over the whole recording; none if there is an error. (K,)"""
+    windows: list[Window] = field(default_factory=list)
+    duration: float = 0.0
+    """Seconds of audio."""
+    error: str | None = None
+    """A sentence that says what is wrong with the recording."""
+
+    def sounds(self, top: int = TOP, threshold: float = 0.0) -> Sounds:
+        """The likeliest labels, those of equal probability in the order of the classes.
+
+        Args:
+            top: at most so many of the recording, and of each window.
+            threshold: leave out less likely ones.
+
+        Raises:
+            TagError: `top` is no count, or `threshold` no probability.
+        """
+        if top < 1 or not 0 <= threshold <= 1:
+            raise TagError(
+                f"`top` must be 1 or more, and `threshold` 0 to 1, but they are {top} and {threshold:g} instead"
+            )
+        windows = [
+            TaggedWindow(each.start, each.end, self._likeliest(each.probabilities, top, threshold))
+            for each in self.windows
+        ]
+        return Sounds(self._likeliest(self.probabilities, top, threshold), windows)
+
+    def _likeliest(self, probabilities: Probabilities, top: int, threshold: float) -> list[Tag]:
+        order = np.argsort(-probabilities, kind="stable")[:top]
+        return [
+            Tag(self.labels[place], float(probabilities[place])) for place in order if probabilities[place] >= threshold
+        ]
+
+
+def render(found: Sequence[Tags], form: str, top: int = TOP, threshold: float = 0.0) -> str:
+    """Write recordings as one document.
+
+    Args:
+        found: one or more.
+        form: a key of `WRITERS`.
+        top: as in `Tags.sounds`.
+        threshold: as in `Tags.sounds`.
+
+    Raises:
+        TagError: an unknown form, or as `Tags.sounds`.
+    """
+    if form not in WRITERS:
+        raise TagError(f"format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
+    return WRITERS[form]([(each, each.sounds(top, threshold)) for each in found])
+
+
+def spelled(tags: Sequence[Tag]) -> str:
+    """Labels with their probabilities on one line: `rain 0.62, dog 0.11`."""
+    return ", ".join(f"{' '.join(tag.label.split())} {tag.probability:.2f}" for tag in tags)
+
+
+def _text(found: Sequence[tuple[Tags, Sounds]]) -> str:
+    """A line for each recording that could be used, then one for each of its windows if there are several."""
+    lines = []
+    for each, sounds in found:
+        if each.error is None:
+            lines.append(f"{' '.join(each.source.split())}\t{spelled(sounds.tags)}")
+            several = sounds.windows if len(sounds.windows) > 1 else []
+            lines += [f"  {one.start:8.2f} to {one.end:8.2f} s\t{spelled(one.tags)}" for one in several]
+    return "".join(line + "\n" for line in lines)
+
+
+def _json(found: Sequence[tuple[Tags, Sounds]]) -> str:
+    """Everything that is not left out; times in seconds."""
+    recordings = [
+        {"source": each.source, "duration": each.duration, **asdict(sounds), "error": each.error}
+        for each, sounds in found
+    ]
+    return json.dumps({"recordings": _rounded(recordings)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _csv(found: Sequence[tuple[Tags, Sounds]]) -> str:
+    """A row for each label of a recording (`of` is "recording"), then of each of its windows (`of` is "window")."""
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows(_rows(found))
+    return written.getvalue()
+
+
+def _tsv(found: Sequence[tuple[Tags, Sounds]]) -> str:
+    """The same with tabs, and no quotes; `path` is the column that `noisewise prepare table` reads."""
+    return "".join("\t".join(" ".join(cell.split()) for cell in row) + "\n" for row in _rows(found))
+
+
+def _rows(found: Sequence[tuple[Tags, Sounds]]) -> Iterator[tuple[str, ...]]:
+    yield ("path", "of", "start", "end", "label", "probability", "error")
+    for each, sounds in found:
+        if each.error is not None:
+            yield (each.source, "recording", "", "", "", "", each.error)
+        whole = TaggedWindow(0.0, each.duration, sounds.tags)
+        for kind, part in (("recording", whole), *(("window", window) for window in sounds.windows)):
+            for tag in part.tags:
+                times = (f"{part.start:.3f}", f"{part.end:.3f}")
+                yield (each.source, kind, *times, tag.label, f"{tag.probability:.4f}", "")
+
+
+WRITERS: dict[str, Callable[[Sequence[tuple[Tags, Sounds]]], str]] = {
+    "text": _text,
+    "json": _json,
+    "csv": _csv,
+    "tsv": _tsv,
+}
+
+
+def _rounded(value: object) -> object:
+    """Plain values with floats cut to what they mean: four decimals."""
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list) else value
