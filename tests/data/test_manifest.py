@@ -35,6 +35,27 @@ def test_filters_choose_by_any_column(speech: Path) -> None:
     assert len(read(f"{speech}#split=train,test")) == 12
 
 
+def test_held_out_recordings_are_whole_sources_the_same_in_any_manifest(tmp_path: Path) -> None:
+    """Two recordings of each of 60 sources: about a quarter of the sources, both of each, and the others."""
+    rows = [(f"{take}_{source}.wav", f"s{source}") for source in range(60) for take in "ab"]
+    for name, _ in rows:
+        (tmp_path / name).touch()
+    table = tmp_path / "manifest.tsv"
+    table.write_text("path\tspeaker\n" + "".join(f"{name}\t{source}\n" for name, source in rows))
+    held, kept = (list(read(f"{tmp_path}#held_out{sign}=0.25")) for sign in ("", "!"))
+    sources = [{column(cut, "speaker") for cut in part} for part in (held, kept)]
+    assert not sources[0] & sources[1] and len(sources[0] | sources[1]) == 60
+    assert len(held) + len(kept) == 120 and 8 <= len(sources[0]) <= 22
+    assert {cut.id for cut in read(f"{tmp_path}#held_out=0.1")} <= {cut.id for cut in held}
+    table.write_text("path\trecording\n" + "".join(f"{name}\t{source}\n" for name, source in rows[:30]))
+    assert {cut.id for cut in read(f"{tmp_path}#held_out=0.25")} == {
+        cut.id for cut in held if cut.id in {name.removesuffix(".wav") for name, _ in rows[:30]}
+    }
+    for share in ("0", "1", "x", ""):
+        with pytest.raises(ManifestError, match="must hold out a share between 0 and 1"):
+            read(f"{tmp_path}#held_out={share}")
+
+
 def test_a_filter_that_leaves_nothing_says_so(speech: Path) -> None:
     with pytest.raises(ManifestError, match=r"at least one entry.*split.*dev"):
         read(f"{speech}#split=dev")

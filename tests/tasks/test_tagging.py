@@ -106,6 +106,19 @@ def test_batches_without_labels_are_refused() -> None:
         a_task()(Batch(torch.zeros(1, 9_000), torch.tensor([9_000]), ["c"]))
 
 
+def test_a_test_says_which_clips_were_right(tmp_path: Path) -> None:
+    task, batch = a_task(), a_batch(ONE, 16_000, 9_000, 12_000)
+    found = task.test([batch])
+    with torch.no_grad():
+        best = task.eval().model(batch.waveform, batch.lengths).argmax(dim=1).tolist()
+    assert found["ids"] == batch.ids and found["predicted"] == ["abc"[place] for place in best]
+    assert found["right"] == [int(place == wanted) for place, wanted in zip(best, [0, 2, 1], strict=True)]
+    assert found["metrics"]["accuracy"] == pytest.approx(sum(found["right"]) / 3)
+    assert found["interval"]["low"] <= found["metrics"]["accuracy"] <= found["interval"]["high"]
+    many = a_task(model={"labels": "many"}).test([a_batch([[1.0, 1, 0], [0, 0, 0]], 9_000, 9_000)])
+    assert "right" not in many and set(many["interval"]) == {"low", "high"}
+
+
 def test_release_is_read_with_its_labels(tmp_path: Path) -> None:
     task = a_task()
     task.model.normalise_by(-3.0, 2.0)

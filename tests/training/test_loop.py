@@ -134,6 +134,26 @@ def test_best_is_released_and_old_checkpoints_go(tmp_path: Path) -> None:
     assert checkpoint.steps(tmp_path) == [9, 12]
 
 
+def test_models_are_released_when_asked(tmp_path: Path) -> None:
+    run = trainer(tmp_path, Numbers(), release_at=(2, 5))
+    seen: list[tuple[str, torch.Tensor]] = []
+    run.task.release = lambda folder, config, about: seen.append(  # type: ignore[method-assign]
+        (folder.name, run.task.model.weight.detach().clone())  # type: ignore[union-attr, operator]
+    )
+    run.train()
+    named = dict(seen)
+    assert set(named) == {"step_2", "step_5", "best"} and not torch.equal(named["step_2"], named["step_5"])
+    assert run.average is not None
+    assert not torch.equal(named["step_5"], run.average.weights["model.weight"]), "the average went on"
+
+
+def test_what_no_metric_can_choose_is_released_last(tmp_path: Path) -> None:
+    run = trainer(tmp_path, Numbers())
+    run.task.criterion = None
+    run.train()
+    assert run.state.best_step == 6 and run.task.released == ["best", "best"]  # type: ignore[attr-defined]
+
+
 def test_a_bad_step_is_named_kept_and_not_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     trainer(tmp_path / "good", Numbers(), steps=1, save_every=1).train()
     trainer(tmp_path / "bad", Numbers(bad=(5,)), steps=2, save_every=1).train()

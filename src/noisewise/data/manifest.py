@@ -3,7 +3,9 @@
 Four sources are read: lhotse cuts (`.jsonl`, `.jsonl.gz`), a table (a folder with `manifest.tsv`, or a
 `.tsv`, `.csv` or `.jsonl` file; see `noisewise.data.corpora.table`), a plain folder of audio, and shards
 (`shar:ADDRESS`; see `noisewise.data.shar`). A source may end in `#column=value&column=value` to keep the
-matching cuts only, and `#repeat=3` to take each three times.
+matching cuts only, and `#repeat=3` to take each three times. `#held_out=0.1` keeps a tenth, drawn by who speaks (or by
+`recording`, where nobody does), and `#held_out!=0.1` the other nine: whatever else is in the manifest, all of one
+source are on one side, and always on the same.
 """
 
 import gzip
@@ -19,10 +21,12 @@ from lhotse import CutSet, MonoCut
 from noisewise.data import shar
 from noisewise.data.corpora import table
 from noisewise.data.cuts import ManifestError, column, load_audio, path_of, text_of
+from noisewise.data.draws import Draws
 from noisewise.data.stored import is_address
 
 __all__ = ["ManifestError", "column", "expanded", "load_audio", "path_of", "read", "read_many", "stream", "text_of"]
 
+HELD_OUT = "held_out"
 MAX_LINE = 1 << 24
 """Bytes in a line of a manifest at most: a small compressed file can hold an endless one."""
 
@@ -131,15 +135,31 @@ def _conditions(fragment: str, source: str) -> dict[str, str]:
         raise ManifestError(
             f"`{source}` must repeat a whole number of times, but says {conditions['repeat']!r} instead"
         )
+    share = conditions.get(HELD_OUT, conditions.get(f"{HELD_OUT}!", "0.1"))
+    if not _is_share(share):
+        raise ManifestError(f"`{source}` must hold out a share between 0 and 1, but says {share!r} instead")
     return conditions
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return 0 < float(text) < 1
+    except ValueError:
+        return False
 
 
 def _fits(cut: MonoCut, wanted: dict[str, str]) -> bool:
     for name, value in wanted.items():
-        unwanted = name.endswith("!")
-        if (column(cut, name.rstrip("!")) in value.split(",")) == unwanted:
+        unwanted, plain = name.endswith("!"), name.rstrip("!")
+        found = _held_out(cut, float(value)) if plain == HELD_OUT else column(cut, plain) in value.split(",")
+        if found == unwanted:
             return False
     return True
+
+
+def _held_out(cut: MonoCut, share: float) -> bool:
+    source = column(cut, "speaker") or column(cut, "recording") or cut.id
+    return Draws(HELD_OUT, source).uniform() < share
 
 
 def _strict(entries: Iterable[tuple[int, MonoCut | ManifestError]]) -> Iterator[MonoCut]:

@@ -1,6 +1,7 @@
 """Self-supervised pre-training of CAT: predict the teacher, agree with external encoders (docs/cat.md)."""
 
 from collections.abc import Iterable
+from dataclasses import field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from noisewise.batch import Batch
 from noisewise.config import NoisewiseError, config
 from noisewise.models.cat import CATConfig, statistics
 from noisewise.models.cat_objective import CATLosses, CATPretraining, CATPretrainingConfig
+from noisewise.tasks.external_vectors import ExternalVectors, OnTheFlyConfig
 from noisewise.training.task import Loss, Task
 
 CARD = "# A pre-trained CAT\n\nWritten by `noisewise train`; a recipe that fine-tunes takes it as `start_from`.\n"
@@ -26,6 +28,9 @@ class RepresentationTaskConfig:
     measured_clips: int = 0
     """Clips whose log-mel values give the model its mean and deviation before the first step; 0 leaves those that it
     has."""
+    encoders: dict[str, OnTheFlyConfig] = field(default_factory=dict)
+    """External encoders that hear the clips while training, by the names that `model.objective.alignments` give them;
+    the vectors of the others come with the batches (`train.embeddings`)."""
 
 
 class RepresentationTask(Task):
@@ -39,6 +44,7 @@ class RepresentationTask(Task):
         super().__init__()
         self.config = config
         self.model = model
+        self.external = ExternalVectors(model.config.alignments, config.encoders)  # neither trained nor saved
 
     def initialise(self, batches: Iterable[Batch]) -> None:
         """Measure the corpus, if asked to."""
@@ -47,7 +53,7 @@ class RepresentationTask(Task):
 
     def forward(self, batch: Batch) -> Loss:
         """The loss of docs/cat.md summed over clips; its weight is the number of clips."""
-        losses = self.model(batch.waveform, batch.lengths)
+        losses = self.model(batch.waveform, batch.lengths, self.external.of(batch))
         return Loss(losses.total.sum(), float(len(batch)), _terms(losses))
 
     def after_step(self, step: int) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,8 @@ from noisewise import model_folder
 from noisewise.batch import Batch
 from noisewise.config import ConfigError, config
 from noisewise.models.cat_tagger import CATTagger, CATTaggerConfig, layer_scale
-from noisewise.scoring.tagging import score
+from noisewise.scoring.tagging import bootstrap, hits, score
+from noisewise.scoring.words import Interval
 from noisewise.tasks.representation import measured
 from noisewise.training.task import Loss, Task
 
@@ -33,6 +35,19 @@ class TaggingTaskConfig:
     measured_clips: int = 0
     """Clips whose log-mel values give the model its mean and deviation before the first step; 0 leaves those that it
     has, which are those of the pre-training where it starts from one."""
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """A set of clips."""
+
+    scores: Tensor
+    """Probabilities. (N, K)"""
+    labels: Tensor
+    """(N, K)"""
+    ids: list[str]
+    loss: float
+    """Mean over clips."""
 
 
 class TaggingTask(Task):
@@ -75,26 +90,49 @@ class TaggingTask(Task):
         Raises:
             ScoreError: no clip has a label.
         """
+        return self._metrics(self._heard(batches))
+
+    @torch.no_grad()
+    def test(self, batches: Iterable[Batch]) -> dict[str, Any]:
+        """The metrics of `validate`, the interval of the one that counts over resampled clips, and for clips of one
+        label which were right."""
+        heard = self._heard(batches)
+        found = {"metrics": self._metrics(heard), "interval": asdict(self._interval(heard)), "ids": heard.ids}
+        if self.model.config.labels == "one":
+            found["right"] = [int(right) for right in hits(heard.scores, heard.labels)]
+            found["predicted"] = [self.labels[place] for place in heard.scores.argmax(dim=1).tolist()]
+        return found
+
+    def _heard(self, batches: Iterable[Batch]) -> _Heard:
         self.eval()
-        total = 0.0
-        found, truth = list[Tensor](), list[Tensor]()
+        total, ids = 0.0, list[str]()
+        scores, held = list[Tensor](), list[Tensor]()
         for batch in batches:
             labels = self._labels(batch)
             total += float(self.model.loss(batch.waveform, batch.lengths, labels).sum())
-            found.append(self.model.probabilities(batch.waveform, batch.lengths).cpu())
-            truth.append(labels.cpu())
+            scores.append(self.model.probabilities(batch.waveform, batch.lengths).cpu())
+            held.append(labels.cpu())
+            ids += batch.ids
         self.train()
-        scores, held = torch.cat(found).numpy(), torch.cat(truth).numpy()
-        result = score(scores, held)
+        return _Heard(torch.cat(scores), torch.cat(held), ids, total / len(ids))
+
+    def _metrics(self, heard: _Heard) -> dict[str, float]:
+        result = score(heard.scores, heard.labels)
         metrics = {
-            "mean_average_precision": result.mean_average_precision,
-            "d_prime": result.d_prime,
-            "loss": total / len(scores),
+            "mean_average_precision": result.mean_average_precision, "d_prime": result.d_prime, "loss": heard.loss,
+            "accuracy": math.nan if result.accuracy is None else result.accuracy,
+        }  # fmt: skip
+        return {
+            "error": 1 - metrics[self._counts],
+            **{name: value for name, value in metrics.items() if math.isfinite(value)},
         }
-        if result.accuracy is not None:
-            metrics["accuracy"] = result.accuracy
-        best = metrics["mean_average_precision" if self.model.config.labels == "many" else "accuracy"]
-        return {"error": 1 - best, **{name: value for name, value in metrics.items() if math.isfinite(value)}}
+
+    def _interval(self, heard: _Heard) -> Interval:
+        return bootstrap(heard.scores, heard.labels, self._counts)
+
+    @property
+    def _counts(self) -> Literal["mean_average_precision", "accuracy"]:
+        return "mean_average_precision" if self.model.config.labels == "many" else "accuracy"
 
     def release(self, folder: Path, config: CATTaggerConfig, about: dict[str, Any]) -> None:
         """Write the model as a folder that gives labels."""

@@ -60,6 +60,8 @@ class RunConfig:
     """Steps between checkpoints."""
     keep: int = 2
     """Newest checkpoints that are kept."""
+    release_at: tuple[int, ...] = ()
+    """Steps after which the model is released as it is then, as `step_<n>/` beside `best/`."""
     tensorboard: bool = False
     """Also write TensorBoard files (extra `tracking`)."""
 
@@ -167,6 +169,8 @@ class Trainer:
                     self._report(terms, watch)
                 if state.step % run.validate_every == 0 or state.step == run.steps:
                     self._validate()
+                if state.step in run.release_at:
+                    self._release_now()
                 if state.step % run.save_every == 0 or state.step == run.steps or self.stopping:
                     self.save()
                 if self.stopping and state.step < run.steps:
@@ -277,6 +281,14 @@ class Trainer:
             self.log.write("validation", state.step, **state.metrics)
         self.fabric.barrier()
         self.module.train()
+
+    def _release_now(self) -> None:
+        """Release the averaged weights of this step, whatever validation says of them."""
+        if self.fabric.is_global_zero:
+            bare = _bare(self.module)
+            with self.average.applied(bare) if self.average is not None else contextlib.nullcontext():
+                self._release(f"step_{self.state.step}")
+        self.fabric.barrier()
 
     def _release(self, name: str) -> None:
         state = self.state

@@ -44,6 +44,10 @@ class Task(nn.Module, ABC):
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Metrics over a validation set."""
 
+    def test(self, batches: Iterable[Batch]) -> dict[str, Any]:
+        """What is said of a test set, in plain values; the metrics, and item by item where a task has that."""
+        return {"metrics": self.validate(batches)}
+
     @abstractmethod
     def release(self, folder: Path, config: Any, about: dict[str, Any]) -> None:
         """Write the model in the form that is used."""
