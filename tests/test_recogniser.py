@@ -3,6 +3,7 @@
 import shutil
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from noisewise import model_folder
 from noisewise.audio import waveform
 from noisewise.audio.waveform import AudioError
-from noisewise.config import NoisewiseError, dump
+from noisewise.config import NoisewiseError
 from noisewise.decoding import default, kneser_ney, recordings
 from noisewise.decoding.beam import BeamConfig
 from noisewise.decoding.decoder import DecodingConfig
@@ -281,6 +282,9 @@ def test_hotwords_hold_for_one_request_and_bad_recordings_stay_entries(recognise
         recogniser.transcribe(samples, hotwords=["42"])
 
 
+SEARCH = JointConfig(beam=3, ctc_weight=0.6)
+
+
 @pytest.fixture(scope="module")
 def encoder_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of a small untrained encoder-decoder."""
@@ -290,15 +294,16 @@ def encoder_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.no_grad():
         model.head.weight.mul_(8)
         model.head.bias[[0, 2]] += torch.tensor([2.0, 4.0])
-    about = {"search": dump(JointConfig(beam=3, ctc_weight=0.6))}
     folder = tmp_path_factory.mktemp("models") / "encoder_decoder"
-    return model_folder.save(folder, model, config, CharacterTokenizer(), card="# For tests\n", about=about)
+    model_folder.save(folder, model, config, CharacterTokenizer(), card="# For tests\n")
+    default.write(folder, DecodingConfig(attention=SEARCH))
+    return folder
 
 
 def test_an_encoder_decoder_searches_jointly_unless_told_otherwise(encoder_decoder: Path) -> None:
     sources = [sound(seconds, seed) for seed, seconds in enumerate([0.9, 2.1, 1.4])]
     recogniser = load(encoder_decoder)
-    assert recogniser.joint == JointConfig(beam=3, ctc_weight=0.6)
+    assert recogniser.decoding == DecodingConfig(attention=SEARCH)
     together = recogniser.transcribe([*sources, np.zeros(RATE, np.float32)])
     for each, source in zip(together[:3], sources, strict=True):
         assert each.text and each.text == " ".join(word.text for word in each.words)
@@ -306,15 +311,15 @@ def test_an_encoder_decoder_searches_jointly_unless_told_otherwise(encoder_decod
         assert spans(recogniser.transcribe(source)[0]) == spans(each)
     assert "silent" in str(together[3].error)
     plain = Recogniser.load(encoder_decoder, decoding="greedy")
-    assert plain.joint is None
+    assert plain.decoding == "greedy"
     assert [each.text for each in plain.transcribe(sources)] != [each.text for each in together[:3]]
     assert "ZQ" in recogniser.transcribe(sources[1], hotwords={"zq": 40.0})[0].text.split()
     assert parse_recogniser(str(encoder_decoder)).recognise(sources) == [each.text for each in together[:3]]
 
 
 def test_an_encoder_decoder_hears_long_recordings_in_windows_and_pieces(encoder_decoder: Path) -> None:
-    recogniser = load(encoder_decoder)
-    recogniser.joint = JointConfig(beam=2, ctc_weight=0.6, piece_seconds=2.0)
+    decoding = DecodingConfig(attention=JointConfig(beam=2, ctc_weight=0.6, piece_seconds=2.0))
+    recogniser = Recogniser.load(encoder_decoder, decoding=decoding)
     samples = np.concatenate([sound(2.0, seed) for seed in range(4)])
     options = {"window_seconds": 4.0, "overlap_seconds": 1.0}
     (one,) = recogniser.transcribe(samples, **options)
@@ -322,3 +327,27 @@ def test_an_encoder_decoder_hears_long_recordings_in_windows_and_pieces(encoder_
     assert spans(one) == spans(other)
     assert [word.start for word in one.words] == sorted(word.start for word in one.words)
     assert one.words[-1].end > 5.0 and one.duration == 8.0
+
+
+@pytest.mark.parametrize("mode", ["one_pass", "rescoring"])
+@pytest.mark.parametrize("ctc_weight", [0.0, 0.4, 1.0])
+def test_neighbours_do_not_change_what_attention_finds(
+    encoder_decoder: Path, mode: Literal["one_pass", "rescoring"], ctc_weight: float
+) -> None:
+    config = JointConfig(mode=mode, beam=4, nbest=3, ctc_weight=ctc_weight, length_power=0.5)
+    recogniser = Recogniser.load(encoder_decoder, decoding=DecodingConfig(attention=config))
+    sources = [sound(seconds, seed) for seed, seconds in enumerate([1.3, 0.4, 2.2, 0.9, 1.7])]
+    together = recogniser.transcribe(sources)
+    for one, source in zip(together, sources, strict=True):
+        (alone,) = recogniser.transcribe(source)
+        assert (one.text, spans(one)) == (alone.text, spans(alone))
+        assert [each.text for each in one.alternatives] == [each.text for each in alone.alternatives]
+        assert [each.score for each in one.alternatives] == pytest.approx(
+            [each.score for each in alone.alternatives], abs=1e-3
+        )
+    assert any(each.alternatives for each in together)
+
+
+def test_a_model_without_attention_refuses_it(model_dir: Path) -> None:
+    with pytest.raises(NoisewiseError, match="`attention` must be left out"):
+        Recogniser.load(model_dir, decoding=DecodingConfig(attention=JointConfig()))

@@ -3,7 +3,7 @@
 Legend: B windows of a batch, T samples, F frames, V tokens.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,24 +15,19 @@ from torch import Tensor
 
 from noisewise import model_folder
 from noisewise.audio.waveform import SAMPLE_RATE, AudioError
-from noisewise.config import NoisewiseError, parse
+from noisewise.config import NoisewiseError
 from noisewise.decoding import default
 from noisewise.decoding.align import Unknown, align, widened
-from noisewise.decoding.attention import AttentionSearch
-from noisewise.decoding.beam import PrefixBeam
 from noisewise.decoding.decoder import DecodingConfig
-from noisewise.decoding.fusion import Fusion
-from noisewise.decoding.hotwords import BOOST
-from noisewise.decoding.hotwords import Hotwords as HotwordScorer
 from noisewise.decoding.hypothesis import Hypothesis
-from noisewise.decoding.joint import JointConfig, JointSearch
-from noisewise.decoding.recordings import Greedy, Hotwords, RecordingDecoder, best, gather, spelled
+from noisewise.decoding.joint import JointConfig
+from noisewise.decoding.recordings import Greedy, Hotwords, RecordingDecoder, Search, gather, nbest
 from noisewise.decoding.stitch import Stitcher
 from noisewise.decoding.viterbi import AlignmentError
 from noisewise.listening import BATCH_SECONDS, Listening, Recording, Source, must_be_device, must_be_positive, padded
 from noisewise.model_folder import LoadedModel
 from noisewise.models.encoder_decoder import EncoderDecoder, Steps
-from noisewise.transcript import Transcript, overall_confidence
+from noisewise.transcript import Alternative, Transcript, overall_confidence
 
 __all__ = ["Recogniser", "Source", "Transcript", "load"]
 
@@ -58,7 +53,7 @@ class Heard:
     error: str | None = None
     """What is wrong with the recording."""
     frames: Tensor | None = None
-    """What an attention decoder looks at; of an encoder-decoder that searches jointly. (F, E)"""
+    """What an attention decoder looks at; if one takes part. (F, E)"""
 
 
 class Recogniser:
@@ -70,12 +65,11 @@ class Recogniser:
         self.folder = loaded.folder
         self.device = device
         chosen = decoding or default.read(loaded.folder)
-        self.joint: JointConfig | None = None
-        """How attention and CTC search together: what an encoder-decoder does unless another decoding is chosen."""
         if chosen is None and isinstance(loaded.model, EncoderDecoder):
-            self.joint = parse(JointConfig, loaded.about.get("search", {}))
-        self.decoding = chosen or "greedy"
-        self._decoder = RecordingDecoder(loaded.tokenizer, self.decoding)
+            chosen = DecodingConfig(attention=JointConfig())
+        self.decoding: DecodingConfig | Greedy = chosen or "greedy"
+        begin = self.begin if isinstance(loaded.model, EncoderDecoder) else None
+        self._decoder = RecordingDecoder(loaded.tokenizer, self.decoding, begin=begin)
         self.window_seconds = float(loaded.about.get("window_seconds", WINDOW_SECONDS))
         self.lead_seconds = float(loaded.about.get("lead_seconds", 0.0))
         self.trail_seconds = float(loaded.about.get("trail_seconds", 0.0))
@@ -174,9 +168,6 @@ class Recogniser:
         found = self.hear(
             sources, batch_seconds=batch_seconds, window_seconds=window_seconds, overlap_seconds=overlap_seconds
         )
-        if self.joint is not None:
-            yield from self._jointly(found, self._joint_search(self.joint, hotwords))
-            return
         search = self._decoder.search(hotwords)
         alone = ([item] for item in found)
         for items in alone if search is None else gather(found, lambda item: len(item[1].log_probs)):
@@ -228,7 +219,7 @@ class Recogniser:
         """
         size, step = self._window(window_seconds, overlap_seconds)
         listening = Listening(
-            self.log_probs if self.joint is None else self._log_probs_and_frames,
+            self._log_probs_and_frames if self._attends else self.log_probs,
             lambda: Stitcher(self.tokenizer.blank),
             size=size,
             step=step,
@@ -243,8 +234,7 @@ class Recogniser:
         if recording.error is not None:
             return Heard(recording.name, torch.empty(0, len(self.tokenizer)), error=recording.error)
         log_probs, frames = recording.outputs.result().tensor_split((len(self.tokenizer),), dim=1)
-        joint = self.joint is not None
-        return Heard(recording.name, log_probs, recording.seconds, frames=frames if joint else None)
+        return Heard(recording.name, log_probs, recording.seconds, frames=frames if self._attends else None)
 
     def _window(self, window_seconds: float | None, overlap_seconds: float | None) -> tuple[int, int]:
         """Samples of a window, and from one window to the next; whole frames."""
@@ -263,45 +253,29 @@ class Recogniser:
     def _frame_seconds(self) -> float:
         return self.model.hop / SAMPLE_RATE
 
-    def _transcripts(
-        self, items: list[tuple[int, Heard]], search: PrefixBeam | None
-    ) -> Iterator[tuple[int, Transcript]]:
+    @property
+    def _attends(self) -> bool:
+        """Whether an attention decoder takes part."""
+        return not isinstance(self.decoding, str) and self.decoding.attention is not None
+
+    def begin(self, frames: Tensor, lengths: Tensor) -> Steps:
+        """The attention decoder before its first token. (B, F, E), (B,)"""
+        assert isinstance(self.model, EncoderDecoder)
+        return self.model.steps(frames.to(self.device), lengths.to(self.device))
+
+    def _transcripts(self, items: list[tuple[int, Heard]], search: Search | None) -> Iterator[tuple[int, Transcript]]:
         """Decode recordings whose windows have all been through the model."""
-        usable = [heard.log_probs for _, heard in items if heard.error is None]
-        found = iter(best(usable, self.tokenizer, self._frame_seconds, search))
+        usable = [heard for _, heard in items if heard.error is None]
+        log_probs, frames = (
+            [each.log_probs for each in usable],
+            [each.frames for each in usable if each.frames is not None],
+        )
+        found = iter(nbest(log_probs, self.tokenizer, self._frame_seconds, search, frames))
         for position, heard in items:
             if heard.error is not None:
                 yield position, Transcript(heard.source, error=heard.error)
                 continue
-            yield position, self._said(heard, next(found))
-
-    def _joint_search(self, config: JointConfig, hotwords: Hotwords) -> AttentionSearch:
-        """The joint search, listening for some words."""
-        assert isinstance(self.model, EncoderDecoder)
-        boosts = {word: BOOST if boost is None else boost for word, boost in spelled(hotwords).items()}
-        fusion = Fusion([HotwordScorer(boosts, self.tokenizer)], len(self.tokenizer)) if boosts else None
-        search = JointSearch(self.tokenizer, config, fusion)
-        return AttentionSearch(search, self._begin, self.tokenizer, config.piece_seconds, config.nbest)
-
-    def _begin(self, frames: Tensor, lengths: Tensor) -> Steps:
-        """The decoder before its first token. (B, F, E), (B,)"""
-        assert isinstance(self.model, EncoderDecoder)
-        return self.model.steps(frames.to(self.device), lengths.to(self.device))
-
-    def _jointly(self, items: Iterable[tuple[int, Heard]], search: AttentionSearch) -> Iterator[tuple[int, Transcript]]:
-        """Decode recordings by attention and CTC together, as many at a time as fit."""
-        for together in gather(items, lambda item: len(item[1].log_probs)):
-            usable = [heard for _, heard in together if heard.frames is not None]
-            frames = [heard.frames for heard in usable if heard.frames is not None]
-            found = iter(search.decode([heard.log_probs for heard in usable], frames, self._frame_seconds))
-            for position, heard in together:
-                if heard.frames is None:
-                    yield position, Transcript(heard.source, error=heard.error)
-                    continue
-                yield position, self._said(heard, next(found)[0])
-
-    def _said(self, heard: Heard, one: Hypothesis) -> Transcript:
-        return Transcript(heard.source, one.text, one.words, heard.seconds, overall_confidence(one.words))
+            yield position, _said(heard, next(found))
 
     def _aligned(self, heard: Heard, text: str, unknown: Unknown) -> Transcript:
         """Lay a text over a recording."""
@@ -314,3 +288,13 @@ class Recogniser:
         words = widened(words, self.lead_seconds, self.trail_seconds, heard.seconds)
         said = " ".join(word.text for word in words)
         return Transcript(heard.source, said, [*words], heard.seconds, overall_confidence(words))
+
+
+def _said(heard: Heard, hypotheses: Sequence[Hypothesis]) -> Transcript:
+    """The best hypothesis, and the texts of the others."""
+    one, others = hypotheses[0], dict[str, Alternative]()
+    for each in hypotheses:
+        if each.text != one.text:
+            others.setdefault(each.text, Alternative(each.text, each.score))
+    confidence = overall_confidence(one.words)
+    return Transcript(heard.source, one.text, one.words, heard.seconds, confidence, list(others.values()))

@@ -21,6 +21,16 @@ class FormatError(NoisewiseError):
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """Another reading of a recording."""
+
+    text: str
+    """Its words, joined by single spaces."""
+    score: float
+    """What readings are ranked by; see `Hypothesis.score`."""
+
+
+@dataclass(frozen=True)
 class Transcript:
     """What was said in one recording, or why that cannot be told."""
 
@@ -34,6 +44,8 @@ class Transcript:
     """Seconds of audio."""
     confidence: float = 0.0
     """Mean confidence of the words, weighted by their letters; 0 without words."""
+    alternatives: list[Alternative] = field(default_factory=list)
+    """Other readings, the likeliest first, where the search gives more than one."""
     error: str | None = None
     """A sentence that says what is wrong with the recording; None when it was transcribed."""
 

@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 
 from noisewise import model_folder, tasks
 from noisewise.config import ConfigError, load
+from noisewise.decoding import default
+from noisewise.decoding.decoder import DecodingConfig
 from noisewise.decoding.joint import JointConfig
 from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig, tiny
 from noisewise.models.logmel_transformer import tiny as tiny_encoder
@@ -90,7 +92,8 @@ def test_release_says_how_to_search(task: JointTask, tmp_path: Path) -> None:
     task.config = JointTaskConfig(search=JointConfig(beam=3))
     task.release(tmp_path / "best", CONFIG, {"step": 7})
     loaded = model_folder.load(tmp_path / "best")
-    assert loaded.config == CONFIG and loaded.about["search"]["beam"] == 3
+    assert loaded.config == CONFIG
+    assert default.read(tmp_path / "best") == DecodingConfig(attention=JointConfig(beam=3))
     for name, tensor in task.model.state_dict().items():
         assert torch.equal(loaded.model.state_dict()[name], tensor)
 

@@ -1,14 +1,18 @@
 """All options of decoding in one configuration, and the decoder that they make."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from noisewise.config import config
+from noisewise.config import ConfigError, config
 from noisewise.decoding import lm
+from noisewise.decoding.attention import AttentionSearch, Begin
+from noisewise.decoding.attention_rescoring import AttentionRescoring
 from noisewise.decoding.beam import BeamConfig, PrefixBeam
 from noisewise.decoding.fusion import Fusion, Scorer
 from noisewise.decoding.hotwords import BOOST, Hotwords
+from noisewise.decoding.joint import JointConfig, JointSearch
 from noisewise.decoding.lexicon import Lexicon, LexiconError
 from noisewise.decoding.lm import LanguageModel, Unit, unit_of
 from noisewise.decoding.rescoring import RescoredBeam, RescoringConfig
@@ -45,6 +49,19 @@ class DecodingConfig:
     """Natural logarithm that each letter of a hotword earns."""
     rescoring: RescoringConfig | None = None
     """A second language model that chooses among the best hypotheses; none for a single pass."""
+    attention: JointConfig | None = None
+    """How an attention decoder takes part, of a model that has one; none for CTC alone."""
+
+    def __post_init__(self) -> None:
+        if self.attention is not None and self.rescoring is not None:
+            raise ConfigError("`rescoring` must be left out with `attention`, but is given; fuse its model as `lm`")
+
+    def most(self, nbest: int) -> "DecodingConfig":
+        """The same with so many hypotheses in the end, and a beam that holds them."""
+        if self.attention is not None:
+            wide = replace(self.attention, nbest=nbest, beam=max(nbest, self.attention.beam))
+            return replace(self, attention=wide)
+        return replace(self, search=replace(self.search, nbest=nbest, beam=max(nbest, self.search.beam)))
 
 
 def build(
@@ -68,6 +85,51 @@ def build(
     Raises:
         NoisewiseError: a file or word that cannot be used.
     """
+    fusion = _fusion(config, tokenizer, hotwords, model, load)
+    if config.rescoring is None:
+        return PrefixBeam(tokenizer, config.search, fusion)
+    rescorer = rescorer or load(config.rescoring.lm, "noisewise")
+    return RescoredBeam(tokenizer, config.search, fusion, config.rescoring, rescorer)
+
+
+def build_attention(
+    config: DecodingConfig,
+    tokenizer: CharacterTokenizer,
+    begin: Begin,
+    hotwords: Iterable[str] | Mapping[str, float] = (),
+    model: LanguageModel | None = None,
+    load: Load = lm.load,
+) -> AttentionSearch:
+    """The decoder of a configuration with `attention`.
+
+    Args:
+        config: all options.
+        tokenizer: of the model.
+        begin: makes the step function of its decoder.
+        hotwords: as in `build`, like the others.
+        model: see there.
+        load: see there.
+
+    Raises:
+        NoisewiseError: a file or word that cannot be used.
+    """
+    chosen = config.attention or JointConfig()
+    fusion = _fusion(config, tokenizer, hotwords, model, load)
+    search: JointSearch | AttentionRescoring = JointSearch(tokenizer, chosen, fusion)
+    if chosen.mode == "rescoring":
+        first = replace(config.search, nbest=chosen.beam, beam=max(chosen.beam, config.search.beam))
+        search = AttentionRescoring(PrefixBeam(tokenizer, first, fusion), chosen)
+    return AttentionSearch(search, begin, tokenizer, chosen.piece_seconds, chosen.nbest)
+
+
+def _fusion(
+    config: DecodingConfig,
+    tokenizer: CharacterTokenizer,
+    hotwords: Iterable[str] | Mapping[str, float],
+    model: LanguageModel | None,
+    load: Load,
+) -> Fusion | None:
+    """What language model, lexicon and hotwords add; None for nothing."""
     hotwords = hotwords if isinstance(hotwords, Mapping) else dict.fromkeys(hotwords, config.hotword_boost)
     spared = {word for phrase in hotwords for word in phrase.split()}
     words = sorted(spared | set(_read_words(config.lexicon))) if config.lexicon else []
@@ -86,11 +148,7 @@ def build(
         scorers.append(CharacterScorer(model, tokenizer, config.lm_weight, config.bonus))
     if hotwords:
         scorers.append(Hotwords(hotwords, tokenizer))
-    fusion = Fusion(scorers, len(tokenizer)) if scorers else None
-    if config.rescoring is None:
-        return PrefixBeam(tokenizer, config.search, fusion)
-    rescorer = rescorer or load(config.rescoring.lm, "noisewise")
-    return RescoredBeam(tokenizer, config.search, fusion, config.rescoring, rescorer)
+    return Fusion(scorers, len(tokenizer)) if scorers else None
 
 
 def _read_words(path: str) -> list[str]:

@@ -267,7 +267,8 @@ class JointSearch:
             return False
         reachable = best + max(self.config.bonus, 0.0) * (most - length)
         longest = most + 1 if reachable < 0 else length + 2
-        return reachable / longest**self.config.length_power < ended[-1].score
+        share: float = longest**self.config.length_power
+        return reachable / share < ended[-1].score
 
     def _hypothesis(self, ended: _Ended, log_probs: Tensor, frame_seconds: float) -> Hypothesis:
         """Tokens with times of their best CTC path. (F, V)"""

@@ -9,9 +9,11 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor
 
+from noisewise.config import NoisewiseError
 from noisewise.decoding import lm
+from noisewise.decoding.attention import AttentionSearch, Begin
 from noisewise.decoding.beam import BeamConfig, PrefixBeam
-from noisewise.decoding.decoder import DecodingConfig, Load, build
+from noisewise.decoding.decoder import DecodingConfig, Load, build, build_attention
 from noisewise.decoding.greedy import greedy
 from noisewise.decoding.hypothesis import Hypothesis
 from noisewise.text.normalise import normalise
@@ -19,6 +21,7 @@ from noisewise.text.tokenizer import CharacterTokenizer
 
 T = TypeVar("T")
 Greedy = Literal["greedy"]
+Search = PrefixBeam | AttentionSearch
 Hotwords = Iterable[str] | Mapping[str, float] | Mapping[str, float | None]
 CHUNK = 1000
 """Frames that a search is given at a time; it bounds the memory that long recordings need."""
@@ -35,25 +38,33 @@ class RecordingDecoder:
         tokenizer: of the model.
         config: of a search, or `greedy`.
         load: reads language models.
+        begin: makes the step function of the attention decoder, of a model that has one.
 
     Raises:
-        NoisewiseError: a language model or lexicon that cannot be used.
+        NoisewiseError: a language model or lexicon that cannot be used, or there is no attention decoder.
     """
 
-    def __init__(self, tokenizer: CharacterTokenizer, config: DecodingConfig | Greedy = "greedy", load: Load = lm.load):
+    def __init__(
+        self,
+        tokenizer: CharacterTokenizer,
+        config: DecodingConfig | Greedy = "greedy",
+        load: Load = lm.load,
+        begin: Begin | None = None,
+    ):
         self.tokenizer = tokenizer
         self.config = config
         self._model: lm.LanguageModel | None = None
         self._rescorer: lm.LanguageModel | None = None
-        self._search: PrefixBeam | None = None
+        self._search: Search | None = None
+        self._begin = begin
         if not isinstance(config, str):
             if config.lm and config.lm_backend != "flashlight":  # that one must know the hotwords beforehand
                 self._model = load(config.lm, config.lm_backend)
             if config.rescoring is not None:
                 self._rescorer = load(config.rescoring.lm, "noisewise")
-            self._search = build(config, tokenizer, model=self._model, rescorer=self._rescorer)
+            self._search = self._build(config, {})
 
-    def search(self, hotwords: Hotwords = ()) -> PrefixBeam | None:
+    def search(self, hotwords: Hotwords = ()) -> Search | None:
         """The search that listens for some words, normalised here; None for greedy decoding.
 
         Raises:
@@ -64,31 +75,58 @@ class RecordingDecoder:
             return self._search
         config = FOR_HOTWORDS if isinstance(self.config, str) else self.config
         boosts = {word: config.hotword_boost if boost is None else boost for word, boost in wanted.items()}
-        return build(config, self.tokenizer, boosts, self._model, self._rescorer)
+        return self._build(config, boosts)
+
+    def _build(self, config: DecodingConfig, boosts: Mapping[str, float]) -> Search:
+        if config.attention is None:
+            return build(config, self.tokenizer, boosts, self._model, self._rescorer)
+        if self._begin is None:
+            raise NoisewiseError(
+                "`attention` must be left out for a model without an attention decoder, but is given; search by CTC"
+            )
+        return build_attention(config, self.tokenizer, self._begin, boosts, self._model)
 
 
 def best(
-    log_probs: Sequence[Tensor], tokenizer: CharacterTokenizer, frame_seconds: float, search: PrefixBeam | None = None
+    log_probs: Sequence[Tensor],
+    tokenizer: CharacterTokenizer,
+    frame_seconds: float,
+    search: Search | None = None,
+    frames: Sequence[Tensor] = (),
 ) -> list[Hypothesis]:
-    """The best hypothesis of each recording.
+    """The best hypothesis of each recording; arguments as of `nbest`."""
+    return [found[0] for found in nbest(log_probs, tokenizer, frame_seconds, search, frames)]
+
+
+def nbest(
+    log_probs: Sequence[Tensor],
+    tokenizer: CharacterTokenizer,
+    frame_seconds: float,
+    search: Search | None = None,
+    frames: Sequence[Tensor] = (),
+) -> list[list[Hypothesis]]:
+    """The best hypotheses of each recording, at least one, as many as the search gives.
 
     Args:
         log_probs: of whole recordings. (F, V) each
         tokenizer: maps ids to text.
         frame_seconds: time between two frames.
         search: from a configuration; None for greedy decoding.
+        frames: what an attention decoder looks at, if one takes part. (F, E) each
     """
     if not log_probs:
         return []
+    if isinstance(search, AttentionSearch):
+        return search.decode(log_probs, frames, frame_seconds)
     lengths = torch.tensor([len(each) for each in log_probs])
     padded = torch.nn.utils.rnn.pad_sequence(list(log_probs), batch_first=True)
     if search is None:
-        return greedy(padded, lengths, tokenizer, frame_seconds)
+        return [[each] for each in greedy(padded, lengths, tokenizer, frame_seconds)]
     state = search.start(len(padded), padded.device)
     for at in range(0, padded.shape[1], CHUNK):
         piece = padded[:, at : at + CHUNK]
         search.feed(state, piece, (lengths - at).clamp(0, piece.shape[1]))
-    return [hypotheses[0] for hypotheses in search.hypotheses(state, frame_seconds)]
+    return search.hypotheses(state, frame_seconds)
 
 
 def gather(items: Iterable[T], frames: Callable[[T], int], most: int = MOST_FRAMES) -> Iterator[list[T]]:

@@ -169,8 +169,6 @@ def _model(
 
     recogniser = Recogniser.load(specification, device, decoding)
     details = {"weights_sha256": weights_hash(specification), **_decoding_details(recogniser.decoding)}
-    if recogniser.joint is not None:
-        details["decoding"] = json.dumps(dump(recogniser.joint))
     if wanted := spelled(hotwords):
         details["hotwords"] = json.dumps(wanted, sort_keys=True)
     return NamedRecogniser(specification, lambda waveforms: recogniser.recognise(waveforms, wanted), details)

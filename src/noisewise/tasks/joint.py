@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from noisewise.batch import Batch
-from noisewise.config import ConfigError, config, dump
+from noisewise.config import ConfigError, config
+from noisewise.decoding import default
+from noisewise.decoding.decoder import DecodingConfig
 from noisewise.decoding.joint import JointConfig, JointSearch
 from noisewise.models.ctc import ctc_loss
 from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
@@ -103,4 +105,5 @@ class JointTask(Task):
 
     def release(self, folder: Path, config: EncoderDecoderConfig, about: dict[str, Any]) -> None:
         """Write the model, and how it searches, as a folder that `transcribe` loads."""
-        release(folder, self.model, config, self.tokenizer, {**about, "search": dump(self.config.search)})
+        release(folder, self.model, config, self.tokenizer, about)
+        default.write(folder, DecodingConfig(attention=self.config.search))
