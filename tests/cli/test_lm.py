@@ -118,3 +118,21 @@ def test_a_test_set_and_the_box_are_refused(
         shown = capsys.readouterr().err
         assert sentence in shown and shown.count("\n") == 1
     assert main([*development, "--force"]) == 0
+
+
+def test_models_over_words_and_classes_are_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.txt").write_text(TEXT)
+    (tmp_path / "other.txt").write_text("three one five\n" * 9)
+    (tmp_path / "classes.txt").write_text("NUMBER one two three four five six\n")
+    text, words, classes = (str(tmp_path / name) for name in ("text.txt", "words.arpa", "classes.arpa"))
+    listed = str(tmp_path / "classes.txt")
+    assert main(["lm", "train", text, "--order", "3", "--output", words]) == 0
+    assert main(["lm", "train", text, "--order", "3", "--classes", listed, "--output", classes]) == 0
+    mixed = ["lm", "mix", words, f"{classes}={listed}", "--output", str(tmp_path / "mixed")]
+    assert main([*mixed, "--text", text, "--text", str(tmp_path / "other.txt")]) == 0
+    weights = [float(line.split()[0]) for line in capsys.readouterr().out.splitlines() if line[0] in "01"]
+    assert weights[0] > weights[1] > 0.1 and sum(weights) == pytest.approx(1)  # words foresee more of the text
+    assert main(["lm", "score", str(tmp_path / "mixed"), str(tmp_path / "other.txt")]) == 0
+    assert "unknown               0" in capsys.readouterr().out
+    assert main(mixed) == 2
+    assert "there already" in capsys.readouterr().err

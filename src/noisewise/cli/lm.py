@@ -26,15 +26,22 @@ def train(
         typer.Option(help="For the orders from 1 on, drop n-grams that occur so often or less; none when absent."),
     ] = None,
     vocabulary: Annotated[int | None, typer.Option(help="Keep so many words, the most frequent.")] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="File of lines NAME WORD WORD ...: words that may stand for each other.")
+    ] = None,
 ) -> None:
     """Train a modified Kneser-Ney model; the text is normalised first."""
     from noisewise.config import NoisewiseError
+    from noisewise.decoding import classes as classing
     from noisewise.decoding import kneser_ney
     from noisewise.text import sentences
 
     if not output.parent.is_dir():
         raise NoisewiseError(f"`{output}` must be in a folder, but there is no such folder; make it")
-    estimate = kneser_ney.train(sentences.read(texts, characters), order, prune=prune or (), vocabulary=vocabulary)
+    text = sentences.read(texts, characters)
+    if classes is not None:
+        text = classing.named(text, classing.read(classes))
+    estimate = kneser_ney.train(text, order, prune=prune or (), vocabulary=vocabulary)
     estimate.save(output)
     counts = ", ".join(f"{len(level.log10)} {k}-grams" for k, level in enumerate(estimate.levels, start=1))
     print(f"{output}: {counts}")
@@ -45,7 +52,7 @@ def train(
 
 
 def score(
-    model: Annotated[Path, typer.Argument(help="ARPA file; also .gz.")],
+    model: Annotated[Path, typer.Argument(help="ARPA file, also .gz, or the folder of a mixture.")],
     texts: Annotated[list[Path], typer.Argument(help="Text files, one sentence a line; also .gz.")],
     characters: Annotated[
         bool, typer.Option("--characters", help="The model is over letters, with | between words.")
@@ -61,6 +68,31 @@ def score(
     print(f"unknown               {found.unknown} ({100 * found.unknown / max(found.tokens, 1):.2f} %)")
     print(f"perplexity            {found.perplexity:.2f}")
     print(f"without the unknown   {found.known_perplexity:.2f}")
+
+
+def mix(
+    models: Annotated[list[str], typer.Argument(help="ARPA files, also .gz; FILE=CLASSES for one over classes.")],
+    output: Annotated[Path, typer.Option(help="Folder to write; serves as --lm.")],
+    text: Annotated[
+        list[Path] | None,
+        typer.Option(help="Text to fit the weights to, other than that of the training.", show_default="equal weights"),
+    ] = None,
+) -> None:
+    """Make one model of several, for text of several kinds: each sentence is of one of them."""
+    from noisewise.config import NoisewiseError
+    from noisewise.decoding import mixture
+    from noisewise.text import sentences
+    from noisewise.whole_folder import whole_folder
+
+    if output.exists():
+        raise NoisewiseError(f"--output must be a new folder, but `{output}` is there already; choose another")
+    files = [(Path(lm), Path(listed) if listed else None) for lm, _, listed in (each.partition("=") for each in models)]
+    parts = [mixture.part(*each) for each in files]
+    weights = mixture.fit(parts, sentences.read(text)) if text else [round(1 / len(parts), 4)] * len(parts)
+    with whole_folder(output) as temporary:
+        mixture.write(temporary, files, weights)
+    for name, weight in zip(models, weights, strict=True):
+        print(f"{weight:.4f} {name}")
 
 
 def tune(
@@ -148,5 +180,5 @@ def _written(model: Path, folder: Path | None, config: "DecodingConfig") -> Path
     return folder / written.name
 
 
-COMMANDS = {"train": train, "score": score, "tune": tune}
+COMMANDS = {"train": train, "score": score, "mix": mix, "tune": tune}
 """Word after the verb to its function."""

@@ -154,14 +154,18 @@ def load(path: str | Path, backend: str = "noisewise", vocabulary: Sequence[str]
     """Read a language model.
 
     Args:
-        path: an ARPA file, also .gz; for `kenlm` and `flashlight` also a KenLM binary, which must come from a source
-            you trust.
+        path: an ARPA file, also .gz; the folder of a mixture (`decoding/mixture.py`); for `kenlm` and `flashlight`
+            also a KenLM binary, which must come from a source you trust.
         backend: `noisewise` (needs nothing else), `kenlm` or `flashlight`.
         vocabulary: the words that will be asked for; only `flashlight` wants to know them.
 
     Raises:
         LanguageModelError: the file cannot be used.
     """
+    if (Path(path) / "mixture.json").is_file():
+        from noisewise.decoding import mixture
+
+        return mixture.read(path)
     if not Path(path).is_file():
         raise LanguageModelError(f"`{path}` must be a language model, but there is no such file; check the path")
     match backend:
