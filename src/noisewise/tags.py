@@ -86,10 +86,7 @@ class Tags:
         Raises:
             TagError: `top` is no count, or `threshold` no probability.
         """
-        if top < 1 or not 0 <= threshold <= 1:
-            raise TagError(
-                f"`top` must be 1 or more, and `threshold` 0 to 1, but they are {top} and {threshold:g} instead"
-            )
+        _must_choose(top, threshold)
         windows = [
             TaggedWindow(each.start, each.end, self._likeliest(each.probabilities, top, threshold))
             for each in self.windows
@@ -107,7 +104,7 @@ def render(found: Sequence[Tags], form: str, top: int = TOP, threshold: float = 
     """Write recordings as one document.
 
     Args:
-        found: one or more.
+        found: any number.
         form: a key of `WRITERS`.
         top: as in `Tags.sounds`.
         threshold: as in `Tags.sounds`.
@@ -117,7 +114,13 @@ def render(found: Sequence[Tags], form: str, top: int = TOP, threshold: float = 
     """
     if form not in WRITERS:
         raise TagError(f"format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
+    _must_choose(top, threshold)
     return WRITERS[form]([(each, each.sounds(top, threshold)) for each in found])
+
+
+def _must_choose(top: int, threshold: float) -> None:
+    if top < 1 or not 0 <= threshold <= 1:
+        raise TagError(f"`top` must be 1 or more, and `threshold` 0 to 1, but they are {top} and {threshold:g} instead")
 
 
 def spelled(tags: Sequence[Tag]) -> str:

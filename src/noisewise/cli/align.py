@@ -1,7 +1,6 @@
 """`noisewise align AUDIO TEXT`: when each word and letter of a known text was said."""
 
 import csv
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,7 +37,7 @@ def command(
     device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
 ) -> None:
     """Align texts with recordings. Exit status 1 when some could not be aligned; the others are written."""
-    from noisewise.cli.transcribe import write
+    from noisewise.cli.transcribe import complain, write
     from noisewise.config import NoisewiseError
     from noisewise.transcript import SINGLE, FormatError
 
@@ -65,11 +64,7 @@ def command(
     )
     transcripts = [done[position] for position in range(len(pairs))]
     write(transcripts, form, output, into_folder)
-    failed = [each for each in transcripts if each.error is not None]
-    for each in failed:
-        print(f"noisewise: {each.error}", file=sys.stderr)
-    if failed:
-        raise typer.Exit(1)
+    complain(transcripts)
 
 
 def pairs_of(audio: str, text: str | None) -> list[tuple["Source", str]]:

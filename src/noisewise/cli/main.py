@@ -10,6 +10,7 @@ VERBS = {
     "demo": "transcribe the bundled noisy recordings and compare with what was said",
     "transcribe": "turn audio files into text, subtitles or a table",
     "align": "when each word and letter of a known text was said, as TextGrid, CTM, JSON or subtitles",
+    "tag": "name the sounds in audio files, with probabilities and times",
     "evaluate": "word error rate of a recogniser over noise types and signal-to-noise ratios",
     "compare": "grids of several recognisers side by side: differences, intervals, tests",
     "card": "the robustness of a recogniser on one page, from its grid and its degradations",

@@ -1,18 +1,19 @@
 """`noisewise transcribe FILES...`: audio files to text, subtitles or a table."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from noisewise.cli import decoding as options
 
 if TYPE_CHECKING:
-    from noisewise.recogniser import Recogniser
     from noisewise.transcript import Transcript
+
+T = TypeVar("T")
 
 SUFFIXES = frozenset(
     f".{name}"
@@ -64,9 +65,17 @@ def command(
         model, decoding, beam=beam, lm=lm, lm_unit=lm_unit, lm_weight=lm_weight, bonus=bonus, lexicon=lexicon
     )
     recogniser = Recogniser.load(model, device, chosen)
-    transcripts = _transcribed(recogniser, sources, batch_seconds, window_seconds, options.boosts(hotword))
+    found = recogniser.each(
+        sources, batch_seconds=batch_seconds, window_seconds=window_seconds, hotwords=options.boosts(hotword)
+    )
+    transcripts = collected(found, len(sources), "transcribing")
     write(transcripts, form, output, into_folder)
-    failed = [each for each in transcripts if each.error is not None]
+    complain(transcripts)
+
+
+def complain(found: Sequence[Any]) -> None:
+    """Say what is wrong with those that have an `error`, and then leave with status 1."""
+    failed = [each for each in found if each.error is not None]
     for each in failed:
         print(f"noisewise: {each.error}", file=sys.stderr)
     if failed:
@@ -89,26 +98,18 @@ def expand(files: Sequence[str]) -> list[str]:
     return found
 
 
-def _transcribed(
-    recogniser: "Recogniser",
-    sources: list[str],
-    batch_seconds: float,
-    window_seconds: float | None,
-    hotwords: dict[str, float | None],
-) -> list["Transcript"]:
-    """Transcripts in the order of the sources, with a bar on a terminal when there are several."""
-    done: dict[int, Transcript] = {}
-    with _bar(len(sources)) as advance:
-        for position, transcript in recogniser.each(
-            sources, batch_seconds=batch_seconds, window_seconds=window_seconds, hotwords=hotwords
-        ):
-            done[position] = transcript
+def collected(found: Iterable[tuple[int, T]], total: int, doing: str) -> list[T]:
+    """What comes with its position, in the order of the positions; with a bar on a terminal when there are several."""
+    done: dict[int, T] = {}
+    with _bar(total, doing) as advance:
+        for position, each in found:
+            done[position] = each
             advance()
-    return [done[position] for position in range(len(sources))]
+    return [done[position] for position in range(total)]
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[Any]:
+def _bar(total: int, doing: str) -> Iterator[Any]:
     """A progress bar on stderr, if someone is there to see it and there is more than one file."""
     if total < 2 or not sys.stderr.isatty():
         yield lambda: None
@@ -117,24 +118,33 @@ def _bar(total: int) -> Iterator[Any]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("transcribing", total=total)
+        task = progress.add_task(doing, total=total)
         yield lambda: progress.advance(task)
 
 
 def write(transcripts: list["Transcript"], form: str, output: Path | None, into_folder: bool) -> None:
     """Print, or write one file, or one file per recording that could be used."""
-    from noisewise.transcript import SINGLE, render, short_names
+    from noisewise.transcript import SINGLE, render
+
+    if output is not None or form not in {"txt", *SINGLE} or len(transcripts) > 1 or transcripts[0].error is None:
+        write_each(transcripts, lambda some: render(some, form), SUFFIX_OF.get(form, form), output, into_folder)
+
+
+def write_each(
+    found: Sequence[Any], render: Callable[[Sequence[Any]], str], suffix: str, output: Path | None, into_folder: bool
+) -> None:
+    """Print what `render` makes of all, or write it to a file, or of each that has no `error` to a file of its own."""
+    from noisewise.transcript import short_names
 
     if output is None:
-        if form not in {"txt", *SINGLE} or len(transcripts) > 1 or transcripts[0].error is None:
-            print(render(transcripts, form), end="")
+        print(render(found), end="")
         return
     if not into_folder:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(render(transcripts, form), encoding="utf-8")
+        output.write_text(render(found), encoding="utf-8")
         return
     output.mkdir(parents=True, exist_ok=True)
-    names = short_names([each.source for each in transcripts])
-    for name, each in zip(names, transcripts, strict=True):
+    names = short_names([each.source for each in found])
+    for name, each in zip(names, found, strict=True):
         if each.error is None:
-            (output / f"{name}.{SUFFIX_OF.get(form, form)}").write_text(render([each], form), encoding="utf-8")
+            (output / f"{name}.{suffix}").write_text(render([each]), encoding="utf-8")
