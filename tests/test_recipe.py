@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from noisewise import model_folder
-from noisewise.config import ConfigError, dump, load, parse
-from noisewise.recipe import Recipe, train
+from noisewise.config import ConfigError, dump, dump_yaml, load, parse
+from noisewise.recipe import Recipe, RecipeData, sets, train, was_tested
 from noisewise.training import log
 from tests.corpus import TINY, run_tiny, write_corpus, write_recipe
 
@@ -85,3 +85,53 @@ def test_a_broken_file_is_skipped_and_reported(tiny: Path, tmp_path: Path) -> No
 def test_wrong_vocabulary_is_refused(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"`model\.vocabulary` must be 30, but is 29"):
         train(load(Recipe, tiny, ["model.vocabulary=29"]), tmp_path / "run")
+
+
+@pytest.fixture
+def tagging(tmp_path: Path) -> Path:
+    """A recipe that learns on two parts of the corpus and is tested on a third, which `split` names."""
+    write_corpus(tmp_path)
+    table = tmp_path / "corpus" / "manifest.tsv"
+    splits = ["split", *["train"] * 4, *["held"] * 2, *["test"] * 2]
+    rows = zip(table.read_text().splitlines(), splits, strict=True)
+    table.write_text("".join(f"{line}\t{split}\n" for line, split in rows))
+    path = write_recipe(tmp_path, "cat_tagging")
+    values = {"train": "train", "validation": "held", "test": "test"}
+    recipe = dump(load(Recipe, path, [*QUICK, "start_from=null"]))
+    recipe["test"] = dict(recipe["validation"])
+    for part, split in values.items():
+        recipe[part]["manifests"] = [f"{tmp_path / 'corpus'}#split={split}"]
+    path.write_text(dump_yaml(parse(Recipe, recipe)))
+    return path
+
+
+def test_the_best_model_is_tested_once(tagging: Path, tmp_path: Path) -> None:
+    train(load(Recipe, tagging), tmp_path / "run")
+    found = json.loads((tmp_path / "run" / "test.json").read_text())
+    assert sorted(found["ids"]) == ["u6", "u7"] and not found["papers_protocol"] and was_tested(tmp_path / "run")
+    best = model_folder.load_tagger(tmp_path / "run" / "best")
+    assert found["weights_sha256"] == model_folder.weights_hash(best.folder)
+    before = (tmp_path / "run" / "test.json").stat().st_mtime_ns
+    train(load(Recipe, tagging), tmp_path / "run")
+    assert (tmp_path / "run" / "test.json").stat().st_mtime_ns == before
+    train(load(Recipe, tagging, ["run.steps=4"]), tmp_path / "run")
+    assert was_tested(tmp_path / "run"), "another best model is tested again"
+
+
+def test_the_protocol_of_the_papers_learns_from_more_and_chooses_on_the_test_set(tagging: Path) -> None:
+    recipe = load(Recipe, tagging)
+    chosen, held_back = sets(recipe)
+    assert (chosen, held_back) == (recipe.train, recipe.validation)
+    papers = load(Recipe, tagging, ["papers_protocol=true"])
+    chosen, held_back = sets(papers)
+    splits = [source.partition("=")[2] for source in chosen.manifests]
+    assert splits == ["train", "held"] and held_back == papers.test and chosen.roll
+    source = RecipeData(papers, None)
+    assert {name for batch in source.validation() for name in batch.ids} == {"u6", "u7"}
+    with pytest.raises(ConfigError, match="`test` must be given with `papers_protocol`"):
+        sets(load(Recipe, tagging, ["papers_protocol=true", "test=null"]))
+
+
+def test_as_many_classes_as_the_training_set_has(tagging: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"`model\.classes` must be 2, as many as the training set has, but is 3"):
+        train(load(Recipe, tagging, ["model.classes=3"]), tmp_path / "run")

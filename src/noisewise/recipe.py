@@ -1,7 +1,9 @@
 """A recipe: data, model, task, optimizer, schedule and run in one YAML file; and how it becomes a run."""
 
+import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,9 @@ from noisewise.training.sole_writer import sole_writer
 
 logger = logging.getLogger(__name__)
 
-FREE = ("steps", "log_every", "validate_every", "save_every", "keep", "tensorboard", "threads")
+FREE = ("steps", "log_every", "validate_every", "save_every", "keep", "release_at", "tensorboard", "threads")
 """Fields of `run` that may change when a run goes on."""
+TEST = "test.json"
 
 
 @config
@@ -49,6 +52,11 @@ class Recipe:
     """How the learning rate moves."""
     run: RunConfig = RunConfig()
     """How long, how fast, how safe."""
+    test: DataConfig | None = None
+    """What the best model is measured on, once, when the run ends; the result is `test.json` in the run's folder."""
+    papers_protocol: bool = False
+    """Whether to learn from `validation` too and to choose the best checkpoint on `test`, as papers on audio tagging
+    do; it makes numbers comparable with theirs, and too good."""
     start_from: str | None = None
     """A model folder of ours, whose encoder the run begins with (all of it, if it is the same kind of model), or a
     checkpoint of transformers or fairseq, for instance hf:facebook/wav2vec2-base@REVISION (its quantizer and
@@ -59,14 +67,16 @@ class RecipeData:
     """The batches of a recipe, as the loop asks for them."""
 
     def __init__(self, recipe: Recipe, encode: Callable[[str], list[int]] | None, labels: Labels | None = None):
-        self.recipe = recipe
+        self.train, self.held_back = sets(recipe)
+        self.tested = recipe.test
+        self.seed = recipe.run.seed
         self.encode = encode
         self.labels = labels
 
     def training(self, epoch: int, position: int, rank: int, world: int) -> Iterator[tuple[int, int, Batch]]:
         """Endless batches from (epoch, position) on, each with the place that follows it."""
         loader = build_loader(
-            self.recipe.train, encode=self.encode, labels=self.labels, seed=self.recipe.run.seed,
+            self.train, encode=self.encode, labels=self.labels, seed=self.seed,
             rank=rank, world_size=world, start=(epoch, position),
         )  # fmt: skip
         for batch in loader:
@@ -74,7 +84,27 @@ class RecipeData:
 
     def validation(self) -> Iterable[Batch]:
         """One pass over the validation set, its noise drawn once and for all (epoch 0, seed 0)."""
-        return build_loader(self.recipe.validation, encode=self.encode, labels=self.labels, training=False)
+        return build_loader(self.held_back, encode=self.encode, labels=self.labels, training=False)
+
+    def test(self) -> Iterable[Batch]:
+        """One pass over the test set."""
+        if self.tested is None:
+            raise ConfigError("`test` must be given, but is missing; name the test set")
+        return build_loader(self.tested, encode=self.encode, labels=self.labels, training=False)
+
+
+def sets(recipe: Recipe) -> tuple[DataConfig, DataConfig]:
+    """What a recipe learns from, and what it chooses the best checkpoint on.
+
+    Raises:
+        ConfigError: the papers' protocol is asked for, and there is no test set.
+    """
+    train, validation = recipe.train, recipe.validation
+    if not recipe.papers_protocol:
+        return train, validation
+    if recipe.test is None:
+        raise ConfigError("`test` must be given with `papers_protocol`, but is missing; name the test set")
+    return replace(train, manifests=[*train.manifests, *validation.manifests]), recipe.test
 
 
 def prepare_folder(recipe: Recipe, folder: Path) -> None:
@@ -138,14 +168,39 @@ def trainer_for(recipe: Recipe, folder: Path) -> Trainer:
 
 def train(recipe: Recipe, folder: Path, watch: Callable[[Progress], None] = lambda progress: None) -> dict[str, float]:
     """Run a recipe in a folder, from its newest checkpoint if it has one; gives the last validation's metrics."""
-    return trainer_for(recipe, folder).train(watch)
+    trainer = trainer_for(recipe, folder)
+    metrics = trainer.train(watch)
+    if recipe.test is not None and trainer.fabric.is_global_zero and not was_tested(folder):
+        _test(recipe, folder)
+    return metrics
+
+
+def was_tested(folder: Path) -> bool:
+    """Whether a run's `test.json` is of the model that is its best."""
+    path = folder / TEST
+    if not path.is_file():
+        return False
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return bool(found["weights_sha256"] == model_folder.weights_hash(folder / "best"))
+
+
+def _test(recipe: Recipe, folder: Path) -> None:
+    """Measure the best model on the test set."""
+    tokenizer, labels = CharacterTokenizer(), _labels(recipe)
+    model = model_folder.load_stage(folder / "best").model()
+    task = tasks.build(recipe.task, model, tokenizer, [] if labels is None else labels.names)
+    found = task.test(RecipeData(recipe, tokenizer.encode if task.needs_text else None, labels).test())
+    about = {"weights_sha256": model_folder.weights_hash(folder / "best"), "papers_protocol": recipe.papers_protocol}
+    temporary = folder / f".{TEST}"
+    temporary.write_text(json.dumps({**about, **found}) + "\n", encoding="utf-8")
+    temporary.replace(folder / TEST)
 
 
 def _labels(recipe: Recipe) -> Labels | None:
     """The classes, for a model that learns some."""
     if not isinstance(recipe.model, CATTaggerConfig):
         return None
-    labels = read_labels(recipe.train)
+    labels = read_labels(sets(recipe)[0])
     if len(labels) != recipe.model.classes:
         raise ConfigError(
             f"`model.classes` must be {len(labels)}, as many as the training set has, but is {recipe.model.classes} "
