@@ -100,7 +100,10 @@ def test_the_decoding_and_hotwords_that_are_asked_for(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--decoding", "best"], "--decoding must be greedy or beam"),
+        (["--decoding", "best"], "--decoding must be greedy, beam, joint, attention or rescoring"),
+        (["--decoding", "joint"], "`attention` must be left out for a model without"),
+        (["--decoding", "beam", "--ctc-weight", "0.2"], "--decoding must be joint or rescoring with --ctc-weight"),
+        (["--decoding", "attention", "--ctc-weight", "0.2"], "--ctc-weight must be 0 with attention alone"),
         (["--decoding", "greedy", "--lm-weight", "2"], "must be beam with --lm-weight"),
         (["--lm-weight", "2"], "must come with a language model"),
         (["--lm", "none.arpa"], "no such file"),

@@ -1,7 +1,10 @@
 """The options of decoding that several verbs share, and the configuration that they make."""
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,104 +12,188 @@ if TYPE_CHECKING:
     from noisewise.decoding.decoder import DecodingConfig
     from noisewise.decoding.recordings import Greedy
 
-Decoding = Annotated[
-    str | None,
-    typer.Option(help="greedy or beam.", show_default="what the model's folder says, else greedy"),
-]
-Beam = Annotated[int | None, typer.Option(help="Prefixes that the beam search keeps.", show_default="50")]
-Lm = Annotated[Path | None, typer.Option(help="Language model, ARPA or ARPA.gz; means --decoding beam.")]
-LmUnit = Annotated[str | None, typer.Option(help="What it is over: words or characters.", show_default="words")]
-LmWeight = Annotated[float | None, typer.Option(help="Weight of the language model.", show_default="0.5")]
-Bonus = Annotated[float | None, typer.Option(help="Added for each word.", show_default="1")]
-Lexicon = Annotated[Path | None, typer.Option(help="File with the only words that may come out, one a line.")]
-Hotwords = Annotated[
-    list[str] | None,
-    typer.Option("--hotword", help="A word or phrase to listen for, or WORD=BOOST per letter; several times."),
-]
+DECODINGS = ("greedy", "beam", "joint", "attention", "rescoring")
+OF_LM = ("lm_unit", "lm_weight", "bonus")
 
 
-def chosen(
-    model: str,
-    decoding: str | None,
-    *,
-    beam: int | None = None,
-    lm: Path | None = None,
-    lm_unit: str | None = None,
-    lm_weight: float | None = None,
-    bonus: float | None = None,
-    lexicon: Path | None = None,
-) -> "DecodingConfig | Greedy | None":
-    """The decoding that the options ask for; None when they ask for nothing.
+@dataclass(frozen=True)
+class DecodingOptions:
+    """What the options ask for; None where they ask for nothing."""
 
-    Options change what the model's folder says, where it says something.
+    decoding: Annotated[
+        str | None,
+        typer.Option(
+            help="greedy or beam, by CTC; of models with an attention decoder also joint, attention (alone) and "
+            "rescoring (attention chooses among what CTC finds).",
+            show_default="what the model's folder says, else greedy",
+        ),
+    ] = None
+    beam: Annotated[
+        int | None, typer.Option(help="Hypotheses that the search keeps.", show_default="50; with attention 8")
+    ] = None
+    nbest: Annotated[
+        int | None, typer.Option(help="Readings of a recording; more than one are written as json.", show_default="1")
+    ] = None
+    ctc_weight: Annotated[
+        float | None,
+        typer.Option(help="Share of CTC beside attention, 0 to 1; means --decoding joint.", show_default="0.3"),
+    ] = None
+    length_bonus: Annotated[
+        float | None, typer.Option(help="Added for each symbol where attention takes part.", show_default="0")
+    ] = None
+    lm: Annotated[
+        Path | None, typer.Option(help="Language model, ARPA or ARPA.gz; means --decoding beam, if none is said.")
+    ] = None
+    lm_unit: Annotated[str | None, typer.Option(help="What it is over: words or characters.", show_default="words")] = (
+        None
+    )
+    lm_weight: Annotated[float | None, typer.Option(help="Weight of the language model.", show_default="0.5")] = None
+    bonus: Annotated[float | None, typer.Option(help="Added for each word.", show_default="1")] = None
+    lexicon: Annotated[Path | None, typer.Option(help="File with the only words that may come out, one a line.")] = None
+    hotword: Annotated[
+        list[str] | None, typer.Option(help="A word or phrase to listen for, or WORD=BOOST per letter; several times.")
+    ] = None
 
-    Raises:
-        NoisewiseError: options that contradict each other.
-    """
-    from noisewise.config import NoisewiseError
+    def chosen(self, model: str) -> "DecodingConfig | Greedy | None":
+        """The decoding that is asked for; None when nothing is.
 
-    if decoding not in (None, "greedy", "beam"):
-        raise NoisewiseError(f"--decoding must be greedy or beam, but is '{decoding}' instead")
-    files = {"lm": None if lm is None else str(lm), "lexicon": None if lexicon is None else str(lexicon)}
-    values = {**files, "lm_unit": lm_unit, "lm_weight": lm_weight, "bonus": bonus}
-    given = {name: value for name, value in values.items() if value is not None}
-    named = [f"--{name.replace('_', '-')}" for name in (["beam"] if beam is not None else []) + list(given)]
-    if decoding == "greedy":
-        if named:
+        Options change what the model's folder says, where it says something.
+
+        Raises:
+            NoisewiseError: options that contradict each other.
+        """
+        from noisewise.config import NoisewiseError
+
+        if self.decoding not in (None, *DECODINGS):
+            raise NoisewiseError(f"--decoding must be {_either(DECODINGS)}, but is '{self.decoding}' instead")
+        given = self._given()
+        named = [f"--{name.replace('_', '-')}" for name in given]
+        if self.decoding == "greedy":
+            if named:
+                raise NoisewiseError(
+                    f"--decoding must be beam with {named[0]}, but is greedy instead; leave one of them out"
+                )
+            return "greedy"
+        if not named and self.decoding is None:
+            return None
+        config = _changed(self._attending(_default(model)), given)
+        missing = [name for name, option in zip(given, named, strict=True) if name in OF_LM and config.lm is None]
+        if missing:
             raise NoisewiseError(
-                f"--decoding must be beam with {named[0]}, but is greedy instead; leave one of them out"
+                f"--{missing[-1].replace('_', '-')} must come with a language model, but there is none; give --lm FILE"
             )
-        return "greedy"
-    if not named and decoding is None:
-        return None
-    from dataclasses import replace
+        return config
 
+    def _given(self) -> dict[str, Any]:
+        """What there is, but hotwords and the decoding itself; the sizes of the search first."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        kept = {name: value for name, value in values.items() if value is not None}
+        return {name: value for name, value in kept.items() if name not in ("decoding", "hotword")}
+
+    def _attending(self, config: "DecodingConfig") -> "DecodingConfig":
+        """With or without attention, as the decoding says and what is its own."""
+        from noisewise.config import NoisewiseError
+        from noisewise.decoding.joint import JointConfig
+
+        own = {"ctc_weight": self.ctc_weight, "bonus": self.length_bonus}
+        wanted: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
+        if self.decoding == "beam":
+            if wanted:
+                raise NoisewiseError("--decoding must be joint or rescoring with --ctc-weight or --length-bonus")
+            return replace(config, attention=None)
+        if self.decoding == "attention":
+            if self.ctc_weight:
+                raise NoisewiseError(f"--ctc-weight must be 0 with attention alone, but is {self.ctc_weight} instead")
+            wanted["ctc_weight"] = 0.0
+        if self.decoding is not None:
+            wanted["mode"] = "rescoring" if self.decoding == "rescoring" else "one_pass"
+        if not wanted:
+            return config
+        return replace(config, rescoring=None, attention=replace(config.attention or JointConfig(), **wanted))
+
+    def boosts(self) -> dict[str, float | None]:
+        """Hotwords to their boosts; None for that of the configuration.
+
+        Raises:
+            NoisewiseError: a boost that is no number.
+        """
+        from noisewise.config import NoisewiseError
+
+        found: dict[str, float | None] = {}
+        for text in self.hotword or []:
+            word, equals, number = text.partition("=")
+            try:
+                found[word] = float(number) if equals else None
+            except ValueError as error:
+                raise NoisewiseError(f"--hotword must be WORD or WORD=BOOST, but is '{text}' instead") from error
+        return found
+
+    def words(self) -> list[str]:
+        """The options that were given, as words of a command line."""
+        found: list[str] = []
+        for each in fields(self):
+            value = getattr(self, each.name)
+            for one in value if isinstance(value, list) else [value]:
+                found += [] if one is None else [f"--{each.name.replace('_', '-')}={one}"]
+        return found
+
+
+def with_decoding(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of decoding, gathered in its parameter `options`."""
+    signature = inspect.signature(command)
+    shared = inspect.signature(DecodingOptions).parameters
+    own = [each for each in signature.parameters.values() if each.name != "options"]
+
+    def gathered(**given: Any) -> None:
+        options = DecodingOptions(**{name: given.pop(name) for name in shared})
+        command(**given, options=options)
+
+    parameters = [*own, *shared.values()]
+    gathered.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    gathered.__annotations__ = {each.name: each.annotation for each in parameters}
+    gathered.__doc__ = command.__doc__
+    return gathered
+
+
+def _changed(config: "DecodingConfig", given: dict[str, Any]) -> "DecodingConfig":
+    """A configuration with what was given; attention has had its own."""
     from noisewise.config import dump, parse
     from noisewise.decoding.decoder import DecodingConfig
 
-    base = _default(model) or DecodingConfig()
-    if beam is not None:
-        base = replace(base, search=replace(base.search, beam=beam))
-    config = parse(DecodingConfig, {**dump(base), **given})
-    if config.lm is None and {"lm_weight", "bonus", "lm_unit"} & given.keys():
-        raise NoisewiseError(f"{named[-1]} must come with a language model, but there is none; give --lm FILE")
-    return config
+    if "beam" in given and config.attention is not None:
+        config = replace(config, attention=replace(config.attention, beam=given["beam"]))
+    elif "beam" in given:
+        config = replace(config, search=replace(config.search, beam=given["beam"]))
+    if "nbest" in given:
+        config = config.most(given["nbest"])
+    files = {name: str(given[name]) for name in ("lm", "lexicon") if name in given}
+    return parse(DecodingConfig, {**dump(config), **{name: given[name] for name in OF_LM if name in given}, **files})
 
 
-def _default(model: str) -> "DecodingConfig | None":
+def _default(model: str) -> "DecodingConfig":
     """What the folder of a model says; what is no model will be refused when it is loaded."""
     from noisewise import model_folder
     from noisewise.decoding import default
+    from noisewise.decoding.decoder import DecodingConfig
+    from noisewise.decoding.joint import JointConfig
 
     try:
         folder = model_folder.locate(model)
     except model_folder.ModelFolderError:
-        return None
-    return default.read(folder)
+        return DecodingConfig()
+    return default.read(folder) or DecodingConfig(attention=JointConfig() if _attends(folder) else None)
 
 
-def boosts(hotwords: list[str] | None) -> dict[str, float | None]:
-    """Hotwords of the command line to their boosts; None for that of the configuration.
+def _attends(folder: Path) -> bool:
+    """Whether the model has an attention decoder, which then searches unless something else is said."""
+    import json
 
-    Raises:
-        NoisewiseError: a boost that is no number.
-    """
-    from noisewise.config import NoisewiseError
-
-    found: dict[str, float | None] = {}
-    for text in hotwords or []:
-        word, equals, number = text.partition("=")
-        try:
-            found[word] = float(number) if equals else None
-        except ValueError as error:
-            raise NoisewiseError(f"--hotword must be WORD or WORD=BOOST, but is '{text}' instead") from error
-    return found
+    try:
+        about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return bool(about["model"]["kind"] == "encoder_decoder")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # of another kind, or broken, which is said when it is loaded
 
 
-def words(**given: object) -> list[str]:
-    """The options that were given, as words of a command line."""
-    found: list[str] = []
-    for name, value in given.items():
-        for each in value if isinstance(value, list) else [value]:
-            found += [] if each is None else [f"--{name.replace('_', '-')}={each}"]
-    return found
+def _either(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from noisewise.cli import decoding as options
+from noisewise.cli.decoding import DecodingOptions, with_decoding
 
 if TYPE_CHECKING:
     from noisewise.evaluation.grid import Progress
@@ -20,6 +20,7 @@ LISTS = ("--snr",)
 SNRS_DB = [0.0, 5.0, 10.0, 15.0, 20.0]
 
 
+@with_decoding
 def command(
     manifest: Annotated[
         str,
@@ -64,14 +65,8 @@ def command(
         Path | None, typer.Option(help="Keep transcripts here, JSONL; what was heard once is not asked again.")
     ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Forget the cells of an interrupted run.")] = False,
-    decoding: options.Decoding = None,
-    beam: options.Beam = None,
-    lm: options.Lm = None,
-    lm_unit: options.LmUnit = None,
-    lm_weight: options.LmWeight = None,
-    bonus: options.Bonus = None,
-    lexicon: options.Lexicon = None,
-    hotword: options.Hotwords = None,
+    *,
+    options: DecodingOptions,
 ) -> None:
     """Measure a recogniser in noise. An interrupted run goes on where it stopped."""
     from noisewise.evaluation import grid, provenance, recognisers
@@ -81,16 +76,13 @@ def command(
     partial = output.with_name(f".{output.name}.partial")
     if restart:
         partial.unlink(missing_ok=True)
-    chosen = options.chosen(
-        model, decoding, beam=beam, lm=lm, lm_unit=lm_unit, lm_weight=lm_weight, bonus=bonus, lexicon=lexicon
-    )
     recogniser = recognisers.parse(
         model,
         workers=workers,
         timeout_seconds=timeout,
         device=device,
-        decoding=chosen,
-        hotwords=options.boosts(hotword),
+        decoding=options.chosen(model),
+        hotwords=options.boosts(),
     )
     if cache is not None:
         from noisewise.evaluation.transcript_cache import cached
@@ -99,16 +91,7 @@ def command(
     chosen_types = [name.strip() for name in types.split(",") if name.strip()] if types else None
     levels = _levels(degrade, noise)
     words = _words(manifest, model, noise, snr, chosen_types, seed, limit, bootstrap, transcripts, output, levels)
-    words += options.words(
-        decoding=decoding,
-        beam=beam,
-        lm=lm,
-        lm_unit=lm_unit,
-        lm_weight=lm_weight,
-        bonus=bonus,
-        lexicon=lexicon,
-        hotword=hotword,
-    )
+    words += options.words()
     try:
         with _progress() as report:
             if levels:

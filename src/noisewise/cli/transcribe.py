@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from noisewise.cli import decoding as options
+from noisewise.cli.decoding import DecodingOptions, with_decoding
 
 if TYPE_CHECKING:
     from noisewise.transcript import Transcript
@@ -29,6 +29,7 @@ SUFFIX_OF = {"textgrid": "TextGrid"}
 """Forms whose files end in something else."""
 
 
+@with_decoding
 def command(
     files: Annotated[list[str], typer.Argument(help="Audio files, or folders of them.")],
     model: Annotated[str, typer.Option(help="`box`, or the folder of a model.")] = "box",
@@ -41,14 +42,8 @@ def command(
         float | None, typer.Option(help="Cut longer recordings into windows of this length.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
-    decoding: options.Decoding = None,
-    beam: options.Beam = None,
-    lm: options.Lm = None,
-    lm_unit: options.LmUnit = None,
-    lm_weight: options.LmWeight = None,
-    bonus: options.Bonus = None,
-    lexicon: options.Lexicon = None,
-    hotword: options.Hotwords = None,
+    *,
+    options: DecodingOptions,
 ) -> None:
     """Transcribe audio files. Exit status 1 when some of them could not be used; the others are written."""
     from noisewise.transcript import SINGLE, WRITERS, FormatError
@@ -61,12 +56,9 @@ def command(
         raise FormatError(f"{form} holds one recording, but {len(sources)} were given; give --output FOLDER")
     from noisewise.recogniser import Recogniser
 
-    chosen = options.chosen(
-        model, decoding, beam=beam, lm=lm, lm_unit=lm_unit, lm_weight=lm_weight, bonus=bonus, lexicon=lexicon
-    )
-    recogniser = Recogniser.load(model, device, chosen)
+    recogniser = Recogniser.load(model, device, options.chosen(model))
     found = recogniser.each(
-        sources, batch_seconds=batch_seconds, window_seconds=window_seconds, hotwords=options.boosts(hotword)
+        sources, batch_seconds=batch_seconds, window_seconds=window_seconds, hotwords=options.boosts()
     )
     transcripts = collected(found, len(sources), "transcribing")
     write(transcripts, form, output, into_folder)
