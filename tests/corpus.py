@@ -65,8 +65,10 @@ def run_tiny(name: str, overrides: Sequence[str] = (), run: str | None = None) -
     `run` is the recipe's name if left out. What it starts from, another recipe's `runs/OTHER/best`, is trained first
     unless it is there.
     """
-    recipe = load(Recipe, write_recipe(Path.cwd(), name), ["train.workers=0", *overrides])
-    source = getattr(recipe.model.encoder, "source", "")
+    path = write_recipe(Path.cwd(), name)
+    workers = [] if "kind: text" in path.read_text() else ["train.workers=0"]
+    recipe = load(Recipe, path, [*workers, *overrides])
+    source = getattr(getattr(recipe.model, "encoder", None), "source", "")
     if source and not Path(source).exists():
         write_encoder(Path(source))
     for before in (recipe.start_from, getattr(recipe.task, "teacher", None)):

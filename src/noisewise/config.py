@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar, dataclass_transform
 
 import yaml
-from pydantic import ConfigDict, Discriminator, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Discriminator, Tag, TypeAdapter, ValidationError
 
 T = TypeVar("T")
 
@@ -35,9 +35,27 @@ def config(cls: type[T]) -> type[T]:
     return made
 
 
-def one_of(tag: str) -> Discriminator:
-    """The mark of a tagged union: `tag` names the field (a `Literal`) that chooses the member."""
-    return Discriminator(tag)
+UNSAID = "(none)"
+"""Kind of the one member of a union that needs no `kind:`."""
+
+
+def one_of(tag: str, otherwise: str | None = None) -> Discriminator:
+    """The mark of a tagged union: `tag` names the field (a `Literal`) that chooses the member.
+
+    With `otherwise`, the kind of what does not say it; each member is then marked by `member`.
+    """
+    if otherwise is None:
+        return Discriminator(tag)
+
+    def kind(value: Any) -> str:
+        return str(value.get(tag, otherwise) if isinstance(value, dict) else getattr(value, tag, otherwise))
+
+    return Discriminator(kind)
+
+
+def member(kind: str) -> Tag:
+    """The mark of a member of a union, some of whose members do not say their kind."""
+    return Tag(kind)
 
 
 def load(cls: type[T], path: str | Path, overrides: Sequence[str] = ()) -> T:
@@ -180,7 +198,7 @@ def _explain(cls: type[Any], problem: Any) -> str:
 
 def _is_tag(step: str, known: dict[str, set[str]], steps: list[str]) -> bool:
     """Pydantic puts the chosen kind of a union into the location; users do not write it."""
-    return step in known["kinds"] and step is not steps[-1] and step not in known["names"]
+    return step == UNSAID or (step in known["kinds"] and step is not steps[-1] and step not in known["names"])
 
 
 def _dotted_keys(cls: type[Any]) -> dict[str, set[str]]:

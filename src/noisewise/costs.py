@@ -24,6 +24,7 @@ from noisewise.models.cat_objective import CATPretrainingConfig
 from noisewise.models.cat_tagger import CATTaggerConfig
 from noisewise.models.ctc import CTCConfig, build_encoder
 from noisewise.models.ew2 import EW2Config
+from noisewise.models.lm import TransformerLMConfig
 from noisewise.models.logmel_transformer import LogMelTransformerConfig
 from noisewise.models.pretrained import PretrainedConfig, settled
 from noisewise.models.wav2code import CodebookLearning, CodebookLearningConfig, Wav2CodeConfig
@@ -99,6 +100,8 @@ def measure(config: Any, seconds: float) -> ModelCost:
     Raises:
         NoisewiseError: so short a recording gives no frame; the model is a CAT, whose shapes depend on what it sees.
     """
+    if isinstance(config, TransformerLMConfig):
+        raise NoisewiseError("`model.kind` must be a model of sound, whose operations are counted, but is lm instead")
     if isinstance(config, CATPretrainingConfig | CATTaggerConfig):
         raise NoisewiseError(
             f"`model.kind` must be one whose operations follow from shapes alone, but is {config.kind}; "

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from noisewise.config import NoisewiseError, dump
 from noisewise.model_folder import Stage
-from noisewise.models import Model
+from noisewise.models import AnyModel
 
 CONTRASTIVE = frozenset({"wav2vec2_pretraining", "ew2"})
 RECOGNISERS = frozenset({"ctc", "wav2code", "encoder_decoder"})
@@ -49,12 +49,17 @@ class Handover:
         return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts.items() if names)
 
 
-def hand_over(stage: Stage, model: Model, kind: str) -> Handover:
+def hand_over(stage: Stage, model: AnyModel, kind: str) -> Handover:
     """Fill a model of some kind from a trained stage.
 
     Raises:
         NoisewiseError: the encoders differ in what they compute; the message names the fields.
     """
+    if "lm" in (stage.config.kind, kind) and stage.config.kind != kind:
+        raise NoisewiseError(
+            f"`start_from` must hold a model that shares parts with {kind}, but {stage.folder} is of kind "
+            f"{stage.config.kind}; take a model of sound for sound, and one of text for text"
+        )
     _same_encoder(stage, model)
     wanted = model.state_dict()
     chosen = _parts(stage.config.kind, kind)
@@ -98,8 +103,8 @@ def _part(name: str) -> str:
     return name.partition(".")[0]
 
 
-def _same_encoder(stage: Stage, model: Model) -> None:
-    own = getattr(model.encoder, "config", None)
+def _same_encoder(stage: Stage, model: AnyModel) -> None:
+    own = getattr(getattr(model, "encoder", None), "config", None)
     if own is None:
         return  # shapes alone are compared
     old, new = dump(stage.config.encoder), dump(own)

@@ -19,9 +19,11 @@ from safetensors.torch import load_file, save_file
 
 from noisewise import hub, interop
 from noisewise.config import ConfigError, NoisewiseError, dump, parse
-from noisewise.models import AcousticConfig, AcousticModel, Model, ModelConfig, build, settled
+from noisewise.models import AcousticConfig, AcousticModel, AnyModel, Model, ModelConfig, build, settled
 from noisewise.models.cat_tagger import CATTagger, CATTaggerConfig
+from noisewise.models.lm import TransformerLM
 from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.vocabulary import Vocabulary
 from noisewise.whole_folder import whole_folder
 
 FORMAT = "noisewise-model-1"
@@ -70,7 +72,28 @@ class Stage:
     folder: Path
 
     def model(self) -> Model:
-        """The model itself, in evaluation mode."""
+        """The model itself, in evaluation mode.
+
+        Raises:
+            ModelFolderError: it is a language model, or the weights do not fit.
+        """
+        model = self._filled()
+        if isinstance(model, TransformerLM):
+            raise ModelFolderError(f"`{self.folder}` must hold a model of sound, but holds a language model (for --lm)")
+        return model
+
+    def language_model(self) -> TransformerLM:
+        """The language model itself, in evaluation mode.
+
+        Raises:
+            ModelFolderError: it is none, or the weights do not fit.
+        """
+        model = self._filled()
+        if not isinstance(model, TransformerLM):
+            raise ModelFolderError(f"`{self.folder}` must hold a language model, but is of kind {self.config.kind}")
+        return model
+
+    def _filled(self) -> AnyModel:
         model = build(self.config)
         _fill(model, self.weights, self.folder / "model.safetensors")
         return model.eval()
@@ -171,9 +194,9 @@ def _read(folder: Path) -> tuple[Stage, dict[str, Any]]:
 
 def save(
     folder: str | Path,
-    model: Model,
+    model: AnyModel,
     config: Any,
-    tokenizer: CharacterTokenizer | None,
+    tokenizer: CharacterTokenizer | Vocabulary | None,
     *,
     card: str,
     about: dict[str, Any] | None = None,
@@ -186,7 +209,7 @@ def save(
         folder: where; an old model there is replaced.
         model: what is saved.
         config: its configuration, one of `ModelConfig`.
-        tokenizer: its symbols; None for a stage that has none.
+        tokenizer: its symbols, or the words of a language model; None for a stage that has none.
         card: the text of README.md.
         about: further plain values for config.json (version, metrics, the recipe).
         half: store the weights as float16, half the size; `load` gives float32 again.
@@ -230,7 +253,7 @@ def _from_elsewhere(path: Path, device: str | torch.device) -> LoadedModel:
     return LoadedModel(model.to(device), config, checkpoint.head.tokenizer, path, {"origin": checkpoint.origin})
 
 
-def _fill(model: Model, weights: dict[str, torch.Tensor], path: Path) -> None:
+def _fill(model: AnyModel, weights: dict[str, torch.Tensor], path: Path) -> None:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -5,24 +5,28 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
 from noisewise import __version__, interop, model_folder, models, tasks
 from noisewise.batch import Batch
-from noisewise.config import ConfigError, config, dump, dump_yaml, load
+from noisewise.config import UNSAID, ConfigError, config, dump, dump_yaml, load, member, one_of
 from noisewise.data.dataset import DataConfig
 from noisewise.data.labels import Labels
 from noisewise.data.loader import build_loader, read_labels
+from noisewise.data.text_loader import TextConfig, TextSource
+from noisewise.data.text_loader import read as read_sentences
 from noisewise.handover import hand_over
 from noisewise.models import AcousticConfig, ModelConfig
 from noisewise.models.cat_tagger import CATTaggerConfig
 from noisewise.models.ctc import CTCConfig
+from noisewise.models.lm import TransformerLMConfig
 from noisewise.tasks import TaskConfig
 from noisewise.tasks.ctc import CTCTaskConfig
 from noisewise.text.tokenizer import CharacterTokenizer
-from noisewise.training.loop import Progress, RunConfig, Trainer, fabric_for
+from noisewise.text.vocabulary import Vocabulary
+from noisewise.training.loop import Progress, RunConfig, Source, Trainer, fabric_for
 from noisewise.training.optimizer import OptimizerConfig
 from noisewise.training.schedule import ScheduleConfig, TriStage
 from noisewise.training.sole_writer import sole_writer
@@ -32,15 +36,19 @@ logger = logging.getLogger(__name__)
 FREE = ("steps", "log_every", "validate_every", "save_every", "keep", "release_at", "tensorboard", "threads")
 """Fields of `run` that may change when a run goes on."""
 TEST = "test.json"
+AnyDataConfig = Annotated[
+    Annotated[DataConfig, member(UNSAID)] | Annotated[TextConfig, member("text")], one_of("kind", UNSAID)
+]
+"""Recordings, or text with `kind: text`."""
 
 
 @config
 class Recipe:
     """Everything that a run is made of."""
 
-    train: DataConfig
-    """What is learned from."""
-    validation: DataConfig
+    train: AnyDataConfig
+    """What is learned from: recordings, or text (`kind: text`) for a language model."""
+    validation: AnyDataConfig
     """What chooses the best checkpoint; never the test set."""
     model: ModelConfig = CTCConfig()
     """What learns."""
@@ -99,7 +107,7 @@ def sets(recipe: Recipe) -> tuple[DataConfig, DataConfig]:
     Raises:
         ConfigError: the papers' protocol is asked for, and there is no test set.
     """
-    train, validation = recipe.train, recipe.validation
+    train, validation = _recordings(recipe.train), _recordings(recipe.validation)
     if not recipe.papers_protocol:
         return train, validation
     if recipe.test is None:
@@ -147,21 +155,29 @@ def trainer_for(recipe: Recipe, folder: Path) -> Trainer:
     tokenizer = CharacterTokenizer()
     if isinstance(recipe.model, AcousticConfig) and recipe.model.vocabulary != len(tokenizer):
         raise ConfigError(f"`model.vocabulary` must be {len(tokenizer)}, but is {recipe.model.vocabulary} instead")
-    labels = _labels(recipe)
-    model = models.build(recipe.model)
+    labels, vocabulary = _labels(recipe), _vocabulary(recipe, folder)
+    settled = recipe.model
+    if isinstance(settled, TransformerLMConfig) and vocabulary is not None:
+        settled = replace(settled, vocabulary=len(vocabulary))
+    model = models.build(settled)
     if recipe.start_from is not None:
         _start(model, recipe, tokenizer)
-    task = tasks.build(recipe.task, model, tokenizer, [] if labels is None else labels.names)
+    task = tasks.build(recipe.task, model, tokenizer, [] if labels is None else labels.names, vocabulary)
+    source: Source = (
+        RecipeData(recipe, tokenizer.encode if task.needs_text else None, labels)
+        if vocabulary is None
+        else _text_source(recipe, vocabulary)
+    )
     return Trainer(
         task,
-        RecipeData(recipe, tokenizer.encode if task.needs_text else None, labels),
+        source,
         folder,
         run=recipe.run,
         optimizer=recipe.optimizer,
         schedule=recipe.schedule,
         recipe=dump(recipe),
         version=__version__,
-        release_config=recipe.model,
+        release_config=settled,
         fabric=fabric,
     )
 
@@ -209,7 +225,50 @@ def _labels(recipe: Recipe) -> Labels | None:
     return labels
 
 
-def _start(model: models.Model, recipe: Recipe, tokenizer: CharacterTokenizer) -> None:
+def _recordings(data: DataConfig | TextConfig) -> DataConfig:
+    if isinstance(data, TextConfig):
+        raise ConfigError("`train` and `validation` must be recordings, but are text; take `model.kind: lm` for text")
+    return data
+
+
+def _text(data: DataConfig | TextConfig) -> TextConfig:
+    if isinstance(data, DataConfig):
+        raise ConfigError("`train.kind` and `validation.kind` must be text for a language model, but are recordings")
+    return data
+
+
+def _vocabulary(recipe: Recipe, folder: Path) -> Vocabulary | None:
+    """The tokens of a language model: those of the text, or of the model that it starts from; kept in the folder.
+
+    Raises:
+        ConfigError: the folder holds a run with other ones.
+    """
+    if not isinstance(recipe.model, TransformerLMConfig):
+        return None
+    text = _text(recipe.train)
+    if recipe.start_from is not None:
+        found = Vocabulary.load(model_folder.locate(recipe.start_from) / "tokens.txt")
+    elif recipe.model.unit == "characters":
+        found = Vocabulary.of_characters()
+    else:
+        found = Vocabulary.of_words(read_sentences(text), recipe.model.vocabulary)
+    path = folder / "tokens.txt"
+    if (folder / "checkpoints").is_dir() and Vocabulary.load(path).tokens != found.tokens:
+        raise ConfigError(f"`train` must hold the text that {folder} was begun with, but its words differ; put it back")
+    if not path.is_file() or not (folder / "checkpoints").is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        found.save(path)
+    return found
+
+
+def _text_source(recipe: Recipe, vocabulary: Vocabulary) -> TextSource:
+    """The batches of a language model."""
+    characters = isinstance(recipe.model, TransformerLMConfig) and recipe.model.unit == "characters"
+    train, validation = _text(recipe.train), _text(recipe.validation)
+    return TextSource(train, validation, vocabulary.encode, characters=characters, seed=recipe.run.seed)
+
+
+def _start(model: models.AnyModel, recipe: Recipe, tokenizer: CharacterTokenizer) -> None:
     path = model_folder.locate(str(recipe.start_from))
     if interop.recognises(path):
         taken = interop.read(path).begin(model, tokenizer)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from noisewise.interop import families, pretraining
 from noisewise.interop.huggingface import InteropError, fit, matched
-from noisewise.models import AcousticModel, Model
+from noisewise.models import AcousticModel, AnyModel
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder
 from noisewise.models.wav2vec2 import Wav2Vec2Config, Wav2Vec2Encoder
@@ -93,7 +93,7 @@ class Checkpoint:
         fit(encoder, self.weights)
         return encoder
 
-    def begin(self, model: Model, tokenizer: CharacterTokenizer) -> tuple[str, ...]:
+    def begin(self, model: AnyModel, tokenizer: CharacterTokenizer) -> tuple[str, ...]:
         """Put the encoder's weights into a model that will be trained on.
 
         The head's too if its letters are the same; quantizer and projections too if the model is one before
@@ -105,7 +105,7 @@ class Checkpoint:
         Raises:
             InteropError: the model's encoder is another one.
         """
-        encoder = model.encoder
+        encoder = getattr(model, "encoder", None)
         if isinstance(encoder, Wav2Vec2Encoder) and isinstance(self.config, Wav2Vec2Config):
             differing = [name for name in ARCHITECTURE if getattr(encoder.config, name) != getattr(self.config, name)]
             remedy = "set " + ", ".join(f"{name}={getattr(self.config, name)}" for name in differing)

@@ -10,11 +10,12 @@ from noisewise.models.cat_tagger import CATTagger, CATTaggerConfig
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from noisewise.models.ew2 import EW2, EW2Config
+from noisewise.models.lm import TransformerLM, TransformerLMConfig
 from noisewise.models.pretrained import PretrainedEncoder
 from noisewise.models.wav2code import CodebookLearning, CodebookLearningConfig, Wav2Code, Wav2CodeConfig
 from noisewise.models.wav2vec2_pretraining import Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig
 
-__all__ = ["AcousticConfig", "AcousticModel", "Model", "ModelConfig", "build", "settled"]
+__all__ = ["AcousticConfig", "AcousticModel", "AnyModel", "Model", "ModelConfig", "build", "settled"]
 
 AcousticConfig = CTCConfig | Wav2CodeConfig | EncoderDecoderConfig
 """Models that give log-probabilities of symbols: what recognises."""
@@ -28,13 +29,16 @@ ModelConfig = Annotated[
     | Wav2CodeConfig
     | EncoderDecoderConfig
     | CATPretrainingConfig
-    | CATTaggerConfig,
+    | CATTaggerConfig
+    | TransformerLMConfig,
     one_of("kind"),
 ]
 Model = (
     CTC | Wav2Vec2Pretraining | EW2 | CodebookLearning | Wav2Code | EncoderDecoder | CATPretraining | CATTagger
 )  # fmt: skip
-"""All of them; each has an `encoder`."""
+"""Models of sound; each has an `encoder`."""
+AnyModel = Model | TransformerLM
+"""All of them."""
 
 
 def build(
@@ -45,8 +49,9 @@ def build(
     | Wav2CodeConfig
     | EncoderDecoderConfig
     | CATPretrainingConfig
-    | CATTaggerConfig,
-) -> Model:
+    | CATTaggerConfig
+    | TransformerLMConfig,
+) -> AnyModel:
     """The model that a configuration describes, randomly initialised."""
     match config:
         case CTCConfig():
@@ -65,12 +70,14 @@ def build(
             return CATPretraining(config.encoder, config.objective)
         case CATTaggerConfig():
             return CATTagger(config)
+        case TransformerLMConfig():
+            return TransformerLM(config)
 
 
-def settled(config: Any, model: Model) -> Any:
+def settled(config: Any, model: AnyModel) -> Any:
     """The configuration as a released model needs it: what a pre-trained encoder's source said is written out, and so
     are the statistics that CAT has measured."""
-    match model.encoder:
+    match getattr(model, "encoder", None):
         case PretrainedEncoder() as encoder:
             return replace(config, encoder=encoder.config)
         case CAT() as encoder:

@@ -4,21 +4,24 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from noisewise.config import ConfigError, one_of
-from noisewise.models import Model
+from noisewise.models import AnyModel
 from noisewise.models.cat_objective import CATPretraining
 from noisewise.models.cat_tagger import CATTagger
 from noisewise.models.ctc import CTC
 from noisewise.models.encoder_decoder import EncoderDecoder
+from noisewise.models.lm import TransformerLM
 from noisewise.models.wav2code import CodebookLearning, Wav2Code
 from noisewise.models.wav2vec2_pretraining import Wav2Vec2Pretraining
 from noisewise.tasks.codebook import CodebookTask, CodebookTaskConfig
 from noisewise.tasks.contrastive import ContrastiveTask, ContrastiveTaskConfig
 from noisewise.tasks.ctc import CTCTask, CTCTaskConfig
 from noisewise.tasks.joint import JointTask, JointTaskConfig
+from noisewise.tasks.language_modelling import LanguageModellingTask, LanguageModellingTaskConfig
 from noisewise.tasks.representation import RepresentationTask, RepresentationTaskConfig
 from noisewise.tasks.tagging import TaggingTask, TaggingTaskConfig
 from noisewise.tasks.wav2code import Wav2CodeTask, Wav2CodeTaskConfig
 from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.vocabulary import Vocabulary
 from noisewise.training.task import Task
 
 TaskConfig = Annotated[
@@ -28,7 +31,8 @@ TaskConfig = Annotated[
     | Wav2CodeTaskConfig
     | JointTaskConfig
     | RepresentationTaskConfig
-    | TaggingTaskConfig,
+    | TaggingTaskConfig
+    | LanguageModellingTaskConfig,
     one_of("kind"),
 ]
 
@@ -40,10 +44,12 @@ def build(
     | Wav2CodeTaskConfig
     | JointTaskConfig
     | RepresentationTaskConfig
-    | TaggingTaskConfig,
-    model: Model,
+    | TaggingTaskConfig
+    | LanguageModellingTaskConfig,
+    model: AnyModel,
     tokenizer: CharacterTokenizer,
     labels: Sequence[str] = (),
+    vocabulary: Vocabulary | None = None,
 ) -> Task:
     """The task that a configuration describes, over a model.
 
@@ -52,6 +58,7 @@ def build(
         model: what learns.
         tokenizer: of transcripts, for tasks that need them.
         labels: names of the classes, for tasks that learn them.
+        vocabulary: of a language model.
 
     Raises:
         ConfigError: the task is not one for this kind of model.
@@ -71,8 +78,11 @@ def build(
             return RepresentationTask(config, model)
         case TaggingTaskConfig(), CATTagger():
             return TaggingTask(config, model, labels)
+        case LanguageModellingTaskConfig(), TransformerLM() if vocabulary is not None:
+            return LanguageModellingTask(config, model, vocabulary)
     raise ConfigError(
         f"`task.kind` must suit the model, but is {config.kind} for a {type(model).__name__}; take ctc for ctc, "
         "contrastive for wav2vec2_pretraining and ew2, codebook for codebook_learning, wav2code for wav2code, "
-        "joint for encoder_decoder, representation for cat_pretraining, tagging for cat_tagger"
+        "joint for encoder_decoder, representation for cat_pretraining, tagging for cat_tagger, language_modelling "
+        "for lm"
     )
