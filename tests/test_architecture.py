@@ -25,6 +25,7 @@ KNOWS = {
     "model_folder": {"interop", "hub", "models", "text", "whole_folder", "config"},
     "convert": {"interop", "model_folder", "models", "text", "config"},
     "data": {"audio", "text", "batch", "config"},
+    "embedding": {"external", "data", "config"},
     "external": {"interop", "model_folder", "models", "hub", "audio", "config"},
     "decoding": {"text", "config"},
     "scoring": {"text", "config"},

@@ -145,7 +145,7 @@ def test_damage_is_found_when_a_store_is_opened(tmp_path: Path) -> None:
     shard.write_bytes(whole[:-4])
     with pytest.raises(EmbeddingError, match="must be a whole shard"):
         EmbeddingStore(tmp_path)
-    shard.write_bytes(whole.replace(b'\\"a\\", ', b""))
+    shard.write_bytes(whole.replace(b'\\"a\\", ', b"       "))
     with pytest.raises(EmbeddingError):
         EmbeddingStore(tmp_path)
     shard.unlink()

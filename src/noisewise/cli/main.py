@@ -18,6 +18,7 @@ VERBS = {
     "check": "find what is wrong with a corpus: broken audio, transcripts, duplicates, leaks",
     "mix": "write, rebuild or verify a fixed set of noisy recordings",
     "train": "train a model from a recipe",
+    "embed": "vectors of a frozen encoder, of every clip of a manifest or of its frames, kept in a store",
     "reproduce": "the experiments of a paper from one plan: train, measure, print its tables",
     "lm": "train n-gram language models from text, measure them, tune their weight for a model",
     "convert": "a checkpoint of transformers or fairseq as one of ours, or back; compare with transformers",

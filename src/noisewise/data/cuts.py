@@ -69,8 +69,8 @@ def must_be_file(path: str | Path) -> None:
         raise AudioError(f"`{path}` must be an audio file, but is a {kind} instead; remove it", path=str(path))
 
 
-def load_audio(cut: MonoCut, *, allow_silent: bool = False) -> NDArray[np.float32]:
-    """The samples of a cut, (T,) float32 mono at 16 kHz.
+def load_audio(cut: MonoCut, *, sample_rate: int = SAMPLE_RATE, allow_silent: bool = False) -> NDArray[np.float32]:
+    """The samples of a cut, (T,) float32 mono at 16 kHz, or at another rate for those who hear another.
 
     lhotse reads cuts of recordings that name several channels, or transforms; all others are read here.
 
@@ -78,10 +78,11 @@ def load_audio(cut: MonoCut, *, allow_silent: bool = False) -> NDArray[np.float3
         AudioError: the file is missing, broken, empty, silent, or not finite.
     """
     if needs_lhotse(cut):
-        return _loaded_by_lhotse(cut)
-    if is_whole(cut):
-        return waveform.load(audio_of(cut), allow_silent=allow_silent)
-    return waveform.load(audio_of(cut), offset=cut.start, duration=cut.duration, allow_silent=allow_silent)
+        return _loaded_by_lhotse(cut, sample_rate)
+    offset, duration = (0.0, None) if is_whole(cut) else (cut.start, cut.duration)
+    return waveform.load(
+        audio_of(cut), sample_rate=sample_rate, offset=offset, duration=duration, allow_silent=allow_silent
+    )
 
 
 def needs_lhotse(cut: MonoCut) -> bool:
@@ -94,11 +95,11 @@ def is_whole(cut: MonoCut) -> bool:
     return bool(cut.start == 0 and abs(cut.duration - cut.recording.duration) < 1e-4)
 
 
-def _loaded_by_lhotse(cut: MonoCut) -> NDArray[np.float32]:
+def _loaded_by_lhotse(cut: MonoCut, sample_rate: int) -> NDArray[np.float32]:
     path = path_of(cut)
     must_be_file(path)
     try:
-        samples: NDArray[np.float32] = cut.resample(SAMPLE_RATE).load_audio()[0].astype(np.float32)
+        samples: NDArray[np.float32] = cut.resample(sample_rate).load_audio()[0].astype(np.float32)
     except (AudioLoadingError, DurationMismatchError, AssertionError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise AudioError(f"`{path}` must be audio that lhotse can read, but is not: {reason}", path=path) from error

@@ -12,7 +12,16 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from noisewise.config import dump
-from noisewise.data.embeddings import FORMAT, INDEX, QUARANTINE, EmbeddingError, EmbeddingFacts, EmbeddingStore, Unread
+from noisewise.data.embeddings import (
+    ABOUT,
+    FORMAT,
+    INDEX,
+    QUARANTINE,
+    EmbeddingError,
+    EmbeddingFacts,
+    EmbeddingStore,
+    Unread,
+)
 from noisewise.data.whole_file import replaced
 
 
@@ -51,12 +60,9 @@ class EmbeddingWriter:
             return
         name = f"shard-{len(self.store.shards):06d}.safetensors"
         partial = self.folder / f".{name}.{os.getpid()}.partial"
-        about = {
-            "ids": json.dumps([name for name, _ in clips]),
-            "unread": json.dumps([asdict(item) for item in unread]),
-        }
+        about = json.dumps({"ids": [name for name, _ in clips], "unread": [asdict(item) for item in unread]})
         try:
-            save_file(self._tensors([vector for _, vector in clips]), partial, metadata=about)
+            save_file(self._tensors([vector for _, vector in clips]), partial, metadata={ABOUT: about})
             partial.chmod(0o644)  # written readable by its owner alone
             _flush(partial)
             partial.replace(self.folder / name)

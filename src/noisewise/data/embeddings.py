@@ -27,6 +27,8 @@ from noisewise.data.quarantine import original
 FORMAT = "noisewise-embeddings-1"
 INDEX = "index.json"
 QUARANTINE = "quarantine.jsonl"
+ABOUT = "clips"
+"""Where a shard says whose vectors it holds: one entry, because safetensors writes several in any order."""
 
 
 class EmbeddingError(NoisewiseError):
@@ -165,8 +167,7 @@ class EmbeddingStore:
 
     def _read_header(self, number: int, path: Path) -> None:
         with _opened(path) as file:
-            about = file.metadata() or {}
-            ids, unread = _listed(path, about)
+            ids, unread = _listed(path, file.metadata() or {})
             rows, width = file.get_slice("features").get_shape() if "features" in file.keys() else (0, self.dim)  # noqa: SIM118
             counts = file.get_tensor("lengths").tolist() if self.facts.level == "frames" and ids else [1] * len(ids)
         if len(counts) != len(ids) or sum(counts) != rows or width != self.dim:
@@ -201,6 +202,7 @@ def _opened(path: Path) -> Any:
 
 def _listed(path: Path, about: dict[str, str]) -> tuple[list[str], list[Unread]]:
     try:
-        return json.loads(about["ids"]), [Unread(**values) for values in json.loads(about["unread"])]
+        values = json.loads(about[ABOUT])
+        return values["ids"], [Unread(**each) for each in values["unread"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise EmbeddingError(f"`{path}` must say whose vectors it holds, but does not: {error}") from error
