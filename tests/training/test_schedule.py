@@ -2,7 +2,7 @@
 
 import pytest
 
-from noisewise.training.schedule import Polynomial, TriStage, factor
+from noisewise.training.schedule import Cosine, Polynomial, Schedule, TriStage, factor
 
 
 def test_tri_stage_corners() -> None:
@@ -25,6 +25,17 @@ def test_polynomial_corners() -> None:
     assert factor(squared, 60, 100) == pytest.approx(0.1 + 0.9 * 0.25)
 
 
-@pytest.mark.parametrize("schedule", [TriStage(), Polynomial(), TriStage(warm_up=0), Polynomial(warm_up=0)])
-def test_factors_stay_between_zero_and_one(schedule: TriStage | Polynomial) -> None:
+def test_cosine_corners() -> None:
+    schedule = Cosine(warm_up=0.2, final_scale=0.1)
+    assert factor(schedule, 0, 100) == pytest.approx(1 / 21)
+    assert factor(schedule, 20, 100) == 1.0
+    assert factor(schedule, 60, 100) == pytest.approx(0.55)
+    assert factor(schedule, 40, 100) == pytest.approx(0.1 + 0.9 * (1 + 0.5**0.5) / 2)
+    assert factor(schedule, 100, 100) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    "schedule", [TriStage(), Polynomial(), Cosine(), TriStage(warm_up=0), Polynomial(warm_up=0), Cosine(warm_up=0)]
+)
+def test_factors_stay_between_zero_and_one(schedule: Schedule) -> None:
     assert all(0 <= factor(schedule, step, 37) <= 1 for step in range(40))

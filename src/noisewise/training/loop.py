@@ -24,7 +24,7 @@ from noisewise.training.average import Average
 from noisewise.training.health import Guard
 from noisewise.training.log import Log
 from noisewise.training.optimizer import OptimizerConfig, build_optimizer
-from noisewise.training.schedule import Polynomial, TriStage, factor
+from noisewise.training.schedule import Schedule, factor
 from noisewise.training.task import Loss, Task
 
 
@@ -123,7 +123,7 @@ class Trainer:
         *,
         run: RunConfig,
         optimizer: OptimizerConfig,
-        schedule: TriStage | Polynomial,
+        schedule: Schedule,
         recipe: dict[str, Any],
         version: str,
         release_config: Any,

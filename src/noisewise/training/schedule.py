@@ -34,16 +34,30 @@ class Polynomial:
     """Factor at the end."""
 
 
-ScheduleConfig = Annotated[TriStage | Polynomial, one_of("kind")]
+@config
+class Cosine:
+    """Linear warm-up, then half a cosine (EAT, CAT)."""
+
+    kind: Literal["cosine"] = "cosine"
+    warm_up: float = 0.1
+    """Fraction of the steps."""
+    final_scale: float = 0.0
+    """Factor at the end."""
 
 
-def factor(schedule: TriStage | Polynomial, step: int, steps: int) -> float:
+Schedule = TriStage | Polynomial | Cosine
+ScheduleConfig = Annotated[Schedule, one_of("kind")]
+
+
+def factor(schedule: Schedule, step: int, steps: int) -> float:
     """What the peak learning rate is multiplied by at `step` of `steps`."""
     match schedule:
         case TriStage():
             return _tri_stage(schedule, step, steps)
         case Polynomial():
             return _polynomial(schedule, step, steps)
+        case Cosine():
+            return _cosine(schedule, step, steps)
         case _:
             assert_never(schedule)
 
@@ -65,3 +79,11 @@ def _polynomial(schedule: Polynomial, step: int, steps: int) -> float:
         return (step + 1) / (warm_up + 1)
     left = max(1 - (step - warm_up) / max(steps - warm_up, 1), 0.0)
     return schedule.final_scale + (1 - schedule.final_scale) * left**schedule.power  # type: ignore[no-any-return]
+
+
+def _cosine(schedule: Cosine, step: int, steps: int) -> float:
+    warm_up = round(schedule.warm_up * steps)
+    if step < warm_up:
+        return (step + 1) / (warm_up + 1)
+    passed = min((step - warm_up) / max(steps - warm_up, 1), 1.0)
+    return schedule.final_scale + (1 - schedule.final_scale) * (1 + math.cos(math.pi * passed)) / 2
