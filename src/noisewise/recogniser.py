@@ -5,6 +5,7 @@ Legend: B windows of a batch, T samples, F frames, V tokens.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from noisewise import model_folder
+from noisewise import language_model, model_folder
 from noisewise.audio.waveform import SAMPLE_RATE, AudioError
 from noisewise.config import NoisewiseError
 from noisewise.decoding import default
@@ -69,7 +70,9 @@ class Recogniser:
             chosen = DecodingConfig(attention=JointConfig())
         self.decoding: DecodingConfig | Greedy = chosen or "greedy"
         begin = self.begin if isinstance(loaded.model, EncoderDecoder) else None
-        self._decoder = RecordingDecoder(loaded.tokenizer, self.decoding, begin=begin)
+        self._decoder = RecordingDecoder(
+            loaded.tokenizer, self.decoding, partial(language_model.load, device=device), begin
+        )
         self.window_seconds = float(loaded.about.get("window_seconds", WINDOW_SECONDS))
         self.lead_seconds = float(loaded.about.get("lead_seconds", 0.0))
         self.trail_seconds = float(loaded.about.get("trail_seconds", 0.0))
