@@ -136,3 +136,12 @@ def test_models_over_words_and_classes_are_mixed(tmp_path: Path, capsys: pytest.
     assert "unknown               0" in capsys.readouterr().out
     assert main(mixed) == 2
     assert "there already" in capsys.readouterr().err
+
+
+def test_a_tuning_is_kept(development: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = ["--keep", str(tmp_path / "kept")]
+    assert main([*development, *kept]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert {path.name.split("-")[0] for path in (tmp_path / "kept").iterdir()} == {"heard", "trials"}
+    assert main([*development, *kept]) == 0
+    assert capsys.readouterr().out.splitlines() == [line for line in shown if not line.startswith("weight")]

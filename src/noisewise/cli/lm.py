@@ -118,12 +118,19 @@ def tune(
     seed: Annotated[int, typer.Option(help="Of the noise and of the tries.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Take so many utterances, evenly spaced.")] = None,
     device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda.")] = "cpu",
+    keep: Annotated[
+        Path | None, typer.Option(help="Folder for what was heard and tried, so that the next run need not again.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Tune on a split named test all the same.")] = False,
 ) -> None:
     """Find the weight of a language model, and make it the default of a model, so that `transcribe` uses it."""
-    from noisewise.config import parse
+    from noisewise.config import dump, parse
     from noisewise.decoding.decoder import DecodingConfig
     from noisewise.evaluation import tuning
+    from noisewise.evaluation.provenance import hash_of
+    from noisewise.evaluation.speech import Speech
+    from noisewise.evaluation.tuning_cache import TuningCache
+    from noisewise.model_folder import weights_hash
     from noisewise.recogniser import Recogniser
 
     if not force:
@@ -134,10 +141,25 @@ def tune(
     recogniser = Recogniser.load(model, device, config)  # a language model that cannot be read is refused now
     snrs_db = snr or [0.0, 5.0, 10.0, 15.0, 20.0]
     kinds = [name.strip() for name in types.split(",") if name.strip()] if types else None
-    heard = tuning.hear(recogniser, manifest, noise, snrs_db, types=kinds, seed=seed, limit=limit)
+    cache = TuningCache(keep)
+    spoken = [[one.id, one.text] for one in Speech.read(manifest, limit).utterances] if keep else []
+    told: dict[str, object] = {"weights": weights_hash(recogniser.folder), "manifest": manifest, "spoken": spoken}
+    told |= {"noise": noise, "snr": snrs_db, "types": kinds, "seed": seed}
+    heard = cache.heard(
+        told,
+        recogniser.tokenizer,
+        lambda: tuning.hear(recogniser, manifest, noise, snrs_db, types=kinds, seed=seed, limit=limit),
+    )
     greedy = heard.wer(None)
     print(f"greedy: WER {100 * greedy:.2f} % of {len(heard.references)} recordings")
-    config, tried = tuning.tune(heard, config, trials=trials, seed=seed, progress=_say)
+    files = [hash_of(path) for path in (lm, lexicon) if path is not None]
+    kept = cache.trials({**told, "config": dump(config), "files": files, "trials": trials})
+
+    def progress(trial: "Trial") -> None:
+        kept.add(trial)
+        _say(trial)
+
+    config, tried = tuning.tune(heard, config, trials=trials, seed=seed, progress=progress, done=kept.read())
     best = min(trial.wer for trial in tried)
     print(f"best: weight {config.lm_weight:g}, bonus {config.bonus:g}, WER {100 * best:.2f} %")
     if best >= greedy:

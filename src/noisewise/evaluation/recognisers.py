@@ -11,7 +11,6 @@ A recogniser is named by a specification:
 A recogniser that fails on an utterance gives a `Failure` with the reason, never an empty text.
 """
 
-import hashlib
 import importlib
 import json
 import os
@@ -25,18 +24,20 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.audio import waveform as audio
 from noisewise.config import NoisewiseError, dump
+from noisewise.evaluation.provenance import hash_of
 
 if TYPE_CHECKING:
     from noisewise.decoding.decoder import DecodingConfig
     from noisewise.decoding.recordings import Greedy, Hotwords
 
+A = TypeVar("A")
 Waveform = NDArray[np.float32]
 
 
@@ -115,19 +116,37 @@ def parse(
 
 
 def attempt(recognise: Recognise, waveforms: list[Waveform]) -> list[Heard]:
-    """Ask a recogniser; when it raises, ask again one by one, so that only the culprits fail.
+    """Ask a recogniser; see `asked`.
 
     Raises:
         RecogniserError: it gave something other than one text per waveform.
     """
+    return asked(recognise, waveforms, _checked)
+
+
+def asked(
+    ask: Callable[[list[Waveform]], object],
+    waveforms: list[Waveform],
+    checked: Callable[[object, int], list[A | Failure]],
+) -> list[A | Failure]:
+    """Ask someone who hears; when he raises, ask again one by one, so that only the culprits fail.
+
+    Args:
+        ask: takes the waveforms.
+        waveforms: (T,) each.
+        checked: what was answered, and the number of waveforms, as a list of so many answers.
+
+    Raises:
+        RecogniserError: what was answered is no such list.
+    """
     try:
-        return _checked(recognise(waveforms), len(waveforms))
+        return checked(ask(waveforms), len(waveforms))
     except RecogniserError:
         raise
     except Exception as error:
         if len(waveforms) == 1:
             return [Failure(f"{type(error).__name__}: {error}")]
-        return [heard for waveform in waveforms for heard in attempt(recognise, [waveform])]
+        return [heard for waveform in waveforms for heard in asked(ask, [waveform], checked)]
 
 
 def pcm16(waveform: Waveform) -> tuple[NDArray[np.int16], float]:
@@ -181,7 +200,7 @@ def _decoding_details(decoding: "DecodingConfig | Greedy") -> dict[str, str]:
     values, details = dump(decoding), dict[str, str]()
     for name in ("lm", "lexicon"):
         if values[name]:
-            details[f"{name}_sha256"] = hashlib.sha256(Path(values[name]).read_bytes()).hexdigest()
+            details[f"{name}_sha256"] = hash_of(Path(values[name]))
             values[name] = Path(values[name]).name
     return {"decoding": json.dumps(values), **details}
 

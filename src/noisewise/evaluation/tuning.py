@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from torch import Tensor
 
+from noisewise import language_model
 from noisewise.data import manifest as manifests
 from noisewise.data.noise import NoiseConfig, NoisePool
-from noisewise.decoding import lm
 from noisewise.decoding.decoder import DecodingConfig, build
 from noisewise.decoding.lm import LanguageModel
 from noisewise.decoding.recordings import best, gather
@@ -23,7 +23,7 @@ from noisewise.evaluation.speech import EvaluationError, Speech
 from noisewise.recogniser import Recogniser
 from noisewise.scoring.words import score
 from noisewise.text.normalise import normalise
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import Tokenizer
 
 WEIGHTS, REPAID = (0.0, 1.5), (0.0, 8.0)
 """Where alpha and beta / alpha are looked for: beta repays what a word costs, and ln P_LM of a word is -1 to -8."""
@@ -34,14 +34,14 @@ BATCH_SECONDS = 60.0
 class HeardTexts:
     """What a model hears in each recording, and what was said."""
 
-    tokenizer: CharacterTokenizer
+    tokenizer: Tokenizer
     references: list[str] = field(default_factory=list)
     log_probs: list[Tensor] = field(default_factory=list)
     """(F, V) each"""
 
     def decode(self, config: DecodingConfig | None, model: LanguageModel | None = None) -> list[str]:
         """The texts under a configuration; greedy without one."""
-        search = build(config, self.tokenizer, model=model) if config is not None else None
+        search = build(config, self.tokenizer, model=model, load=language_model.load) if config is not None else None
         order = sorted(range(len(self.log_probs)), key=lambda at: len(self.log_probs[at]))
         texts = [""] * len(order)
         for together in gather(order, lambda at: len(self.log_probs[at])):
@@ -155,6 +155,7 @@ def tune(
     trials: int = 30,
     seed: int = 0,
     progress: Callable[[Trial], None] | None = None,
+    done: Sequence[Trial] = (),
 ) -> tuple[DecodingConfig, list[Trial]]:
     """The configuration with the best weight and bonus, and all that was tried.
 
@@ -165,7 +166,8 @@ def tune(
         config: with a language model; everything but its weight and bonus stays.
         trials: tries.
         seed: of the draws.
-        progress: called after each.
+        progress: called after each that is new.
+        done: the first tries of the same tuning, if it was interrupted.
 
     Raises:
         EvaluationError: there is no language model, or no try.
@@ -174,10 +176,13 @@ def tune(
         raise EvaluationError(
             f"`trials` must be at least 1 and there must be a language model, but are {trials}, {config.lm}"
         )
-    model = lm.load(config.lm, config.lm_backend) if config.lm_backend != "flashlight" else None
+    model = language_model.load(config.lm, config.lm_backend) if config.lm_backend != "flashlight" else None
     random, tried = np.random.Generator(np.random.Philox(seed)), list[Trial]()
     for number in range(trials):
         weight, bonus = (config.lm_weight, config.bonus) if number == 0 else _draw(random, tried, number / trials)
+        if number < len(done) and (done[number].lm_weight, done[number].bonus) == (weight, bonus):
+            tried.append(done[number])
+            continue
         wer = heard.wer(replace(config, lm_weight=weight, bonus=bonus), model)
         tried.append(Trial(weight, bonus, wer))
         if progress is not None:
