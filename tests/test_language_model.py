@@ -8,7 +8,7 @@ import torch
 
 from noisewise import language_model, model_folder
 from noisewise.config import NoisewiseError
-from noisewise.decoding import kneser_ney
+from noisewise.decoding import kneser_ney, mixture
 from noisewise.decoding.lm import BatchedLanguageModel, sentence_score, unit_of
 from noisewise.decoding.ngram import NGram
 from noisewise.models.lm import TransformerLM, tiny
@@ -34,6 +34,10 @@ def test_a_folder_is_a_transformer_and_a_file_an_ngram(tmp_path: Path) -> None:
     kneser_ney.train([["YES", "NO"]] * 5, order=2).save(tmp_path / "lm.arpa")
     assert isinstance(language_model.load(tmp_path / "lm.arpa"), NGram)
     assert language_model.is_over_characters(tmp_path / "lm.arpa", True)
+    (tmp_path / "mixed").mkdir()
+    mixture.write(tmp_path / "mixed", [(tmp_path / "lm.arpa", None)], [1.0])
+    assert isinstance(language_model.load(tmp_path / "mixed"), mixture.SentenceMixture)
+    assert language_model.is_over_characters(tmp_path / "mixed", True)
 
 
 def test_characters(tmp_path: Path) -> None:

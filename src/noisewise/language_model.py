@@ -1,4 +1,4 @@
-"""Language models of all kinds by their path: the folder of a Transformer, or a file that `decoding.lm` reads."""
+"""Language models of all kinds by their path: the folder of a Transformer, or what `decoding.lm` reads."""
 
 from pathlib import Path
 from typing import cast
@@ -16,14 +16,14 @@ def load(path: str | Path, backend: str = "noisewise", device: str = "cpu") -> L
     """Read a language model.
 
     Args:
-        path: folder that `noisewise train` wrote, or ARPA file.
+        path: folder that `noisewise train` wrote, ARPA file, or folder of a mixture.
         backend: what reads a file; see `decoding.lm.load`.
         device: where a Transformer runs.
 
     Raises:
         NoisewiseError: it cannot be used.
     """
-    if not Path(path).is_dir():
+    if not Path(path).is_dir() or lm.is_mixture(path):
         return lm.load(path, backend)
     if backend != "noisewise":
         raise NoisewiseError(f"`lm_backend` must be noisewise for the folder `{path}`, but is {backend} instead")
@@ -49,7 +49,7 @@ def transformer(folder: str | Path, device: str = "cpu") -> IncrementalLM:
 
 def is_over_characters(path: str | Path, said: bool) -> bool:
     """Whether the tokens of a language model are characters: a Transformer knows it, of a file it is said."""
-    if not Path(path).is_dir():
+    if not Path(path).is_dir() or lm.is_mixture(path):
         return said
     config = model_folder.load_stage(path).config
     return isinstance(config, TransformerLMConfig) and config.unit == "characters"

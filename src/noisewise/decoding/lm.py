@@ -18,6 +18,8 @@ Unit = Literal["words", "characters"]
 
 LN_10 = math.log(10)
 """Language model files hold logarithms to the base of 10."""
+MIXTURE = "mixture.json"
+"""Says what is mixed, in the folder of a mixture."""
 TOGETHER = 2000
 """Tokens of a text that a model which works in batches computes together, about."""
 
@@ -150,6 +152,11 @@ def _foreseen(model: LanguageModel, sentences: Iterable[Sequence[str]]) -> Itera
     yield from waiting
 
 
+def is_mixture(path: str | Path) -> bool:
+    """Whether a path is the folder of a mixture."""
+    return (Path(path) / MIXTURE).is_file()
+
+
 def load(path: str | Path, backend: str = "noisewise", vocabulary: Sequence[str] | None = None) -> LanguageModel:
     """Read a language model.
 
@@ -162,7 +169,7 @@ def load(path: str | Path, backend: str = "noisewise", vocabulary: Sequence[str]
     Raises:
         LanguageModelError: the file cannot be used.
     """
-    if (Path(path) / "mixture.json").is_file():
+    if is_mixture(path):
         from noisewise.decoding import mixture
 
         return mixture.read(path)

@@ -20,9 +20,8 @@ from typing import Any
 
 from noisewise.config import ConfigError, config, dump, parse
 from noisewise.decoding import classes
-from noisewise.decoding.lm import LanguageModel, LanguageModelError, load, sentence_score
+from noisewise.decoding.lm import MIXTURE, LanguageModel, LanguageModelError, load, sentence_score
 
-NAME = "mixture.json"
 UNKNOWN = -20.0
 """ln P of a word for a model that does not know it, if another does: hardly, but a wrong guess is not the end."""
 LEAST = 1e-3
@@ -123,7 +122,7 @@ def read(folder: str | Path) -> SentenceMixture:
     Raises:
         LanguageModelError: a file that cannot be used.
     """
-    path = Path(folder) / NAME
+    path = Path(folder) / MIXTURE
     try:
         said = parse(MixtureConfig, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, ConfigError) as error:
@@ -154,7 +153,7 @@ def write(folder: Path, files: Sequence[tuple[Path, Path | None]], weights: Sequ
             shutil.copyfile(class_list, folder / f"{number}.classes.txt")
         parts.append(PartConfig(lm=name, weight=weight, classes=f"{number}.classes.txt" if class_list else None))
     text = json.dumps(dump(MixtureConfig(models=parts)), indent=2)
-    (folder / NAME).write_text(text + "\n", encoding="utf-8")
+    (folder / MIXTURE).write_text(text + "\n", encoding="utf-8")
 
 
 def _log_sum(values: Sequence[float]) -> float:
