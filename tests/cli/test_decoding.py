@@ -18,6 +18,7 @@ from noisewise.decoding import default
 from noisewise.decoding.beam import BeamConfig
 from noisewise.decoding.decoder import DecodingConfig
 from noisewise.decoding.joint import JointConfig
+from noisewise.decoding.rescoring import RescoringConfig
 from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig, tiny
 from noisewise.models.logmel_transformer import tiny as tiny_encoder
 from noisewise.text.tokenizer import CharacterTokenizer
@@ -96,3 +97,34 @@ def test_further_readings_are_in_the_json(tmp_path: Path, model_dir: Path, capsy
     assert scores == sorted(scores, reverse=True)
     assert main(asked) == 0
     assert json.loads(capsys.readouterr().out)["transcripts"][0]["alternatives"] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"rescore": Path("lm")}, RescoringConfig(lm="lm")),
+        (
+            {"rescore": Path("lm"), "rescore_weight": 0.1, "rescore_bonus": 0.2, "rescore_nbest": 7, "lm": Path("a")},
+            RescoringConfig(lm="lm", weight=0.1, bonus=0.2, nbest=7),
+        ),
+    ],
+)
+def test_a_second_pass(given: dict[str, object], expected: RescoringConfig, tmp_path: Path) -> None:
+    chosen = DecodingOptions(**given).chosen(str(tmp_path / "none"))  # type: ignore[arg-type]
+    assert isinstance(chosen, DecodingConfig)
+    assert chosen.rescoring == expected and chosen.lm == (None if "lm" not in given else "a")
+
+
+def test_a_second_pass_changes_what_the_folder_says(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "model")
+    (tmp_path / "second.arpa").write_text("")
+    rescoring = RescoringConfig(lm=str(tmp_path / "second.arpa"), weight=0.25, keep_fusion=False)
+    default.write(tmp_path / "model", DecodingConfig(rescoring=rescoring))
+    chosen = DecodingOptions(rescore_weight=0.75).chosen(str(tmp_path / "model"))
+    assert isinstance(chosen, DecodingConfig) and chosen.rescoring is not None
+    assert (chosen.rescoring.weight, chosen.rescoring.keep_fusion) == (0.75, False)
+    assert chosen.rescoring.lm == str(tmp_path / "model" / "rescoring_lm.arpa")
+    with pytest.raises(ValueError, match="--rescore-nbest must come with a second language model"):
+        DecodingOptions(rescore_nbest=3).chosen(str(folder))
+    with pytest.raises(ValueError, match="`rescoring` must be left out with `attention`"):
+        DecodingOptions(rescore=Path("lm")).chosen(str(folder))

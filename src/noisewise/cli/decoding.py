@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DECODINGS = ("greedy", "beam", "joint", "attention", "rescoring")
 OF_LM = ("lm_unit", "lm_weight", "bonus")
+OF_RESCORING = {"rescore_weight": "weight", "rescore_bonus": "bonus", "rescore_nbest": "nbest"}
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,27 @@ class DecodingOptions:
         float | None, typer.Option(help="Added for each symbol where attention takes part.", show_default="0")
     ] = None
     lm: Annotated[
-        Path | None, typer.Option(help="Language model, ARPA or ARPA.gz; means --decoding beam, if none is said.")
+        Path | None,
+        typer.Option(
+            help="Language model: ARPA, ARPA.gz or the folder of a Transformer; means --decoding beam if none is said."
+        ),
     ] = None
-    lm_unit: Annotated[str | None, typer.Option(help="What it is over: words or characters.", show_default="words")] = (
-        None
-    )
+    lm_unit: Annotated[
+        str | None, typer.Option(help="What an ARPA file is over: words or characters.", show_default="words")
+    ] = None
     lm_weight: Annotated[float | None, typer.Option(help="Weight of the language model.", show_default="0.5")] = None
     bonus: Annotated[float | None, typer.Option(help="Added for each word.", show_default="1")] = None
+    rescore: Annotated[
+        Path | None,
+        typer.Option(help="Second language model, like --lm: it chooses among the best readings of the search."),
+    ] = None
+    rescore_weight: Annotated[
+        float | None, typer.Option(help="Weight of the second language model.", show_default="0.5")
+    ] = None
+    rescore_bonus: Annotated[
+        float | None, typer.Option(help="Added for each word when it chooses.", show_default="0")
+    ] = None
+    rescore_nbest: Annotated[int | None, typer.Option(help="Readings that it chooses among.", show_default="20")] = None
     lexicon: Annotated[Path | None, typer.Option(help="File with the only words that may come out, one a line.")] = None
     hotword: Annotated[
         list[str] | None, typer.Option(help="A word or phrase to listen for, or WORD=BOOST per letter; several times.")
@@ -166,8 +181,26 @@ def _changed(config: "DecodingConfig", given: dict[str, Any]) -> "DecodingConfig
         config = replace(config, search=replace(config.search, beam=given["beam"]))
     if "nbest" in given:
         config = config.most(given["nbest"])
+    config = _rescored(config, given)
     files = {name: str(given[name]) for name in ("lm", "lexicon") if name in given}
     return parse(DecodingConfig, {**dump(config), **{name: given[name] for name in OF_LM if name in given}, **files})
+
+
+def _rescored(config: "DecodingConfig", given: dict[str, Any]) -> "DecodingConfig":
+    """A configuration whose second pass is as was given."""
+    from noisewise.config import NoisewiseError
+    from noisewise.decoding.rescoring import RescoringConfig
+
+    wanted: dict[str, Any] = {field: given[name] for name, field in OF_RESCORING.items() if name in given}
+    if "rescore" in given:
+        wanted["lm"] = str(given["rescore"])
+    elif wanted and config.rescoring is None:
+        option = next(name for name in OF_RESCORING if name in given).replace("_", "-")
+        raise NoisewiseError(f"--{option} must come with a second language model, but there is none; give --rescore")
+    if not wanted:
+        return config
+    rescoring = RescoringConfig(**wanted) if config.rescoring is None else replace(config.rescoring, **wanted)
+    return replace(config, rescoring=rescoring)
 
 
 def _default(model: str) -> "DecodingConfig":
