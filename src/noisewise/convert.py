@@ -11,6 +11,7 @@ from noisewise.model_folder import LoadedModel
 from noisewise.models.ctc import CTC
 from noisewise.models.pretrained import PretrainedConfig
 from noisewise.models.wav2vec2 import Wav2Vec2Config
+from noisewise.text.tokenizer import CharacterTokenizer
 
 Layout = Literal["noisewise", "huggingface"]
 LAYOUTS: tuple[Layout, ...] = ("noisewise", "huggingface")
@@ -64,6 +65,10 @@ def _checkpoint(loaded: LoadedModel) -> Checkpoint:
         raise ConvertError(
             f"`{loaded.folder}` must hold CTC over a wav2vec 2.0 encoder of the waveform, but holds "
             f"{loaded.config.kind} over {encoder.kind} instead, which transformers does not know"
+        )
+    if not isinstance(loaded.tokenizer, CharacterTokenizer):
+        raise ConvertError(
+            f"`{loaded.folder}` must write letters, but writes subwords, which CTC of transformers does not know"
         )
     head = Head(loaded.model.head.weight, loaded.model.head.bias, loaded.tokenizer, loaded.config.dropout)
     weights = loaded.model.encoder.state_dict()

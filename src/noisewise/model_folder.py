@@ -22,7 +22,8 @@ from noisewise.config import ConfigError, NoisewiseError, dump, parse
 from noisewise.models import AcousticConfig, AcousticModel, AnyModel, Model, ModelConfig, build, settled
 from noisewise.models.cat_tagger import CATTagger, CATTaggerConfig
 from noisewise.models.lm import TransformerLM
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text import subword
+from noisewise.text.tokenizer import Tokenizer
 from noisewise.text.vocabulary import Vocabulary
 from noisewise.whole_folder import whole_folder
 
@@ -41,7 +42,7 @@ class LoadedModel:
     model: AcousticModel
     """In evaluation mode, float32."""
     config: AcousticConfig
-    tokenizer: CharacterTokenizer
+    tokenizer: Tokenizer
     folder: Path
     about: dict[str, Any]
     """The whole of config.json."""
@@ -134,12 +135,13 @@ def load(name: str | Path = "box", device: str | torch.device = "cpu") -> Loaded
             f"`{name}` must hold a recogniser, but holds a model of kind {stage.config.kind}; fine-tune it first: "
             "`start_from` in a recipe takes it as it is"
         )
-    if not (folder / "tokens.txt").is_file():
-        raise ModelFolderError(f"`{name}` must hold tokens.txt, but lacks it; copy the folder whole")
-    tokenizer = CharacterTokenizer.load(folder / "tokens.txt")
+    if not subword.is_in(folder):
+        raise ModelFolderError(f"`{name}` must hold tokens.txt or tokens.json, but lacks them; copy the folder whole")
+    tokenizer = subword.load(folder)
     if len(tokenizer) != stage.config.vocabulary:
         raise ModelFolderError(
-            f"`{folder / 'tokens.txt'}` must hold {stage.config.vocabulary} symbols, but holds {len(tokenizer)} instead"
+            f"`{folder / tokenizer.FILE}` must hold {stage.config.vocabulary} symbols, but holds {len(tokenizer)} "
+            "instead"
         )
     return LoadedModel(model.to(device), stage.config, tokenizer, folder, about)
 
@@ -196,7 +198,7 @@ def save(
     folder: str | Path,
     model: AnyModel,
     config: Any,
-    tokenizer: CharacterTokenizer | Vocabulary | None,
+    tokenizer: Tokenizer | Vocabulary | None,
     *,
     card: str,
     about: dict[str, Any] | None = None,
@@ -226,7 +228,7 @@ def save(
         save_file(weights, temporary / "model.safetensors", metadata={"format": FORMAT})
         (temporary / "model.safetensors").chmod(0o644)  # written readable by its owner alone
         if tokenizer is not None:
-            tokenizer.save(temporary / "tokens.txt")
+            tokenizer.save(temporary / tokenizer.FILE)
         if labels:
             (temporary / "labels.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         (temporary / "README.md").write_text(card, encoding="utf-8")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from noisewise.data.check import Rules, Summary
     from noisewise.data.findings import Finding
-    from noisewise.text.tokenizer import CharacterTokenizer
+    from noisewise.text.tokenizer import Tokenizer
 
 SHOWN = 3
 """Examples of each reason that are printed."""
@@ -67,7 +67,7 @@ def command(
         raise typer.Exit(1)
 
 
-def _vocabulary(model: str | None, tokens: str | None) -> "tuple[CharacterTokenizer, int]":
+def _vocabulary(model: str | None, tokens: str | None) -> "tuple[Tokenizer, int]":
     from noisewise.config import NoisewiseError
     from noisewise.text.tokenizer import CharacterTokenizer
 

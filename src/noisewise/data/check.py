@@ -18,7 +18,7 @@ from noisewise.data.prepared import in_order
 from noisewise.data.seen import Place, Seen, file_key
 from noisewise.data.sounding import Sounding, sound
 from noisewise.text.normalise import normalise
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
 
 DURATION_SLACK_SECONDS = 0.1
 """How far the duration in a manifest may be from that of the file."""
@@ -30,7 +30,7 @@ SYMBOLS = "&%@#"
 class Rules:
     """What an entry is measured against."""
 
-    tokenizer: CharacterTokenizer = field(default_factory=CharacterTokenizer)
+    tokenizer: Tokenizer = field(default_factory=CharacterTokenizer)
     hop: int = 320
     """Samples at 16 kHz from one frame of the model to the next."""
     clipped: float = 0.001

@@ -19,7 +19,7 @@ from torch import Tensor
 from noisewise.decoding.hypothesis import Word
 from noisewise.decoding.viterbi import BEAM, STAR, AlignmentError, StarScore, frames_needed, viterbi
 from noisewise.text.normalise import normalise
-from noisewise.text.tokenizer import BLANK, UNKNOWN, CharacterTokenizer
+from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, Tokenizer
 
 STAR_TEXT = "*"
 Unknown = Literal["error", "star"]
@@ -59,7 +59,7 @@ class Spelling:
 def align(
     log_probs: Tensor,
     text: str,
-    tokenizer: CharacterTokenizer,
+    tokenizer: Tokenizer,
     frame_seconds: float,
     *,
     unknown: Unknown = "error",
@@ -83,7 +83,7 @@ def align(
         AlignmentError: no word, a word that cannot be spelled, or more letters than the frames can hold.
     """
     spellings = spell(text, tokenizer, unknown)
-    tokens, firsts = _joined(spellings, tokenizer.boundary)
+    tokens, firsts = _joined(spellings, tokenizer)
     if frames_needed(tokens) > len(log_probs):
         raise AlignmentError(
             f"`text` must fit {len(log_probs) * frame_seconds:.2f} s of audio, but its {len(tokens)} letters and word "
@@ -130,7 +130,7 @@ def widened(
     return [replace(word, start=start, end=end) for word, start, end in zip(words, starts, ends, strict=True)]
 
 
-def spell(text: str, tokenizer: CharacterTokenizer, unknown: Unknown = "error") -> list[Spelling]:
+def spell(text: str, tokenizer: Tokenizer, unknown: Unknown = "error") -> list[Spelling]:
     """The words of a text in tokens; what is punctuation alone is left out.
 
     Raises:
@@ -151,7 +151,7 @@ def spell(text: str, tokenizer: CharacterTokenizer, unknown: Unknown = "error") 
     return spellings
 
 
-def _tokens(word: str, tokenizer: CharacterTokenizer) -> list[int]:
+def _tokens(word: str, tokenizer: Tokenizer) -> list[int]:
     """Ids of a word, or a star if a letter or digit of it has none."""
     spelled = normalise(word)
     known = set(tokenizer.symbols) - {BLANK}
@@ -161,13 +161,15 @@ def _tokens(word: str, tokenizer: CharacterTokenizer) -> list[int]:
     return tokenizer.encode(spelled)
 
 
-def _joined(spellings: Sequence[Spelling], boundary: int) -> tuple[list[int], list[int]]:
-    """All tokens, boundaries between words but not beside stars; and where each word begins among them."""
+def _joined(spellings: Sequence[Spelling], tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
+    """All tokens, boundaries between words but not beside stars nor before what says itself that a word begins; and
+    where each word begins among them."""
     tokens: list[int] = []
     firsts: list[int] = []
     for spelling in spellings:
-        if tokens and STAR not in (tokens[-1], spelling.tokens[0]):
-            tokens.append(boundary)
+        first = spelling.tokens[0]
+        if tokens and STAR not in (tokens[-1], first) and not tokenizer.begins[first]:
+            tokens.append(tokenizer.boundary)
         firsts.append(len(tokens))
         tokens.extend(spelling.tokens)
     return tokens, firsts
@@ -182,14 +184,14 @@ def _peaks(log_probs: Tensor, tokens: Sequence[int], begins: NDArray[np.int64], 
     ]
 
 
-def _word(spelling: Spelling, spans: Sequence[Word], tokenizer: CharacterTokenizer) -> AlignedWord:
+def _word(spelling: Spelling, spans: Sequence[Word], tokenizer: Tokenizer) -> AlignedWord:
     """A word from the spans of its tokens."""
-    start, end = spans[0].start, spans[-1].end
     if spelling.is_star:
-        return AlignedWord(spelling.text, start, end, 0.0)
+        return AlignedWord(spelling.text, spans[0].start, spans[-1].end, 0.0)
     characters = [
-        Word(tokenizer.symbols[token], span.start, span.end, span.confidence)
+        Word(tokenizer.symbols[token].removeprefix(BOUNDARY), span.start, span.end, span.confidence)
         for token, span in zip(spelling.tokens, spans, strict=True)
         if token != tokenizer.boundary
     ]
-    return AlignedWord(spelling.text, start, end, min(each.confidence for each in characters), characters)
+    confidence = min(each.confidence for each in characters)
+    return AlignedWord(spelling.text, characters[0].start, characters[-1].end, confidence, characters)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from noisewise.decoding.hypothesis import Hypothesis
 from noisewise.decoding.pauses import joined, pieces
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import Tokenizer
 
 END = 0
 """Start and end of a text, to the decoder."""
@@ -59,7 +59,7 @@ class AttentionSearch:
     """
 
     def __init__(
-        self, search: Search, begin: Begin, tokenizer: CharacterTokenizer, piece_seconds: float, nbest: int = 1
+        self, search: Search, begin: Begin, tokenizer: Tokenizer, piece_seconds: float, nbest: int = 1
     ):
         self.search, self.begin, self.tokenizer = search, begin, tokenizer
         self.piece_seconds, self.nbest = piece_seconds, nbest

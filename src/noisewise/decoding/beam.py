@@ -20,7 +20,7 @@ from noisewise.decoding.fusion import Fusion
 from noisewise.decoding.hypothesis import Hypothesis, Run, assemble
 from noisewise.decoding.prefixes import FIRST, NOWHERE, Prefixes
 from noisewise.decoding.search import BeamState, Search
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import Tokenizer
 
 MOST = 8191
 """Largest beam: places in it are kept in 13 bits."""
@@ -77,7 +77,7 @@ class PrefixBeam:
 
     def __init__(
         self,
-        tokenizer: CharacterTokenizer,
+        tokenizer: Tokenizer,
         config: BeamConfig | None = None,
         fusion: Fusion | None = None,
         dtype: torch.dtype = torch.float64,

@@ -17,7 +17,9 @@ from noisewise.decoding.lexicon import Lexicon, LexiconError
 from noisewise.decoding.lm import LanguageModel, Unit, unit_of
 from noisewise.decoding.rescoring import RescoredBeam, RescoringConfig
 from noisewise.decoding.shallow import CharacterScorer, WordScorer
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.decoding.subwords import SubwordScorers
+from noisewise.text.subword import SubwordTokenizer
+from noisewise.text.tokenizer import Tokenizer
 
 Load = Callable[[str, str], LanguageModel]
 """A path and a backend to a language model: `lm.load`, or one that knows more kinds."""
@@ -66,7 +68,7 @@ class DecodingConfig:
 
 def build(
     config: DecodingConfig,
-    tokenizer: CharacterTokenizer,
+    tokenizer: Tokenizer,
     hotwords: Iterable[str] | Mapping[str, float] = (),
     model: LanguageModel | None = None,
     rescorer: LanguageModel | None = None,
@@ -94,7 +96,7 @@ def build(
 
 def build_attention(
     config: DecodingConfig,
-    tokenizer: CharacterTokenizer,
+    tokenizer: Tokenizer,
     begin: Begin,
     hotwords: Iterable[str] | Mapping[str, float] = (),
     model: LanguageModel | None = None,
@@ -124,7 +126,7 @@ def build_attention(
 
 def _fusion(
     config: DecodingConfig,
-    tokenizer: CharacterTokenizer,
+    tokenizer: Tokenizer,
     hotwords: Iterable[str] | Mapping[str, float],
     model: LanguageModel | None,
     load: Load,
@@ -139,15 +141,22 @@ def _fusion(
     unit = config.lm_unit if model is None else unit_of(model, config.lm_unit)
     if config.look_ahead and not (words and model and unit == "words"):
         raise LexiconError("`look_ahead` must come with `lexicon` and an `lm` over words, but one is missing; add it")
-    scorers: list[Scorer] = []
+    pieces = tokenizer.pieces if isinstance(tokenizer, SubwordTokenizer) else None
+    if pieces is not None and model is not None and unit != "words":
+        raise LexiconError(
+            "`lm` must be over words for a model that writes subwords, but is over characters; train one over words"
+        )
+    spelling, scorers = pieces or tokenizer, list[Scorer]()
     if words:
-        scorers.append(Lexicon(words, tokenizer, model if config.look_ahead else None, config.lm_weight))
+        scorers.append(Lexicon(words, spelling, model if config.look_ahead else None, config.lm_weight))
     if model is not None and unit == "words":
-        scorers.append(WordScorer(model, tokenizer, config.lm_weight, config.bonus, config.unknown_penalty, spared))
+        scorers.append(WordScorer(model, spelling, config.lm_weight, config.bonus, config.unknown_penalty, spared))
     elif model is not None:
-        scorers.append(CharacterScorer(model, tokenizer, config.lm_weight, config.bonus))
+        scorers.append(CharacterScorer(model, spelling, config.lm_weight, config.bonus))
     if hotwords:
-        scorers.append(Hotwords(hotwords, tokenizer))
+        scorers.append(Hotwords(hotwords, spelling))
+    if scorers and pieces is not None:
+        scorers = [SubwordScorers(scorers, pieces)]
     return Fusion(scorers, len(tokenizer)) if scorers else None
 
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from noisewise.decoding.hypothesis import Hypothesis, Run, assemble
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import Tokenizer
 
 
-def greedy(log_probs: Tensor, lengths: Tensor, tokenizer: CharacterTokenizer, frame_seconds: float) -> list[Hypothesis]:
+def greedy(log_probs: Tensor, lengths: Tensor, tokenizer: Tokenizer, frame_seconds: float) -> list[Hypothesis]:
     """Decode a batch along its best path (Graves et al. 2006, section 3.2, eq. 4).
 
     A token is as sure as the most probable frame of its run; a word is as sure as its least sure token,

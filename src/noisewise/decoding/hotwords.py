@@ -10,14 +10,14 @@ Hotwords match whole words only, and need not be in any vocabulary; they may hol
 """
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.config import NoisewiseError
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import Tokenizer
 
 BOOST = 1.5
 """Natural logarithm that each letter of a hotword earns."""
@@ -36,22 +36,20 @@ class Hotwords:
         boost: per letter, in natural logarithms.
     """
 
-    def __init__(
-        self, phrases: Iterable[str] | Mapping[str, float], tokenizer: CharacterTokenizer, boost: float = BOOST
-    ):
+    def __init__(self, phrases: Iterable[str] | Mapping[str, float], tokenizer: Tokenizer, boost: float = BOOST):
         boosts = dict(phrases) if isinstance(phrases, Mapping) else dict.fromkeys(phrases, boost)
         self.boundary = tokenizer.boundary
         self._children: list[dict[int, int]] = [{}]
         self._earned = [0.0]  # of each node, by the letters on the way to it
         self._rewards = [0.0]  # of the hotwords that end in it
         for phrase, each in boosts.items():
-            self._insert([self.boundary, *_spell(phrase, tokenizer), self.boundary], each)
+            self._insert([self.boundary, *_spell(phrase, tokenizer), self.boundary], each, tokenizer.symbols)
         self._next, self._bonus = self._automaton(len(tokenizer))
 
-    def _insert(self, tokens: list[int], boost: float) -> None:
+    def _insert(self, tokens: list[int], boost: float, symbols: Sequence[str]) -> None:
         node, letters = 0, 0
         for token in tokens:
-            letters += token != self.boundary
+            letters += len(symbols[token]) if token != self.boundary else 0
             if token not in self._children[node]:
                 self._children[node][token] = len(self._children)
                 self._children.append({})
@@ -94,7 +92,7 @@ class Hotwords:
         return float(self._bonus[state, self.boundary] - self._earned[int(self._next[state, self.boundary])])
 
 
-def _spell(phrase: str, tokenizer: CharacterTokenizer) -> list[int]:
+def _spell(phrase: str, tokenizer: Tokenizer) -> list[int]:
     tokens = tokenizer.encode(phrase)
     if not tokens or tokenizer.decode(tokens) != " ".join(phrase.split()) or tokenizer.unknown in tokens:
         raise HotwordError(

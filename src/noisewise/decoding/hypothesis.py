@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import accumulate, groupby
 
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,13 @@ class Run:
 def assemble(
     runs: Sequence[Run],
     score: float,
-    tokenizer: CharacterTokenizer,
+    tokenizer: Tokenizer,
     frame_seconds: float,
     *,
     ctc_score: float = 0.0,
 ) -> Hypothesis:
-    """Group the runs of an alignment into words between boundaries; see `greedy` for times and confidences.
+    """Group the runs of an alignment into words, each from one symbol that begins a word to the next; see `greedy` for
+    times and confidences.
 
     Args:
         runs: of tokens, without blanks, in the order of time.
@@ -65,13 +66,14 @@ def assemble(
         frame_seconds: time between two frames.
         ctc_score: ln P(tokens | recording).
     """
-    groups = groupby(runs, key=lambda run: run.token == tokenizer.boundary)
-    words = [_word(list(letters), tokenizer, frame_seconds) for is_boundary, letters in groups if not is_boundary]
-    words = [word for word in words if word.text]
+    numbers = accumulate(tokenizer.begins[run.token] for run in runs)
+    groups = groupby(zip(numbers, runs, strict=True), key=lambda pair: pair[0])
+    spoken = [[run for _, run in group if run.token != tokenizer.boundary] for _, group in groups]
+    words = [word for letters in spoken if letters and (word := _word(letters, tokenizer, frame_seconds)).text]
     return Hypothesis(" ".join(word.text for word in words), [run.token for run in runs], words, score, ctc_score)
 
 
-def _word(letters: list[Run], tokenizer: CharacterTokenizer, frame_seconds: float) -> Word:
+def _word(letters: list[Run], tokenizer: Tokenizer, frame_seconds: float) -> Word:
     """One word from the runs of its letters."""
     last = letters[-1]
     return Word(

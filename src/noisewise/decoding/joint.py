@@ -26,7 +26,7 @@ from noisewise.decoding.fusion import Fusion
 from noisewise.decoding.hypothesis import Hypothesis, Run, assemble
 from noisewise.decoding.prefix_score import Prefixes, PrefixScores
 from noisewise.decoding.viterbi import AlignmentError, viterbi
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import Tokenizer
 
 
 class JointError(NoisewiseError):
@@ -127,7 +127,7 @@ class JointSearch:
         fusion: language models, lexicon, hotwords; none for the acoustics alone.
     """
 
-    def __init__(self, tokenizer: CharacterTokenizer, config: JointConfig | None = None, fusion: Fusion | None = None):
+    def __init__(self, tokenizer: Tokenizer, config: JointConfig | None = None, fusion: Fusion | None = None):
         self.tokenizer = tokenizer
         self.config = config or JointConfig()
         self.fusion = fusion

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from noisewise.config import NoisewiseError
 from noisewise.decoding.lm import LanguageModel
 from noisewise.decoding.shallow import UNKNOWN_FLOOR
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import Tokenizer
 
 
 class LexiconError(NoisewiseError):
@@ -34,7 +34,7 @@ class Lexicon:
     def __init__(
         self,
         words: Iterable[str],
-        tokenizer: CharacterTokenizer,
+        tokenizer: Tokenizer,
         model: LanguageModel | None = None,
         weight: float = 1.0,
     ):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from noisewise.decoding.hypothesis import Hypothesis
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import Tokenizer
 
 
 def pieces(log_probs: Tensor, longest: int, blanks: Sequence[int]) -> list[tuple[int, int]]:
@@ -38,7 +38,7 @@ def pieces(log_probs: Tensor, longest: int, blanks: Sequence[int]) -> list[tuple
 
 
 def joined(
-    parts: Sequence[tuple[float, Sequence[Hypothesis]]], tokenizer: CharacterTokenizer, nbest: int = 1
+    parts: Sequence[tuple[float, Sequence[Hypothesis]]], tokenizer: Tokenizer, nbest: int = 1
 ) -> list[Hypothesis]:
     """The likeliest hypotheses of a recording from those of its pieces.
 
@@ -51,13 +51,14 @@ def joined(
     for seconds, hypotheses in parts:
         later = [_later(each, seconds) for each in hypotheses] or [Hypothesis("", [])]
         pairs = nlargest(nbest, product(found, later), key=lambda pair: pair[0].score + pair[1].score)
-        found = [_together(*pair, tokenizer.boundary) for pair in pairs]
+        found = [_together(*pair, tokenizer) for pair in pairs]
     return found
 
 
-def _together(one: Hypothesis, other: Hypothesis, boundary: int) -> Hypothesis:
+def _together(one: Hypothesis, other: Hypothesis, tokenizer: Tokenizer) -> Hypothesis:
     words = [*one.words, *other.words]
-    between = [boundary] if one.tokens and other.tokens else []
+    is_open = one.tokens and other.tokens and not tokenizer.begins[other.tokens[0]]
+    between = [tokenizer.boundary] if is_open else []
     score, ctc_score = one.score + other.score, one.ctc_score + other.ctc_score
     return Hypothesis(
         " ".join(word.text for word in words), [*one.tokens, *between, *other.tokens], words, score, ctc_score

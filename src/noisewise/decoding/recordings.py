@@ -17,7 +17,7 @@ from noisewise.decoding.decoder import DecodingConfig, Load, build, build_attent
 from noisewise.decoding.greedy import greedy
 from noisewise.decoding.hypothesis import Hypothesis
 from noisewise.text.normalise import normalise
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import Tokenizer
 
 T = TypeVar("T")
 Greedy = Literal["greedy"]
@@ -46,7 +46,7 @@ class RecordingDecoder:
 
     def __init__(
         self,
-        tokenizer: CharacterTokenizer,
+        tokenizer: Tokenizer,
         config: DecodingConfig | Greedy = "greedy",
         load: Load = lm.load,
         begin: Begin | None = None,
@@ -89,7 +89,7 @@ class RecordingDecoder:
 
 def best(
     log_probs: Sequence[Tensor],
-    tokenizer: CharacterTokenizer,
+    tokenizer: Tokenizer,
     frame_seconds: float,
     search: Search | None = None,
     frames: Sequence[Tensor] = (),
@@ -100,7 +100,7 @@ def best(
 
 def nbest(
     log_probs: Sequence[Tensor],
-    tokenizer: CharacterTokenizer,
+    tokenizer: Tokenizer,
     frame_seconds: float,
     search: Search | None = None,
     frames: Sequence[Tensor] = (),

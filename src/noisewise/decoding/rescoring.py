@@ -16,7 +16,7 @@ from noisewise.decoding.fusion import Fusion
 from noisewise.decoding.hypothesis import Hypothesis
 from noisewise.decoding.lm import LanguageModel, Unit, foresee, sentence_score, unit_of
 from noisewise.decoding.search import BeamState
-from noisewise.text.tokenizer import BOUNDARY, CharacterTokenizer
+from noisewise.text.tokenizer import BOUNDARY, Tokenizer
 
 TOGETHER = 32
 """Utterances whose hypotheses are put to the language model together."""
@@ -126,7 +126,7 @@ class RescoredBeam(PrefixBeam):
 
     def __init__(
         self,
-        tokenizer: CharacterTokenizer,
+        tokenizer: Tokenizer,
         search: BeamConfig,
         fusion: Fusion | None,
         rescoring: RescoringConfig,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.decoding.lm import BatchedLanguageModel, LanguageModel
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import Tokenizer
 
 UNKNOWN_FLOOR = -20.0
 """Lowest ln P of a word out of the vocabulary; models without `<unk>` would forbid it."""
@@ -36,7 +36,7 @@ class WordScorer:
     def __init__(
         self,
         model: LanguageModel,
-        tokenizer: CharacterTokenizer,
+        tokenizer: Tokenizer,
         weight: float = 1.0,
         bonus: float = 0.0,
         unknown_penalty: float = 0.0,
@@ -105,7 +105,7 @@ class CharacterScorer:
         bonus: beta, per symbol.
     """
 
-    def __init__(self, model: LanguageModel, tokenizer: CharacterTokenizer, weight: float = 1.0, bonus: float = 0.0):
+    def __init__(self, model: LanguageModel, tokenizer: Tokenizer, weight: float = 1.0, bonus: float = 0.0):
         self.model, self.weight, self.bonus = model, weight, bonus
         self._batched = model if isinstance(model, BatchedLanguageModel) else None
         self.symbols = tokenizer.symbols

@@ -20,7 +20,7 @@ from noisewise.tasks.language_modelling import LanguageModellingTask, LanguageMo
 from noisewise.tasks.representation import RepresentationTask, RepresentationTaskConfig
 from noisewise.tasks.tagging import TaggingTask, TaggingTaskConfig
 from noisewise.tasks.wav2code import Wav2CodeTask, Wav2CodeTaskConfig
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import Tokenizer
 from noisewise.text.vocabulary import Vocabulary
 from noisewise.training.task import Task
 
@@ -47,7 +47,7 @@ def build(
     | TaggingTaskConfig
     | LanguageModellingTaskConfig,
     model: AnyModel,
-    tokenizer: CharacterTokenizer,
+    tokenizer: Tokenizer,
     labels: Sequence[str] = (),
     vocabulary: Vocabulary | None = None,
 ) -> Task:

@@ -11,7 +11,7 @@ from noisewise.batch import Batch
 from noisewise.config import config
 from noisewise.models.ctc import CTC, CTCConfig, ctc_loss
 from noisewise.tasks.recognition import Scorer, release
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import Tokenizer
 from noisewise.training.task import Loss, Task
 
 
@@ -30,7 +30,7 @@ class CTCTask(Task):
     criterion = "wer"
     """The metric that chooses the best checkpoint; lower is better."""
 
-    def __init__(self, config: CTCTaskConfig, model: CTC, tokenizer: CharacterTokenizer):
+    def __init__(self, config: CTCTaskConfig, model: CTC, tokenizer: Tokenizer):
         super().__init__()
         self.config = config
         self.model = model

@@ -17,7 +17,7 @@ from noisewise.models.ctc import ctc_loss
 from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from noisewise.scoring.words import score
 from noisewise.tasks.recognition import Scorer, release
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import Tokenizer
 from noisewise.training.task import Loss, Task
 
 
@@ -46,7 +46,7 @@ class JointTask(Task):
 
     criterion = "wer"
 
-    def __init__(self, config: JointTaskConfig, model: EncoderDecoder, tokenizer: CharacterTokenizer):
+    def __init__(self, config: JointTaskConfig, model: EncoderDecoder, tokenizer: Tokenizer):
         super().__init__()
         self.config = config
         self.model = model

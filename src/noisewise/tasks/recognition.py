@@ -11,7 +11,7 @@ from noisewise.decoding.greedy import greedy
 from noisewise.models import AcousticConfig, AcousticModel
 from noisewise.models.ctc import ctc_loss
 from noisewise.scoring.words import score
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import Tokenizer
 
 CARD = "# A noisewise model\n\nWritten by `noisewise train`; metrics and recipe stand in `config.json`.\n"
 
@@ -19,7 +19,7 @@ CARD = "# A noisewise model\n\nWritten by `noisewise train`; metrics and recipe 
 class Scorer:
     """Greedy error rates and the CTC loss, batch after batch."""
 
-    def __init__(self, tokenizer: CharacterTokenizer, hop: int):
+    def __init__(self, tokenizer: Tokenizer, hop: int):
         """`hop` is in samples at 16 kHz."""
         self.tokenizer = tokenizer
         self.frame_seconds = hop / 16_000
@@ -42,7 +42,7 @@ class Scorer:
 
 
 def release(
-    folder: Path, model: AcousticModel, config: AcousticConfig, tokenizer: CharacterTokenizer, about: dict[str, Any]
+    folder: Path, model: AcousticModel, config: AcousticConfig, tokenizer: Tokenizer, about: dict[str, Any]
 ) -> None:
     """Write a recogniser as a folder that `transcribe` loads."""
     model_folder.save(folder, model, config, tokenizer, card=CARD, about=about)

@@ -16,7 +16,7 @@ from noisewise.models.ctc import ctc_loss
 from noisewise.models.encoder import EncoderOutput
 from noisewise.models.wav2code import CodebookLearning, Reduction, Restoration, Wav2Code, Wav2CodeConfig
 from noisewise.tasks.recognition import Scorer, release
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import Tokenizer
 from noisewise.training.task import Loss, Task
 
 
@@ -49,7 +49,7 @@ class Wav2CodeTask(Task):
 
     criterion = "wer"
 
-    def __init__(self, config: Wav2CodeTaskConfig, model: Wav2Code, tokenizer: CharacterTokenizer):
+    def __init__(self, config: Wav2CodeTaskConfig, model: Wav2Code, tokenizer: Tokenizer):
         super().__init__()
         self.config = config
         self.model = model

@@ -10,7 +10,7 @@ Learning is done by the library `tokenizers`; encoding with what was learned nee
 
 import json
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +24,24 @@ LETTERS = (BOUNDARY, "'", *ascii_uppercase)
 FORMAT = "noisewise-subwords-1"
 REMEMBERED = 65_536
 """Words whose encoding is kept."""
+
+
+class Pieces(CharacterTokenizer):
+    """Subwords without their marks, `|` between words: what language models, lexicons and hotwords are asked in."""
+
+    def __init__(self, subwords: "SubwordTokenizer"):
+        super().__init__([*dict.fromkeys(symbol.removeprefix(BOUNDARY) or BOUNDARY for symbol in subwords.symbols)])
+        self.subwords = subwords
+        self.of = [self._ids[symbol.removeprefix(BOUNDARY) or BOUNDARY] for symbol in subwords.symbols]
+        """The piece of each subword."""
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a normalised text; words are joined by `|`."""
+        found: list[int] = []
+        for word in text.split():
+            pieces = [self.of[each] for each in self.subwords.encode(word)]
+            found += [self.boundary] * bool(found) + [each for each in pieces if each != self.boundary]
+        return found
 
 
 class SubwordTokenizer:
@@ -48,6 +66,11 @@ class SubwordTokenizer:
         if strange:
             raise TokenizerError(f"`merges` must join symbols to symbols, but '{strange[0]}' is none; learn them again")
         self._word = lru_cache(maxsize=REMEMBERED)(self._encode_word)
+
+    @cached_property
+    def pieces(self) -> Pieces:
+        """The same without marks."""
+        return Pieces(self)
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -120,6 +143,11 @@ def learn(texts: Iterable[str], size: int, *, least: int = 2) -> SubwordTokenize
     return SubwordTokenizer(symbols, merges)
 
 
+def is_in(folder: str | Path) -> bool:
+    """Whether a model folder holds a tokenizer."""
+    return any((Path(folder) / kind.FILE).is_file() for kind in (CharacterTokenizer, SubwordTokenizer))
+
+
 def load(folder: str | Path) -> Tokenizer:
     """The tokenizer of a model folder.
 
@@ -127,7 +155,11 @@ def load(folder: str | Path) -> Tokenizer:
         TokenizerError: there is none that can be used.
     """
     path = Path(folder) / SubwordTokenizer.FILE
-    return SubwordTokenizer.load(path) if path.is_file() else CharacterTokenizer.load(Path(folder) / "tokens.txt")
+    return (
+        SubwordTokenizer.load(path)
+        if path.is_file()
+        else CharacterTokenizer.load(Path(folder) / CharacterTokenizer.FILE)
+    )
 
 
 def _joined(parts: Sequence[str], pair: tuple[str, str]) -> list[str]:

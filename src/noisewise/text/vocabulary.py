@@ -18,6 +18,9 @@ class VocabularyError(NoisewiseError):
 class Vocabulary:
     """Tokens and their ids; what is not among them is `<unk>`."""
 
+    FILE = "tokens.txt"
+    """Its name in the folder of a model."""
+
     def __init__(self, tokens: Sequence[str]):
         self.tokens = list(tokens)
         if self.tokens[:2] != [END, UNKNOWN]:
