@@ -1,12 +1,17 @@
 import json
+import math
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from noisewise import model_folder
 from noisewise.audio.waveform import save
 from noisewise.cli.main import main
+from noisewise.text.vocabulary import Vocabulary
+from tests.test_language_model import WORDS, write_lm
 
 TEXT = "\n".join(f"one {'two ' * (at % 4)}three {'four' if at % 3 else 'five'}" for at in range(50))
 
@@ -145,3 +150,42 @@ def test_a_tuning_is_kept(development: list[str], tmp_path: Path, capsys: pytest
     assert {path.name.split("-")[0] for path in (tmp_path / "kept").iterdir()} == {"heard", "trials"}
     assert main([*development, *kept]) == 0
     assert capsys.readouterr().out.splitlines() == [line for line in shown if not line.startswith("weight")]
+
+
+def test_a_transformer_is_scored_like_an_ngram(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "test.txt").write_text("Yes, no maybe.\nGo\n")
+    for name, vocabulary, unit in (
+        ("words", WORDS, "words"),
+        ("letters", Vocabulary.of_characters(), "characters"),
+    ):
+        model = write_lm(tmp_path / name, vocabulary, unit)
+        assert main(["lm", "score", str(model), str(tmp_path / "test.txt")]) == 0
+        shown = capsys.readouterr().out
+        assert ("unknown               1 (25.00 %)" in shown) == (unit == "words")
+        assert ("per word" in shown) == (unit == "characters")
+        read = model_folder.load_stage(model).language_model()
+        rows = [["YES", "NO", "MAYBE"], ["GO"]] if unit == "words" else [list("YES|NO|MAYBE"), list("GO")]
+        total = sum(
+            read.loss(torch.tensor([[0, *vocabulary.encode(row), 0]]), torch.tensor([len(row) + 2])).item()
+            for row in rows
+        )
+        expected = math.exp(total / (sum(map(len, rows)) + 2))
+        assert f"perplexity            {expected:.2f}" in shown
+
+
+def test_a_second_pass_is_tuned_and_kept(
+    development: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first pass by a lexicon alone; the second knows what is said."""
+    first = [word for word in development if word != "--lm" and not word.endswith("lm.arpa.gz")]
+    assert main([*first, "--rescore", str(tmp_path / "lm.arpa.gz"), "--rescore-nbest", "4"]) == 0
+    shown = capsys.readouterr().out
+    assert "rescoring: weight" in shown and "best: weight" not in shown
+    found = json.loads((tmp_path / "model" / "decoding.json").read_text())
+    assert found["lm"] is None and found["rescoring"]["lm"] == "rescoring_lm.arpa.gz"
+    assert found["rescoring"]["nbest"] == 4
+    (tmp_path / "lm.arpa.gz").unlink()
+    assert main(["transcribe", str(tmp_path / "dev" / "0.wav"), "--model", str(tmp_path / "model")]) == 0
+    assert set(capsys.readouterr().out.split()) <= {"YES", "NO"}
+    assert main(first) == 2
+    assert "--lm or --rescore must name a language model" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`noisewise lm`: n-gram language models from text, how well they foresee text, and their weights beside a model."""
+"""`noisewise lm`: language models from text, how well they foresee text, and their weights beside a model."""
 
 import sys
 from pathlib import Path
@@ -52,22 +52,26 @@ def train(
 
 
 def score(
-    model: Annotated[Path, typer.Argument(help="ARPA file, also .gz, or the folder of a mixture.")],
+    model: Annotated[Path, typer.Argument(help="ARPA file, also .gz, or the folder of a mixture or of a Transformer.")],
     texts: Annotated[list[Path], typer.Argument(help="Text files, one sentence a line; also .gz.")],
     characters: Annotated[
-        bool, typer.Option("--characters", help="The model is over letters, with | between words.")
+        bool, typer.Option("--characters", help="The ARPA file is over letters, with | between words.")
     ] = False,
 ) -> None:
     """Perplexity of a text, and how many of its words the model does not know."""
+    from noisewise import language_model
     from noisewise.decoding import lm
     from noisewise.text import sentences
 
-    found = lm.measure(lm.load(model), sentences.read(texts, characters))
+    characters = language_model.is_over_characters(model, characters)
+    found = lm.measure(language_model.load(model), sentences.read(texts, characters), characters)
     print(f"sentences             {found.sentences}")
     print(f"tokens                {found.tokens}")
     print(f"unknown               {found.unknown} ({100 * found.unknown / max(found.tokens, 1):.2f} %)")
     print(f"perplexity            {found.perplexity:.2f}")
     print(f"without the unknown   {found.known_perplexity:.2f}")
+    if characters:
+        print(f"per word              {found.word_perplexity:.2f}")
 
 
 def mix(
@@ -98,8 +102,14 @@ def mix(
 def tune(
     model: Annotated[str, typer.Argument(help="Folder of a model; `box` only with --output.")],
     manifest: Annotated[str, typer.Argument(help="Development set with texts; never what will be tested on.")],
-    lm: Annotated[Path, typer.Option(help="Language model, ARPA or ARPA.gz.")],
-    lm_unit: Annotated[str, typer.Option(help="What it is over: words or characters.")] = "words",
+    lm: Annotated[
+        Path | None, typer.Option(help="Language model: ARPA, ARPA.gz, or the folder of a Transformer or a mixture.")
+    ] = None,
+    lm_unit: Annotated[str, typer.Option(help="What an ARPA file is over: words or characters.")] = "words",
+    rescore: Annotated[
+        Path | None, typer.Option(help="Second language model, like --lm: it chooses among the best readings.")
+    ] = None,
+    rescore_nbest: Annotated[int, typer.Option(help="Readings that it chooses among.")] = 20,
     lexicon: Annotated[
         Path | None, typer.Option(help="File with the only words that may come out, one a line.")
     ] = None,
@@ -123,20 +133,26 @@ def tune(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Tune on a split named test all the same.")] = False,
 ) -> None:
-    """Find the weight of a language model, and make it the default of a model, so that `transcribe` uses it."""
-    from noisewise.config import dump, parse
+    """Find the weights of language models, and make them the default of a model, so that `transcribe` uses them."""
+    from dataclasses import replace
+
+    from noisewise.config import NoisewiseError, dump, parse
     from noisewise.decoding.decoder import DecodingConfig
     from noisewise.evaluation import tuning
     from noisewise.evaluation.provenance import hash_of
     from noisewise.evaluation.speech import Speech
     from noisewise.evaluation.tuning_cache import TuningCache
+    from noisewise.evaluation.tuning_rescoring import tune_rescoring
     from noisewise.model_folder import weights_hash
     from noisewise.recogniser import Recogniser
 
     if not force:
         tuning.must_not_be_test(manifest)
-    values = {"search": {"beam": beam}, "lm": str(lm), "lm_unit": lm_unit}
-    config = parse(DecodingConfig, {**values, "lexicon": None if lexicon is None else str(lexicon)})
+    if lm is None and rescore is None:
+        raise NoisewiseError("--lm or --rescore must name a language model, but neither is given; give one")
+    paths = {name: None if path is None else str(path) for name, path in (("lm", lm), ("lexicon", lexicon))}
+    second = None if rescore is None else {"lm": str(rescore), "nbest": rescore_nbest}
+    config = parse(DecodingConfig, {**paths, "search": {"beam": beam}, "lm_unit": lm_unit, "rescoring": second})
     folder = _target(model, output)
     recogniser = Recogniser.load(model, device, config)  # a language model that cannot be read is refused now
     snrs_db = snr or [0.0, 5.0, 10.0, 15.0, 20.0]
@@ -152,16 +168,28 @@ def tune(
     )
     greedy = heard.wer(None)
     print(f"greedy: WER {100 * greedy:.2f} % of {len(heard.references)} recordings")
-    files = [hash_of(path) for path in (lm, lexicon) if path is not None]
-    kept = cache.trials({**told, "config": dump(config), "files": files, "trials": trials})
+    best, rescoring = greedy, config.rescoring
+    if lm is not None:
+        config = replace(config, rescoring=None)
+        files = [hash_of(path) for path in (lm, lexicon) if path is not None]
+        kept = cache.trials({**told, "config": dump(config), "files": files, "trials": trials})
 
-    def progress(trial: "Trial") -> None:
-        kept.add(trial)
-        _say(trial)
+        def progress(trial: "Trial") -> None:
+            kept.add(trial)
+            _say(trial)
 
-    config, tried = tuning.tune(heard, config, trials=trials, seed=seed, progress=progress, done=kept.read())
-    best = min(trial.wer for trial in tried)
-    print(f"best: weight {config.lm_weight:g}, bonus {config.bonus:g}, WER {100 * best:.2f} %")
+        config, tried = tuning.tune(heard, config, trials=trials, seed=seed, progress=progress, done=kept.read())
+        best = min(trial.wer for trial in tried)
+        print(f"best: weight {config.lm_weight:g}, bonus {config.bonus:g}, WER {100 * best:.2f} %")
+    if rescoring is not None:
+        second_pass, wer, _ = tune_rescoring(heard, replace(config, rescoring=rescoring))
+        found = second_pass.rescoring or rescoring
+        print(f"rescoring: weight {found.weight:g}, bonus {found.bonus:g}, WER {100 * wer:.2f} %")
+        if wer < best:
+            best, config = wer, second_pass
+        else:
+            print("rescoring is not better: left out", file=sys.stderr)
+            config = replace(config, rescoring=None)
     if best >= greedy:
         print("not better than greedy: nothing written", file=sys.stderr)
         raise typer.Exit(1)

@@ -2,7 +2,8 @@
 
     score(Y | X) = first / |Y|_c + lambda ln P_LM(Y) + beta |Y|        (first as it is without length normalisation)
 
-lambda and beta are those of a grid with the fewest word errors over the development set.
+lambda and beta, and whether the length is normalised, are those of a grid with the fewest word errors over the
+development set.
 
 Legend: N recordings, K hypotheses of the longest list.
 """
@@ -51,6 +52,11 @@ class Lists:
         return float(np.take_along_axis(self.errors, chosen[:, None], axis=1).sum()) / self.words
 
     @property
+    def mean_characters(self) -> float:
+        """Over all hypotheses."""
+        return float(self.characters[np.isfinite(self.first)].mean())
+
+    @property
     def oracle(self) -> float:
         """Word error rate of the best hypothesis of each list."""
         return float(self.errors.min(axis=1).sum()) / self.words
@@ -62,11 +68,11 @@ def tune_rescoring(
     model: LanguageModel | None = None,
     rescorer: LanguageModel | None = None,
 ) -> tuple[DecodingConfig, float, Lists]:
-    """The configuration with the best weight and bonus of its second pass, its word error rate, and the lists.
+    """The configuration with the best second pass, its word error rate, and the lists.
 
     Args:
         heard: the development set.
-        config: with `rescoring`; its first pass stays as it is.
+        config: with `rescoring`; its first pass stays as it is, and so do `nbest` and `keep_fusion`.
         model: the language model of the first pass, if it is loaded already.
         rescorer: that of the second.
 
@@ -77,14 +83,15 @@ def tune_rescoring(
     if rescoring is None:
         raise EvaluationError("`rescoring` must name a language model, but is left out; give one")
     found = lists(heard, config, rescoring, model, rescorer or language_model.load(rescoring.lm))
-    scale = 1 / float(found.characters[np.isfinite(found.first)].mean()) if rescoring.normalise_length else 1.0
     tried = []
-    for weight in np.linspace(*WEIGHTS, STEPS[0]) * scale:
-        for repaid in np.linspace(*REPAID, STEPS[1]) if weight else [0.0]:
-            pair = round(float(weight), 5), round(float(weight * repaid), 5)
-            tried.append((found.wer(*pair, rescoring.normalise_length), *pair))
-    wer, weight, bonus = min(tried)  # among equals the smallest weight, which leans least on the text
-    return replace(config, rescoring=replace(rescoring, weight=weight, bonus=bonus)), wer, found
+    for relative in np.linspace(*WEIGHTS, STEPS[0]).tolist():
+        for repaid in np.linspace(*REPAID, STEPS[1]).tolist() if relative else [0.0]:
+            for is_whole, weight in enumerate((relative / found.mean_characters, relative)):
+                pair = round(weight, 5), round(weight * repaid, 5)
+                tried.append((found.wer(*pair, not is_whole), relative, is_whole, *pair))
+    wer, _, is_whole, weight, bonus = min(tried)  # among equals the smallest weight, which leans least on the text
+    chosen = replace(rescoring, weight=weight, bonus=bonus, normalise_length=not is_whole)
+    return replace(config, rescoring=chosen), wer, found
 
 
 def lists(
