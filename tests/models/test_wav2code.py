@@ -209,6 +209,26 @@ def test_the_look_up_is_straight_through(noise: bool) -> None:
     assert own.abs().sum() > 0
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_soft_look_up_is_the_mean_of_the_entries_by_their_probability(training: bool) -> None:
+    model = a_model(look_up="soft", gumbel_noise=False, gumbel_temperature=0.7).train(training)
+    output = model.restore(*a_batch(9_000))
+    assert output.logits is not None
+    mean = (output.logits / 0.7).softmax(dim=-1) @ model.codebook.entries
+    torch.testing.assert_close(output.restored, mean)
+    assert output.ids.equal(output.logits.argmax(dim=-1))
+
+
+def test_a_soft_look_up_draws_only_in_training() -> None:
+    model = a_model(look_up="soft", predictor=CNNPredictorConfig(dim=12))
+    batch = a_batch(9_000)
+    assert model.eval().restore(*batch).restored.equal(model.restore(*batch).restored)
+    assert not model.train().restore(*batch).restored.equal(model.restore(*batch).restored)
+    weights = model._choice(torch.randn(1, 5, 9))
+    assert (weights > 0).all()
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(1, 5))
+
+
 def test_without_noise_training_repeats_and_with_it_it_does_not() -> None:
     batch = a_batch(9_000)
     for noise, same in ((False, True), (True, False)):

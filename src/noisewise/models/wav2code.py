@@ -136,6 +136,9 @@ class Wav2CodeConfig:
     gumbel_noise: bool = True
     """Whether codes are drawn in training or the most probable is taken, gradients passing straight through either
     way. The paper names Gumbel softmax; without the draw, short training is steadier."""
+    look_up: Literal["hard", "soft"] = "hard"
+    """Whether one entry of the codebook is looked up, or the mean of all by their probability is taken. The paper has
+    IDs, so one; the mean is what a soft Gumbel softmax gives, and is kinder while many codes are wrong."""
     vocabulary: int = 30
     """Symbols, the blank (id 0) included (Sec. III-B)."""
     dropout: float = 0.1
@@ -194,10 +197,13 @@ class Wav2Code(nn.Module):
         return Restoration(noisy, restored, self.fusion(noisy, restored, frames), ids, logits, frames)
 
     def _choice(self, logits: Tensor) -> Tensor:
-        """One-hot weights with the gradient of a softmax; without noise in evaluation. (B, F, N) -> (B, F, N)"""
+        """Weights of the entries: soft, or one-hot with their gradient; no noise in evaluation. (B, F, N) twice"""
         logits, temperature = logits.float(), self.config.gumbel_temperature
+        soft_look_up = self.config.look_up == "soft"
         if self.training and self.config.gumbel_noise:
-            return F.gumbel_softmax(logits, tau=temperature, hard=True)
+            return F.gumbel_softmax(logits, tau=temperature, hard=not soft_look_up)
+        if soft_look_up:
+            return (logits / temperature).softmax(dim=-1)
         hard = F.one_hot(logits.argmax(dim=-1), logits.size(-1)).to(logits.dtype)
         if not self.training:
             return hard
