@@ -197,12 +197,15 @@ def _decoding_details(decoding: "DecodingConfig | Greedy") -> dict[str, str]:
     """How a model decodes, without paths of this machine, and the hashes of its files; nothing when greedily."""
     if isinstance(decoding, str):
         return {}
-    values, details = dump(decoding), dict[str, str]()
-    for name in ("lm", "lexicon"):
-        if values[name]:
-            details[f"{name}_sha256"] = hash_of(Path(values[name]))
-            values[name] = Path(values[name]).name
-    return {"decoding": json.dumps(values), **details}
+    from noisewise.decoding.default import moved
+
+    details: dict[str, str] = {}
+
+    def named(name: str, file: str) -> str:
+        details[f"{name}_sha256"] = hash_of(Path(file))
+        return Path(file).name
+
+    return {"decoding": json.dumps(dump(moved(decoding, named))), **details}
 
 
 def _python(specification: str, target: str) -> NamedRecogniser:
