@@ -58,6 +58,11 @@ def test_a_weight_that_mends_the_errors_is_found(heard: HeardTexts, config: Deco
             tuning.tune(heard, config, trials=trials)
 
 
+def test_hotwords_are_listened_for(heard: HeardTexts) -> None:
+    assert heard.decode(DecodingConfig(), hotwords=["YES", "NO"]) == ["YES NO", "YES NO", "YES"]
+    assert heard.decode(DecodingConfig()) == ["YET NO", "YES GO", "YES"]
+
+
 def test_what_is_heard_is_clean_and_each_ratio(model_dir: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for folder, lengths in (("speech", (8000, 16000)), ("noise", (32000,))):

@@ -6,7 +6,7 @@ alpha and beta are those with the fewest word errors over the development set, c
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -39,9 +39,13 @@ class HeardTexts:
     log_probs: list[Tensor] = field(default_factory=list)
     """(F, V) each"""
 
-    def decode(self, config: DecodingConfig | None, model: LanguageModel | None = None) -> list[str]:
+    def decode(
+        self, config: DecodingConfig | None, model: LanguageModel | None = None, hotwords: Iterable[str] = ()
+    ) -> list[str]:
         """The texts under a configuration; greedy without one."""
-        search = build(config, self.tokenizer, model=model, load=language_model.load) if config is not None else None
+        search = None
+        if config is not None:
+            search = build(config, self.tokenizer, hotwords, model, load=language_model.load)
         order = sorted(range(len(self.log_probs)), key=lambda at: len(self.log_probs[at]))
         texts = [""] * len(order)
         for together in gather(order, lambda at: len(self.log_probs[at])):
