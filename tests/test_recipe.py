@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from noisewise import model_folder
 from noisewise.config import ConfigError, dump, dump_yaml, load, parse
-from noisewise.recipe import Recipe, RecipeData, sets, train, was_tested
+from noisewise.recipe import Recipe, RecipeData, sets, train, trainer_for, was_tested
+from noisewise.recogniser import Recogniser
+from noisewise.text import subword
+from noisewise.text.subword import SubwordTokenizer
 from noisewise.training import log
-from tests.corpus import TINY, run_tiny, write_corpus, write_recipe
+from tests.corpus import TINY, WORDS, run_tiny, write_corpus, write_recipe
 
 RECIPES = sorted(
     path for path in (Path(__file__).parent.parent / "recipes").rglob("*.yaml") if path.name != "plan.yaml"
@@ -135,3 +139,44 @@ def test_the_protocol_of_the_papers_learns_from_more_and_chooses_on_the_test_set
 def test_as_many_classes_as_the_training_set_has(tagging: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"`model\.classes` must be 2, as many as the training set has, but is 3"):
         train(load(Recipe, tagging, ["model.classes=3"]), tmp_path / "run")
+
+
+SUBWORDS = ["tokenizer.kind=bpe", "tokenizer.size=32", "model.vocabulary=32"]
+
+
+@pytest.mark.parametrize("name", ["ctc", "encoder_decoder"])
+def test_subwords_are_learned_from_the_training_transcripts(name: str, tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    table = tmp_path / "corpus" / "manifest.tsv"
+    (tmp_path / "corpus" / "other.tsv").write_text(table.read_text().replace("YES", "ZZZ"))
+    path = write_recipe(tmp_path, name)
+    quick = [*QUICK, *SUBWORDS, "run.log_every=1", f"validation.manifests=[{tmp_path}/corpus/other.tsv]"]
+    train(load(Recipe, path, quick), tmp_path / "run")
+    loaded = model_folder.load(tmp_path / "run" / "best")
+    assert isinstance(loaded.tokenizer, SubwordTokenizer) and len(loaded.tokenizer) == loaded.config.vocabulary == 32
+    assert loaded.tokenizer.merges == subword.learn(WORDS, 32).merges
+    assert not (loaded.folder / "tokens.txt").exists()
+    heard = Recogniser.load(loaded.folder).transcribe(tmp_path / "corpus" / "u0.wav")
+    assert heard[0].error is None
+    table.write_text(table.read_text().replace("GO", "NO"))  # what was learned stays
+    on = load(Recipe, path, [*quick, "run.steps=4"])
+    train(on, tmp_path / "run")
+    assert model_folder.load(tmp_path / "run" / "best").tokenizer.symbols == loaded.tokenizer.symbols
+
+
+def test_symbols_must_be_as_many_as_the_model_has(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"`model\.vocabulary` must be 32, but is 30"):
+        train(load(Recipe, tiny, [*QUICK, *SUBWORDS[:2]]), tmp_path / "run")
+
+
+def test_a_start_with_other_symbols_gives_its_encoder_alone(tiny: Path, tmp_path: Path) -> None:
+    train(load(Recipe, tiny, QUICK), tmp_path / "letters")
+    start = f"start_from={tmp_path}/letters/best"
+    trainer = trainer_for(load(Recipe, tiny, [*QUICK, *SUBWORDS, start]), tmp_path / "subwords")
+    letters = model_folder.load(tmp_path / "letters" / "best").model
+    weights = trainer.task.model.state_dict()
+    assert all(torch.equal(tensor, weights[f"encoder.{name}"]) for name, tensor in letters.encoder.state_dict().items())
+    train(load(Recipe, tiny, [*QUICK, *SUBWORDS]), tmp_path / "first")
+    source = f"tokenizer.source={tmp_path}/first/best"
+    second = trainer_for(load(Recipe, tiny, [*QUICK, *SUBWORDS, source, "tokenizer.least=9"]), tmp_path / "second")
+    assert second.task.tokenizer.symbols == model_folder.load(tmp_path / "first" / "best").tokenizer.symbols

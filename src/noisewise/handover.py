@@ -6,6 +6,7 @@
 | wav2vec2_pretraining, ew2, codebook_learning, ctc, wav2code, encoder_decoder | any other kind | the encoder |
 | wav2vec2_pretraining | ew2 (and back) | everything: their parts are the same |
 | ctc, wav2code, encoder_decoder | another of these | the encoder and the linear layer of CTC |
+| ctc, wav2code, encoder_decoder | one of these with other symbols | the encoder |
 | cat_pretraining | cat_tagger | the student, as encoder |
 | cat_tagger | cat_pretraining | the encoder, as student and as teacher |
 
@@ -49,8 +50,8 @@ class Handover:
         return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts.items() if names)
 
 
-def hand_over(stage: Stage, model: AnyModel, kind: str) -> Handover:
-    """Fill a model of some kind from a trained stage.
+def hand_over(stage: Stage, model: AnyModel, kind: str, is_spelled_alike: bool = True) -> Handover:
+    """Fill a model of some kind from a trained stage; `is_spelled_alike` says that both write the same symbols.
 
     Raises:
         NoisewiseError: the encoders differ in what they compute; the message names the fields.
@@ -62,7 +63,7 @@ def hand_over(stage: Stage, model: AnyModel, kind: str) -> Handover:
         )
     _same_encoder(stage, model)
     wanted = model.state_dict()
-    chosen = _parts(stage.config.kind, kind)
+    chosen = _parts(stage.config.kind, kind, is_spelled_alike)
     given = _renamed(stage.weights, stage.config.kind, kind)
     taken = {name: tensor for name, tensor in given.items() if chosen is None or _part(name) in chosen}
     odd = [
@@ -79,8 +80,10 @@ def hand_over(stage: Stage, model: AnyModel, kind: str) -> Handover:
     return Handover(*(tuple(sorted(parts)) for parts in (filled, source - filled, target - filled)))
 
 
-def _parts(source: str, target: str) -> frozenset[str] | None:
+def _parts(source: str, target: str, is_spelled_alike: bool) -> frozenset[str] | None:
     """Top-level modules that are taken; None for all."""
+    if {source, target} <= RECOGNISERS and not is_spelled_alike:
+        return frozenset({"encoder"})
     if source == target or {source, target} <= CONTRASTIVE:
         return None
     if {source, target} <= RECOGNISERS:

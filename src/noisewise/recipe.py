@@ -17,6 +17,7 @@ from noisewise.data.labels import Labels
 from noisewise.data.loader import build_loader, read_labels
 from noisewise.data.text_loader import TextConfig, TextSource
 from noisewise.data.text_loader import read as read_sentences
+from noisewise.data.transcripts import read_transcripts
 from noisewise.handover import hand_over
 from noisewise.models import AcousticConfig, ModelConfig
 from noisewise.models.cat_tagger import CATTaggerConfig
@@ -24,7 +25,9 @@ from noisewise.models.ctc import CTCConfig
 from noisewise.models.lm import TransformerLMConfig
 from noisewise.tasks import TaskConfig
 from noisewise.tasks.ctc import CTCTaskConfig
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text import subword
+from noisewise.text.subword import CharacterConfig, SubwordTokenizer, TokenizerConfig
+from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
 from noisewise.text.vocabulary import Vocabulary
 from noisewise.training.loop import Progress, RunConfig, Source, Trainer, fabric_for
 from noisewise.training.optimizer import OptimizerConfig
@@ -52,6 +55,9 @@ class Recipe:
     """What chooses the best checkpoint; never the test set."""
     model: ModelConfig = CTCConfig()
     """What learns."""
+    tokenizer: TokenizerConfig = CharacterConfig()
+    """What transcripts are written in: letters, or subwords learned from those of `train`; `model.vocabulary` is their
+    number."""
     task: TaskConfig = CTCTaskConfig()
     """What the loss is."""
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -152,7 +158,7 @@ def trainer_for(recipe: Recipe, folder: Path) -> Trainer:
         prepare_folder(recipe, folder)
     fabric.barrier()
     torch.manual_seed(recipe.run.seed)
-    tokenizer = CharacterTokenizer()
+    tokenizer = _tokenizer(recipe, folder)
     if isinstance(recipe.model, AcousticConfig) and recipe.model.vocabulary != len(tokenizer):
         raise ConfigError(f"`model.vocabulary` must be {len(tokenizer)}, but is {recipe.model.vocabulary} instead")
     labels, vocabulary = _labels(recipe), _vocabulary(recipe, folder)
@@ -202,7 +208,7 @@ def was_tested(folder: Path) -> bool:
 
 def _test(recipe: Recipe, folder: Path) -> None:
     """Measure the best model on the test set."""
-    tokenizer, labels = CharacterTokenizer(), _labels(recipe)
+    tokenizer, labels = _tokenizer(recipe, folder), _labels(recipe)
     model = model_folder.load_stage(folder / "best").model()
     task = tasks.build(recipe.task, model, tokenizer, [] if labels is None else labels.names)
     found = task.test(RecipeData(recipe, tokenizer.encode if task.needs_text else None, labels).test())
@@ -261,6 +267,23 @@ def _vocabulary(recipe: Recipe, folder: Path) -> Vocabulary | None:
     return found
 
 
+def _tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
+    """Letters, or subwords: those that the folder has, that the recipe names, or that the transcripts teach."""
+    if isinstance(recipe.tokenizer, CharacterConfig):
+        return CharacterTokenizer()
+    path = folder / SubwordTokenizer.FILE
+    if (folder / "checkpoints").is_dir() and path.is_file():
+        return SubwordTokenizer.load(path)
+    wanted = recipe.tokenizer
+    if wanted.source is not None:
+        found = SubwordTokenizer.load(model_folder.locate(wanted.source) / SubwordTokenizer.FILE)
+    else:
+        found = subword.learn(read_transcripts(sets(recipe)[0]), wanted.size, least=wanted.least)
+    folder.mkdir(parents=True, exist_ok=True)
+    found.save(path)
+    return found
+
+
 def _text_source(recipe: Recipe, vocabulary: Vocabulary) -> TextSource:
     """The batches of a language model."""
     characters = isinstance(recipe.model, TransformerLMConfig) and recipe.model.unit == "characters"
@@ -268,13 +291,14 @@ def _text_source(recipe: Recipe, vocabulary: Vocabulary) -> TextSource:
     return TextSource(train, validation, vocabulary.encode, characters=characters, seed=recipe.run.seed)
 
 
-def _start(model: models.AnyModel, recipe: Recipe, tokenizer: CharacterTokenizer) -> None:
+def _start(model: models.AnyModel, recipe: Recipe, tokenizer: Tokenizer) -> None:
     path = model_folder.locate(str(recipe.start_from))
     if interop.recognises(path):
         taken = interop.read(path).begin(model, tokenizer)
         logger.info("start_from %s: taken: %s", recipe.start_from, ", ".join(taken))
         return
-    done = hand_over(model_folder.load_stage(path), model, recipe.model.kind)
+    is_spelled_alike = not subword.is_in(path) or subword.load(path).symbols == tokenizer.symbols
+    done = hand_over(model_folder.load_stage(path), model, recipe.model.kind, is_spelled_alike)
     logger.info("start_from %s: %s", recipe.start_from, done)
 
 

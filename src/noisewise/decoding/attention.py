@@ -58,9 +58,7 @@ class AttentionSearch:
         nbest: hypotheses of a recording.
     """
 
-    def __init__(
-        self, search: Search, begin: Begin, tokenizer: Tokenizer, piece_seconds: float, nbest: int = 1
-    ):
+    def __init__(self, search: Search, begin: Begin, tokenizer: Tokenizer, piece_seconds: float, nbest: int = 1):
         self.search, self.begin, self.tokenizer = search, begin, tokenizer
         self.piece_seconds, self.nbest = piece_seconds, nbest
 

@@ -18,7 +18,7 @@ from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder
 from noisewise.models.wav2vec2 import Wav2Vec2Config, Wav2Vec2Encoder
 from noisewise.models.wav2vec2_pretraining import Wav2Vec2Pretraining
-from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
 
 ARCHITECTURE = (
     *(
@@ -93,7 +93,7 @@ class Checkpoint:
         fit(encoder, self.weights)
         return encoder
 
-    def begin(self, model: AnyModel, tokenizer: CharacterTokenizer) -> tuple[str, ...]:
+    def begin(self, model: AnyModel, tokenizer: Tokenizer) -> tuple[str, ...]:
         """Put the encoder's weights into a model that will be trained on.
 
         The head's too if its letters are the same; quantizer and projections too if the model is one before

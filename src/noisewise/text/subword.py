@@ -15,8 +15,9 @@ from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from string import ascii_uppercase
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from noisewise.config import config, one_of
 from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, CharacterTokenizer, Tokenizer, TokenizerError
 
 LETTERS = (BOUNDARY, "'", *ascii_uppercase)
@@ -24,6 +25,29 @@ LETTERS = (BOUNDARY, "'", *ascii_uppercase)
 FORMAT = "noisewise-subwords-1"
 REMEMBERED = 65_536
 """Words whose encoding is kept."""
+
+
+@config
+class CharacterConfig:
+    """Letters."""
+
+    kind: Literal["characters"] = "characters"
+
+
+@config
+class SubwordConfig:
+    """Subwords by byte-pair encoding."""
+
+    kind: Literal["bpe"] = "bpe"
+    size: int = 256
+    """Symbols, the blank and the letters included."""
+    least: int = 2
+    """A pair of symbols must occur so often in the transcripts to become one."""
+    source: str | None = None
+    """Model folder whose subwords are taken instead of learning them; none to learn."""
+
+
+TokenizerConfig = Annotated[CharacterConfig | SubwordConfig, one_of("kind")]
 
 
 class Pieces(CharacterTokenizer):
