@@ -1,16 +1,19 @@
-"""What a language model of the training transcripts gives on AN4: greedy, + word n-gram, + lexicon.
+"""What language models of training text give on AN4: greedy, + word n-gram, + lexicon, + a mixture of four models.
 
     NOISEWISE_DATA=... python benchmarks/decoding_an4.py [--grid 130] [--output results/decoding_an4.json]
 
-The language model (modified Kneser-Ney, `noisewise lm train`) and the lexicon hold the AN4 training transcripts without
-those of the eight speakers that the box's training held back; on these, clean and with training noises, weight and
-bonus are tuned. The test is AN4 test, clean and in the mixtures of `results/box_an4.json`, or those of `--grid` evenly
-spaced utterances (0: clean only). All ways decode the same log-probabilities.
+The language models (modified Kneser-Ney, `noisewise lm train`; the mixture in `benchmarks/an4_text.py`) and the lexicon
+hold the AN4 training transcripts without those of the eight speakers that the box's training held back; on these, clean
+and with training noises, weight and bonus are tuned, and the weights of the mixture are fitted to what they said. The
+test is AN4 test, clean and in the mixtures of `results/box_an4.json`, or those of `--grid` evenly spaced utterances (0:
+clean only). All ways decode the same log-probabilities; `--keep` keeps them in a folder for the next run, and `--ways`
+measures some ways anew and leaves the others in the file as they are.
 """
 
 import argparse
 import json
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,17 +22,19 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+import an4_text
 from transcription import machine, model_of
 
 from noisewise.config import dump
 from noisewise.data import manifest as manifests
 from noisewise.data.noise import NoiseConfig, NoisePool
-from noisewise.decoding import kneser_ney
 from noisewise.decoding.beam import BeamConfig
 from noisewise.decoding.decoder import DecodingConfig
 from noisewise.evaluation.provenance import versions
 from noisewise.evaluation.speech import Speech
 from noisewise.evaluation.tuning import HeardTexts, hear, heard, tune
+from noisewise.evaluation.tuning_cache import TuningCache
+from noisewise.model_folder import weights_hash
 from noisewise.recogniser import Recogniser
 from noisewise.scoring.words import bootstrap, score
 
@@ -41,6 +46,9 @@ TYPES = ["traffic", "metro", "car", "babble", "airport_station", "ac_vacuum", "c
 SNR_DB = (0.0, 5.0, 10.0, 15.0, 20.0)
 DEVELOPMENT_SNR_DB = (0.0, 10.0)
 SEARCH = BeamConfig(beam=25)
+BY_HAND: dict[str, Any] = {"lm_weight": 0.75, "bonus": 2.5}
+"""Where the search for the weights of the mixture begins: found on the development set, by hand."""
+WAYS = ("greedy", "beam", "n-gram", "n-gram and lexicon", "mixture and lexicon")
 
 
 def main() -> None:
@@ -48,6 +56,8 @@ def main() -> None:
     parser.add_argument("--grid", type=int, default=130, help="so many utterances in noise; 0: clean only")
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--development", type=int, default=None, help="so many utterances; all when left out")
+    parser.add_argument("--ways", default=None, help="measure only these, with commas between")
+    parser.add_argument("--keep", type=Path, default=None, help="folder for log-probabilities")
     parser.add_argument("--output", type=Path, default=Path("results/decoding_an4.json"))
     options = parser.parse_args()
     if "NOISEWISE_DATA" not in os.environ:
@@ -55,47 +65,83 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    recogniser = Recogniser.load("box", decoding="greedy")
+    recogniser, cache = Recogniser.load("box", decoding="greedy"), TuningCache(options.keep)
     with tempfile.TemporaryDirectory() as folder:
-        untuned = configurations(Path(folder))
-        ways, development = tuned(recogniser, untuned, options.trials, options.development)
+        wanted = options.ways.split(",") if options.ways else list(WAYS)
+        untuned = {name: config for name, config in configurations(Path(folder)).items() if name in wanted}
+        texts = development_texts(recogniser, cache, options.development)
+        ways, development = tuned(texts, untuned, wanted, options.trials)
+        command = f"python benchmarks/decoding_an4.py --grid {options.grid} --trials {options.trials}"
+        command += f" --development {options.development}" if options.development else ""
+        command += f" --ways {shlex.quote(options.ways)}" if options.ways else ""
         result: dict[str, Any] = {
-            "command": f"python benchmarks/decoding_an4.py --grid {options.grid} --trials {options.trials}"
-            + (f" --development {options.development}" if options.development else ""),
+            "command": command,
             "machine": {**machine(), "threads": 1},
             "versions": versions(),
             "model": model_of("box"),
-            "language_model": f"word trigram of {TRAIN}",
+            "language_model": f"word trigram of {TRAIN}; mixture of the same and names in $NOISEWISE_DATA/text",
+            "mixture": json.loads((Path(folder) / "mixture" / "mixture.json").read_text(encoding="utf-8")),
             "development": {"manifest": DEVELOPMENT, "snr_db": [None, *DEVELOPMENT_SNR_DB], "wer": development},
             "test": {"manifest": TEST, "noise": f"{NOISE}test", "types": TYPES, "snr_db": SNR_DB, "seed": 0},
             "ways": {name: settings(config) for name, config in ways.items()},
-            "clean": measured(recogniser, ways, None),
+            "clean": measured(recogniser, cache, ways, None),
         }
-        save(result, options.output)
         if options.grid:
-            result["grid"] = measured(recogniser, ways, options.grid)
-            save(result, options.output)
+            result["grid"] = measured(recogniser, cache, ways, options.grid)
+        save(added_to(options.output, result) if options.ways else result, options.output)
+
+
+def added_to(path: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """What a file holds, with the ways of a result in the place of those of the same names, or after them."""
+    old: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if old["model"] != result["model"] or old["test"] != json.loads(json.dumps(result["test"])):
+        raise SystemExit(f"{path} must be of the same model and test, but is not; measure all ways")
+    for part in ("clean", "grid"):
+        if (part in old) != (part in result) or old.get(part, {}).get("utterances") != result[part]["utterances"]:
+            raise SystemExit(f"{path} must hold as many utterances, but does not; measure all ways")
+        old[part] |= result[part]
+    old["development"]["wer"] |= result["development"]["wer"]
+    old["ways"] |= result["ways"]
+    old["commands"] = {**old.get("commands", {}), **dict.fromkeys(result["ways"], result["command"])}
+    return {**old, "mixture": result["mixture"], "language_model": result["language_model"]}
 
 
 def configurations(folder: Path) -> dict[str, DecodingConfig]:
-    """The ways that have something to tune; the language model and the lexicon go into the folder."""
-    texts = [manifests.text_of(cut) or "" for cut in manifests.read(TRAIN)]
-    kneser_ney.train([text.split() for text in texts], order=3).save(folder / "lm.arpa")
-    (folder / "words.txt").write_text("\n".join(sorted({word for text in texts for word in text.split()})))
-    ngram = DecodingConfig(search=SEARCH, lm=str(folder / "lm.arpa"))
-    return {"n-gram": ngram, "n-gram and lexicon": replace(ngram, lexicon=str(folder / "words.txt"))}
+    """The ways that have something to tune; the language models and the lexicons go into the folder."""
+    train, development = (
+        [(manifests.text_of(cut) or "").split() for cut in manifests.read(m)] for m in (TRAIN, DEVELOPMENT)
+    )
+    trigram, words = an4_text.write_trigram(folder, train)
+    mixed, all_words = an4_text.write_mixture(folder, train, Path(os.environ["NOISEWISE_DATA"]) / "text", development)
+    ngram = DecodingConfig(search=SEARCH, lm=str(trigram))
+    return {
+        "n-gram": ngram,
+        "n-gram and lexicon": replace(ngram, lexicon=str(words)),
+        "mixture and lexicon": DecodingConfig(search=SEARCH, lm=str(mixed), lexicon=str(all_words), **BY_HAND),
+    }
+
+
+def development_texts(recogniser: Recogniser, cache: TuningCache, limit: int | None) -> HeardTexts:
+    """Held-back speakers, clean and in training noise."""
+    return cache.heard(
+        {"weights": weights_hash("box"), "manifest": DEVELOPMENT, "snr": DEVELOPMENT_SNR_DB, "limit": limit},
+        recogniser.tokenizer,
+        lambda: hear(recogniser, DEVELOPMENT, f"{NOISE}train", DEVELOPMENT_SNR_DB, types=TYPES, limit=limit),
+    )
 
 
 def tuned(
-    recogniser: Recogniser, untuned: dict[str, DecodingConfig], trials: int, limit: int | None
+    texts: HeardTexts, untuned: dict[str, DecodingConfig], wanted: list[str], trials: int
 ) -> tuple[dict[str, DecodingConfig | None], dict[str, float]]:
     """All ways with the best weights, and their word error rates on the development set."""
-    texts = hear(recogniser, DEVELOPMENT, f"{NOISE}train", DEVELOPMENT_SNR_DB, types=TYPES, limit=limit)
     ways: dict[str, DecodingConfig | None] = {"greedy": None, "beam": DecodingConfig(search=SEARCH)}
+    ways = {name: config for name, config in ways.items() if name in wanted}
     wer = {name: round(texts.wer(config), 6) for name, config in ways.items()}
     print(wer, flush=True)
     start: dict[str, Any] = {}
+    last = None
     for name, config in untuned.items():
+        start, last = start if config.lm == last else {}, config.lm
         found, tried = tune(
             texts, replace(config, **start), trials=trials, progress=lambda trial: print(trial, flush=True)
         )
@@ -104,21 +150,32 @@ def tuned(
     return ways, wer
 
 
-def measured(recogniser: Recogniser, ways: dict[str, DecodingConfig | None], grid: int | None) -> dict[str, Any]:
+def measured(
+    recogniser: Recogniser, cache: TuningCache, ways: dict[str, DecodingConfig | None], grid: int | None
+) -> dict[str, Any]:
     """Error rates of each way: of the whole clean test set, or of the grid of some of it."""
-    speech = Speech.read(TEST, grid)
-    pool = NoisePool.load(NoiseConfig(manifest=f"{NOISE}test", types=TYPES), 0)
     conditions = [None] if grid is None else [(kind, snr_db) for kind in TYPES for snr_db in SNR_DB]
+    texts, speakers = test_texts(recogniser, cache, conditions, grid)
+    found = {name: way_measured(texts, config, speakers, len(conditions)) for name, config in ways.items()}
+    print(json.dumps(found), flush=True)
+    return {"utterances": len(speakers) // len(conditions), "conditions": len(conditions), **found}
+
+
+def test_texts(
+    recogniser: Recogniser, cache: TuningCache, conditions: list[Any], utterances: int | None = None
+) -> tuple[HeardTexts, list[str]]:
+    """The test set, or some of it, each utterance under all conditions before the next; and who says it."""
+    speech = Speech.read(TEST, utterances)
+    pool = NoisePool.load(NoiseConfig(manifest=f"{NOISE}test", types=TYPES), 0)
     sources, speakers = [], []
     for one in speech.utterances:
         sources += [(one.text, waveform) for waveform in waveforms(speech, pool, one.id, conditions)]
         speakers += [one.speaker] * len(conditions)
-    texts = heard(recogniser, sources)
+    told = {"weights": weights_hash("box"), "manifest": TEST, "conditions": conditions, "utterances": utterances}
+    texts = cache.heard(told, recogniser.tokenizer, lambda: heard(recogniser, sources))
     if len(texts.references) != len(sources):
         raise SystemExit("every mixture must be heard, but some were not")
-    found = {name: way_measured(texts, config, speakers, len(conditions)) for name, config in ways.items()}
-    print(json.dumps(found), flush=True)
-    return {"utterances": len(speech.utterances), "conditions": len(conditions), **found}
+    return texts, speakers
 
 
 def waveforms(speech: Speech, pool: NoisePool, name: str, conditions: list[Any]) -> Iterator[Callable[[], Any]]:

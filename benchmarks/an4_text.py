@@ -1,0 +1,76 @@
+"""Language models of the AN4 training transcripts, and of what everybody knows about spelling, numbers and dates.
+
+Used by `benchmarks/decoding_an4.py` and `benchmarks/hotwords.py`. AN4 has two kinds of sentences: words that are
+spelled out (`C I N D Y`), and commands, numbers and dates (`ERASE C K C W FOURTEEN`). A mixture has two models of each:
+
+- commands: a 4-gram over the classes below, to which any digit or letter is like any other, and a 5-gram over words;
+- spelled: a 6-gram over the letters of the training transcripts, and one over these and the names in books.
+"""
+
+import re
+from pathlib import Path
+
+from noisewise.decoding import classes, kneser_ney, mixture
+
+LETTERS = " ".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+CLASSES = f"""\
+LETTER {LETTERS}
+DIGIT ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE
+NOUGHT OH ZERO
+TEEN TEN ELEVEN TWELVE THIRTEEN FOURTEEN FIFTEEN SIXTEEN SEVENTEEN EIGHTEEN NINETEEN
+TENS TWENTY THIRTY FORTY FIFTY SIXTY SEVENTY EIGHTY NINETY
+MONTH JANUARY FEBRUARY MARCH APRIL MAY JUNE JULY AUGUST SEPTEMBER OCTOBER NOVEMBER DECEMBER
+FIRST FIRST SECOND THIRD FOURTH FIFTH SIXTH SEVENTH EIGHTH NINTH
+TENTH TENTH ELEVENTH TWELFTH THIRTEENTH FOURTEENTH FIFTEENTH SIXTEENTH SEVENTEENTH EIGHTEENTH NINETEENTH
+THIRTIETH TWENTIETH THIRTIETH
+"""
+Sentences = list[list[str]]
+
+
+def write_trigram(folder: Path, sentences: Sentences) -> tuple[Path, Path]:
+    """A word trigram of some sentences, and a lexicon of their words."""
+    kneser_ney.train(sentences, order=3).save(folder / "lm.arpa")
+    return folder / "lm.arpa", _lexicon(folder / "words.txt", {word for sentence in sentences for word in sentence})
+
+
+def write_mixture(folder: Path, sentences: Sentences, books: Path, development: Sentences) -> tuple[Path, Path]:
+    """The mixture, its weights fitted to other sentences, and a lexicon of the training words and of all classes."""
+    (folder / "classes.txt").write_text(CLASSES)
+    of = classes.read(folder / "classes.txt")
+    spelled = [sentence for sentence in sentences if is_spelled(sentence)]
+    commands = [sentence for sentence in sentences if not is_spelled(sentence)]
+    trained = {
+        "classes": (classes.named(commands, of), 4),
+        "commands": (commands, 5),
+        "spelled": (spelled, 6),
+        "names": (spelled + names(books), 6),
+    }
+    files = []
+    for name, (texts, order) in trained.items():
+        kneser_ney.train(texts, order=order).save(folder / f"{name}.arpa")
+        files.append((folder / f"{name}.arpa", folder / "classes.txt" if name == "classes" else None))
+    weights = mixture.fit([mixture.part(*each) for each in files], development)
+    (folder / "mixture").mkdir()
+    mixture.write(folder / "mixture", files, weights)
+    words = set(of) | {word for sentence in sentences for word in sentence}
+    return folder / "mixture", _lexicon(folder / "all_words.txt", words)
+
+
+def is_spelled(sentence: list[str]) -> bool:
+    """Letters only."""
+    return all(len(word) == 1 for word in sentence)
+
+
+def names(books: Path) -> Sentences:
+    """Words with a capital that follow a small letter or a comma in some book, letter by letter, each once."""
+    found = {
+        name.upper()
+        for book in sorted(books.glob("*.txt"))
+        for name in re.findall(r"[a-z,;] ([A-Z][a-z]+)", book.read_text(encoding="utf-8"))
+    }
+    return [list(name) for name in sorted(found)]
+
+
+def _lexicon(path: Path, words: set[str]) -> Path:
+    path.write_text("\n".join(sorted(words)) + "\n", encoding="utf-8")
+    return path
