@@ -113,6 +113,7 @@ def test_the_best_model_is_tested_once(tagging: Path, tmp_path: Path) -> None:
     train(load(Recipe, tagging), tmp_path / "run")
     found = json.loads((tmp_path / "run" / "test.json").read_text())
     assert sorted(found["ids"]) == ["u6", "u7"] and not found["papers_protocol"] and was_tested(tmp_path / "run")
+    assert dict(zip(found["ids"], found["sources"], strict=True)) == {"u6": "s0", "u7": "s1"}
     best = model_folder.load_tagger(tmp_path / "run" / "best")
     assert found["weights_sha256"] == model_folder.weights_hash(best.folder)
     before = (tmp_path / "run" / "test.json").stat().st_mtime_ns

@@ -15,6 +15,7 @@ from noisewise.config import UNSAID, ConfigError, config, dump, dump_yaml, load,
 from noisewise.data.dataset import DataConfig
 from noisewise.data.labels import Labels
 from noisewise.data.loader import build_loader, read_labels
+from noisewise.data.manifest import read_many, source_of
 from noisewise.data.text_loader import TextConfig, TextSource
 from noisewise.data.text_loader import read as read_sentences
 from noisewise.data.transcripts import read_transcripts
@@ -212,7 +213,12 @@ def _test(recipe: Recipe, folder: Path) -> None:
     model = model_folder.load_stage(folder / "best").model()
     task = tasks.build(recipe.task, model, tokenizer, [] if labels is None else labels.names)
     found = task.test(RecipeData(recipe, tokenizer.encode if task.needs_text else None, labels).test())
-    about = {"weights_sha256": model_folder.weights_hash(folder / "best"), "papers_protocol": recipe.papers_protocol}
+    about: dict[str, Any] = {
+        "weights_sha256": model_folder.weights_hash(folder / "best"), "papers_protocol": recipe.papers_protocol,
+    }  # fmt: skip
+    if recipe.test is not None and "ids" in found:
+        cuts = {cut.id: source_of(cut) for cut in read_many(recipe.test.manifests)}
+        about["sources"] = [cuts[name] for name in found["ids"]]
     temporary = folder / f".{TEST}"
     temporary.write_text(json.dumps({**about, **found}) + "\n", encoding="utf-8")
     temporary.replace(folder / TEST)

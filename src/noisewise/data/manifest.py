@@ -24,7 +24,18 @@ from noisewise.data.cuts import ManifestError, column, load_audio, path_of, text
 from noisewise.data.draws import Draws
 from noisewise.data.stored import is_address
 
-__all__ = ["ManifestError", "column", "expanded", "load_audio", "path_of", "read", "read_many", "stream", "text_of"]
+__all__ = [
+    "ManifestError",
+    "column",
+    "expanded",
+    "load_audio",
+    "path_of",
+    "read",
+    "read_many",
+    "source_of",
+    "stream",
+    "text_of",
+]
 
 HELD_OUT = "held_out"
 MAX_LINE = 1 << 24
@@ -157,9 +168,13 @@ def _fits(cut: MonoCut, wanted: dict[str, str]) -> bool:
     return True
 
 
+def source_of(cut: MonoCut) -> str:
+    """What a clip was cut from: whoever speaks, the original recording, or the clip itself where neither is known."""
+    return column(cut, "speaker") or column(cut, "recording") or cut.id
+
+
 def _held_out(cut: MonoCut, share: float) -> bool:
-    source = column(cut, "speaker") or column(cut, "recording") or cut.id
-    return Draws(HELD_OUT, source).uniform() < share
+    return Draws(HELD_OUT, source_of(cut)).uniform() < share
 
 
 def _strict(entries: Iterable[tuple[int, MonoCut | ManifestError]]) -> Iterator[MonoCut]:

@@ -1,5 +1,6 @@
 """Figures; the only place that knows matplotlib (extra `figures`)."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -330,6 +331,42 @@ def plot_codes(scene: Scene, path: str | Path) -> None:
         axes.set_xticks([])
         axes.set_yticks([])
     figure.suptitle("t-SNE; a colour is a code of the clean frames, its star the entry", fontsize=10)
+    _save(figure, path)
+
+
+def plot_curves(
+    lines: Mapping[str, Sequence[tuple[float, float, float, float]]],
+    level: Mapping[str, float],
+    path: str | Path,
+    *,
+    title: str,
+    x_label: str,
+) -> None:
+    """Draw accuracies over something, with their intervals.
+
+    Args:
+        lines: label to points: place, accuracy, lower and upper end of its interval, as fractions.
+        level: label to an accuracy that is drawn as a level line.
+        path: picture to write; the suffix names the format (png, pdf, svg).
+        title: over the picture.
+        x_label: under it.
+
+    Raises:
+        ResultError: matplotlib does not know the format.
+    """
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for name, points in lines.items():
+        if points:
+            places, values, low, high = 100 * np.array(points).T
+            axes.plot(places / 100, values, marker="o", markersize=4, label=name)
+            axes.fill_between(places / 100, low, high, alpha=0.12)
+    for number, (name, value) in enumerate(level.items()):
+        axes.axhline(100 * value, color="grey", linestyle=("--", ":", "-.")[number % 3], label=name)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel("accuracy (%)")
+    axes.set_title(title, fontsize=10)
+    axes.legend(fontsize=8)
     _save(figure, path)
 
 

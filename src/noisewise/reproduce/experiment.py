@@ -1,6 +1,6 @@
 """A plan put to work: what is done, what is left, the runs, the result and its tables."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from noisewise.reproduce.gather import gather
 from noisewise.reproduce.jobs import Measurement, Training
 from noisewise.reproduce.plan import Plan
 from noisewise.reproduce.result import Reproduction
+from noisewise.reproduce.sound_tables import draw
 from noisewise.reproduce.stage import BUSY_SECONDS, Stage, stages
 from noisewise.reproduce.work import POLL_SECONDS, Outcome, Watch, work
 
@@ -74,7 +75,7 @@ class Experiment:
         found: list[Training | Measurement] = []
         for one in self.stages:
             found.append(Training(one))
-            if one.name in self.plan.measured:
+            if self.plan.grid is not None and one.name in self.plan.measured:
                 found.append(Measurement(one, self.plan.grid))
         return found
 
@@ -111,15 +112,21 @@ class Experiment:
 
     def write_tables(self, result: Reproduction) -> list[Path]:
         """Write `tables.md`, `tables.tex` and `tables.csv` beside the runs."""
-        written = {"md": tables.markdown, "tex": tables.latex, "csv": tables.comma_separated}
+        written: dict[str, Callable[[Reproduction], str]] = {
+            "md": tables.markdown, "tex": tables.latex, "csv": tables.comma_separated,
+        }  # fmt: skip
         self.output.mkdir(parents=True, exist_ok=True)
         paths = [self.output / f"tables.{suffix}" for suffix in written]
         for path, write in zip(paths, written.values(), strict=True):
             path.write_text(write(result), encoding="utf-8")
-        return paths
+        return [*paths, *draw(result, self.output)]
 
 
 def whole(result: Reproduction) -> bool:
     """Whether every row of every table has been measured with every seed."""
     named = {row.run for table in result.tables for row in table.rows}
+    if result.sounds is not None:
+        heard = {one.run for one in result.sounds.accuracies if set(one.seeds) >= set(result.seeds)}
+        if not result.sounds.plan.runs <= heard:
+            return False
     return named <= {one.run for one in result.measured if set(one.seeds) >= set(result.seeds)}

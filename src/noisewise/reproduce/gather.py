@@ -13,6 +13,7 @@ from noisewise.reproduce.jobs import Measurement
 from noisewise.reproduce.plan import ComparisonPlan, Plan
 from noisewise.reproduce.result import Cell, Compared, Measured, Mixtures, Reproduction, Trained
 from noisewise.reproduce.seeds import MEANS, Resampler, check_same, condition, groups, mixtures
+from noisewise.reproduce.sounds import gather_sounds
 from noisewise.reproduce.stage import Stage
 
 RESAMPLES = 1000
@@ -32,11 +33,12 @@ def gather(plan: Plan, path: Path, title: str, stages: Sequence[Stage], command:
 
     Raises:
         MixtureError: grids did not hear the same.
+        TestSetError: taggers were not tested on the same clips.
     """
     finished = [one for one in stages if one.finished() and one.fits()]
     grids: Grids = {}
     for one in finished:
-        grid = Measurement(one, plan.grid).result() if one.name in plan.measured else None
+        grid = Measurement(one, plan.grid).result() if plan.grid and one.name in plan.measured else None
         if grid is not None:
             grids.setdefault(one.name, {})[one.seed] = grid
     named = [(f"seed_{seed}/{name}", grid) for name, found in grids.items() for seed, grid in found.items()]
@@ -48,8 +50,9 @@ def gather(plan: Plan, path: Path, title: str, stages: Sequence[Stage], command:
         tables=plan.tables,
         command=command,
         versions=versions(),
+        sounds=None if plan.sounds is None else gather_sounds(plan.sounds, stages),
     )
-    if not named:
+    if plan.grid is None or not named:
         return result
     check_same(named)
     unit, first = plan.grid.bootstrap_unit, named[0][1]

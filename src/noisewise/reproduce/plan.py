@@ -102,19 +102,90 @@ class ComparisonPlan:
 
 
 @config
+class AccuracyTablePlan:
+    """One table of accuracies."""
+
+    title: str
+    """What stands over it."""
+    columns: list[str]
+    """Heads of the labels."""
+    rows: list[RowPlan]
+    """From top to bottom."""
+
+
+@config
+class LinePlan:
+    """What a pre-training gives after so many updates."""
+
+    label: str
+    """What the line is called."""
+    run: str
+    """The pre-training, whose `run.release_at` has these updates."""
+    points: dict[int, str]
+    """Updates to the run that begins there (`start_from={runs}/RUN/step_UPDATES`), and is tested."""
+    after: list[str] = field(default_factory=list)
+    """Runs whose training counts as cost of the pre-training, such as an external encoder."""
+
+
+@config
+class CurvePlan:
+    """Accuracy over updates of pre-training."""
+
+    title: str
+    """What stands over it."""
+    lines: list[LinePlan]
+    """What is drawn."""
+    level: dict[str, str] = field(default_factory=dict)
+    """Label to a run without pre-training, drawn beside."""
+    reach: list[ComparisonPlan] = field(default_factory=list)
+    """Pairs of labels of lines: how soon does `better` reach what `than` has at its end?"""
+
+
+@config
+class SoundsPlan:
+    """What is printed of taggers: their accuracy on the `test` of their recipes."""
+
+    tables: list[AccuracyTablePlan] = field(default_factory=list)
+    """Accuracies with intervals."""
+    comparisons: list[ComparisonPlan] = field(default_factory=list)
+    """Differences in pairs of runs."""
+    curves: list[CurvePlan] = field(default_factory=list)
+    """Accuracy over pre-training."""
+
+    @property
+    def runs(self) -> set[str]:
+        """Runs that are named as tested."""
+        rows = {row.run for table in self.tables for row in table.rows}
+        pairs = {name for one in self.comparisons for name in (one.better, one.than)}
+        drawn = {name for one in self.curves for line in one.lines for name in line.points.values()}
+        return rows | pairs | drawn | {name for one in self.curves for name in one.level.values()}
+
+
+@config
 class Plan:
     """The experiments of a paper."""
 
     runs: dict[str, RunPlan]
     """Name, also of the folder, to what is trained."""
-    grid: GridPlan
-    """On what they are measured."""
+    grid: GridPlan | None = None
+    """On what recognisers are measured."""
     seeds: list[int] = field(default_factory=lambda: [0])
     """Every run is trained once with each."""
     tables: list[TablePlan] = field(default_factory=list)
     """What is printed; the runs in them are measured."""
     comparisons: list[ComparisonPlan] = field(default_factory=list)
     """What is compared in pairs; these runs are measured too."""
+    sounds: SoundsPlan | None = None
+    """What is printed of taggers."""
+
+    @property
+    def named(self) -> set[str]:
+        """Every run that something printed names."""
+        sounds = self.sounds
+        if sounds is None:
+            return self.measured
+        lines = [line for one in sounds.curves for line in one.lines]
+        return self.measured | sounds.runs | {name for line in lines for name in (line.run, *line.after)}
 
     @property
     def measured(self) -> set[str]:
@@ -184,7 +255,7 @@ def read(path: Path) -> Plan:
         raise PlanError(f"`{path}`: {problem}")
     try:
         plan.chosen(list(plan.runs))
-        for name in sorted(plan.measured):
+        for name in sorted(plan.named):
             plan.chosen([name])
     except PlanError as error:
         raise PlanError(f"`{path}`: {error}") from error
@@ -192,6 +263,15 @@ def read(path: Path) -> Plan:
 
 
 def _problems(plan: Plan) -> Iterator[str]:
+    if plan.grid is None and plan.measured:
+        yield "`grid` must be given where tables or comparisons name recognisers, but is missing"
+    sounds = plan.sounds or SoundsPlan()
+    for curve in sounds.curves:
+        labels = {line.label for line in curve.lines}
+        odd = [name for one in curve.reach for name in (one.better, one.than) if name not in labels]
+        if odd or not all(line.points for line in curve.lines):
+            found = f"'{odd[0]}'" if odd else "a line without points"
+            yield f"`{curve.title}` must have points on each line, and labels of lines in `reach`, but has {found}"
     if not plan.runs or not plan.seeds:
         yield "`runs` and `seeds` must hold something, but one of them is empty"
     if len(set(plan.seeds)) != len(plan.seeds):
@@ -199,7 +279,8 @@ def _problems(plan: Plan) -> Iterator[str]:
     for name in plan.runs:
         if not _NAME.fullmatch(name):
             yield f"a run's name must be of letters, digits, dots, dashes and underscores, but is '{name}'"
-    for table in plan.tables:
+    tables: list[TablePlan | AccuracyTablePlan] = [*plan.tables, *sounds.tables]
+    for table in tables:
         for row in table.rows:
             if len(row.labels) != len(table.columns):
                 yield (
@@ -208,4 +289,17 @@ def _problems(plan: Plan) -> Iterator[str]:
                 )
 
 
-__all__ = ["ComparisonPlan", "ConfigError", "GridPlan", "Plan", "PlanError", "RowPlan", "RunPlan", "TablePlan"]
+__all__ = [
+    "AccuracyTablePlan",
+    "ComparisonPlan",
+    "ConfigError",
+    "CurvePlan",
+    "GridPlan",
+    "LinePlan",
+    "Plan",
+    "PlanError",
+    "RowPlan",
+    "RunPlan",
+    "SoundsPlan",
+    "TablePlan",
+]

@@ -8,6 +8,7 @@ from typing import Any
 from noisewise.config import ConfigError, parse
 from noisewise.evaluation.result import Bootstrap, ResultError, as_json
 from noisewise.reproduce.plan import TablePlan
+from noisewise.reproduce.sounds import Sounds
 
 FORMAT = "noisewise-reproduction-1"
 
@@ -140,6 +141,8 @@ class Reproduction:
     command: str = ""
     """Rebuilds the file."""
     versions: dict[str, str] = field(default_factory=dict)
+    sounds: Sounds | None = None
+    """Of taggers."""
 
     def rates(self, run: str) -> Measured | None:
         """What was measured of a run; None when it was not."""

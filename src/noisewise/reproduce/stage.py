@@ -13,7 +13,7 @@ from pathlib import Path
 
 from noisewise.config import ConfigError, load
 from noisewise.models import AcousticConfig
-from noisewise.recipe import Recipe, check_folder
+from noisewise.recipe import TEST, Recipe, check_folder
 from noisewise.reproduce.plan import Plan, PlanError
 from noisewise.training import checkpoint
 
@@ -69,8 +69,13 @@ class Stage:
         return max(checkpoint.steps(self.folder), default=0)
 
     def finished(self) -> bool:
-        """Whether all steps are taken and there is a model."""
-        return self.saved() == self.steps and (self.best / "model.safetensors").is_file()
+        """Whether all steps are taken and there is a model, tested where its recipe has a test set."""
+        model, test = self.best / "model.safetensors", self.folder / TEST
+        if self.saved() != self.steps or not model.is_file():
+            return False
+        if self.recipe.test is None:
+            return True
+        return test.is_file() and test.stat().st_mtime_ns >= model.stat().st_mtime_ns
 
     def state(self) -> checkpoint.State | None:
         """What the newest checkpoint says of the run."""
@@ -127,6 +132,10 @@ def stages(plan: Plan, path: Path, output: Path, seeds: list[int], names: list[s
             raise PlanError(
                 f"tables and comparisons must name runs that recognise, but `{one.name}` is a model of kind "
                 f"{one.recipe.model.kind}; name the run that is fine-tuned from it"
+            )
+        if plan.sounds is not None and one.name in plan.sounds.runs and one.recipe.test is None:
+            raise PlanError(
+                f"`sounds` must name runs that are tested, but `{one.name}` is not; add `test` to its recipe"
             )
     return found
 

@@ -9,6 +9,7 @@ from noisewise.evaluation.summary import TYPE_A, TYPE_B
 from noisewise.evaluation.table import Table, as_latex, as_markdown
 from noisewise.reproduce.plan import RowPlan, TablePlan
 from noisewise.reproduce.result import Compared, Difference, Measured, Mixtures, Rate, Reproduction
+from noisewise.reproduce.sound_tables import sound_note, sound_tables
 
 NAMES = {
     "clean": "Clean", "type_a": "Type A", "type_b": "Type B", "all": "All types",
@@ -47,7 +48,8 @@ def tables(result: Reproduction) -> list[Printed]:
         for plan in result.tables
         for title, columns in _parts(plan, result.test)
     ]
-    return [*found, comparisons(result)] if result.compared else found
+    found += [comparisons(result)] if result.compared else []
+    return found if result.sounds is None else [*found, *(Printed(*one) for one in sound_tables(result.sounds))]
 
 
 def summary(result: Reproduction, plan: TablePlan) -> Printed:
@@ -80,8 +82,9 @@ def comparisons(result: Reproduction) -> Printed:
 def note(result: Reproduction) -> str:
     """What the numbers are, in one paragraph."""
     test, bootstrap = result.test, result.bootstrap
+    heard = "" if result.sounds is None else f"{sound_note(result.sounds, _several(result.seeds))}\n"
     if test is None or bootstrap is None:
-        return "Nothing has been measured.\n"
+        return heard or "Nothing has been measured.\n"
     text = (
         f"Corpus WER in percent on {test.utterances} utterances of {test.speakers} speakers, {test.words} words, "
         f"{test.normaliser}; mean over seeds {_several(result.seeds)}. Intervals are the central 95 % of "
@@ -90,7 +93,7 @@ def note(result: Reproduction) -> str:
         "validation set."
     )
     fewer = [f"{one.run}: {_several(one.seeds)}" for one in result.measured if one.seeds != sorted(result.seeds)]
-    return text + (f" Of fewer seeds: {'; '.join(fewer)}.\n" if fewer else "\n")
+    return text + (f" Of fewer seeds: {'; '.join(fewer)}.\n" if fewer else "\n") + heard
 
 
 def markdown(result: Reproduction) -> str:

@@ -97,7 +97,11 @@ class TaggingTask(Task):
         """The metrics of `validate`, the interval of the one that counts over resampled clips, and for clips of one
         label which were right."""
         heard = self._heard(batches)
-        found = {"metrics": self._metrics(heard), "interval": asdict(self._interval(heard)), "ids": heard.ids}
+        found: dict[str, Any] = {
+            "metrics": self._metrics(heard),
+            "interval": asdict(self._interval(heard)),
+            "ids": heard.ids,
+        }
         if self.model.config.labels == "one":
             found["right"] = [int(right) for right in hits(heard.scores, heard.labels)]
             found["predicted"] = [self.labels[place] for place in heard.scores.argmax(dim=1).tolist()]

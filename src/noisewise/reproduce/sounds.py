@@ -1,0 +1,256 @@
+"""Accuracies of taggers over seeds, differences in pairs, and how they rise with pre-training.
+
+A run's accuracy is the mean over its seeds. Confidence intervals resample the sources of the test clips (recordings of
+which several clips may have been cut), each with all its clips, by all seeds and all runs: they say what other sounds
+would give with these models; how much training itself varies is in the accuracies by seed.
+
+Legend: N clips, R resamples.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noisewise.config import NoisewiseError
+from noisewise.recipe import TEST
+from noisewise.reproduce.plan import ComparisonPlan, CurvePlan, LinePlan, SoundsPlan
+from noisewise.reproduce.stage import Stage
+from noisewise.scoring.words import interval, resample
+
+RESAMPLES = 1000
+Right = NDArray[np.float64]
+"""Which clips were right. (N,)"""
+
+
+class TestSetError(NoisewiseError):
+    """Runs that were not tested on the same clips."""
+
+    __test__ = False  # no test of pytest
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """One run over its seeds."""
+
+    run: str
+    seeds: list[int]
+    accuracy: float
+    """Mean over seeds."""
+    ci: tuple[float, float]
+    by_seed: list[float]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Accuracy of the one less that of the other, mean over the seeds that both have: above 0, the one is better."""
+
+    better: str
+    than: str
+    seeds: list[int]
+    difference: float
+    ci: tuple[float, float]
+    by_seed: list[float]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a line of a curve costs."""
+
+    line: str
+    seconds_before: float
+    """Training of what the pre-training needs, such as an external encoder; mean over seeds."""
+    seconds_per_update: float
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Where one line reaches what another has at its end, along straight lines between points; None where it never
+    does."""
+
+    line: str
+    than: str
+    accuracy: float
+    """Of the other, at its end."""
+    updates: float | None
+    than_updates: float
+    seconds: float | None
+    """Of pre-training and what it needs."""
+    than_seconds: float
+    by_seed: list[float | None] = field(default_factory=list)
+    """Updates, each seed by itself."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One figure of the plan."""
+
+    plan: CurvePlan
+    paces: list[Pace]
+    reached: list[Reached]
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """All that is known of the taggers of a plan."""
+
+    plan: SoundsPlan
+    clips: int
+    sources: int
+    papers_protocol: bool
+    accuracies: list[Accuracy]
+    gains: list[Gain]
+    curves: list[Curve]
+
+    def of(self, run: str) -> Accuracy | None:
+        """What a run reached; None when it has not been tested."""
+        return next((one for one in self.accuracies if one.run == run), None)
+
+
+@dataclass(frozen=True)
+class _Tests:
+    """Run and seed to which clips were right, and the draws that serve all."""
+
+    right: Mapping[str, Mapping[int, Right]]
+    times: NDArray[np.float64]
+    """(R, N)"""
+
+
+def gather_sounds(plan: SoundsPlan, stages: Sequence[Stage]) -> Sounds | None:
+    """What finished runs say of the clips of their test sets; None when there is none.
+
+    Raises:
+        TestSetError: two of them heard other clips.
+    """
+    tested = [one for one in stages if one.name in plan.runs and one.finished() and one.fits()]
+    if not tested:
+        return None
+    found = {one.key: json.loads((one.folder / TEST).read_text(encoding="utf-8")) for one in tested}
+    ids, sources = _clips(found)
+    right: dict[str, dict[int, Right]] = {}
+    for one in tested:
+        right.setdefault(one.name, {})[one.seed] = _ordered(found[one.key], ids)
+    times = resample(len(ids), groups=sources, samples=RESAMPLES, seed=0).astype(np.float64)
+    tests = _Tests(right, times)
+    return Sounds(
+        plan=plan,
+        clips=len(ids),
+        sources=len(set(sources)),
+        papers_protocol=any(bool(each["papers_protocol"]) for each in found.values()),
+        accuracies=[_accuracy(name, tests) for name in right],
+        gains=[gain for one in plan.comparisons if (gain := _gain(one, tests)) is not None],
+        curves=[_curve(one, tests, stages) for one in plan.curves],
+    )
+
+
+def _clips(found: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Ids in alphabetical order, and the source of each."""
+    first = next(iter(found))
+    ids = sorted(found[first]["ids"])
+    for name, each in found.items():
+        if sorted(each["ids"]) != ids or "right" not in each:
+            raise TestSetError(
+                f"`{name}` must be tested on the same clips as `{first}`, one label each, but is not; delete its "
+                f"{TEST} and run again"
+            )
+    sources = dict(zip(found[first]["ids"], found[first]["sources"], strict=True))
+    return ids, [sources[name] for name in ids]
+
+
+def _ordered(found: Any, ids: Sequence[str]) -> Right:
+    right = dict(zip(found["ids"], found["right"], strict=True))
+    return np.array([right[name] for name in ids], dtype=np.float64)
+
+
+def _accuracy(name: str, tests: _Tests) -> Accuracy:
+    by_seed = tests.right[name]
+    mean = np.mean(list(by_seed.values()), axis=0)
+    rows = [float(each.mean()) for each in by_seed.values()]
+    return Accuracy(name, sorted(by_seed), float(mean.mean()), _ci(mean, tests), rows)
+
+
+def _gain(plan: ComparisonPlan, tests: _Tests) -> Gain | None:
+    better, than = tests.right.get(plan.better, {}), tests.right.get(plan.than, {})
+    seeds = sorted(better.keys() & than.keys())
+    if not seeds:
+        return None
+    rows = [better[seed] - than[seed] for seed in seeds]
+    mean = np.mean(rows, axis=0)
+    by_seed = [float(row.mean()) for row in rows]
+    return Gain(plan.better, plan.than, seeds, float(mean.mean()), _ci(mean, tests), by_seed)
+
+
+def _ci(values: Right, tests: _Tests) -> tuple[float, float]:
+    found = interval(tests.times @ values / tests.times.sum(axis=1), 0.95)
+    return found.low, found.high
+
+
+def _curve(plan: CurvePlan, tests: _Tests, stages: Sequence[Stage]) -> Curve:
+    paces = [pace for line in plan.lines if (pace := _pace(line, stages)) is not None]
+    lines = {line.label: line for line in plan.lines}
+    reached = []
+    for one in plan.reach:
+        found = _reached(lines[one.better], lines[one.than], tests, {pace.line: pace for pace in paces})
+        reached += [found] if found is not None else []
+    return Curve(plan, paces, reached)
+
+
+def _pace(line: LinePlan, stages: Sequence[Stage]) -> Pace | None:
+    seconds, updates = _trained(line.run, stages)
+    before = [_trained(name, stages) for name in line.after]
+    if not updates:
+        return None
+    return Pace(line.label, sum(each / max(1, len(_seeds(stages))) for each, _ in before), seconds / updates)
+
+
+def _seeds(stages: Sequence[Stage]) -> set[int]:
+    return {one.seed for one in stages}
+
+
+def _trained(name: str, stages: Sequence[Stage]) -> tuple[float, int]:
+    """Seconds and steps of a run, over its seeds."""
+    states = [state for one in stages if one.name == name and (state := one.state()) is not None]
+    return sum(state.seconds for state in states), sum(state.step for state in states)
+
+
+def _reached(line: LinePlan, than: LinePlan, tests: _Tests, paces: Mapping[str, Pace]) -> Reached | None:
+    """None while a point of either is missing."""
+    named = [*line.points.values(), *than.points.values()]
+    if any(name not in tests.right for name in named) or not {line.label, than.label} <= paces.keys():
+        return None
+    seeds = sorted(set.intersection(*(set(tests.right[name]) for name in named)))
+    if not seeds:
+        return None
+    last = max(than.points)
+    goal = _mean(than.points[last], seeds, tests)
+    updates = _crossing(line, goal, seeds, tests)
+    pace, other = paces[line.label], paces[than.label]
+    return Reached(
+        line=line.label,
+        than=than.label,
+        accuracy=goal,
+        updates=updates,
+        than_updates=float(last),
+        seconds=None if updates is None else pace.seconds_before + updates * pace.seconds_per_update,
+        than_seconds=other.seconds_before + last * other.seconds_per_update,
+        by_seed=[_crossing(line, _mean(than.points[last], [seed], tests), [seed], tests) for seed in seeds],
+    )
+
+
+def _mean(name: str, seeds: Sequence[int], tests: _Tests) -> float:
+    return float(np.mean([tests.right[name][seed] for seed in seeds]))
+
+
+def _crossing(line: LinePlan, goal: float, seeds: Sequence[int], tests: _Tests) -> float | None:
+    """The first updates at which a line is at or above a goal."""
+    points = [(float(at), _mean(line.points[at], seeds, tests)) for at in sorted(line.points)]
+    if points[0][1] >= goal:
+        return points[0][0]
+    for (left, low), (right, high) in pairwise(points):
+        if high >= goal:
+            return left + (goal - low) / (high - low) * (right - left)
+    return None

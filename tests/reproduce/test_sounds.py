@@ -1,0 +1,159 @@
+"""Accuracies of taggers: means over seeds, pairs, and how soon one line reaches another, against counts by hand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from noisewise.cli.main import main
+from noisewise.config import dump, parse
+from noisewise.reproduce.experiment import Experiment, whole
+from noisewise.reproduce.plan import CurvePlan, LinePlan, PlanError, SoundsPlan
+from noisewise.reproduce.result import Reproduction
+from noisewise.reproduce.sounds import Sounds, TestSetError, gather_sounds
+from noisewise.training.checkpoint import State
+from tests.corpus import TINY, write_corpus, write_recipe
+
+IDS = ["a", "b", "c", "d"]
+
+
+class Done:
+    """Stands for a stage that is finished."""
+
+    def __init__(self, folder: Path, name: str, seed: int, right: str | None, seconds: float = 0.0, steps: int = 0):
+        self.name, self.seed, self.key, self.folder = name, seed, f"seed_{seed}/{name}", folder / f"{name}_{seed}"
+        self.seconds, self.steps = seconds, steps
+        self.folder.mkdir()
+        if right is not None:
+            order = IDS if seed == 0 else IDS[::-1]  # in whatever order
+            values = {"ids": order, "right": [int(right[IDS.index(name)]) for name in order]}
+            values |= {"sources": [{"a": "s", "b": "s"}.get(name, name) for name in order]}
+            (self.folder / "test.json").write_text(json.dumps({"papers_protocol": False, **values}))
+
+    def finished(self) -> bool:
+        return True
+
+    def fits(self) -> bool:
+        return True
+
+    def state(self) -> State:
+        return State(step=self.steps, seconds=self.seconds)
+
+
+LINES = [
+    LinePlan(label="plain", run="pre", points={10: "p10", 40: "p40"}),
+    LinePlan(label="helped", run="pre2", points={10: "h10", 40: "h40"}, after=["helper"]),
+]
+PLAN = SoundsPlan(
+    tables=[{"title": "T", "columns": ["Stem"], "rows": [{"labels": ["plain"], "run": "p40"}]}],  # type: ignore[list-item]
+    comparisons=[{"better": "h40", "than": "p40"}],  # type: ignore[list-item]
+    curves=[
+        CurvePlan(title="C", lines=LINES, level={"none": "scratch"}, reach=[{"better": "helped", "than": "plain"}])
+    ],  # type: ignore[list-item]
+)
+
+
+def parsed() -> SoundsPlan:
+    return parse(SoundsPlan, dump(PLAN))
+
+
+RIGHT = {"p10": ("0000", "0001"), "p40": ("1100", "1001"), "h10": ("1000", "0001"), "h40": ("1111", "1101")}
+
+
+def gathered(folder: Path, **right: tuple[str, ...]) -> Sounds:
+    stages: list[Any] = [
+        Done(folder, name, seed, row) for name, rows in {**RIGHT, **right}.items() for seed, row in enumerate(rows)
+    ]
+    for seed in (0, 1):
+        stages += [Done(folder, name, seed, None, 80.0, 40) for name in ("pre", "pre2")]
+        stages.append(Done(folder, "helper", seed, None, 5.0, 7))
+    found = gather_sounds(parsed(), stages)
+    assert found is not None
+    return found
+
+
+def test_means_pairs_and_the_crossing_by_hand(tmp_path: Path) -> None:
+    """p40 is right in 2 of 4 by either seed; h10 in 1 of 4, h40 in 3.5 of 4: the line crosses at 10 + 30 * 1 / 2.5."""
+    found = gathered(tmp_path)
+    assert found.clips == 4 and found.sources == 3
+    p40, h40 = found.of("p40"), found.of("h40")
+    assert p40 is not None and h40 is not None
+    assert (p40.accuracy, p40.by_seed, h40.accuracy, h40.by_seed) == (0.5, [0.5, 0.5], 0.875, [1.0, 0.75])
+    assert p40.ci[0] <= 0.5 <= p40.ci[1] and found.of("scratch") is None
+    (gain,) = found.gains
+    assert gain.difference == pytest.approx(0.375) and gain.by_seed == [0.5, 0.25] and gain.seeds == [0, 1]
+    assert gain.ci[0] <= 0.375 <= gain.ci[1]
+    (reached,) = found.curves[0].reached
+    assert reached.updates == pytest.approx(10 + 30 * (0.5 - 0.25) / (0.875 - 0.25)) and reached.than_updates == 40
+    assert reached.seconds == pytest.approx(5 + 2 * reached.updates) and reached.than_seconds == 80.0
+    assert reached.by_seed == pytest.approx([10 + 30 * 0.25 / 0.75, 10 + 30 * 0.25 / 0.5])
+
+
+def test_intervals_draw_sources_with_all_their_clips(tmp_path: Path) -> None:
+    """Right in a and b alone, one source of three: 0, 2/4, 4/5 or all, never 1/4."""
+    found = gathered(tmp_path, p40=("1100", "1100")).of("p40")
+    assert found is not None
+    drawn = {2 * k / (2 * k + 3 - k) for k in range(4)}
+    assert any(found.ci[0] == pytest.approx(value) for value in drawn) and found.ci[1] == pytest.approx(1.0)
+
+
+def test_what_is_never_reached_and_what_is_there_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (low,) = gathered(tmp_path / "a", h10=("0000", "0000"), h40=("1000", "1000")).curves[0].reached
+    assert low.updates is None and low.seconds is None and low.by_seed == [None, None]
+    (high,) = gathered(tmp_path / "b", h10=("1111", "1111")).curves[0].reached
+    assert high.updates == 10
+
+
+def test_other_clips_are_refused(tmp_path: Path) -> None:
+    stages: list[Any] = [Done(tmp_path, "p10", 0, "0000"), Done(tmp_path, "p40", 0, "0000")]
+    found = json.loads((stages[1].folder / "test.json").read_text())
+    (stages[1].folder / "test.json").write_text(json.dumps({**found, "ids": ["a", "b", "c", "x"]}))
+    with pytest.raises(TestSetError, match="`seed_0/p40` must be tested on the same clips as `seed_0/p10`"):
+        gather_sounds(parsed(), stages)
+    assert gather_sounds(parsed(), []) is None
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a corpus and `mine/plan.yaml`, the tiny plan of the project."""
+    write_corpus(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "cat").mkdir()
+    for name in ("cat", "cat/tagging"):
+        write_recipe(tmp_path, name).rename(tmp_path / "mine" / f"{Path(name).name}.yaml")
+    plan = yaml.safe_load((TINY / "cat" / "plan.yaml").read_text())
+    for run in plan["runs"].values():
+        quick = ["run.validate_every=6", "train.workers=0"]
+        run.update(recipe=Path(run["recipe"]).name, set=[*run.get("set", []), *quick])
+    (tmp_path / "mine" / "plan.yaml").write_text(yaml.safe_dump(plan))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_tiny_plan_from_beginning_to_end(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", "mine/plan.yaml", "--jobs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "**Fine-tuned**" in out and "not run" not in out and "8 test clips of 2 sources" in out
+    assert "accuracy (%) after so many updates" in out and "Differences in pairs" in out
+    result = Reproduction.load("results/mine.json")
+    assert whole(result) and result.sounds is not None and {one.run for one in result.runs} >= {"cat", "tuned_3"}
+    tested = json.loads(Path("runs/mine/seed_0/tuned_6/test.json").read_text())
+    found = result.sounds.of("tuned_6")
+    assert found is not None and found.accuracy == pytest.approx(sum(tested["right"]) / 8)
+    assert Path("runs/mine/tables.md").is_file() and Path("runs/mine/curve_1.png").is_file()
+    Path("runs/mine/seed_0/scratch/test.json").unlink()
+    stages = Experiment.read(Path("mine/plan.yaml")).stages
+    assert [one.finished() for one in stages if one.name in ("scratch", "tuned_6")] == [False, True], "not tested yet"
+    assert not whole(Experiment.read(Path("mine/plan.yaml")).result(""))
+
+
+def test_runs_that_are_not_tested_are_refused(folder: Path) -> None:
+    plan = yaml.safe_load((folder / "mine" / "plan.yaml").read_text())
+    plan["sounds"]["comparisons"] = [{"better": "cat", "than": "scratch"}]
+    (folder / "mine" / "plan.yaml").write_text(yaml.safe_dump(plan))
+    with pytest.raises(PlanError, match="must name runs that are tested, but `cat` is not"):
+        Experiment.read(Path("mine/plan.yaml"))
