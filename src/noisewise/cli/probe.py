@@ -1,0 +1,86 @@
+"""`noisewise probe STORE ... --labels MANIFEST --folds COLUMN`: what a small classifier reads off frozen vectors."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from noisewise.evaluation.probe_result import Kind, Probes
+
+
+def command(
+    stores: Annotated[list[str], typer.Argument(help="Folders that `noisewise embed` wrote.")],
+    labels: Annotated[str, typer.Option(help="Manifest of the same clips, with labels.")],
+    folds: Annotated[str, typer.Option(help="Column with the fold, or the split, of a clip.")] = "fold",
+    test: Annotated[
+        str | None, typer.Option(help="Folds that are the test set, each in turn, joined by commas; else all.")
+    ] = None,
+    held_out: Annotated[
+        str | None, typer.Option(help="Fold of training that chooses the strength; else the one after the test fold.")
+    ] = None,
+    label: Annotated[str, typer.Option(help='Column with the classes, several joined by ";".')] = "label",
+    groups: Annotated[
+        str | None, typer.Option(help="Column that says which clips belong together; intervals resample groups.")
+    ] = None,
+    probe: Annotated[str, typer.Option(help="linear, knn, or both: linear,knn.")] = "linear,knn",
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    output: Annotated[str | None, typer.Option(help="Write the result as JSON.")] = None,
+) -> None:
+    """Accuracy, or mean average precision where clips have several labels, with 95 % bootstrap intervals."""
+    from pathlib import Path
+
+    from noisewise.data import manifest
+    from noisewise.data.embeddings import EmbeddingStore
+    from noisewise.evaluation import probe as probing
+    from noisewise.evaluation.probe_result import Probes
+
+    kinds, cuts, found = _kinds(probe), list(manifest.read(labels)), []
+    for folder in stores:
+        store = EmbeddingStore(folder)
+        clips = probing.read_clips(store, cuts, label=label, fold=folds, group=groups)
+        for kind in kinds:
+            found.append(
+                probing.probe(
+                    clips,
+                    kind,
+                    store=Path(folder).name,
+                    encoder=store.encoder,
+                    tests=test.split(",") if test else (),
+                    held_out=held_out,
+                    seed=seed,
+                )
+            )
+    result = Probes(found, _about(labels, label, folds, groups, seed))
+    _tell(result)
+    if output is not None:
+        result.save(Path(output))
+
+
+def _kinds(names: str) -> "list[Kind]":
+    from noisewise.config import NoisewiseError
+    from noisewise.evaluation.probe import PROBES
+
+    kinds = [kind for kind in PROBES if kind in names.split(",")]
+    if not kinds or set(names.split(",")) - set(PROBES):
+        raise NoisewiseError(f"`--probe` must be of {', '.join(PROBES)}, joined by commas, but is '{names}' instead")
+    return kinds
+
+
+def _about(labels: str, label: str, folds: str, groups: str | None, seed: int) -> dict[str, object]:
+    from noisewise.evaluation.provenance import command, portable, versions
+
+    return {
+        "command": command(["noisewise", *sys.argv[1:]]),
+        "labels": portable(labels),
+        "columns": {"label": label, "folds": folds, "groups": groups},
+        "seed": seed,
+        "versions": versions(),
+    }
+
+
+def _tell(result: "Probes") -> None:
+    print(result.markdown(), end="")
+    for each in result.probes:
+        if each.left_out:
+            print(f"{each.store}: {each.left_out} clips have no vector and are left out", file=sys.stderr)
