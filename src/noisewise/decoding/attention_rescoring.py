@@ -49,6 +49,7 @@ class AttentionRescoring:
                 found.append(each)
                 continue
             both = (1 - chosen.ctc_weight) * by_attention + chosen.ctc_weight * each.ctc_score
-            added = chosen.bonus * len(each.tokens) + each.score - each.ctc_score
-            found.append(replace(each, score=(both + added) / (len(each.tokens) + 1) ** chosen.length_power))
+            fused = each.score - each.ctc_score
+            score = (both + chosen.bonus * len(each.tokens) + fused) / (len(each.tokens) + 1) ** chosen.length_power
+            found.append(replace(each, score=score, attention_score=by_attention, fusion_score=fused))
         return sorted(found, key=lambda each: -each.score)[: chosen.nbest]

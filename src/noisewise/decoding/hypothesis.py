@@ -36,6 +36,10 @@ class Hypothesis:
     beam search, that of the tokens given the recording, plus what language models and hotwords add."""
     ctc_score: float = 0.0
     """Of a beam search: ln P(tokens | recording) alone, summed over the alignments that the search has kept."""
+    attention_score: float = 0.0
+    """ln P(tokens | recording) by an attention decoder, where one takes part."""
+    fusion_score: float = 0.0
+    """What language models, lexicon and hotwords add, where attention takes part."""
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,8 @@ class _Ended:
     """The same, not divided by its length."""
     tokens: list[int]
     ctc_score: float
+    attention_score: float
+    fusion_score: float
 
 
 @dataclass
@@ -219,9 +221,11 @@ class JointSearch:
     def _end(self, beam: _Beam, grown: _Grown, ended: list[list[_Ended]], length: int) -> None:
         """Keep the best of those that have ended."""
         share = (length + 1) ** self.config.length_power
+        added = grown.bonus[..., END] - self.config.bonus * length
+        parts = torch.stack((grown.ctc[..., END], grown.attention[..., END], added), dim=2).tolist()  # (B, K, 3)
         for row, (at, scores) in enumerate(zip(beam.utterances, grown.score[..., END].tolist(), strict=True)):
             new = [
-                _Ended(score / share, score, beam.tokens[row, place].tolist(), float(grown.ctc[row, place, END]))
+                _Ended(score / share, score, beam.tokens[row, place].tolist(), *parts[row][place])
                 for place, score in enumerate(scores)
                 if score > -math.inf
             ]
@@ -277,7 +281,9 @@ class JointSearch:
         except AlignmentError:  # attention alone may find what CTC forbids
             runs = even_runs(len(log_probs), ended.tokens)
         found = assemble(runs, ended.score, self.tokenizer, frame_seconds, ctc_score=ended.ctc_score)
-        return replace(found, tokens=ended.tokens)
+        return replace(
+            found, tokens=ended.tokens, attention_score=ended.attention_score, fusion_score=ended.fusion_score
+        )
 
 
 def runs_of(log_probs: Tensor, tokens: Sequence[int], blank: int = 0) -> list[Run]:

@@ -59,9 +59,14 @@ def _together(one: Hypothesis, other: Hypothesis, tokenizer: Tokenizer) -> Hypot
     words = [*one.words, *other.words]
     is_open = one.tokens and other.tokens and not tokenizer.begins[other.tokens[0]]
     between = [tokenizer.boundary] if is_open else []
-    score, ctc_score = one.score + other.score, one.ctc_score + other.ctc_score
     return Hypothesis(
-        " ".join(word.text for word in words), [*one.tokens, *between, *other.tokens], words, score, ctc_score
+        " ".join(word.text for word in words),
+        [*one.tokens, *between, *other.tokens],
+        words,
+        one.score + other.score,
+        one.ctc_score + other.ctc_score,
+        one.attention_score + other.attention_score,
+        one.fusion_score + other.fusion_score,
     )
 
 

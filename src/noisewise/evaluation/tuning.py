@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from noisewise import language_model
+from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data import manifest as manifests
 from noisewise.data.noise import NoiseConfig, NoisePool
 from noisewise.decoding.decoder import DecodingConfig, build
@@ -38,6 +39,10 @@ class HeardTexts:
     references: list[str] = field(default_factory=list)
     log_probs: list[Tensor] = field(default_factory=list)
     """(F, V) each"""
+    frames: list[Tensor] = field(default_factory=list)
+    """What an attention decoder looks at, if one takes part. (F, E) each"""
+    frame_seconds: float = 0.04
+    """Time between two frames."""
 
     def decode(
         self, config: DecodingConfig | None, model: LanguageModel | None = None, hotwords: Iterable[str] = ()
@@ -122,7 +127,7 @@ def heard(recogniser: Recogniser, sources: "Sequence[tuple[str, Callable[[], Wav
         recogniser: the model.
         sources: what was said, and how to come by the waveform (T,).
     """
-    found = HeardTexts(recogniser.tokenizer)
+    found = HeardTexts(recogniser.tokenizer, frame_seconds=recogniser.model.hop / SAMPLE_RATE)
     for at in range(0, len(sources), 32):
         waveforms = [waveform() for _, waveform in sources[at : at + 32]]
         outputs = dict(recogniser.hear(waveforms, batch_seconds=BATCH_SECONDS))
@@ -130,6 +135,7 @@ def heard(recogniser: Recogniser, sources: "Sequence[tuple[str, Callable[[], Wav
             if outputs[position].error is None:
                 found.references.append(normalise(text))
                 found.log_probs.append(outputs[position].log_probs)
+                found.frames += [each for each in (outputs[position].frames,) if each is not None]
     if not any(found.references):
         raise EvaluationError("the development set must hold a word that was said, but holds none; add transcripts")
     return found
