@@ -100,8 +100,8 @@ def decodings(path: Path = ROOT / "results" / "decoding_an4.json") -> list[str]:
         for way in result["ways"]
     ]
     return [
-        "The box with other [decoding](docs/decoding.md), AN4 test: trigram and lexicon of training transcripts,",
-        "weights from held-back speakers in training noise (development); `results/decoding_an4.json` has the command:",
+        "The box with other [decoding](docs/decoding.md), AN4 test: language models and lexicon of training text,",
+        "weights from held-back speakers in training noise (development); `results/decoding_an4.json` has the commands:",
         "",
         f"| WER (%) | {' | '.join(heads)} | development |",
         f"| --- |{' ---: |' * (len(sets) + 1)}",
