@@ -135,7 +135,8 @@ def heard(recogniser: Recogniser, sources: "Sequence[tuple[str, Callable[[], Wav
             if outputs[position].error is None:
                 found.references.append(normalise(text))
                 found.log_probs.append(outputs[position].log_probs)
-                found.frames += [each for each in (outputs[position].frames,) if each is not None]
+                if (frames := outputs[position].frames) is not None:
+                    found.frames.append(frames)
     if not any(found.references):
         raise EvaluationError("the development set must hold a word that was said, but holds none; add transcripts")
     return found
