@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisewise.config import ConfigError, config, dump, dump_yaml, load, one_of, override, parse, schema
+from noisewise.config import (
+    UNSAID,
+    ConfigError,
+    config,
+    dump,
+    dump_yaml,
+    load,
+    member,
+    one_of,
+    override,
+    parse,
+    schema,
+)
 
 
 @config
@@ -144,3 +156,34 @@ def test_schema_carries_the_docstrings() -> None:
     described = schema(Drawing)
     assert described["properties"]["dim"]["description"] == "Width."
     assert described["additionalProperties"] is False
+
+
+@config
+class Plain:
+    """A member that does not say its kind."""
+
+    width: int = 1
+    """How wide."""
+
+
+@config
+class Either:
+    """A choice whose first member needs no `kind:`."""
+
+    what: Annotated[Annotated[Plain, member(UNSAID)] | Annotated[Circle, member("circle")], one_of("kind", UNSAID)]
+    """What."""
+
+
+def test_what_does_not_say_its_kind_is_the_plain_member() -> None:
+    assert parse(Either, {"what": {"width": 3}}).what == Plain(width=3)
+    assert parse(Either, {"what": {"kind": "circle", "radius": 2}}).what == Circle(radius=2)
+    for chosen in (Either(what=Plain(width=3)), Either(what=Circle(radius=2.0))):
+        assert parse(Either, dump(chosen)) == chosen
+    for values, message in (
+        ({"widht": 3}, r"^what\.widht: unknown key; did you mean 'width'"),
+        ({"width": "wide"}, r"^what\.width: "),
+        ({"kind": "circle", "radiu": 3}, r"^what\.radiu: unknown key; did you mean 'radius'"),
+        ({"kind": "cube"}, r"^what\.kind: must be one of .*'circle'.*, but is 'cube' instead"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            parse(Either, {"what": values})

@@ -8,6 +8,7 @@ from noisewise.config import NoisewiseError
 from noisewise.costs import SIZES, ModelCost, measure
 from noisewise.models.cat_tagger import CATTaggerConfig
 from noisewise.models.ctc import CTCConfig
+from noisewise.models.lm import TransformerLMConfig
 from noisewise.models.logmel_transformer import tiny
 from noisewise.models.wav2code import NearestConfig, Wav2CodeConfig
 
@@ -100,6 +101,8 @@ def test_other_encoders_and_predictors_and_short_recordings() -> None:
         measure(CTCConfig(encoder=tiny()), 0.02)
 
 
-def test_cat_is_refused() -> None:
+def test_cat_and_language_models_are_refused() -> None:
     with pytest.raises(NoisewiseError, match="but is cat_tagger"):
         measure(CATTaggerConfig(), 1.0)
+    with pytest.raises(NoisewiseError, match="must be a model of sound"):
+        measure(TransformerLMConfig(), 1.0)

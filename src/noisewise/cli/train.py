@@ -64,7 +64,8 @@ class _Bar:
         """Show a report of the loop."""
         values = {**progress.terms, **{f"validation {name}": value for name, value in progress.metrics.items()}}
         terms = "  ".join(f"{name} {value:.3f}" for name, value in values.items())
-        text = f"{progress.seconds_left / 60:.0f} min left  {progress.audio_per_second:.0f} s of audio/s  {terms}"
+        heard = f"{progress.audio_per_second:.0f} s of audio/s  " if progress.audio_per_second else ""  # not of text
+        text = f"{progress.seconds_left / 60:.0f} min left  {heard}{terms}"
         if self.plain:
             print(f"step {progress.step}/{progress.steps}  {text}", file=sys.stderr, flush=True)
         self.progress.update(self.task, completed=progress.step, description=text)
