@@ -212,7 +212,7 @@ class JointSearch:
         added = torch.full((*fused.shape, vocabulary), self.config.bonus, dtype=torch.float64)
         if self.fusion is not None:
             added += self.fusion.table(added.device, added.dtype)[fused]
-            finals = [self.fusion.final(state) for state in fused.flatten().tolist()]
+            finals = self.fusion.finals(fused.flatten().tolist())
             added[..., END] = torch.tensor(finals, dtype=added.dtype).view_as(fused)
         else:
             added[..., END] = 0.0

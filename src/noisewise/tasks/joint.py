@@ -6,19 +6,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from noisewise.batch import Batch
 from noisewise.config import ConfigError, config
 from noisewise.decoding import default
-from noisewise.decoding.decoder import DecodingConfig
-from noisewise.decoding.joint import JointConfig, JointSearch
+from noisewise.decoding.decoder import DecodingConfig, build_attention
+from noisewise.decoding.joint import JointConfig
+from noisewise.models import AcousticConfig
 from noisewise.models.ctc import ctc_loss
-from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from noisewise.models.encoder_decoder import EncoderDecoder, Steps
 from noisewise.scoring.words import score
-from noisewise.tasks.recognition import Scorer, release
+from noisewise.tasks.recognition import RecognitionTask, Scorer, spoken
 from noisewise.text.tokenizer import Tokenizer
-from noisewise.training.task import Loss, Task
+from noisewise.training.task import Loss
 
 
 @config
@@ -41,40 +42,33 @@ class JointTaskConfig:
                 raise ConfigError(f"`{name}` must be 0 to 1, but is {getattr(self, name)} instead")
 
 
-class JointTask(Task):
+class JointTask(RecognitionTask):
     """Transcripts as targets of a decoder and of CTC."""
 
-    criterion = "wer"
+    model: EncoderDecoder
 
     def __init__(self, config: JointTaskConfig, model: EncoderDecoder, tokenizer: Tokenizer):
-        super().__init__()
+        super().__init__(model, tokenizer, config.frozen_start)
         self.config = config
-        self.model = model
-        self.tokenizer = tokenizer
 
     def forward(self, batch: Batch) -> Loss:
         """Both losses summed over tokens and utterances; their weight is the number of utterances."""
-        if batch.tokens is None or batch.token_lengths is None:
-            raise ConfigError("`batch.tokens` must be given, but is None; build the loader with the tokenizer")
+        tokens, counts = spoken(batch)
         output = self.model.encode(batch.waveform, batch.lengths)
         smoothing, weight = self.config.label_smoothing, self.config.ctc_weight
-        attention = self.model.attention_loss(output, batch.tokens, batch.token_lengths, smoothing).sum()
-        ctc = ctc_loss(self.model.recognise(output), output.lengths, batch.tokens, batch.token_lengths).sum()
+        attention = self.model.attention_loss(output, tokens, counts, smoothing).sum()
+        ctc = ctc_loss(self.model.recognise(output), output.lengths, tokens, counts).sum()
         terms = {"attention": attention.detach(), "ctc": ctc.detach()}
         return Loss((1 - weight) * attention + weight * ctc, float(len(batch)), terms)
-
-    def frozen(self, step: int) -> list[nn.Parameter]:
-        """Parameters that do not learn at this step."""
-        return list(self.model.encoder.parameters()) if step < self.config.frozen_start else []
 
     @torch.inference_mode()
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Error rates of the joint search, of the decoder alone (greedy) and of CTC alone (greedy); both losses."""
         self.eval()
-        alone = replace(self.config.search, beam=1, nbest=1, ctc_weight=0.0)
+        alone = replace(self.config.search, mode="one_pass", beam=1, nbest=1, ctc_weight=0.0)
         searches = {
-            "": JointSearch(self.tokenizer, self.config.search),
-            "_attention": JointSearch(self.tokenizer, alone),
+            name: build_attention(DecodingConfig(attention=each), self.tokenizer, self._begin)
+            for name, each in (("", self.config.search), ("_attention", alone))
         }
         found: dict[str, list[str]] = {name: [] for name in searches}
         by_ctc = Scorer(self.tokenizer, self.model.hop)
@@ -85,12 +79,17 @@ class JointTask(Task):
             by_ctc.add(batch, log_probs, output.lengths)
             if batch.tokens is not None and batch.token_lengths is not None:
                 attention += float(self.model.attention_loss(output, batch.tokens, batch.token_lengths).sum())
+            counts = output.lengths.tolist()
+            rows = [
+                [row[:count] for row, count in zip(each, counts, strict=True)] for each in (log_probs, output.features)
+            ]
             for name, search in searches.items():
-                steps = self.model.steps(output.features, output.lengths)
-                hypotheses = search.decode(steps, log_probs, output.lengths, self.model.hop / 16_000)
-                found[name] += [each[0].text if each else "" for each in hypotheses]
+                found[name] += [each[0].text for each in search.decode(*rows, self.model.hop / 16_000)]
         self.train()
         return self._metrics(by_ctc, found, attention)
+
+    def _begin(self, frames: Tensor, lengths: Tensor) -> Steps:
+        return self.model.steps(frames, lengths.to(frames.device))
 
     def _metrics(self, by_ctc: Scorer, found: dict[str, list[str]], attention: float) -> dict[str, float]:
         metrics: dict[str, float] = {}
@@ -103,7 +102,7 @@ class JointTask(Task):
             **metrics, "wer_ctc": ctc["wer"], "cer_ctc": ctc["cer"], "ctc": ctc["ctc"], "attention": attention / count,
         }  # fmt: skip
 
-    def release(self, folder: Path, config: EncoderDecoderConfig, about: dict[str, Any]) -> None:
+    def release(self, folder: Path, config: AcousticConfig, about: dict[str, Any]) -> None:
         """Write the model, and how it searches, as a folder that `transcribe` loads."""
-        release(folder, self.model, config, self.tokenizer, about)
+        super().release(folder, config, about)
         default.write(folder, DecodingConfig(attention=self.config.search))

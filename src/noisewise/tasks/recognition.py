@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from noisewise import model_folder
 from noisewise.batch import Batch
+from noisewise.config import ConfigError
 from noisewise.decoding.greedy import greedy
 from noisewise.models import AcousticConfig, AcousticModel
 from noisewise.models.ctc import ctc_loss
 from noisewise.scoring.words import score
 from noisewise.text.tokenizer import Tokenizer
+from noisewise.training.task import Task
 
 CARD = "# A noisewise model\n\nWritten by `noisewise train`; metrics and recipe stand in `config.json`.\n"
 
@@ -39,6 +41,39 @@ class Scorer:
         """Word and character error rate, and the loss per utterance."""
         result = score(self.references, self.hypotheses)
         return {"wer": result.wer, "cer": result.cer, "ctc": self.total / max(len(self.references), 1)}
+
+
+class RecognitionTask(Task):
+    """A recogniser that learns transcripts; its encoder may begin later than the rest."""
+
+    criterion = "wer"
+    """The metric that chooses the best checkpoint; lower is better."""
+    model: AcousticModel
+
+    def __init__(self, model: AcousticModel, tokenizer: Tokenizer, frozen_start: int = 0):
+        super().__init__()
+        self.model = model
+        self.tokenizer = tokenizer
+        self.frozen_start = frozen_start
+
+    def frozen(self, step: int) -> list[nn.Parameter]:
+        """Parameters that do not learn at this step."""
+        return list(self.model.encoder.parameters()) if step < self.frozen_start else []
+
+    def release(self, folder: Path, config: AcousticConfig, about: dict[str, Any]) -> None:
+        """Write the model as a folder that `transcribe` loads."""
+        release(folder, self.model, config, self.tokenizer, about)
+
+
+def spoken(batch: Batch) -> tuple[Tensor, Tensor]:
+    """The tokens of a batch and how many there are. (B, L), (B,)
+
+    Raises:
+        ConfigError: there are none.
+    """
+    if batch.tokens is None or batch.token_lengths is None:
+        raise ConfigError("`batch.tokens` must be given, but is None; build the loader with the tokenizer")
+    return batch.tokens, batch.token_lengths
 
 
 def release(
