@@ -77,6 +77,7 @@ KNOWS = {
     "evaluation": {
         "recogniser",
         "tagger",
+        "tags",
         "language_model",
         "model_folder",
         "models",

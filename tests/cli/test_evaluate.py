@@ -172,3 +172,27 @@ def test_the_decoding_is_part_of_the_result_and_of_its_command(
     capsys.readouterr()
     assert cli.main([*GOOD, "--decoding", "beam", "-o", "grid.json"]) == 2
     assert "must be of a model folder" in capsys.readouterr().err
+
+
+def test_a_tagger_is_measured_on_the_same_grid(
+    here: Path, tagger_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    (here / "speech" / "clips.tsv").write_text("path\tsound\n0.wav\tdog\n1.wav\tsea\n2.wav\tcow\n")
+    words = ["evaluate", "speech/clips.tsv", "--model", str(tagger_dir), "--label-column", "sound", "--noise", "noise"]
+    files = ["--markdown", "grid.md", "--latex", "grid.tex", "--figure", "grid.png"]
+    assert cli.main([*words, "--snr", "0", "20", "--output", "grid.json", *files]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == (here / "grid.md").read_text() and "| accuracy (%) | 0 dB | 20 dB | mean |" in shown.out
+    assert "| mAP (%) | 0 dB | 20 dB | mean |" in shown.out and (here / "grid.png").is_file()
+    assert "skipped 2: it must have labels" in shown.err
+    values = json.loads((here / "grid.json").read_text())
+    assert values["format"] == "noisewise-tagging-grid-1" and values["clips"] == 2
+    assert [cell["snr_db"] for cell in values["cells"]] == [0, 20]
+    text = (here / "grid.json").read_text()
+    rebuilt = shlex.split(values["command"])[1:]
+    assert cli.main([str(tagger_dir) if word == "tagger" else word for word in rebuilt]) == 1
+    assert (here / "grid.json").read_text() == text
+    for option in (["--beam", "5"], ["--cache", "texts.jsonl"]):
+        assert cli.main([*words, *option, "--output", "other.json"]) == 2
+        assert "must come with a recogniser, but --model is a tagger" in capsys.readouterr().err

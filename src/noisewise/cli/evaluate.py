@@ -1,19 +1,22 @@
-"""`noisewise evaluate`: word error rate of a recogniser over noise types and signal-to-noise ratios."""
+"""`noisewise evaluate`: word error rate of a recogniser, or accuracy of a tagger, over noise types and signal-to-noise
+ratios."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from noisewise.cli.decoding import DecodingOptions, with_decoding
 
 if TYPE_CHECKING:
-    from noisewise.evaluation.grid import Progress
+    from noisewise.evaluation.recognisers import NamedRecogniser
     from noisewise.evaluation.result import GridResult
+    from noisewise.evaluation.tagging_result import TaggingResult
+    from noisewise.evaluation.trial import Progress
 
 LISTS = ("--snr",)
 """Options that take several numbers after one another."""
@@ -24,7 +27,9 @@ SNRS_DB = [0.0, 5.0, 10.0, 15.0, 20.0]
 def command(
     manifest: Annotated[
         str,
-        typer.Argument(help="Speech with texts: a manifest, a table or its folder; #split=test keeps a split."),
+        typer.Argument(
+            help="Speech with texts, or clips with labels: manifest, table or its folder; #split=test keeps a split."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Result, JSON.")],
     model: Annotated[
@@ -33,7 +38,7 @@ def command(
             "--model",
             "-m",
             help="'box', a model folder, 'hf:FOLDER_OR_ID', 'openai:URL#MODEL', 'command:PROGRAM ARGS {}' or "
-            "'python:module:function'.",
+            "'python:module:function'; for clips the folder of a tagger, or a function of a module with LABELS.",
         ),
     ] = "box",
     noise: Annotated[str | None, typer.Option(help="Noise with a label column; without it only clean speech.")] = None,
@@ -58,6 +63,7 @@ def command(
     latex: Annotated[Path | None, typer.Option(help="Also write the table here, LaTeX.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Also draw a heat map here, PNG, PDF or SVG.")] = None,
     transcripts: Annotated[bool, typer.Option(help="Keep what was said and heard in the result.")] = True,
+    label_column: Annotated[str, typer.Option(help="Of the manifest, for a tagger.")] = "label",
     workers: Annotated[int, typer.Option(help="Side by side, for command:, openai: and hf:.")] = 1,
     timeout: Annotated[float, typer.Option(help="Seconds for one file, for command: and openai:.")] = 60.0,
     device: Annotated[str, typer.Option(help="Where a model runs: cpu, cuda.")] = "cpu",
@@ -68,23 +74,27 @@ def command(
     *,
     options: DecodingOptions,
 ) -> None:
-    """Measure a recogniser in noise. An interrupted run goes on where it stopped."""
-    from noisewise.evaluation import grid, provenance, recognisers
+    """Measure a recogniser, or a tagger, in noise. An interrupted run goes on where it stopped."""
+    from noisewise.evaluation import grid, provenance, recognisers, taggers
 
     if figure is not None:
         import_module("noisewise.evaluation.figure")  # a missing extra is found now, not after the grid
     partial = output.with_name(f".{output.name}.partial")
     if restart:
         partial.unlink(missing_ok=True)
-    recogniser = recognisers.parse(
-        model,
-        workers=workers,
-        timeout_seconds=timeout,
-        device=device,
-        decoding=options.chosen(model),
-        hotwords=options.boosts(),
-    )
-    if cache is not None:
+    recogniser: NamedRecogniser | None = None
+    if taggers.is_tagger(model):
+        _must_be_plain(options.words(), cache)
+    else:
+        recogniser = recognisers.parse(
+            model,
+            workers=workers,
+            timeout_seconds=timeout,
+            device=device,
+            decoding=options.chosen(model),
+            hotwords=options.boosts(),
+        )
+    if cache is not None and recogniser is not None:
         from noisewise.evaluation.transcript_cache import cached
 
         recogniser = cached(recogniser, cache)
@@ -92,34 +102,25 @@ def command(
     levels = _levels(degrade, noise)
     words = _words(manifest, model, noise, snr, chosen_types, seed, limit, bootstrap, transcripts, output, levels)
     words += options.words()
+    words += ["--label-column", label_column] if recogniser is None and label_column != "label" else []
+    common: dict[str, Any] = {"seed": seed, "limit": limit, "bootstrap_unit": bootstrap, "partial": partial}
+    ratios = SNRS_DB if snr is None else snr
+    result: GridResult | TaggingResult
     try:
         with _progress() as report:
-            if levels:
+            common["progress"] = report
+            if recogniser is None:
+                from noisewise.evaluation.tagging import evaluate_tagger
+
+                tagger = taggers.parse(model, device=device)
+                common |= {"levels": levels, "label_column": label_column}
+                result = evaluate_tagger(manifest, tagger, noise, ratios, types=chosen_types, **common)
+            elif levels:
                 from noisewise.evaluation.degradations import evaluate_degraded
 
-                result = evaluate_degraded(
-                    manifest,
-                    recogniser,
-                    levels,
-                    seed=seed,
-                    limit=limit,
-                    bootstrap_unit=bootstrap,
-                    partial=partial,
-                    progress=report,
-                )
+                result = evaluate_degraded(manifest, recogniser, levels, **common)
             else:
-                result = grid.evaluate(
-                    manifest,
-                    recogniser,
-                    noise,
-                    SNRS_DB if snr is None else snr,
-                    types=chosen_types,
-                    seed=seed,
-                    limit=limit,
-                    bootstrap_unit=bootstrap,
-                    partial=partial,
-                    progress=report,
-                )
+                result = grid.evaluate(manifest, recogniser, noise, ratios, types=chosen_types, **common)
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last finished cell", file=sys.stderr)
         raise
@@ -128,6 +129,15 @@ def command(
     partial.unlink(missing_ok=True)
     if _complain(result):
         raise typer.Exit(1)
+
+
+def _must_be_plain(decoding: list[str], cache: Path | None) -> None:
+    """Refuse for a tagger what only recognisers have."""
+    from noisewise.config import NoisewiseError
+
+    if decoding or cache is not None:
+        what = decoding[0] if decoding else "--cache"
+        raise NoisewiseError(f"{what} must come with a recogniser, but --model is a tagger; leave it out")
 
 
 def _levels(degrade: list[str] | None, noise: str | None) -> dict[str, list[float]]:
@@ -169,26 +179,35 @@ def _words(
     return [*words, "--output", str(output)]
 
 
-def _write(result: "GridResult", output: Path, markdown: Path | None, latex: Path | None, figure: Path | None) -> None:
-    from noisewise.evaluation import table
+def _write(
+    result: "GridResult | TaggingResult", output: Path, markdown: Path | None, latex: Path | None, figure: Path | None
+) -> None:
+    from noisewise.evaluation import table, tagging_table
+    from noisewise.evaluation.result import GridResult
 
     result.save(output)
-    print(table.markdown([result]), end="")
-    if markdown is not None:
-        markdown.write_text(table.markdown([result]), encoding="utf-8")
-    if latex is not None:
-        latex.write_text(table.latex([result]), encoding="utf-8")
+    if isinstance(result, GridResult):
+        text, as_latex = table.markdown([result]), table.latex([result])
+    else:
+        text, as_latex = tagging_table.markdown(result), tagging_table.latex(result)
+    print(text, end="")
+    for path, written in ((markdown, text), (latex, as_latex)):
+        if path is not None:
+            path.write_text(written, encoding="utf-8")
     if figure is not None:
-        from noisewise.evaluation.figure import plot_degradations, plot_grid
+        from noisewise.evaluation.figure import plot_degradations, plot_grid, plot_measures
 
-        (plot_degradations if result.axis == "level" else plot_grid)(result, figure)
+        if not isinstance(result, GridResult):
+            plot_measures(result, tagging_table.measures(result), figure)
+        else:
+            (plot_degradations if result.axis == "level" else plot_grid)(result, figure)
 
 
-def _complain(result: "GridResult") -> bool:
+def _complain(result: "GridResult | TaggingResult") -> bool:
     """Say what was left out; True when something was."""
     for one in result.skipped:
         print(f"skipped {one.id}: {one.reason}", file=sys.stderr)
-    for condition, failures in result.per_utterance.failures.items():
+    for condition, failures in result.reasons.items():
         for name, reason in failures.items():
             print(f"failed {condition} {name}: {reason}", file=sys.stderr)
     if result.failures or result.skipped:

@@ -5,22 +5,20 @@ its level, in the unit of `noisewise.audio.degrade.DEGRADATIONS`. What is drawn 
 and the utterance id alone: every recogniser hears the same, as the hash in each cell shows.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from noisewise.audio.degrade import CODECS, DEGRADATIONS, degrade
 from noisewise.data.draws import Draws
-from noisewise.evaluation.grid import BATCH_SECONDS, Listener, Progress, named_recogniser
-from noisewise.evaluation.provenance import portable
+from noisewise.evaluation.grid import hear_texts, named_recogniser
 from noisewise.evaluation.recognisers import NamedRecogniser, Recognise, Waveform
 from noisewise.evaluation.result import GridResult
-from noisewise.evaluation.resume import Condition, Partial
+from noisewise.evaluation.resume import Condition, HeardCell, Partial
 from noisewise.evaluation.speech import EvaluationError, Speech, Utterance
 from noisewise.evaluation.summary import check, summarise
+from noisewise.evaluation.trial import BATCH_SECONDS, Progress, Trial
 
 Levels = Mapping[str, Sequence[float]]
 """Degradation to levels."""
@@ -57,26 +55,16 @@ def evaluate_degraded(
         DegradeError: a degradation or level does not exist, or a codec is not there.
         EvaluationError: no utterance is left, or the recogniser failed on every utterance of a cell.
     """
-    conditions = [Condition(), *_conditions(levels)]
+    conditions = conditions_of(levels)
     named = named_recogniser(recogniser)
     speech = Speech.read(manifest, limit)
     check(speech.utterances, bootstrap_unit)
-    about = {
-        "manifest": portable(manifest),
-        "noise": None,
-        "recogniser": portable(named.name),
-        "recogniser_details": named.details,
-    }
-    ids = "\n".join(one.id for one in speech.utterances)
-    identity = {**about, "axis": "level", "seed": seed, "utterances": hashlib.sha256(ids.encode()).hexdigest()}
-    kept = Partial(partial, identity)
-    listener = DegradedListener(named.recognise, None, speech, batch_seconds, len(conditions), progress, seed=seed)
-    for number, condition in enumerate(conditions):
-        if condition not in kept.cells:
-            kept.add(listener.hear(condition, number))
+    trial = degrading(manifest, speech, conditions, seed)
+    about = trial.about(named.name, named.details)
+    heard = hear_texts(trial, named, Partial(partial, trial.identity(about), HeardCell), batch_seconds, progress)
     result = summarise(
         speech.utterances,
-        [kept.cells[condition] for condition in conditions],
+        heard,
         bootstrap_unit=bootstrap_unit,
         bootstrap_samples=bootstrap_samples,
         seed=seed,
@@ -85,18 +73,16 @@ def evaluate_degraded(
     return result.described(**about, axis="level", noise_types=list(levels), averages=averages, skipped=speech.skipped)
 
 
-@dataclass
-class DegradedListener(Listener):
-    """Lets a recogniser hear every utterance under a degradation."""
+def degrading(manifest: str, speech: Speech, conditions: list[Condition], seed: int) -> Trial:
+    """Speech, clean and degraded."""
 
-    seed: int = 0
-
-    def mixture(self, utterance: Utterance, condition: Condition) -> Waveform:
-        """The utterance, degraded."""
-        clean = self.speech.waveform(utterance.id)
+    def mixture(one: Utterance, condition: Condition) -> Waveform:
+        clean = speech.waveform(one.id)
         if condition.noise_type is None or condition.snr_db is None:
             return clean
-        return degraded(utterance.id, condition.noise_type, condition.snr_db, clean, self.seed)
+        return degraded(one.id, condition.noise_type, condition.snr_db, clean, seed)
+
+    return Trial(manifest, None, speech, conditions, mixture, seed, "level")
 
 
 def degraded(utterance_id: str, kind: str, level: float, clean: Waveform, seed: int) -> Waveform:
@@ -122,7 +108,7 @@ def parse_levels(words: Iterable[str]) -> dict[str, list[float]]:
                 found.setdefault(kind, list(DEGRADATIONS[kind].levels) if kind in DEGRADATIONS else [0.0])
     if not found:
         raise EvaluationError(f"degradations must be some of {', '.join(DEGRADATIONS)}, but there are none")
-    _conditions(found)
+    conditions_of(found)
     return found
 
 
@@ -134,10 +120,14 @@ def _numbers(word: str, numbers: str) -> list[float]:
     return found
 
 
-def _conditions(levels: Levels) -> list[Condition]:
-    """All of them, after a try on a little noise: what cannot be done is said before hours of recognition."""
+def conditions_of(levels: Levels) -> list[Condition]:
+    """Clean, and all of them, after a try on a little noise: what cannot be done is said before hours of recognition.
+
+    Raises:
+        DegradeError: there is no such degradation or level.
+    """
     conditions = [Condition(kind, float(level)) for kind, chosen in levels.items() for level in chosen]
     sound = (0.1 * (Draws("degradations").uniforms(4000) - 0.5)).astype(np.float32)
     for condition in conditions:
         degraded("try", condition.noise_type or "", condition.snr_db or 0.0, sound, 0)
-    return conditions
+    return [Condition(), *conditions]

@@ -18,7 +18,7 @@ from noisewise.config import NoisewiseError
 from noisewise.evaluation.comparison import Comparison
 from noisewise.evaluation.inspection import Inspection, Parallel, Scene
 from noisewise.evaluation.result import GridResult, ResultError
-from noisewise.evaluation.table import label
+from noisewise.evaluation.table import WER, Measure, Measured, label
 
 PANELS = 5
 """Degradations beside one another."""
@@ -61,23 +61,53 @@ def plot_card(noise: GridResult, degraded: GridResult, path: str | Path) -> None
     _save(figure, path)
 
 
-def _draw_heat_map(figure: FigureBase, result: GridResult) -> None:
-    """Fill a figure with the cells of a grid."""
+def plot_measures(result: Measured, measures: Sequence[Measure], path: str | Path) -> None:
+    """Draw each of several rates as a heat map, or degradations as panels, one below the other.
+
+    Args:
+        result: with at least one cell beside the clean test set.
+        measures: what is drawn.
+        path: picture to write; the suffix names the format (png, pdf, svg).
+
+    Raises:
+        ResultError: there is no such cell, or matplotlib does not know the format.
+    """
+    if not result.cells:
+        raise ResultError("`result` must have noisy cells to draw, but holds the clean test set only; add noise")
+    rows, columns = len(result.noise_types), len(result.snr_db)
+    width, height = 3.2 + 0.9 * columns, 1.6 + 0.45 * rows
+    if result.axis == "level":
+        width, height = 1.2 + 2.4 * min(PANELS, rows), _panel_height(result)
+    figure = Figure(figsize=(width, height * len(measures)), layout="constrained")
+    parts: Any = figure.subfigures(len(measures), 1, squeeze=False)
+    for part, measure in zip(parts.flat, measures, strict=True):
+        (_draw_panels if result.axis == "level" else _draw_heat_map)(part, result, measure)
+    _save(figure, path)
+
+
+def _draw_heat_map(figure: FigureBase, result: Measured, measure: Measure = WER) -> None:
+    """Fill a figure with the cells of a grid; what is worse is darker."""
     percent = 100 * np.array(
-        [[result.cell(kind, snr).wer for snr in result.snr_db] for kind in result.noise_types]
+        [[measure.rate(result.cell(kind, snr)) for snr in result.snr_db] for kind in result.noise_types]
     )  # (types, SNRs)
     rows, columns = percent.shape
     top = max(100.0, float(percent.max()))
     axes = figure.subplots()
-    image = axes.imshow(percent, cmap="viridis_r", vmin=0, vmax=top, aspect="auto")
+    colours = "viridis" if measure.rises else "viridis_r"
+    image = axes.imshow(percent, cmap=colours, vmin=0, vmax=top, aspect="auto")
     axes.set_xticks(range(columns), [f"{snr:g} dB" for snr in result.snr_db])
     axes.set_yticks(range(rows), [kind.replace("_", " ") for kind in result.noise_types])
     for row, column in np.ndindex(rows, columns):
         rate = percent[row, column]
-        colour = "white" if rate > top / 2 else "black"
+        colour = "white" if (rate > top / 2) != measure.rises else "black"
         axes.text(column, row, f"{rate:.1f}", ha="center", va="center", color=colour)
-    axes.set_title(f"{label(result)}; clean speech {100 * result.clean.wer:.1f} %", fontsize=10, wrap=True)
-    figure.colorbar(image, ax=axes, label="word error rate (%)")
+    axes.set_title(_title(result, measure), fontsize=10, wrap=True)
+    figure.colorbar(image, ax=axes, label=f"{measure.name} (%)")
+
+
+def _title(result: Measured, measure: Measure) -> str:
+    what = "clean speech" if measure is WER else f"clean: {measure.short}"
+    return f"{label(result)}; {what} {100 * measure.rate(result.clean):.1f} %"
 
 
 def plot_comparison(comparison: Comparison, path: str | Path) -> None:
@@ -126,24 +156,25 @@ def plot_degradations(result: GridResult, path: str | Path) -> None:
     _save(figure, path)
 
 
-def _panel_height(result: GridResult) -> float:
+def _panel_height(result: Measured) -> float:
     """Inches that the panels of the degradations need."""
     return 1.2 + 2.2 * -(-len(result.noise_types) // PANELS)
 
 
-def _draw_panels(figure: FigureBase, result: GridResult) -> None:
+def _draw_panels(figure: FigureBase, result: Measured, measure: Measure = WER) -> None:
     """Fill a figure with a panel for each degradation."""
     kinds = result.noise_types
     columns = min(PANELS, len(kinds))
     rows = -(-len(kinds) // columns)
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes, kind in zip(grid.flat, kinds, strict=False):
-        _draw_levels(axes, result, kind)
+        _draw_levels(axes, result, kind, measure)
     grid[0, 0].set_ylim(bottom=0)  # shared, and fixed: after all lines
     for axes in list(grid.flat)[len(kinds) :]:
         axes.axis("off")
-    figure.suptitle(f"{label(result)}; dashed: clean speech, {100 * result.clean.wer:.1f} %", fontsize=10)
-    figure.supylabel("word error rate (%)", fontsize=10)
+    what = "clean speech," if measure is WER else f"clean, {measure.short}"
+    figure.suptitle(f"{label(result)}; dashed: {what} {100 * measure.rate(result.clean):.1f} %", fontsize=10)
+    figure.supylabel(f"{measure.name} (%)", fontsize=10)
 
 
 def _save(figure: Figure, path: str | Path) -> None:
@@ -153,14 +184,14 @@ def _save(figure: Figure, path: str | Path) -> None:
         raise ResultError(f"`{path}` must end in a format such as .png, .pdf or .svg, but: {error}") from error
 
 
-def _draw_levels(axes: Axes, result: GridResult, kind: str) -> None:
+def _draw_levels(axes: Axes, result: Measured, kind: str, measure: Measure) -> None:
     """One panel: the rates of one degradation, its levels evenly spaced in their order."""
     cells = [row for row in result.cells if row.noise_type == kind]
-    rates = np.array([row.wer for row in cells])
-    ends = np.array([row.ci for row in cells])  # (levels, 2)
+    rates = np.array([measure.rate(row) for row in cells])
+    ends = np.array([measure.ci(row) for row in cells])  # (levels, 2)
     errors = np.maximum([rates - ends[:, 0], ends[:, 1] - rates], 0)
     axes.errorbar(range(len(cells)), 100 * rates, 100 * errors, marker="o", markersize=4, capsize=3)
-    axes.axhline(100 * result.clean.wer, linestyle="--", color="grey", linewidth=1)
+    axes.axhline(100 * measure.rate(result.clean), linestyle="--", color="grey", linewidth=1)
     axes.set_xticks(range(len(cells)), [f"{row.snr_db:g}" for row in cells])
     axes.set_xlim(-0.5, len(cells) - 0.5)
     axes.set_title(f"{kind} ({DEGRADATIONS[kind].unit})" if kind in DEGRADATIONS else kind, fontsize=10)

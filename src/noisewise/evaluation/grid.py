@@ -4,44 +4,19 @@ The mixtures come from `NoisePool.at`, which depends on the noise manifest, the 
 type and the SNR, and on nothing else: every recogniser hears the same ones, as the hash in each cell shows.
 """
 
-import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from noisewise.data.noise import NoiseConfig, NoisePool
-from noisewise.evaluation.provenance import portable
-from noisewise.evaluation.recognisers import (
-    Failure,
-    Heard,
-    NamedRecogniser,
-    Recognise,
-    Waveform,
-    attempt,
-    pcm16,
-)
+from noisewise.evaluation.recognisers import Failure, Heard, NamedRecogniser, Recognise, Waveform, attempt
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition, HeardCell, Partial
 from noisewise.evaluation.speech import EvaluationError, Speech, Utterance
 from noisewise.evaluation.summary import check, in_order, summarise
+from noisewise.evaluation.trial import BATCH_SECONDS, Hearing, Progress, Trial, hear_all
 
-__all__ = ["EvaluationError", "Listener", "Progress", "evaluate", "named_recogniser"]
-
-BATCH_SECONDS = 120.0
-"""Audio given to the recogniser at a time; it bounds the memory, and says how often progress is reported."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a grid has come."""
-
-    condition: str
-    done: int
-    """Utterances heard, over all cells, those of an earlier run included."""
-    total: int
-    failures: int
-    """Utterances that the recogniser failed on in this run."""
+__all__ = ["EvaluationError", "Progress", "evaluate", "hear_texts", "named_recogniser", "noisy"]
 
 
 def evaluate(
@@ -84,23 +59,12 @@ def evaluate(
     named = named_recogniser(recogniser)
     speech = Speech.read(manifest, limit)
     check(speech.utterances, bootstrap_unit)
-    pool = _pool(noise, types, seed)
-    conditions = _conditions(pool, snrs_db)
-    about = {
-        "manifest": portable(manifest),
-        "noise": portable(noise) if noise else None,
-        "recogniser": portable(named.name),
-        "recogniser_details": named.details,
-    }
-    ids = "\n".join(one.id for one in speech.utterances)
-    kept = Partial(partial, {**about, "seed": seed, "utterances": hashlib.sha256(ids.encode()).hexdigest()})
-    listener = Listener(named.recognise, pool, speech, batch_seconds, len(conditions), progress)
-    for number, condition in enumerate(conditions):
-        if condition not in kept.cells:
-            kept.add(listener.hear(condition, number))
+    trial = noisy(manifest, speech, noise, snrs_db, types=types, seed=seed)
+    about = trial.about(named.name, named.details)
+    heard = hear_texts(trial, named, Partial(partial, trial.identity(about), HeardCell), batch_seconds, progress)
     result = summarise(
         speech.utterances,
-        [kept.cells[condition] for condition in conditions],
+        heard,
         bootstrap_unit=bootstrap_unit,
         bootstrap_samples=bootstrap_samples,
         seed=seed,
@@ -108,70 +72,51 @@ def evaluate(
     return result.described(**about, skipped=speech.skipped)
 
 
-@dataclass
-class Listener:
-    """Lets a recogniser hear every utterance under a condition."""
+def noisy(
+    manifest: str,
+    speech: Speech,
+    noise: str | None,
+    snrs_db: Sequence[float],
+    *,
+    types: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Trial:
+    """Speech, clean and with noise; the arguments are those of `evaluate`.
 
-    recognise: Recognise
-    pool: NoisePool | None
-    speech: Speech
-    batch_seconds: float
-    conditions: int
-    progress: Callable[[Progress], None] | None
-    failures: int = 0
+    Raises:
+        EvaluationError: a ratio is not finite, or there is none.
+        ManifestError: the noise cannot be used, or lacks a type.
+    """
+    if noise is None:
+        return Trial(manifest, None, speech, [Condition()], lambda one, _: speech.waveform(one.id), seed)
+    pool = NoisePool.load(NoiseConfig(manifest=noise, types=list(types) if types else None), seed)
 
-    def hear(self, condition: Condition, number: int) -> HeardCell:
-        """One cell, the `number`-th of all.
-
-        Raises:
-            EvaluationError: the recogniser failed on all utterances.
-        """
-        heard: list[Heard] = []
-        digest, scaled = hashlib.sha256(), 0
-        for batch in self._batches():
-            mixtures = [self.mixture(one, condition) for one in batch]
-            for one, mixture in zip(batch, mixtures, strict=True):
-                samples, scale = pcm16(mixture)
-                digest.update(one.id.encode() + b"\0" + samples.astype("<i2").tobytes())
-                scaled += scale != 1.0
-            answers = attempt(self.recognise, mixtures)
-            self.failures += sum(isinstance(answer, Failure) for answer in answers)
-            heard += answers
-            self._report(condition, number, len(heard))
-        failures = {
-            one.id: answer.reason
-            for one, answer in zip(self.speech.utterances, heard, strict=True)
-            if isinstance(answer, Failure)
-        }
-        if len(failures) == len(heard):
-            raise EvaluationError(
-                f"the recogniser must hear something, but failed on all of {condition.name}: "
-                f"{next(iter(failures.values()))}"
-            )
-        texts = ["" if isinstance(answer, Failure) else answer for answer in heard]
-        return HeardCell(condition, texts, failures, scaled, digest.hexdigest())
-
-    def mixture(self, utterance: Utterance, condition: Condition) -> Waveform:
-        """What is heard of an utterance under a condition, (T,)."""
-        clean = self.speech.waveform(utterance.id)
-        if self.pool is None or condition.noise_type is None or condition.snr_db is None:
+    def mixture(one: Utterance, condition: Condition) -> Waveform:
+        clean = speech.waveform(one.id)
+        if condition.noise_type is None or condition.snr_db is None:
             return clean
-        return self.pool.at(utterance.id, condition.noise_type, condition.snr_db, clean)[0]
+        return pool.at(one.id, condition.noise_type, condition.snr_db, clean)[0]
 
-    def _batches(self) -> Iterator[list[Utterance]]:
-        batch: list[Utterance] = []
-        for one in self.speech.utterances:
-            if batch and sum(member.seconds for member in batch) + one.seconds > self.batch_seconds:
-                yield batch
-                batch = []
-            batch.append(one)
-        yield batch
+    return Trial(manifest, noise, speech, _conditions(pool, snrs_db), mixture, seed)
 
-    def _report(self, condition: Condition, number: int, heard: int) -> None:
-        if self.progress is not None:
-            size = len(self.speech.utterances)
-            done, total = number * size + heard, self.conditions * size
-            self.progress(Progress(condition.name, done, total, self.failures))
+
+def hear_texts(
+    trial: Trial,
+    named: NamedRecogniser,
+    kept: Partial[HeardCell],
+    batch_seconds: float,
+    progress: Callable[[Progress], None] | None,
+) -> list[HeardCell]:
+    """Put a trial before a recogniser; see `noisewise.evaluation.trial.hear_all`."""
+
+    def ask(waveforms: list[Waveform]) -> list[Heard]:
+        return attempt(named.recognise, waveforms)
+
+    def cell(hearing: Hearing[str]) -> HeardCell:
+        texts = ["" if isinstance(answer, Failure) else answer for answer in hearing.answers]
+        return HeardCell(hearing.condition, texts, hearing.failures, hearing.scaled, hearing.mixture_sha256)
+
+    return hear_all(trial, ask, cell, kept, batch_seconds=batch_seconds, progress=progress)
 
 
 def named_recogniser(recogniser: NamedRecogniser | Recognise) -> NamedRecogniser:
@@ -182,15 +127,7 @@ def named_recogniser(recogniser: NamedRecogniser | Recognise) -> NamedRecogniser
     return NamedRecogniser(f"python:{recogniser.__module__}:{name}", recogniser)
 
 
-def _pool(noise: str | None, types: Sequence[str] | None, seed: int) -> NoisePool | None:
-    if noise is None:
-        return None
-    return NoisePool.load(NoiseConfig(manifest=noise, types=list(types) if types else None), seed)
-
-
-def _conditions(pool: NoisePool | None, snrs_db: Sequence[float]) -> list[Condition]:
-    if pool is None:
-        return [Condition()]
+def _conditions(pool: NoisePool, snrs_db: Sequence[float]) -> list[Condition]:
     if not snrs_db or not all(math.isfinite(snr) for snr in snrs_db):
         raise EvaluationError(f"`snrs_db` must be finite ratios, at least one, but is {list(snrs_db)} instead")
     snrs = sorted({float(snr) for snr in snrs_db})

@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -208,16 +209,25 @@ def _decoding_details(decoding: "DecodingConfig | Greedy") -> dict[str, str]:
     return {"decoding": json.dumps(dump(moved(decoding, named))), **details}
 
 
-def _python(specification: str, target: str) -> NamedRecogniser:
-    module_name, _, function_name = target.partition(":")
+def module_of(specification: str) -> ModuleType:
+    """The module of `python:module:function`; the current folder is on the path.
+
+    Raises:
+        RecogniserError: it cannot be imported.
+    """
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        module = importlib.import_module(module_name)
+        return importlib.import_module(specification.split(":")[1])
     except (ImportError, ValueError) as error:
         raise RecogniserError(
             f"`{specification}` must be python:module:function, but the module cannot be imported: {error}"
         ) from error
+
+
+def _python(specification: str, target: str) -> NamedRecogniser:
+    module_name, _, function_name = target.partition(":")
+    module = module_of(specification)
     function = getattr(module, function_name, None)
     if not callable(function):
         raise RecogniserError(

@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, cast
 
 from noisewise.config import ConfigError, NoisewiseError, parse
 
@@ -89,9 +89,86 @@ class Skipped:
     reason: str
 
 
+class CellRow(Protocol):
+    """The rates of one condition."""
+
+    @property
+    def noise_type(self) -> str | None:
+        """None for the clean test set."""
+
+    @property
+    def snr_db(self) -> float | None:
+        """Or the level of a degradation."""
+
+    @property
+    def failures(self) -> int:
+        """Recordings on which the listener failed."""
+
+
+RowT = TypeVar("RowT", bound=CellRow)
+
+
+class GridFile(Generic[RowT]):
+    """A result with a row for each condition, as a JSON file of a `FORMAT`; its classes are dataclasses."""
+
+    FORMAT: ClassVar[str]
+    clean: RowT
+    cells: list[RowT]
+
+    def described(self, **values: Any) -> Self:
+        """A copy with other values, such as `command`."""
+        found: Self = replace(cast(Any, self), **values)
+        return found
+
+    @property
+    def failures(self) -> int:
+        """Recordings on which the listener failed, over all conditions."""
+        return sum(row.failures for row in (self.clean, *self.cells))
+
+    def cell(self, noise_type: str, snr_db: float) -> RowT:
+        """The cell of a noise type and an SNR.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for row in self.cells:
+            if (row.noise_type, row.snr_db) == (noise_type, snr_db):
+                return row
+        raise KeyError(f"{noise_type}@{snr_db:g}")
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON file, whole or not at all."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_text(as_json({"format": self.FORMAT, **asdict(cast(Any, self))}) + "\n", encoding="utf-8")
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a JSON file.
+
+        Raises:
+            ResultError: it is missing, or not such a result.
+        """
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ResultError(f"`{path}` must be a JSON file, but cannot be read: {error}") from error
+        found = values.pop("format", None) if isinstance(values, dict) else None
+        if found != cls.FORMAT:
+            raise ResultError(f"`{path}` must have the format {cls.FORMAT}, but has {found!r} instead")
+        try:
+            return parse(cls, values)
+        except ConfigError as error:
+            raise ResultError(f"`{path}` must be a whole result, but is not: {error}") from error
+
+
 @dataclass(frozen=True)
-class GridResult:
+class GridResult(GridFile[Row]):
     """All that is known after a grid."""
+
+    FORMAT = FORMAT
 
     normaliser: str
     seed: int
@@ -118,56 +195,14 @@ class GridResult:
     """What `snr_db` of a cell is: a ratio, or the level of the degradation that `noise_type` names."""
     versions: dict[str, str] = field(default_factory=dict)
 
-    def described(self, **values: Any) -> "GridResult":
-        """A copy with other values, such as `command`."""
-        return replace(self, **values)
+    @property
+    def reasons(self) -> dict[str, dict[str, str]]:
+        """Condition to utterance id to why the recogniser failed on it."""
+        return self.per_utterance.failures
 
     def without_transcripts(self) -> "GridResult":
         """A copy that keeps the error counts of each utterance, not the texts."""
         return replace(self, per_utterance=replace(self.per_utterance, references=None, hypotheses=None))
-
-    @property
-    def failures(self) -> int:
-        """Utterances on which the recogniser failed, over all conditions."""
-        return sum(row.failures for row in (self.clean, *self.cells))
-
-    def cell(self, noise_type: str, snr_db: float) -> Row:
-        """The cell of a noise type and an SNR.
-
-        Raises:
-            KeyError: there is none.
-        """
-        for row in self.cells:
-            if (row.noise_type, row.snr_db) == (noise_type, snr_db):
-                return row
-        raise KeyError(f"{noise_type}@{snr_db:g}")
-
-    def save(self, path: str | Path) -> None:
-        """Write the JSON file, whole or not at all."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(as_json({"format": FORMAT, **asdict(self)}) + "\n", encoding="utf-8")
-        temporary.replace(path)
-
-    @classmethod
-    def load(cls, path: str | Path) -> "GridResult":
-        """Read a JSON file.
-
-        Raises:
-            ResultError: it is missing, or not the result of a grid.
-        """
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ResultError(f"`{path}` must be a JSON file, but cannot be read: {error}") from error
-        found = values.pop("format", None) if isinstance(values, dict) else None
-        if found != FORMAT:
-            raise ResultError(f"`{path}` must have the format {FORMAT}, but has {found!r} instead")
-        try:
-            return parse(cls, values)
-        except ConfigError as error:
-            raise ResultError(f"`{path}` must be a whole result, but is not: {error}") from error
 
 
 def as_json(values: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ The file has one JSON value per line: first what the run is, then one line for e
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from noisewise.config import ConfigError, NoisewiseError, parse
 
@@ -43,21 +43,33 @@ class HeardCell:
     """Over ids and 16-bit samples of all mixtures in order; equal for recognisers that heard the same."""
 
 
-class Partial:
+class Cell(Protocol):
+    """What is kept of one condition: a dataclass of plain values."""
+
+    @property
+    def condition(self) -> Condition:
+        """Which."""
+
+
+CellT = TypeVar("CellT", bound=Cell)
+
+
+class Partial(Generic[CellT]):
     """The finished cells of a run that may be interrupted."""
 
-    def __init__(self, path: Path | None, identity: dict[str, Any]) -> None:
+    def __init__(self, path: Path | None, identity: dict[str, Any], kind: type[CellT]) -> None:
         """Read what is there.
 
         Args:
             path: the file; nothing is kept when left out.
             identity: what makes cells comparable: manifests, seed, recogniser.
+            kind: what is kept.
 
         Raises:
             ResumeError: the file belongs to another run.
         """
         self.path = path
-        self.cells: dict[Condition, HeardCell] = {}
+        self.cells: dict[Condition, CellT] = {}
         if path is None:
             return
         lines = _lines(path)
@@ -68,18 +80,18 @@ class Partial:
                 "delete it, or choose another output"
             )
         for values in lines[1:]:
-            cell = _cell(values, path)
+            cell = _cell(kind, values, path)
             self.cells[cell.condition] = cell
         path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [identity, *(asdict(cell) for cell in self.cells.values())]
+        kept = [identity, *map(_plain, self.cells.values())]
         path.write_text("".join(json.dumps(values) + "\n" for values in kept), encoding="utf-8")
 
-    def add(self, cell: HeardCell) -> None:
+    def add(self, cell: CellT) -> None:
         """Keep a finished cell."""
         self.cells[cell.condition] = cell
         if self.path is not None:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(cell)) + "\n")
+                file.write(json.dumps(_plain(cell)) + "\n")
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -95,8 +107,12 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return values
 
 
-def _cell(values: Any, path: Path) -> HeardCell:
+def _plain(cell: Any) -> dict[str, Any]:
+    return asdict(cell)
+
+
+def _cell(kind: type[CellT], values: Any, path: Path) -> CellT:
     try:
-        return parse(HeardCell, values)
+        return parse(kind, values)
     except ConfigError as error:
         raise ResumeError(f"`{path}` must hold partial results, but does not: {error}; delete it") from error

@@ -1,5 +1,6 @@
 """The speech of a grid: utterances with texts that can be read, and those that cannot, with the reason."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from lhotse import MonoCut
 
 
+def speaker_of(cut: "MonoCut") -> str | None:
+    """Who speaks in an entry of a manifest."""
+    return manifests.column(cut, "speaker")
+
+
 class EvaluationError(NoisewiseError):
     """Something that cannot be measured."""
 
@@ -26,6 +32,7 @@ class Utterance:
     speaker: str
     """The utterance id when the manifest names no speaker."""
     text: str
+    """What is to be heard: the words, or the labels."""
     seconds: float
 
 
@@ -36,14 +43,25 @@ class Speech:
     utterances: list[Utterance] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     cuts: "dict[str, MonoCut]" = field(default_factory=dict)
+    text_of: "Callable[[MonoCut], str | None]" = manifests.text_of
+    group_of: "Callable[[MonoCut], str | None]" = speaker_of
 
     @classmethod
-    def read(cls, manifest: str, limit: int | None = None) -> "Speech":
+    def read(
+        cls,
+        manifest: str,
+        limit: int | None = None,
+        *,
+        text_of: "Callable[[MonoCut], str | None]" = manifests.text_of,
+        group_of: "Callable[[MonoCut], str | None]" = speaker_of,
+    ) -> "Speech":
         """Read a manifest, and decode every file once to find those that cannot be used.
 
         Args:
             manifest: as `noisewise.data.manifest.read` takes it.
             limit: take this many, evenly spaced, so that a few utterances still come from many speakers.
+            text_of: what is to be heard in an entry; it may raise an EvaluationError that says why it cannot be used.
+            group_of: what utterances belong together by: their speaker.
 
         Raises:
             EvaluationError: no utterance is left.
@@ -54,7 +72,7 @@ class Speech:
             raise EvaluationError(f"`limit` must be at least 1, but is {limit} instead")
         if limit is not None and limit < len(cuts):
             cuts = [cuts[index * len(cuts) // limit] for index in range(limit)]
-        speech = cls(cuts={cut.id: cut for cut in cuts})
+        speech = cls(cuts={cut.id: cut for cut in cuts}, text_of=text_of, group_of=group_of)
         for name in speech.cuts:
             speech._check(name)
         if not speech.utterances:
@@ -75,11 +93,10 @@ class Speech:
             self.skipped.append(Skipped(name, str(error).replace(path, Path(path).name)))
 
     def _utterance(self, name: str) -> Utterance:
-        text = manifests.text_of(self.cuts[name])
+        text = self.text_of(self.cuts[name])
         if text is None:
             raise EvaluationError("it must have a text to compare with, but has none")
         clean = self.waveform(name)
         if rms(clean) <= SILENCE_RMS:
             raise EvaluationError(f"it must be audible, but its RMS is {rms(clean):.2g} of full scale")
-        speaker = manifests.column(self.cuts[name], "speaker") or name
-        return Utterance(name, speaker, text, len(clean) / SAMPLE_RATE)
+        return Utterance(name, self.group_of(self.cuts[name]) or name, text, len(clean) / SAMPLE_RATE)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from noisewise.evaluation.result import Average, Bootstrap, GridResult, PerUtterance, Row
-from noisewise.evaluation.resume import HeardCell
+from noisewise.evaluation.resume import Condition, HeardCell
 from noisewise.evaluation.speech import Utterance
 from noisewise.scoring.words import (
     Counts,
@@ -70,18 +70,22 @@ def summarise(
     groups = [one.speaker for one in utterances] if bootstrap_unit == "speaker" else None
     times: Counts = resample(len(utterances), groups=groups, samples=bootstrap_samples, seed=seed)
     resampled = resampled_rates(times, edits, words)  # (R, C)
+    noisy = [cell.condition for cell in heard[1:]]
     rows = [_row(cell, one, resampled[:, index]) for index, (cell, one) in enumerate(zip(heard, scores, strict=True))]
     return GridResult(
         normaliser=scores[0].normaliser,
         seed=seed,
-        snr_db=sorted({row.snr_db for row in rows if row.snr_db is not None}),
-        noise_types=in_order(row.noise_type for row in rows if row.noise_type is not None),
+        snr_db=snrs_of(noisy),
+        noise_types=in_order(one.noise_type or "" for one in noisy),
         utterances=len(utterances),
         speakers=len({one.speaker for one in utterances}),
         seconds=round(sum(one.seconds for one in utterances), 3),
         clean=rows[0],
         cells=rows[1:],
-        averages=_averages(rows[1:], resampled[:, 1:]),
+        averages={
+            name: _average([rows[1 + index] for index in indices], resampled[:, [1 + index for index in indices]])
+            for name, indices in averaged(noisy).items()
+        },
         bootstrap=Bootstrap(unit=bootstrap_unit, samples=bootstrap_samples),
         per_utterance=PerUtterance(
             ids=[one.id for one in utterances],
@@ -101,7 +105,7 @@ def _row(cell: HeardCell, scored: Score, resampled: Rates) -> Row:
         snr_db=cell.condition.snr_db,
         wer=scored.wer,
         cer=scored.cer,
-        ci=_ci(resampled),
+        ci=ci(resampled),
         S=scored.words.substitutions,
         D=scored.words.deletions,
         I=scored.words.insertions,
@@ -113,46 +117,49 @@ def _row(cell: HeardCell, scored: Score, resampled: Rates) -> Row:
     )
 
 
-def _averages(rows: list[Row], resampled: Rates) -> dict[str, Average]:
-    """Means over cells. `all` is over the seven named types, or over all types when none of them is there."""
-    present = {row.noise_type for row in rows}
-    named = [kind for kind in (*TYPE_A, *TYPE_B) if kind in present] or in_order(row.noise_type or "" for row in rows)
+def averaged(conditions: Sequence[Condition]) -> dict[str, list[int]]:
+    """Name of each mean over cells to the places of its cells among the noisy conditions.
+
+    `all` is over the seven named types, or over all types when none of them is there.
+    """
+    present = {one.noise_type for one in conditions}
+    kinds = in_order(one.noise_type or "" for one in conditions)
+    named = [kind for kind in (*TYPE_A, *TYPE_B) if kind in present] or kinds
     wanted: dict[str, list[int]] = {
-        "type_a": [index for index, row in enumerate(rows) if row.noise_type in TYPE_A],
-        "type_b": [index for index, row in enumerate(rows) if row.noise_type in TYPE_B],
-        "all": [index for index, row in enumerate(rows) if row.noise_type in named],
+        "type_a": [index for index, one in enumerate(conditions) if one.noise_type in TYPE_A],
+        "type_b": [index for index, one in enumerate(conditions) if one.noise_type in TYPE_B],
+        "all": [index for index, one in enumerate(conditions) if one.noise_type in named],
     }
     above = {
-        f"{name}_above_0_db": [index for index in indices if (rows[index].snr_db or 0) > 0]
+        f"{name}_above_0_db": [index for index in indices if (conditions[index].snr_db or 0) > 0]
         for name, indices in wanted.items()
     }
     by_snr = {
-        f"all@{snr:g}": [index for index in wanted["all"] if rows[index].snr_db == snr]
-        for snr in sorted({row.snr_db for row in rows if row.snr_db is not None})
+        f"all@{snr:g}": [index for index in wanted["all"] if conditions[index].snr_db == snr]
+        for snr in snrs_of(conditions)
     }
-    by_type = {
-        kind: [index for index, row in enumerate(rows) if row.noise_type == kind]
-        for kind in in_order(row.noise_type or "" for row in rows)
-    }
+    by_type = {kind: [index for index, one in enumerate(conditions) if one.noise_type == kind] for kind in kinds}
     every = {**wanted, **above, **by_snr, **by_type}
-    return {
-        name: _average([rows[index] for index in indices], resampled[:, indices])
-        for name, indices in every.items()
-        if indices
-    }
+    return {name: indices for name, indices in every.items() if indices}
+
+
+def snrs_of(conditions: Sequence[Condition]) -> list[float]:
+    """The signal-to-noise ratios of noisy conditions, or the levels of degradations, from the lowest."""
+    return sorted({one.snr_db for one in conditions if one.snr_db is not None})
 
 
 def _average(rows: list[Row], resampled: Rates) -> Average:
     return Average(
         wer=float(np.mean([row.wer for row in rows])),
         cer=float(np.mean([row.cer for row in rows])),
-        ci=_ci(resampled.mean(axis=1)),
+        ci=ci(resampled.mean(axis=1)),
         mean_utterance_wer=float(np.mean([row.mean_utterance_wer for row in rows])),
         cells=len(rows),
         noise_types=in_order(row.noise_type or "" for row in rows),
     )
 
 
-def _ci(resampled: Rates) -> list[float]:
+def ci(resampled: Rates) -> list[float]:
+    """Low and high end of the interval of a rate over resamples. (R,)"""
     found = interval(resampled)
     return [found.low, found.high]

@@ -4,14 +4,69 @@ python -m noisewise.evaluation.table [--latex] RESULT.json...
 """
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from noisewise.audio.degrade import DEGRADATIONS
 from noisewise.evaluation.result import Average, GridResult, Row
 
 NAMES = {"type_a": "type A", "type_b": "type B", "all": "all types"}
 Table = list[list[str]]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A rate that a table or a figure shows."""
+
+    short: str
+    """As in the head of a table."""
+    name: str
+    rate: Callable[[Any], float]
+    """Of a row or an average, as a fraction."""
+    ci: Callable[[Any], Sequence[float]]
+    """Low and high end of its interval."""
+    rises: bool = False
+    """Whether more is better."""
+
+
+WER = Measure("WER", "word error rate", lambda row: row.wer, lambda row: row.ci)
+
+
+class Measured(Protocol):
+    """A result with a row for each condition."""
+
+    @property
+    def axis(self) -> str:
+        """`snr_db` or `level`."""
+
+    @property
+    def snr_db(self) -> list[float]:
+        """Ratios, or levels."""
+
+    @property
+    def noise_types(self) -> list[str]:
+        """Or degradations."""
+
+    @property
+    def clean(self) -> Any:
+        """The row of the clean test set."""
+
+    @property
+    def cells(self) -> Sequence[Any]:
+        """The others."""
+
+    @property
+    def averages(self) -> Mapping[str, Any]:
+        """Means over cells."""
+
+    @property
+    def recogniser(self) -> str:
+        """Who listened."""
+
+    def cell(self, noise_type: str, snr_db: float, /) -> Any:
+        """The row of a condition."""
 
 
 def markdown(results: Sequence[GridResult]) -> str:
@@ -46,7 +101,7 @@ def as_latex(table: Table, labels: int = 1) -> str:
     return "\n".join(lines) + "\n"
 
 
-def label(result: GridResult) -> str:
+def label(result: Measured) -> str:
     """A short name of the recogniser: the model, the program, the server, or the last part of the module."""
     kind, _, rest = result.recogniser.partition(":")
     if kind == "python":
@@ -58,28 +113,33 @@ def label(result: GridResult) -> str:
 
 
 def _table(results: Sequence[GridResult]) -> Table:
-    if results[0].axis == "level":
-        return _levels(results[0]) if len(results) == 1 else _degradations(results)
-    return _grid(results[0]) if len(results) == 1 else _comparison(results)
+    if len(results) == 1:
+        return one_measure(results[0], WER)
+    return (_degradations if results[0].axis == "level" else _comparison)(results)
 
 
-def _grid(result: GridResult) -> Table:
-    """WER of each cell, its averages over SNRs, and the averages over types."""
-    lines = [["WER (%)", *(f"{snr:g} dB" for snr in result.snr_db), "mean"]]
+def one_measure(result: Measured, measure: Measure) -> Table:
+    """One result and one rate: noise types by SNR, or a line for each level of each degradation."""
+    return _levels(result, measure) if result.axis == "level" else _grid(result, measure)
+
+
+def _grid(result: Measured, measure: Measure) -> Table:
+    """The rate of each cell, its averages over SNRs, and the averages over types."""
+    lines = [[f"{measure.short} (%)", *(f"{snr:g} dB" for snr in result.snr_db), "mean"]]
     for kind in result.noise_types:
-        cells = [_percent(result.cell(kind, snr).wer) for snr in result.snr_db]
-        lines.append([kind.replace("_", " "), *cells, _percent(result.averages[kind].wer)])
+        cells = [percent(measure.rate(result.cell(kind, snr))) for snr in result.snr_db]
+        lines.append([kind.replace("_", " "), *cells, percent(measure.rate(result.averages[kind]))])
     for name in ("type_a", "type_b", "all"):
         if name in result.averages:
             average = result.averages[name]
-            lines.append([NAMES[name], *_by_snr(result, average), _with_interval(average)])
-    return [*lines, ["clean", *("" for _ in result.snr_db), _with_interval(result.clean)]]
+            lines.append([NAMES[name], *_by_snr(result, average, measure), _interval(average, measure)])
+    return [*lines, ["clean", *("" for _ in result.snr_db), _interval(result.clean, measure)]]
 
 
-def _by_snr(result: GridResult, average: Average) -> Iterable[str]:
+def _by_snr(result: Measured, average: Any, measure: Measure) -> Iterable[str]:
     for snr in result.snr_db:
-        rates = [result.cell(kind, snr).wer for kind in average.noise_types]
-        yield _percent(sum(rates) / len(rates))
+        rates = [measure.rate(result.cell(kind, snr)) for kind in average.noise_types]
+        yield percent(sum(rates) / len(rates))
 
 
 def _comparison(results: Sequence[GridResult]) -> Table:
@@ -88,20 +148,20 @@ def _comparison(results: Sequence[GridResult]) -> Table:
     for result in results:
         averages = [result.averages.get(name) for name in ("type_a", "type_b", "all")]
         cells = ["" if average is None else _with_interval(average) for average in averages]
-        last = "" if averages[2] is None else _percent(averages[2].mean_utterance_wer)
+        last = "" if averages[2] is None else percent(averages[2].mean_utterance_wer)
         lines.append([label(result), _with_interval(result.clean), *cells, last])
     return lines
 
 
-def _levels(result: GridResult) -> Table:
-    """Degradations: WER at each level, and the mean over the levels of each."""
-    lines = [["degradation", "level", "WER (%)"], ["clean", "", _with_interval(result.clean)]]
+def _levels(result: Measured, measure: Measure) -> Table:
+    """Degradations: the rate at each level, and the mean over the levels of each."""
+    lines = [["degradation", "level", f"{measure.short} (%)"], ["clean", "", _interval(result.clean, measure)]]
     for kind in result.noise_types:
         unit = DEGRADATIONS[kind].unit if kind in DEGRADATIONS else ""
         for row in result.cells:
             if row.noise_type == kind:
-                lines.append([kind, f"{row.snr_db:g} {unit}".strip(), _with_interval(row)])
-        lines.append([kind, "mean", _with_interval(result.averages[kind])])
+                lines.append([kind, f"{row.snr_db:g} {unit}".strip(), _interval(row, measure)])
+        lines.append([kind, "mean", _interval(result.averages[kind], measure)])
     return lines
 
 
@@ -116,11 +176,16 @@ def _degradations(results: Sequence[GridResult]) -> Table:
 
 
 def _with_interval(rate: Row | Average) -> str:
-    low, high = rate.ci
-    return f"{_percent(rate.wer)} ({_percent(low)} to {_percent(high)})"
+    return _interval(rate, WER)
 
 
-def _percent(rate: float) -> str:
+def _interval(row: Any, measure: Measure) -> str:
+    low, high = measure.ci(row)
+    return f"{percent(measure.rate(row))} ({percent(low)} to {percent(high)})"
+
+
+def percent(rate: float) -> str:
+    """A rate in percent, with one decimal."""
     return f"{100 * rate:.1f}"
 
 

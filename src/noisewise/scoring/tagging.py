@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.scoring.words import Interval, Rates, ScoreError, interval, resample
+from noisewise.scoring.words import Counts, Interval, Rates, ScoreError, interval, resample
 
 Scores = NDArray[np.float64]
 Labels = NDArray[np.bool_]
@@ -86,16 +86,34 @@ def bootstrap(
     A class that a resample draws no clip of is left out of its mean. Arguments as in `score` and
     `noisewise.scoring.words.bootstrap`.
     """
+    given, _ = _checked(scores, labels)
+    times = resample(len(given), groups=groups, samples=samples, seed=seed)
+    return interval(resampled(given, labels, metric, times), level)
+
+
+def resampled(scores: Any, labels: Any, metric: Literal["mean_average_precision", "accuracy"], times: Counts) -> Rates:
+    """A metric in each resample; arguments as in `bootstrap`.
+
+    Args:
+        scores: of the clips. (N, K)
+        labels: that hold. (N, K)
+        metric: which.
+        times: how often each clip is drawn, as `noisewise.scoring.words.resample` says. (R, N)
+
+    Returns:
+        (R,), NaN for a resample without a label.
+    """
     given, truth = _checked(scores, labels)
-    times = resample(len(given), groups=groups, samples=samples, seed=seed).astype(np.float64)  # (R, N)
+    weights = times.astype(np.float64)
     if metric == "accuracy":
-        drawn = times.sum(axis=1)
-        return interval(times @ hits(given, truth) / drawn, level)
-    total, count = np.zeros(samples), np.zeros(samples)
+        found: Rates = weights @ hits(given, truth) / weights.sum(axis=1)
+        return found
+    total, count = np.zeros(len(times)), np.zeros(len(times))
     for k in np.flatnonzero(truth.any(axis=0)):
-        found = _average_precision(given[:, k], truth[:, k], times)
-        total, count = total + np.nan_to_num(found), count + ~np.isnan(found)
-    return interval(np.divide(total, count, out=np.full(samples, np.nan), where=count > 0), level)
+        precision = _average_precision(given[:, k], truth[:, k], weights)
+        total, count = total + np.nan_to_num(precision), count + ~np.isnan(precision)
+    means: Rates = np.divide(total, count, out=np.full(len(times), np.nan), where=count > 0)
+    return means
 
 
 def _average_precision(scores: Scores, truth: Labels, times: Rates) -> Rates:
