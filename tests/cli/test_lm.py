@@ -10,6 +10,10 @@ import torch
 from noisewise import model_folder
 from noisewise.audio.waveform import save
 from noisewise.cli.main import main
+from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from noisewise.models.encoder_decoder import tiny as tiny_decoder
+from noisewise.models.logmel_transformer import tiny as tiny_encoder
+from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.text.vocabulary import Vocabulary
 from tests.test_language_model import WORDS, write_lm
 
@@ -189,3 +193,22 @@ def test_a_second_pass_is_tuned_and_kept(
     assert set(capsys.readouterr().out.split()) <= {"YES", "NO"}
     assert main(first) == 2
     assert "--lm or --rescore must name a language model" in capsys.readouterr().err
+
+
+def test_the_weights_of_attention_are_tuned_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    shape = EncoderDecoderConfig(encoder=tiny_encoder(), decoder=tiny_decoder())
+    model_folder.save(tmp_path / "model", EncoderDecoder(shape), shape, CharacterTokenizer(), card="# For tests\n")
+    (tmp_path / "dev").mkdir()
+    save(tmp_path / "dev" / "0.wav", np.random.default_rng(0).normal(0, 0.1, 12_000).astype(np.float32))
+    (tmp_path / "dev" / "manifest.tsv").write_text("path\ttext\tsplit\n0.wav\tYES NO\tdev\n")
+    words = ["lm", "tune", str(tmp_path / "model"), str(tmp_path / "dev"), "--beam", "2"]
+    assert main([*words, "--keep", str(tmp_path / "kept")]) == 2
+    assert "must be left out where attention takes part" in capsys.readouterr().err
+    status = main([*words, "--decoding", "rescoring", "--output", str(tmp_path / "tuned")])
+    shown = capsys.readouterr()
+    assert "greedy: WER" in shown.out and "ctc weight 0.3, length bonus 0, length power 0, lm weight" in shown.out
+    if status == 1:  # babble is seldom better than babble
+        assert "not better than greedy" in shown.err and not (tmp_path / "tuned").exists()
+    else:
+        assert json.loads((tmp_path / "tuned" / "decoding.json").read_text())["attention"]["mode"] == "rescoring"

@@ -91,7 +91,7 @@ class DecodingOptions:
             return "greedy"
         if not named and self.decoding is None:
             return None
-        config = _changed(self._attending(_default(model)), given)
+        config = _changed(self._attending(default_of(model)), given)
         missing = [name for name, option in zip(given, named, strict=True) if name in OF_LM and config.lm is None]
         if missing:
             raise NoisewiseError(
@@ -203,7 +203,7 @@ def _rescored(config: "DecodingConfig", given: dict[str, Any]) -> "DecodingConfi
     return replace(config, rescoring=rescoring)
 
 
-def _default(model: str) -> "DecodingConfig":
+def default_of(model: str) -> "DecodingConfig":
     """What the folder of a model says; what is no model will be refused when it is loaded."""
     from noisewise import model_folder
     from noisewise.decoding import default

@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from noisewise.cli.decoding import DecodingOptions, default_of
+
 if TYPE_CHECKING:
     from noisewise.decoding.decoder import DecodingConfig
-    from noisewise.evaluation.tuning import Trial
+    from noisewise.evaluation.tuning import HeardTexts, Trial
+    from noisewise.evaluation.tuning_attention import Weights
+    from noisewise.recogniser import Recogniser
 
 LISTS = ("--prune", "--snr")
 """Options that take several values in a row."""
@@ -123,7 +127,17 @@ def tune(
     output: Annotated[
         Path | None, typer.Option(help="Copy the model here with its decoding.", show_default="into the model's folder")
     ] = None,
-    beam: Annotated[int, typer.Option(help="Prefixes that the search keeps.")] = 50,
+    decoding: Annotated[
+        str | None,
+        typer.Option(
+            help="beam, by CTC; of models with an attention decoder also joint and rescoring: their weights are found "
+            "together with those of --lm, which may be left out.",
+            show_default="what the model's folder says",
+        ),
+    ] = None,
+    beam: Annotated[
+        int | None, typer.Option(help="Hypotheses that the search keeps.", show_default="50; with attention 8")
+    ] = None,
     trials: Annotated[int, typer.Option(help="Pairs of weight and bonus that are tried.")] = 30,
     seed: Annotated[int, typer.Option(help="Of the noise and of the tries.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Take so many utterances, evenly spaced.")] = None,
@@ -148,15 +162,25 @@ def tune(
 
     if not force:
         tuning.must_not_be_test(manifest)
+    snrs_db = snr or [0.0, 5.0, 10.0, 15.0, 20.0]
+    kinds = [name.strip() for name in types.split(",") if name.strip()] if types else None
+    told_unit = lm_unit if lm is not None else None
+    asked = DecodingOptions(decoding=decoding, beam=beam, lm=lm, lm_unit=told_unit, lexicon=lexicon)
+    if (attending := _attending(model, asked)) is not None:
+        if rescore is not None or keep is not None:
+            raise NoisewiseError("--rescore and --keep must be left out where attention takes part; take --lm")
+        folder = _target(model, output)
+        recogniser = Recogniser.load(model, device, attending)
+        heard = tuning.hear(recogniser, manifest, noise, snrs_db, types=kinds, seed=seed, limit=limit)
+        _tune_attention(recogniser, heard, attending, folder, seed)
+        return
     if lm is None and rescore is None:
         raise NoisewiseError("--lm or --rescore must name a language model, but neither is given; give one")
     paths = {name: None if path is None else str(path) for name, path in (("lm", lm), ("lexicon", lexicon))}
     second = None if rescore is None else {"lm": str(rescore), "nbest": rescore_nbest}
-    config = parse(DecodingConfig, {**paths, "search": {"beam": beam}, "lm_unit": lm_unit, "rescoring": second})
+    config = parse(DecodingConfig, {**paths, "search": {"beam": beam or 50}, "lm_unit": lm_unit, "rescoring": second})
     folder = _target(model, output)
     recogniser = Recogniser.load(model, device, config)  # a language model that cannot be read is refused now
-    snrs_db = snr or [0.0, 5.0, 10.0, 15.0, 20.0]
-    kinds = [name.strip() for name in types.split(",") if name.strip()] if types else None
     cache = TuningCache(keep)
     spoken = [[one.id, one.text] for one in Speech.read(manifest, limit).utterances] if keep else []
     told: dict[str, object] = {"weights": weights_hash(recogniser.folder), "manifest": manifest, "spoken": spoken}
@@ -194,6 +218,32 @@ def tune(
         print("not better than greedy: nothing written", file=sys.stderr)
         raise typer.Exit(1)
     print(f"written: {_written(recogniser.folder, folder, config)}")
+
+
+def _attending(model: str, asked: DecodingOptions) -> "DecodingConfig | None":
+    """The configuration that is asked for, or that the folder has, if attention takes part in it."""
+    chosen = asked.chosen(model) or default_of(model)
+    return None if isinstance(chosen, str) or chosen.attention is None else chosen
+
+
+def _tune_attention(
+    recogniser: "Recogniser", heard: "HeardTexts", config: "DecodingConfig", folder: Path | None, seed: int
+) -> None:
+    """Find the weights of a search that attention takes part in, and write them."""
+    from noisewise.evaluation.tuning_attention import tune_attention
+
+    greedy = heard.wer(None)
+    print(f"greedy: WER {100 * greedy:.2f} % of {len(heard.references)} recordings")
+    found, wer = tune_attention(heard, config, recogniser.begin, seed=seed, progress=_say_weights)
+    if wer >= greedy:
+        print("not better than greedy: nothing written", file=sys.stderr)
+        raise typer.Exit(1)
+    print(f"written: {_written(recogniser.folder, folder, found)}")
+
+
+def _say_weights(weights: "Weights", wer: float) -> None:
+    told = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in vars(weights).items())
+    print(f"{told}: WER {100 * wer:.2f} %", flush=True)
 
 
 def _say(trial: "Trial") -> None:
