@@ -109,12 +109,36 @@ def test_what_is_never_reached_and_what_is_there_at_once(tmp_path: Path) -> None
 
 
 def test_other_clips_are_refused(tmp_path: Path) -> None:
-    stages: list[Any] = [Done(tmp_path, "p10", 0, "0000"), Done(tmp_path, "p40", 0, "0000")]
+    stages: list[Any] = [Done(tmp_path, name, 0, "0000") for name in ("h40", "p40")]
     found = json.loads((stages[1].folder / "test.json").read_text())
     (stages[1].folder / "test.json").write_text(json.dumps({**found, "ids": ["a", "b", "c", "x"]}))
-    with pytest.raises(TestSetError, match="`seed_0/p40` must be tested on the same clips as `seed_0/p10`"):
+    with pytest.raises(TestSetError, match="`h40` must be tested on the same clips as `p40`"):
         gather_sounds(parsed(), stages)
     assert gather_sounds(parsed(), []) is None
+
+
+def test_folds_are_pooled_clip_by_clip(tmp_path: Path) -> None:
+    """Right in 1 of 1 and in 2 of 3: 3 of 4, and not the mean of the folds."""
+    plan = parse(
+        SoundsPlan,
+        {
+            "pools": {"all": ["one", "two"]},
+            "tables": [{"title": "T", "columns": ["Folds"], "rows": [{"labels": ["five"], "run": "all"}]}],
+        },
+    )
+    assert plan.runs == {"one", "two"} and plan.shown == {"all"}
+    stages: list[Any] = [Done(tmp_path, name, 0, "0000") for name in ("one", "two")]
+    for stage, right in zip(stages, ({"a": 1}, {"b": 1, "c": 1, "d": 0}), strict=True):
+        values = {"ids": list(right), "right": list(right.values()), "sources": list(right), "papers_protocol": True}
+        (stage.folder / "test.json").write_text(json.dumps(values))
+    found = gather_sounds(plan, stages)
+    assert found is not None and found.papers_protocol
+    pooled, first = found.of("all"), found.of("one")
+    assert pooled is not None and first is not None and pooled.accuracy == 0.75 and first.accuracy == 1.0
+    assert gather_sounds(plan, stages[:1]).of("all") is None  # type: ignore[union-attr]
+    (stages[0].folder / "test.json").write_text((stages[1].folder / "test.json").read_text())
+    with pytest.raises(TestSetError, match="must be tested on other clips each"):
+        gather_sounds(plan, stages)
 
 
 @pytest.fixture

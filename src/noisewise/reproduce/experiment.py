@@ -127,6 +127,6 @@ def whole(result: Reproduction) -> bool:
     named = {row.run for table in result.tables for row in table.rows}
     if result.sounds is not None:
         heard = {one.run for one in result.sounds.accuracies if set(one.seeds) >= set(result.seeds)}
-        if not result.sounds.plan.runs <= heard:
+        if not result.sounds.plan.shown <= heard:
             return False
     return named <= {one.run for one in result.measured if set(one.seeds) >= set(result.seeds)}

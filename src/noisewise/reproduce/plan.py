@@ -151,10 +151,18 @@ class SoundsPlan:
     """Differences in pairs of runs."""
     curves: list[CurvePlan] = field(default_factory=list)
     """Accuracy over pre-training."""
+    pools: dict[str, list[str]] = field(default_factory=dict)
+    """A name that stands for several runs, each tested on other clips, such as the five folds of ESC-50: its accuracy
+    is over the clips of all."""
 
     @property
     def runs(self) -> set[str]:
-        """Runs that are named as tested."""
+        """Runs that are tested: those that are named, and those of pools that are."""
+        return {run for name in self.shown for run in self.pools.get(name, [name])}
+
+    @property
+    def shown(self) -> set[str]:
+        """Runs and pools that are named."""
         rows = {row.run for table in self.tables for row in table.rows}
         pairs = {name for one in self.comparisons for name in (one.better, one.than)}
         drawn = {name for one in self.curves for line in one.lines for name in line.points.values()}

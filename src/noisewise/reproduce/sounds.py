@@ -113,7 +113,7 @@ class Sounds:
 
 @dataclass(frozen=True)
 class _Tests:
-    """Run and seed to which clips were right, and the draws that serve all."""
+    """Run, or pool of runs, and seed to which clips were right, and the draws that serve all."""
 
     right: Mapping[str, Mapping[int, Right]]
     times: NDArray[np.float64]
@@ -124,22 +124,25 @@ def gather_sounds(plan: SoundsPlan, stages: Sequence[Stage]) -> Sounds | None:
     """What finished runs say of the clips of their test sets; None when there is none.
 
     Raises:
-        TestSetError: two of them heard other clips.
+        TestSetError: runs that are compared heard other clips, or runs of a pool the same.
     """
     tested = [one for one in stages if one.name in plan.runs and one.finished() and one.fits()]
     if not tested:
         return None
     found = {one.key: json.loads((one.folder / TEST).read_text(encoding="utf-8")) for one in tested}
-    ids, sources = _clips(found)
+    sources = _sources(found)
     right: dict[str, dict[int, Right]] = {}
     for one in tested:
-        right.setdefault(one.name, {})[one.seed] = _ordered(found[one.key], ids)
-    times = resample(len(ids), groups=sources, samples=RESAMPLES, seed=0).astype(np.float64)
+        right.setdefault(one.name, {})[one.seed] = _ordered(found[one.key], list(sources))
+    right.update((name, pooled) for name, runs in plan.pools.items() if (pooled := _pooled(name, runs, right)))
+    for name, by_seed in right.items():
+        _same_clips(name, name, list(by_seed.values()))
+    times = resample(len(sources), groups=list(sources.values()), samples=RESAMPLES, seed=0).astype(np.float64)
     tests = _Tests(right, times)
     return Sounds(
         plan=plan,
-        clips=len(ids),
-        sources=len(set(sources)),
+        clips=len(sources),
+        sources=len(set(sources.values())),
         papers_protocol=any(bool(each["papers_protocol"]) for each in found.values()),
         accuracies=[_accuracy(name, tests) for name in right],
         gains=[gain for one in plan.comparisons if (gain := _gain(one, tests)) is not None],
@@ -147,30 +150,49 @@ def gather_sounds(plan: SoundsPlan, stages: Sequence[Stage]) -> Sounds | None:
     )
 
 
-def _clips(found: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Ids in alphabetical order, and the source of each."""
-    first = next(iter(found))
-    ids = sorted(found[first]["ids"])
+def _sources(found: Mapping[str, Any]) -> dict[str, str]:
+    """Every clip that some run heard, in alphabetical order, to its source."""
+    sources: dict[str, str] = {}
     for name, each in found.items():
-        if sorted(each["ids"]) != ids or "right" not in each:
-            raise TestSetError(
-                f"`{name}` must be tested on the same clips as `{first}`, one label each, but is not; delete its "
-                f"{TEST} and run again"
-            )
-    sources = dict(zip(found[first]["ids"], found[first]["sources"], strict=True))
-    return ids, [sources[name] for name in ids]
+        if "right" not in each:
+            raise TestSetError(f"`{name}` must be tested on clips of one label each, but is not; set model.labels=one")
+        sources.update(zip(each["ids"], each["sources"], strict=True))
+    return dict(sorted(sources.items()))
 
 
 def _ordered(found: Any, ids: Sequence[str]) -> Right:
+    """NaN where the run did not hear a clip."""
     right = dict(zip(found["ids"], found["right"], strict=True))
-    return np.array([right[name] for name in ids], dtype=np.float64)
+    return np.array([right.get(name, np.nan) for name in ids], dtype=np.float64)
+
+
+def _pooled(name: str, runs: Sequence[str], right: Mapping[str, Mapping[int, Right]]) -> dict[int, Right]:
+    """The clips of several runs, by the seeds that all have."""
+    if not all(run in right for run in runs):
+        return {}
+    found = {}
+    for seed in sorted(set.intersection(*(set(right[run]) for run in runs))):
+        rows = np.stack([right[run][seed] for run in runs])
+        if ((~np.isnan(rows)).sum(axis=0) > 1).any():
+            raise TestSetError(f"runs of the pool `{name}` must be tested on other clips each, but share some")
+        heard = ~np.isnan(rows).all(axis=0)
+        found[seed] = np.where(heard, np.nansum(rows, axis=0), np.nan)
+    return found
+
+
+def _same_clips(name: str, other: str, rows: Sequence[Right]) -> None:
+    if any((np.isnan(row) != np.isnan(rows[0])).any() for row in rows):
+        raise TestSetError(
+            f"`{name}` must be tested on the same clips as `{other}`, with each seed, but is not; delete the older "
+            f"{TEST} and run again"
+        )
 
 
 def _accuracy(name: str, tests: _Tests) -> Accuracy:
     by_seed = tests.right[name]
     mean = np.mean(list(by_seed.values()), axis=0)
-    rows = [float(each.mean()) for each in by_seed.values()]
-    return Accuracy(name, sorted(by_seed), float(mean.mean()), _ci(mean, tests), rows)
+    rows = [float(np.nanmean(each)) for each in by_seed.values()]
+    return Accuracy(name, sorted(by_seed), float(np.nanmean(mean)), _ci(mean, tests), rows)
 
 
 def _gain(plan: ComparisonPlan, tests: _Tests) -> Gain | None:
@@ -178,14 +200,18 @@ def _gain(plan: ComparisonPlan, tests: _Tests) -> Gain | None:
     seeds = sorted(better.keys() & than.keys())
     if not seeds:
         return None
+    _same_clips(plan.better, plan.than, [better[seeds[0]], than[seeds[0]]])
     rows = [better[seed] - than[seed] for seed in seeds]
     mean = np.mean(rows, axis=0)
-    by_seed = [float(row.mean()) for row in rows]
-    return Gain(plan.better, plan.than, seeds, float(mean.mean()), _ci(mean, tests), by_seed)
+    by_seed = [float(np.nanmean(row)) for row in rows]
+    return Gain(plan.better, plan.than, seeds, float(np.nanmean(mean)), _ci(mean, tests), by_seed)
 
 
 def _ci(values: Right, tests: _Tests) -> tuple[float, float]:
-    found = interval(tests.times @ values / tests.times.sum(axis=1), 0.95)
+    heard = ~np.isnan(values)
+    times = tests.times[:, heard]
+    times = times[times.sum(axis=1) > 0]
+    found = interval(times @ values[heard] / times.sum(axis=1), 0.95)
     return found.low, found.high
 
 
@@ -242,7 +268,7 @@ def _reached(line: LinePlan, than: LinePlan, tests: _Tests, paces: Mapping[str, 
 
 
 def _mean(name: str, seeds: Sequence[int], tests: _Tests) -> float:
-    return float(np.mean([tests.right[name][seed] for seed in seeds]))
+    return float(np.mean([np.nanmean(tests.right[name][seed]) for seed in seeds]))
 
 
 def _crossing(line: LinePlan, goal: float, seeds: Sequence[int], tests: _Tests) -> float | None:
