@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from noisewise.config import NoisewiseError
 from noisewise.decoding.hypothesis import Word
+from noisewise.tags import Sounds, spelled
 
 CUE_PAUSE = 0.8
 """A silence of this many seconds ends a subtitle."""
@@ -46,6 +48,8 @@ class Transcript:
     """Mean confidence of the words, weighted by their letters; 0 without words."""
     alternatives: list[Alternative] = field(default_factory=list)
     """Other readings, the likeliest first, where the search gives more than one."""
+    sounds: Sounds | None = None
+    """What a tagger hears beside the words; None when none was asked."""
     error: str | None = None
     """A sentence that says what is wrong with the recording; None when it was transcribed."""
 
@@ -100,15 +104,27 @@ def cues(words: Sequence[Word]) -> Iterator[list[Word]]:
 
 
 def _txt(transcripts: Sequence[Transcript]) -> str:
-    """The text; with several recordings a line each, the source before a tab."""
+    """The text; with several recordings a line each, the source before a tab. Sounds stand in brackets after it: on a
+    line of their own, or after a tab."""
     if len(transcripts) == 1:
-        return transcripts[0].text + "\n"
-    return "".join(f"{_cell(each.source)}\t{each.text}\n" for each in transcripts)
+        return f"{transcripts[0].text}\n" + "".join(f"{sounds}\n" for sounds in _heard(transcripts[0]))
+    return "".join("\t".join([_cell(each.source), each.text, *_heard(each)]) + "\n" for each in transcripts)
+
+
+def _heard(transcript: Transcript) -> list[str]:
+    """`[rain 0.62, dog 0.11]` where a tagger was asked."""
+    return [] if transcript.sounds is None else [f"[{spelled(transcript.sounds.tags)}]"]
 
 
 def _json(transcripts: Sequence[Transcript]) -> str:
     """Everything; times in seconds to the millisecond."""
-    return json.dumps({"transcripts": [_rounded(asdict(each)) for each in transcripts]}, indent=2) + "\n"
+    return json.dumps({"transcripts": [_rounded(_plain(each)) for each in transcripts]}, indent=2) + "\n"
+
+
+def _plain(transcript: Transcript) -> dict[str, Any]:
+    """Its values, without sounds where none were asked for."""
+    values = asdict(transcript)
+    return values if transcript.sounds is not None else {name: values[name] for name in values if name != "sounds"}
 
 
 def _srt(transcripts: Sequence[Transcript]) -> str:
@@ -130,12 +146,17 @@ def _vtt(transcripts: Sequence[Transcript]) -> str:
 
 
 def _tsv(transcripts: Sequence[Transcript]) -> str:
-    """A row per recording; `path` and `text` are the columns that `noisewise prepare table` reads."""
+    """A row per recording; `path` and `text` are the columns that `noisewise prepare table` reads. Where a tagger was
+    asked, sounds have a column."""
+    asked = ["sounds"] if any(each.sounds is not None for each in transcripts) else []
     rows = [
-        (each.source, f"{each.duration:.3f}", each.text, f"{each.confidence:.4f}", each.error or "")
+        (
+            *(each.source, f"{each.duration:.3f}", each.text, f"{each.confidence:.4f}", each.error or ""),
+            *(spelled([] if each.sounds is None else each.sounds.tags) for _ in asked),
+        )
         for each in transcripts
     ]
-    header = ("path", "duration_seconds", "text", "confidence", "error")
+    header = ("path", "duration_seconds", "text", "confidence", "error", *asked)
     return "".join("\t".join(map(_cell, row)) + "\n" for row in [header, *rows])
 
 

@@ -120,3 +120,30 @@ def test_decodings_that_cannot_be(
     shown = capsys.readouterr()
     assert sentence in shown.err
     assert shown.err.count("\n") == 1
+
+
+def test_sounds_are_named_beside_the_words(
+    recordings: Path, model_dir: Path, tagger_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (recordings / "broken.wav").write_bytes(b"RIFF....WAVE")
+    words = ["transcribe", str(recordings), "--model", str(model_dir), "--format"]
+    assert main([*words, "json", "--tag", str(tagger_dir)]) == 1
+    tagged = json.loads(capsys.readouterr().out)["transcripts"]
+    assert main([*words, "json"]) == 1
+    plain = json.loads(capsys.readouterr().out)["transcripts"]
+    sounds = [each.pop("sounds", None) for each in tagged]
+    assert tagged == plain
+    assert sounds[1] is None and sounds[0]["tags"][0]["probability"] >= sounds[0]["tags"][-1]["probability"] >= 0.1
+    assert sounds[2]["windows"][0]["end"] == 1.0
+    first = "{label} {probability:.2f}".format(**sounds[0]["tags"][0])
+    assert main([*words, "txt", "--tag", str(tagger_dir)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split("\t")[2].startswith(f"[{first}") and len(lines[1].split("\t")) == 2
+    assert main(["transcribe", str(recordings / "b.wav"), *words[2:], "txt", "--tag", str(tagger_dir)]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith(f"[{first}")
+    assert main([*words, "tsv", "--tag", str(tagger_dir)]) == 1
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert rows[0][-1] == "sounds" and rows[1][-1].startswith(first) and rows[2][-1] == ""
+    for more, sentence in ((["ctm"], "--tag must come with --format txt, tsv, json"), (["txt"], "must hold a tagger")):
+        assert main([*words, *more, "--tag", str(model_dir)]) == 2
+        assert sentence in capsys.readouterr().err

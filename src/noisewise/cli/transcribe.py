@@ -11,6 +11,7 @@ import typer
 from noisewise.cli.decoding import DecodingOptions, with_decoding
 
 if TYPE_CHECKING:
+    from noisewise.tagger import Tagger
     from noisewise.transcript import Transcript
 
 T = TypeVar("T")
@@ -24,6 +25,12 @@ SUFFIXES = frozenset(
     for name in names.split()
 )
 """What is taken from a folder; a file that is named is read whatever its suffix."""
+
+WITH_SOUNDS = ("txt", "tsv", "json")
+"""Forms that have a place for sounds."""
+
+SOUNDS, LIKELY = 3, 0.1
+"""Sounds that are named beside the words: at most so many, none less probable."""
 
 SUFFIX_OF = {"textgrid": "TextGrid"}
 """Forms whose files end in something else."""
@@ -42,6 +49,9 @@ def command(
         float | None, typer.Option(help="Cut longer recordings into windows of this length.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
+    tag: Annotated[
+        str | None, typer.Option(help="The folder of a tagger: name the sounds beside the words; txt, tsv or json.")
+    ] = None,
     *,
     options: DecodingOptions,
 ) -> None:
@@ -54,15 +64,43 @@ def command(
     into_folder = output is not None and (output.is_dir() or not output.suffix)
     if form in SINGLE and len(sources) > 1 and not into_folder:
         raise FormatError(f"{form} holds one recording, but {len(sources)} were given; give --output FOLDER")
+    if tag is not None and form not in WITH_SOUNDS:
+        raise FormatError(f"--tag must come with --format {', '.join(WITH_SOUNDS)}, but the format is {form}")
     from noisewise.recogniser import Recogniser
 
+    tagger = None if tag is None else _tagger(tag, device, sources)
     recogniser = Recogniser.load(model, device, options.chosen(model))
     found = recogniser.each(
         sources, batch_seconds=batch_seconds, window_seconds=window_seconds, hotwords=options.boosts()
     )
     transcripts = collected(found, len(sources), "transcribing")
+    if tagger is not None:
+        transcripts = _with_sounds(transcripts, tagger, batch_seconds)
     write(transcripts, form, output, into_folder)
     complain(transcripts)
+
+
+def _tagger(model: str, device: str, sources: Sequence[str]) -> "Tagger":
+    """A tagger for recordings that can be read twice."""
+    from noisewise.config import NoisewiseError
+    from noisewise.tagger import Tagger
+
+    odd = [source for source in sources if Path(source).exists() and not Path(source).is_file()]
+    if odd:
+        raise NoisewiseError(f"`{odd[0]}` must be a file for --tag, which reads it again, but is none; save it first")
+    return Tagger.load(model, device)
+
+
+def _with_sounds(transcripts: list["Transcript"], tagger: "Tagger", batch_seconds: float) -> list["Transcript"]:
+    """Transcripts with the likeliest sounds of those recordings that could be used."""
+    from dataclasses import replace
+
+    used = [place for place, each in enumerate(transcripts) if each.error is None]
+    heard = tagger.each([transcripts[place].source for place in used], batch_seconds=batch_seconds)
+    found = list(transcripts)
+    for place, tags in zip(used, collected(heard, len(used), "tagging"), strict=True):
+        found[place] = replace(found[place], sounds=tags.sounds(SOUNDS, LIKELY))
+    return found
 
 
 def complain(found: Sequence[Any]) -> None:
