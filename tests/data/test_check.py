@@ -18,6 +18,7 @@ from noisewise.data.findings import REASONS, Finding
 from noisewise.data.manifest import ManifestError, read
 from noisewise.data.prepared import write_cuts
 from noisewise.data.sounding import Sounding, sound
+from noisewise.text.subword import SubwordTokenizer
 from noisewise.text.tokenizer import CharacterTokenizer
 
 
@@ -85,15 +86,16 @@ def test_faults_of_transcripts(tmp_path: Path) -> None:
         write(tmp_path, f"u{index}.wav", noise(0.5, index))
         lines.append(f"u{index}.wav\t{text}")
     (tmp_path / "manifest.tsv").write_text("\n".join(lines))
-    rules = Rules(CharacterTokenizer([s for s in CharacterTokenizer().symbols if s != "Q"]))
-    findings, _ = found(tmp_path, rules=rules)
-    assert {(item.id, item.reason) for item in findings} == {
-        ("u1", "no_text"),
-        ("u2", "dropped_characters"),
-        ("u3", "dropped_characters"),
-        ("u4", "unknown_characters"),
-        ("u5", "no_text"),
-    }
+    letters = [symbol for symbol in CharacterTokenizer().symbols if symbol != "Q"]
+    for tokenizer in (SubwordTokenizer([*letters, "|Y"], [("|", "Y")]), CharacterTokenizer(letters)):
+        findings, _ = found(tmp_path, rules=Rules(tokenizer))
+        assert {(item.id, item.reason) for item in findings} == {
+            ("u1", "no_text"),
+            ("u2", "dropped_characters"),
+            ("u3", "dropped_characters"),
+            ("u4", "unknown_characters"),
+            ("u5", "no_text"),
+        }
     dropped = next(item.message for item in findings if item.id == "u3")
     assert dropped.startswith("5 € will be removed")
 

@@ -194,7 +194,8 @@ def _of_text(raw: str, text: str, found: Sounding, rules: Rules) -> Iterator[tup
     if dropped:
         yield "dropped_characters", f"{' '.join(dropped)} will be removed from {raw[:80]!r}; spell out what is said"
     tokenizer = rules.tokenizer
-    unknown = [letter for letter in sorted(set(text) - {" "}) if tokenizer.encode(letter) in ([], [tokenizer.unknown])]
+    spelled = {letter: tokenizer.encode(letter) for letter in sorted(set(text) - {" "})}
+    unknown = [letter for letter, ids in spelled.items() if not ids or tokenizer.unknown in ids]
     if unknown:
         yield "unknown_characters", f"{' '.join(unknown)} are not in the vocabulary and would become <unk>"
     frames, needed = found.samples * SAMPLE_RATE // max(1, found.rate) // rules.hop, frames_needed(text, rules)
