@@ -1,6 +1,7 @@
 """A released model is a folder: `config.json`, `model.safetensors`, `tokens.txt`, `README.md` (its card).
 
-A model that names sounds has `labels.txt`, one class a line, in the place of `tokens.txt`.
+A model that writes subwords has `tokens.json` in the place of `tokens.txt`, and one that names sounds `labels.txt`, one
+class a line.
 
 CTC models from elsewhere that `noisewise.interop` recognises are loaded by the same functions. A stage of training
 that recognises nothing yet (pre-training, a codebook) is the same folder without `tokens.txt`.
