@@ -194,7 +194,7 @@ def train(recipe: Recipe, folder: Path, watch: Callable[[Progress], None] = lamb
     trainer = trainer_for(recipe, folder)
     metrics = trainer.train(watch)
     if recipe.test is not None and trainer.fabric.is_global_zero and not was_tested(folder):
-        _test(recipe, folder)
+        _test(recipe, folder, trainer.fabric.device)
     return metrics
 
 
@@ -207,12 +207,13 @@ def was_tested(folder: Path) -> bool:
     return bool(found["weights_sha256"] == model_folder.weights_hash(folder / "best"))
 
 
-def _test(recipe: Recipe, folder: Path) -> None:
+def _test(recipe: Recipe, folder: Path, device: torch.device) -> None:
     """Measure the best model on the test set."""
     tokenizer, labels = _tokenizer(recipe, folder), _labels(recipe)
     model = model_folder.load_stage(folder / "best").model()
     task = tasks.build(recipe.task, model, tokenizer, [] if labels is None else labels.names)
-    found = task.test(RecipeData(recipe, tokenizer.encode if task.needs_text else None, labels).test())
+    batches = RecipeData(recipe, tokenizer.encode if task.needs_text else None, labels).test()
+    found = task.to(device).test(batch.to(device) for batch in batches)
     about: dict[str, Any] = {
         "weights_sha256": model_folder.weights_hash(folder / "best"), "papers_protocol": recipe.papers_protocol,
     }  # fmt: skip

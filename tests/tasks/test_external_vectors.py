@@ -55,7 +55,7 @@ ON = {"e": OnTheFlyConfig(encoder="a/folder", pooling="cls", normalise=True)}
 
 def test_on_the_fly_the_clip_alone_is_heard(peaks: list[dict[str, Any]]) -> None:
     found = ExternalVectors(ONE, ON).of(a_batch())
-    assert peaks == [{"name": "a/folder", "pooling": "cls", "normalise": True}]
+    assert peaks == [{"name": "a/folder", "pooling": "cls", "normalise": True, "device": "cpu"}]
     rows = [row[:count] for row, count in zip(a_batch().waveform, (8_000, 12_000, 4_000), strict=True)]
     assert found["e"].features.tolist() == [[float(row.max()), float(row.min())] for row in rows]
     assert found["e"].lengths is None and Peaks.heard == 3

@@ -23,6 +23,8 @@ class OnTheFlyConfig:
     """mean, cls or pooler; null for the encoder's own."""
     normalise: bool = False
     """Whether vectors have length 1."""
+    device: str = "cpu"
+    """Where it runs."""
     remember: int = 0
     """Clips whose vectors are kept, so that a clip that sounds as before, sample for sample, is not heard again."""
 
@@ -32,7 +34,9 @@ class Hearer:
 
     def __init__(self, config: OnTheFlyConfig, *, frames: bool):
         self.config, self.frames = config, frames
-        self.encoder = external.load(config.encoder, pooling=config.pooling, normalise=config.normalise)
+        self.encoder = external.load(
+            config.encoder, pooling=config.pooling, normalise=config.normalise, device=config.device
+        )
         self.dim = self.encoder.frame_dim if frames else self.encoder.dim
         self.known: dict[bytes, Tensor] = {}
 
