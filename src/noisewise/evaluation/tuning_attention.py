@@ -11,6 +11,7 @@ Legend: N recordings, K hypotheses of the longest list.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,13 +156,19 @@ def in_numbers(
                 each.attention_score, each.ctc_score, len(each.tokens), language, words,
                 each.fusion_score - weighed, errors[place].total,
             )  # fmt: skip
-    return Lists(*numbers, spoken=sum(len(reference.split()) for reference in references))
+    attention, ctc, tokens, language, words, rest, wrong = numbers
+    spoken = sum(len(reference.split()) for reference in references)
+    return Lists(attention, ctc, tokens, language, words, rest, wrong, spoken)
 
 
 def joined(pooled: Sequence[Lists]) -> Lists:
     """Lists of the same recordings one behind the other."""
-    columns = [np.concatenate([getattr(each, part.name) for each in pooled], axis=1) for part in fields(Lists)[:-1]]
-    return Lists(*columns, spoken=pooled[0].spoken)
+
+    def side_by_side(part: str) -> Array:
+        return np.concatenate([getattr(each, part) for each in pooled], axis=1)
+
+    parts: dict[str, Any] = {each.name: side_by_side(each.name) for each in fields(Lists) if each.name != "spoken"}
+    return replace(pooled[0], **parts)
 
 
 def weights_of(config: DecodingConfig) -> Weights:

@@ -80,11 +80,10 @@ class JointTask(RecognitionTask):
             if batch.tokens is not None and batch.token_lengths is not None:
                 attention += float(self.model.attention_loss(output, batch.tokens, batch.token_lengths).sum())
             counts = output.lengths.tolist()
-            rows = [
-                [row[:count] for row, count in zip(each, counts, strict=True)] for each in (log_probs, output.features)
-            ]
+            heard = [row[:count] for row, count in zip(log_probs, counts, strict=True)]
+            frames = [row[:count] for row, count in zip(output.features, counts, strict=True)]
             for name, search in searches.items():
-                found[name] += [each[0].text for each in search.decode(*rows, self.model.hop / 16_000)]
+                found[name] += [each[0].text for each in search.decode(heard, frames, self.model.hop / 16_000)]
         self.train()
         return self._metrics(by_ctc, found, attention)
 
