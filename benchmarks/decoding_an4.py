@@ -16,10 +16,13 @@ import os
 import shlex
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import jiwer
 
 sys.path.insert(0, str(Path(__file__).parent))
 import an4_text
@@ -191,7 +194,8 @@ def way_measured(
     texts: HeardTexts, config: DecodingConfig | None, speakers: list[str], conditions: int
 ) -> dict[str, Any]:
     """Word error rate of one way, with an interval that resamples utterances, all conditions of one together."""
-    found = score(texts.references, texts.decode(config))
+    said = texts.decode(config)
+    found = score(texts.references, said)
     errors = found.per_utterance
     summed = [sum(errors[at + 1 : at + conditions], errors[at]) for at in range(0, len(errors), conditions)]
     by_speaker = bootstrap(summed, groups=speakers[::conditions])
@@ -201,7 +205,35 @@ def way_measured(
         "ci": [round(interval.low, 6), round(interval.high, 6)],
         "ci_by_speaker": [round(by_speaker.low, 6), round(by_speaker.high, 6)],
         "words": found.words.reference_words,
+        "errors": analysed(texts.references, said),
     }
+
+
+def analysed(references: list[str], said: list[str]) -> dict[str, Any]:
+    """Word error rates of spelled names and of the rest, and what the errors are."""
+    is_spelled = [an4_text.is_spelled(text.split()) for text in references]
+    pairs = list(zip(references, said, is_spelled, strict=True))
+    rates = {}
+    for name, wanted in (("spelled", True), ("commands", False)):
+        found = score(
+            [text for text, _, kind in pairs if kind == wanted], [out for _, out, kind in pairs if kind == wanted]
+        )
+        rates[name] = round(found.wer, 4)
+    counts, aligned = Counter[str](), jiwer.process_words(references, said)
+    for text, out, chunks in zip(aligned.references, aligned.hypotheses, aligned.alignments, strict=True):
+        for chunk in chunks:
+            if chunk.type == "substitute":
+                wrong = zip(
+                    text[chunk.ref_start_idx : chunk.ref_end_idx],
+                    out[chunk.hyp_start_idx : chunk.hyp_end_idx],
+                    strict=True,
+                )
+                counts.update(" for ".join("letter" if len(word) == 1 else "word" for word in (b, a)) for a, b in wrong)
+            elif chunk.type == "delete":
+                counts["deleted"] += chunk.ref_end_idx - chunk.ref_start_idx
+            elif chunk.type == "insert":
+                counts["inserted"] += chunk.hyp_end_idx - chunk.hyp_start_idx
+    return {"wer": rates, **dict(counts.most_common())}
 
 
 def settings(config: DecodingConfig | None) -> dict[str, Any] | str:

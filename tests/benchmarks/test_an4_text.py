@@ -1,0 +1,24 @@
+"""The language models of AN4: what is known of numbers and dates, names from books, and a mixture of all."""
+
+from pathlib import Path
+
+from benchmarks import an4_text
+from noisewise.decoding import lm
+from noisewise.decoding.lm import sentence_score
+
+SENTENCES = [["ENTER", "SIX", "TWO"], ["JUNE", "FIFTH"], ["C", "I", "N", "D", "Y"], ["ERASE", "A", "FIVE"]] * 4
+
+
+def test_a_mixture_knows_numbers_and_names_that_were_never_said(tmp_path: Path) -> None:
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "a.txt").write_text("It was Queequeg, and Peggotty saw the Pequod. Then it was over\n")
+    names = an4_text.names(tmp_path / "books")
+    assert ["".join(name) for name in names] == ["PEGGOTTY", "PEQUOD", "QUEEQUEG"]
+    mixed, words = an4_text.write_mixture(tmp_path, SENTENCES, tmp_path / "books", SENTENCES[:3])
+    model = lm.load(mixed)
+    assert {"THIRTEEN", "ERASE", "Q"} <= set(words.read_text().split())
+    for unseen in (["ENTER", "NINE", "FOUR"], ["MAY", "FIRST"], list("PEQUOD")):
+        assert sentence_score(model, unseen) > sentence_score(model, unseen[::-1])
+        assert all(model.knows(word) for word in unseen)
+    _, lexicon = an4_text.write_trigram(tmp_path, SENTENCES)
+    assert "THIRTEEN" not in lexicon.read_text().split()
