@@ -38,12 +38,18 @@ class EmbeddingConfig:
     """Store float16."""
     batch_seconds: float = 60.0
     """Seconds of audio that are heard together at most, padding counted."""
-    shard_clips: int = 1024
-    """Clips of the manifest in a shard; what an interruption loses at most."""
+    shard_clips: int | None = None
+    """Clips of the manifest in a shard: in memory until it is written, and what an interruption loses at most. None for
+    1024, or 256 with frames."""
     retry: bool = False
     """Try again what could not be read before."""
     workers: int = 2
     """Files decoded at a time."""
+
+    @property
+    def together(self) -> int:
+        """Clips in a shard."""
+        return self.shard_clips or (256 if self.frames else 1024)
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,8 @@ def embed(
     cuts = _without_copies(cuts)
     todo = _todo(cuts, writer.store, config.retry)
     done, failed = len(cuts) - len(todo), 0
-    for start in range(0, len(todo), config.shard_clips):
-        shard = todo[start : start + config.shard_clips]
+    for start in range(0, len(todo), config.together):
+        shard = todo[start : start + config.together]
         found: dict[str, Tensor | Unread] = {}
         for batch in _batches(shard, config.batch_seconds):
             answers = _heard(batch, encoder, config)

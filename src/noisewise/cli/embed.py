@@ -34,8 +34,8 @@ def command(
     ] = None,
     batch_seconds: Annotated[float, typer.Option(min=0.001, help="Seconds of audio heard together at most.")] = 60.0,
     shard_clips: Annotated[
-        int, typer.Option(min=1, help="Clips in a file; what an interruption loses at most.")
-    ] = 1024,
+        int | None, typer.Option(min=1, help="Clips in a file, which an interruption costs; else 1024, frames 256.")
+    ] = None,
     quarantine: Annotated[str | None, typer.Option(help="List by `noisewise check`: clips to leave out.")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what could not be read before.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Files decoded at a time.")] = 2,

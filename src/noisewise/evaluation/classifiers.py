@@ -93,7 +93,7 @@ def _solved(
     """Weights (D, K) and bias (K,) at the minimum, which is unique, by L-BFGS from those given."""
     weight, bias = weight.clone().requires_grad_(), bias.clone().requires_grad_()
     solver = torch.optim.LBFGS(
-        [weight, bias], max_iter=300, tolerance_grad=1e-6, tolerance_change=1e-10, line_search_fn="strong_wolfe"
+        [weight, bias], max_iter=300, tolerance_grad=1e-5, tolerance_change=1e-9, line_search_fn="strong_wolfe"
     )
 
     def closure() -> Tensor:
