@@ -145,7 +145,7 @@ def _json(found: Sequence[tuple[Tags, Sounds]]) -> str:
         {"source": each.source, "duration": each.duration, **asdict(sounds), "error": each.error}
         for each, sounds in found
     ]
-    return json.dumps({"recordings": _rounded(recordings)}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({"recordings": rounded(recordings)}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _csv(found: Sequence[tuple[Tags, Sounds]]) -> str:
@@ -180,10 +180,10 @@ WRITERS: dict[str, Callable[[Sequence[tuple[Tags, Sounds]]], str]] = {
 }
 
 
-def _rounded(value: object) -> object:
+def rounded(value: object) -> object:
     """Plain values with floats cut to what they mean: four decimals."""
     if isinstance(value, float):
         return round(value, 4)
     if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    return [_rounded(each) for each in value] if isinstance(value, list) else value
+        return {key: rounded(each) for key, each in value.items()}
+    return [rounded(each) for each in value] if isinstance(value, list) else value

@@ -8,7 +8,7 @@ from typing import Any
 
 from noisewise.config import NoisewiseError
 from noisewise.decoding.hypothesis import Word
-from noisewise.tags import Sounds, spelled
+from noisewise.tags import Sounds, rounded, spelled
 
 CUE_PAUSE = 0.8
 """A silence of this many seconds ends a subtitle."""
@@ -118,7 +118,7 @@ def _heard(transcript: Transcript) -> list[str]:
 
 def _json(transcripts: Sequence[Transcript]) -> str:
     """Everything; times in seconds to the millisecond."""
-    return json.dumps({"transcripts": [_rounded(_plain(each)) for each in transcripts]}, indent=2) + "\n"
+    return json.dumps({"transcripts": [rounded(_plain(each)) for each in transcripts]}, indent=2) + "\n"
 
 
 def _plain(transcript: Transcript) -> dict[str, Any]:
@@ -243,12 +243,3 @@ def _clock(seconds: float, point: str) -> str:
     milliseconds = round(seconds * 1000)
     minutes, rest = divmod(milliseconds, 60_000)
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{point}{rest % 1000:03}"
-
-
-def _rounded(value: object) -> object:
-    """Plain values with floats cut to what they mean: four decimals."""
-    if isinstance(value, float):
-        return round(value, 4)
-    if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    return [_rounded(each) for each in value] if isinstance(value, list) else value
