@@ -6,6 +6,7 @@ Every number between the markers comes from a file that a command wrote; a test 
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ BESIDE = {
 }
 """Results on the same mixtures to what has to be done before their command."""
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
-REPRODUCED = ROOT / "results" / "wav2code_mini.json"
-"""The runs of recipes/mini/wav2code/plan.yaml; left out where it is not there yet."""
+REPRODUCED = [ROOT / "results" / f"{plan}_mini.json" for plan in ("wav2code", "wav2code_box", "wav2code_waveform")]
+"""The runs of the plans of Wav2code under recipes/mini; those that are not there yet are left out."""
 PAGE = ROOT / "docs" / "wav2code.md"
 """Holds all its tables, between the same markers."""
 
@@ -41,11 +42,12 @@ def updated(readme: str) -> str:
     return _between(readme, section())
 
 
-def updated_page(page: str, reproduced: Path = REPRODUCED) -> str:
-    """The page of Wav2code with all tables of its plan, if it has the markers and there is a result."""
-    if BEGIN not in page or not reproduced.is_file():
+def updated_page(page: str, reproduced: Sequence[Path] = REPRODUCED) -> str:
+    """The page of Wav2code with all tables of its plans, if it has the markers and there is a result."""
+    there = [path for path in reproduced if path.is_file()]
+    if BEGIN not in page or not there:
         return page
-    return _between(page, tables.markdown(Reproduction.load(reproduced)))
+    return _between(page, "\n".join(tables.markdown(Reproduction.load(path)) for path in there))
 
 
 def _between(text: str, new: str) -> str:
@@ -79,7 +81,7 @@ def section() -> str:
             "Reverberation, clipping, codecs, lost packets and where the box breaks: [its card](docs/card_box.md).",
             "",
             *decodings(),
-            *reproduction(),
+            *(line for path in REPRODUCED for line in reproduction(path)),
             "| measured | value | by |",
             "| --- | --- | --- |",
             *(f"| {what} | {value} | {source} |" for what, value, source in speeds()),
@@ -101,7 +103,8 @@ def decodings(path: Path = ROOT / "results" / "decoding_an4.json") -> list[str]:
     ]
     return [
         "The box with other [decoding](docs/decoding.md), AN4 test: language models and lexicon of training text,",
-        "weights from held-back speakers in training noise (development); `results/decoding_an4.json` has the commands:",
+        "weights from held-back speakers in training noise (development);",
+        "`results/decoding_an4.json` has the commands:",
         "",
         f"| WER (%) | {' | '.join(heads)} | development |",
         f"| --- |{' ---: |' * (len(sets) + 1)}",
@@ -115,7 +118,7 @@ def _percent(cell: dict[str, Any]) -> str:
     return f"{100 * cell['wer']:.1f} ({low:.1f} to {high:.1f})"
 
 
-def reproduction(path: Path = REPRODUCED) -> list[str]:
+def reproduction(path: Path) -> list[str]:
     """Lines about the runs of a plan: the rows of its first table by their means, and the pairs."""
     if not path.is_file():
         return []

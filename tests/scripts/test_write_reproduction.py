@@ -38,12 +38,15 @@ def test_runs_of_a_plan_are_shown_when_there_is_a_result(script: ModuleType, tmp
     assert any("-8.4 % (-12.0 to -4.0)" in line for line in lines)
 
 
-def test_a_page_with_markers_gets_all_tables(script: ModuleType, tmp_path: Path) -> None:
-    path = tmp_path / "wav2code_mini.json"
+def test_a_page_with_markers_gets_all_tables_of_all_plans(script: ModuleType, tmp_path: Path) -> None:
+    paths = [tmp_path / "wav2code_mini.json", tmp_path / "wav2code_box_mini.json"]
     page = f"before\n{script.BEGIN}\nold\n{script.END}\nafter\n"
-    assert script.updated_page(page, path) == page
-    result("noise_by_snr", "by_type").save(path)
-    new = script.updated_page(page, path)
-    assert new.startswith(f"before\n{script.BEGIN}\n**T, type A") and new.endswith(f"{script.END}\nafter\n")
-    assert "old" not in new and script.updated_page(new, path) == new
-    assert script.updated_page("no markers\n", path) == "no markers\n"
+    assert script.updated_page(page, paths) == page
+    result("noise_by_snr", "by_type").save(paths[1])
+    alone = script.updated_page(page, paths)
+    assert alone.startswith(f"before\n{script.BEGIN}\n**T, type A") and alone.endswith(f"{script.END}\nafter\n")
+    assert "old" not in alone and script.updated_page(alone, paths) == alone
+    result("summary").save(paths[0])
+    both = script.updated_page(page, paths)
+    assert both.index("**T**") < both.index("**T, type A")
+    assert script.updated_page("no markers\n", paths) == "no markers\n"
