@@ -156,9 +156,9 @@ def in_numbers(
                 each.attention_score, each.ctc_score, len(each.tokens), language, words,
                 each.fusion_score - weighed, errors[place].total,
             )  # fmt: skip
-    attention, ctc, tokens, language, words, rest, wrong = numbers
+    attention, ctc, tokens, by_model, said, rest, wrong = numbers
     spoken = sum(len(reference.split()) for reference in references)
-    return Lists(attention, ctc, tokens, language, words, rest, wrong, spoken)
+    return Lists(attention, ctc, tokens, by_model, said, rest, wrong, spoken)
 
 
 def joined(pooled: Sequence[Lists]) -> Lists:
