@@ -13,6 +13,7 @@ from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition, HeardCell
 from noisewise.evaluation.speech import Utterance
 from noisewise.evaluation.summary import summarise
+from noisewise.evaluation.table import WER, Measure
 
 matplotlib = pytest.importorskip("matplotlib")
 from noisewise.evaluation.figure import (  # noqa: E402
@@ -22,6 +23,7 @@ from noisewise.evaluation.figure import (  # noqa: E402
     plot_degradations,
     plot_distances,
     plot_grid,
+    plot_measures,
     plot_restoration,
 )
 
@@ -149,3 +151,18 @@ def test_the_clean_representation_is_drawn_below_what_is_compared(
     ]
     assert "clean: 16.000)" in titles[0] and "clean: 0.000)" in titles[4]
     assert all(axes.images[0].get_array().shape == (4, 7) for axes in drawn[0].axes[:5])
+
+
+def test_several_rates_stand_below_one_another_and_darkness_is_what_is_worse(tmp_path: Path) -> None:
+    grid = result(("car", 0, 91), ("cafe", 0, 20))
+    right = Measure("right", "words right", lambda row: 1 - row.wer / 2, lambda row: row.ci, rises=True)
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        plot_measures(grid, [WER, right], tmp_path / "both.svg")
+    text = (tmp_path / "both.svg").read_text()
+    where = positions(text)
+    assert where["91.0"][1] < where["20.0"][1] < where["54.5"][1] < where["90.0"][1]
+    assert "mine; clean: right 100.0 %" in text and "mine; clean speech 0.0 %" in text
+    white = {rate for rate in ("91.0", "20.0", "54.5", "90.0") if re.search(rf"fill: #ffffff[^>]*>{rate}<", text)}
+    assert white == {"91.0"}, "light letters stand on dark cells: many errors, or few words right"
+    with pytest.raises(NoisewiseError, match="must have noisy cells"):
+        plot_measures(result(), [WER], tmp_path / "none.svg")
