@@ -74,6 +74,14 @@ def test_two_folds_are_a_split_and_the_strength_is_chosen_in_training() -> None:
     assert int(drawn.sum()) == 6 and all(drawn[2 * pair] == drawn[2 * pair + 1] for pair in range(18))  # groups stay
 
 
+def test_the_smallest_part_of_training_chooses() -> None:
+    clips = clouds()
+    names = ["test"] * 12 + ["train"] * 15 + ["validation"] * 9
+    split = Clips(clips.features, clips.labels, names, None, 0)
+    found = probe(split, "knn", store="s", encoder="e", tests=["test"])
+    assert [(each.held_out, each.train, each.test) for each in found.folds] == [("validation", 24, 12)]
+
+
 def test_a_named_fold_chooses() -> None:
     found = probe(clouds(), "knn", store="s", encoder="e", tests=["fold1"], held_out="fold3")
     assert found.folds[0].held_out == "fold3"

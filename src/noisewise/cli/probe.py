@@ -17,7 +17,10 @@ def command(
         str | None, typer.Option(help="Folds that are the test set, each in turn, joined by commas; else all.")
     ] = None,
     held_out: Annotated[
-        str | None, typer.Option(help="Fold of training that chooses the strength; else the one after the test fold.")
+        str | None,
+        typer.Option(
+            help="Fold of training that chooses the strength; else the smallest, or the one after the test fold."
+        ),
     ] = None,
     label: Annotated[str, typer.Option(help='Column with the classes, several joined by ";".')] = "label",
     groups: Annotated[

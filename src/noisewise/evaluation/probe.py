@@ -7,6 +7,7 @@ nothing.
 Legend: N clips, D width, K classes.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -115,7 +116,8 @@ def probe(
         store: name for the result.
         encoder: name for the result.
         tests: folds that are test sets in turn; all of them when empty.
-        held_out: fold of training that chooses the strength; by default the fold after the test fold.
+        held_out: fold of training that chooses the strength; by default the smallest, of equals the next after the test
+            fold.
         seed: of the bootstrap, and of the held-out draw where training is one fold.
 
     Raises:
@@ -125,7 +127,7 @@ def probe(
     _check_folds(known, tests, held_out)
     folds, scores, places = [], [], []
     for test in tests or known:
-        found, score = _fold(clips, kind, test, _chooser(known, test, held_out), seed)
+        found, score = _fold(clips, kind, test, held_out or _chooser(clips.folds, test), seed)
         folds.append(found)
         scores.append(score)
         places += [place for place, name in enumerate(clips.folds) if name == test]
@@ -154,13 +156,12 @@ def _fold(clips: Clips, kind: Kind, test: str, chooser: str | None, seed: int) -
     return FoldScore(test, score, strengths[best], named, int(train.sum()), int(tested.sum())), scores
 
 
-def _chooser(known: Sequence[str], test: str, held_out: str | None) -> str | None:
-    """The training fold that chooses the strength, None where there is one alone."""
-    if held_out is not None:
-        return held_out
-    if len(known) == 2:
-        return None
-    return known[(known.index(test) + 1) % len(known)]
+def _chooser(folds: Sequence[str], test: str) -> str | None:
+    """The smallest training fold, of equals the next after the test fold; None where there is one alone."""
+    counts = Counter(folds)
+    known = sorted(counts)
+    after = known[known.index(test) + 1 :] + known[: known.index(test)]
+    return min(after, key=counts.__getitem__) if len(after) > 1 else None
 
 
 def _drawn(clips: Clips, seed: int) -> NDArray[np.bool_]:
