@@ -182,7 +182,11 @@ def _explain(cls: type[Any], problem: Any) -> str:
     match problem["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
             leaf = steps[-1]
-            near = difflib.get_close_matches(leaf, {name for names in known.values() for name in names}, n=1)
+            anywhere = sorted(known["names"] | known["kinds"])
+            near = [
+                *difflib.get_close_matches(leaf, _names_at(cls, steps[:-1]), n=1),
+                *difflib.get_close_matches(leaf, anywhere, n=1),
+            ]
             return f"{key}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")
         case "missing" | "missing_argument":
             return f"{key}: must be given, but is missing"
@@ -201,6 +205,16 @@ def _is_tag(step: str, known: dict[str, set[str]], steps: list[str]) -> bool:
     return step == UNSAID or (step in known["kinds"] and step is not steps[-1] and step not in known["names"])
 
 
+def _names_at(cls: type[Any], steps: list[str]) -> list[str]:
+    """Keys that are known where a location leads; kinds of unions stand in it like keys."""
+    here = list(_nearest(cls))
+    for step in steps:
+        below = [hints[step] for hints in map(typing.get_type_hints, here) if step in hints]
+        chosen = [one for one in here if getattr(one, "kind", None) == step]
+        here = [config for hint in below for config in _nearest(hint)] if below else chosen or here
+    return sorted({field.name for one in here for field in dataclasses.fields(one)})
+
+
 def _dotted_keys(cls: type[Any]) -> dict[str, set[str]]:
     names: set[str] = set()
     kinds: set[str] = set()
@@ -214,14 +228,21 @@ def _dotted_keys(cls: type[Any]) -> dict[str, set[str]]:
 
 def _configs(hint: Any, seen: set[Any]) -> Iterator[Any]:
     """Every dataclass that a type mentions, itself included."""
-    if hasattr(hint, "__pydantic_config__") and hint not in seen:
-        seen.add(hint)
+    for found in _nearest(hint):
+        if found not in seen:
+            seen.add(found)
+            yield found
+            for inner in typing.get_type_hints(found).values():
+                yield from _configs(inner, seen)
+
+
+def _nearest(hint: Any) -> Iterator[Any]:
+    """The dataclasses that a type mentions, not those within them."""
+    if hasattr(hint, "__pydantic_config__"):
         yield hint
-        for inner in typing.get_type_hints(hint).values():
-            yield from _configs(inner, seen)
     elif typing.get_origin(hint) is not None or isinstance(hint, types.UnionType):
         for inner in typing.get_args(hint):
-            yield from _configs(inner, seen)
+            yield from _nearest(inner)
 
 
 def _one_line(error: object) -> str:
