@@ -304,8 +304,10 @@ def _start(model: models.AnyModel, recipe: Recipe, tokenizer: Tokenizer) -> None
         taken = interop.read(path).begin(model, tokenizer)
         logger.info("start_from %s: taken: %s", recipe.start_from, ", ".join(taken))
         return
-    is_spelled_alike = not subword.is_in(path) or subword.load(path).symbols == tokenizer.symbols
-    done = hand_over(model_folder.load_stage(path), model, recipe.model.kind, is_spelled_alike)
+    stage = model_folder.load_stage(path)
+    spells = isinstance(stage.config, AcousticConfig) and subword.is_in(path)
+    is_spelled_alike = not spells or subword.load(path).symbols == tokenizer.symbols
+    done = hand_over(stage, model, recipe.model.kind, is_spelled_alike)
     logger.info("start_from %s: %s", recipe.start_from, done)
 
 
