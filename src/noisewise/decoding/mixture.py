@@ -127,8 +127,8 @@ def read(folder: str | Path) -> SentenceMixture:
         said = parse(MixtureConfig, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, ConfigError) as error:
         raise LanguageModelError(f"`{path}` must say what is mixed, but does not: {error}") from error
-    files = [(path.parent / part.lm, part.classes and path.parent / part.classes) for part in said.models]
-    return SentenceMixture([part(*each) for each in files], [each.weight for each in said.models])
+    files = [(path.parent / one.lm, one.classes and path.parent / one.classes) for one in said.models]
+    return SentenceMixture([part(*each) for each in files], [one.weight for one in said.models])
 
 
 def part(lm: str | Path, class_list: str | Path | None = None) -> LanguageModel:
