@@ -21,6 +21,7 @@ class Peaks:
     heard = 0
 
     def __call__(self, waveform: Tensor, lengths: Tensor) -> Tensor:
+        assert not torch.is_autocast_enabled("cpu"), "whatever the precision of the training"
         assert waveform.shape == (1, int(lengths[0])), "each clip is heard alone"
         Peaks.heard += 1
         return torch.stack([waveform.amax(dim=1), waveform.amin(dim=1)], dim=1)
@@ -59,6 +60,12 @@ def test_on_the_fly_the_clip_alone_is_heard(peaks: list[dict[str, Any]]) -> None
     rows = [row[:count] for row, count in zip(a_batch().waveform, (8_000, 12_000, 4_000), strict=True)]
     assert found["e"].features.tolist() == [[float(row.max()), float(row.min())] for row in rows]
     assert found["e"].lengths is None and Peaks.heard == 3
+
+
+def test_the_precision_of_the_training_is_not_that_of_the_encoder() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        found = ExternalVectors(ONE, ON).of(a_batch())
+    assert torch.equal(found["e"].features, ExternalVectors(ONE, ON).of(a_batch())["e"].features)
 
 
 def test_what_sounds_as_before_is_not_heard_again() -> None:

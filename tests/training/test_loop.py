@@ -73,10 +73,10 @@ class Numbers:
         return [self.batch(10_000)]
 
 
-def trainer(folder: Path, source: Numbers, **run: Any) -> Trainer:
+def trainer(folder: Path, source: Numbers, task: Task | None = None, **run: Any) -> Trainer:
     values = {"steps": 6, "validate_every": 3, "save_every": 3, "log_every": 1, "accelerator": "cpu"}
     return Trainer(
-        Regression(), source, folder, run=RunConfig(**{**values, **run}), optimizer=OptimizerConfig(lr=0.1),
+        task or Regression(), source, folder, run=RunConfig(**{**values, **run}), optimizer=OptimizerConfig(lr=0.1),
         schedule=Polynomial(), recipe={"a": 1}, version="0", release_config=None,
     )  # fmt: skip
 
@@ -103,6 +103,21 @@ def test_loss_falls_and_frozen_parameters_wait(tmp_path: Path) -> None:
     assert losses[-1] < 0.2 * losses[0]
     assert seen[-1].step == 60 and seen[-1].seconds_left == 0
     assert run.task.model.bias.item() != bias  # type: ignore[union-attr, operator]
+
+
+class Seen(Regression):
+    """Notes what it is given, and what becomes of it."""
+
+    def forward(self, batch: Batch) -> Loss:
+        if not hasattr(self, "given"):  # in training: validation comes later
+            self.given, self.made = batch.waveform.dtype, self.model(batch.waveform).dtype
+        return super().forward(batch)
+
+
+def test_bfloat16_is_for_products_and_not_for_waveforms(tmp_path: Path) -> None:
+    task = Seen()
+    trainer(tmp_path, Numbers(), task=task, precision="bf16-mixed", steps=1).train()
+    assert (task.given, task.made) == (torch.float32, torch.bfloat16)
 
 
 def test_frozen_start(tmp_path: Path) -> None:
@@ -228,6 +243,18 @@ def test_exact_resume_after_kill_9(tmp_path: Path) -> None:
         assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     losses = [[r["loss"] for r in log.read(tmp_path / run, "train")] for run in ("whole", "killed")]
     assert losses[0] == losses[1] and len(losses[0]) == 6
+
+
+def test_an_error_ends_the_workers_too(tmp_path: Path) -> None:
+    """They are deaf to SIGTERM, by which an interpreter that ends would ask them to."""
+    write_corpus(tmp_path)
+    recipe = str(write_recipe(tmp_path))
+    script = tmp_path / "failing.py"
+    script.write_text(KILLED.replace("os.kill(os.getpid(), signal.SIGKILL)", "raise ArithmeticError('as planned')"))
+    failed = subprocess.run(
+        [sys.executable, script, recipe, tmp_path / "run"], env=environment(), timeout=120, capture_output=True
+    )
+    assert failed.returncode == 1 and b"ArithmeticError: as planned" in failed.stderr
 
 
 def environment() -> dict[str, str]:

@@ -1,6 +1,8 @@
 """Batches from worker processes, resumable at any batch."""
 
+import atexit
 import logging
+import multiprocessing.util
 import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -205,3 +207,12 @@ def _start_worker(worker: int) -> None:
     threadpool_limits(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+@atexit.register  # so that it runs before what multiprocessing.util, imported above, has registered
+def _end_workers() -> None:
+    """End workers that an error has left behind: multiprocessing would ask them by SIGTERM, to which they are deaf, and
+    wait for ever."""
+    for child in multiprocessing.active_children():
+        if child.daemon:
+            child.kill()

@@ -43,7 +43,8 @@ class Hearer:
     def __call__(self, batch: Batch) -> External:
         """The vectors of a batch, on its device."""
         waveform = batch.waveform.detach().cpu()
-        found = [self._heard(row[:count]) for row, count in zip(waveform, batch.lengths.tolist(), strict=True)]
+        with torch.autocast(torch.device(self.config.device).type, enabled=False):  # the student's precision is its own
+            found = [self._heard(row[:count]) for row, count in zip(waveform, batch.lengths.tolist(), strict=True)]
         device = batch.waveform.device
         if not self.frames:
             return External(torch.stack(found).to(device))
