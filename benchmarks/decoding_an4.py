@@ -31,6 +31,7 @@ from transcription import machine, model_of
 from noisewise.config import dump
 from noisewise.data import manifest as manifests
 from noisewise.data.noise import NoiseConfig, NoisePool
+from noisewise.decoding.attention import Begin
 from noisewise.decoding.beam import BeamConfig
 from noisewise.decoding.decoder import DecodingConfig
 from noisewise.evaluation.provenance import versions
@@ -127,7 +128,12 @@ def configurations(folder: Path) -> dict[str, DecodingConfig]:
 def development_texts(recogniser: Recogniser, cache: TuningCache, limit: int | None) -> HeardTexts:
     """Held-back speakers, clean and in training noise."""
     return cache.heard(
-        {"weights": weights_hash("box"), "manifest": DEVELOPMENT, "snr": DEVELOPMENT_SNR_DB, "limit": limit},
+        {
+            "weights": weights_hash(recogniser.folder),
+            "manifest": DEVELOPMENT,
+            "snr": DEVELOPMENT_SNR_DB,
+            "limit": limit,
+        },
         recogniser.tokenizer,
         lambda: hear(recogniser, DEVELOPMENT, f"{NOISE}train", DEVELOPMENT_SNR_DB, types=TYPES, limit=limit),
     )
@@ -174,7 +180,12 @@ def test_texts(
     for one in speech.utterances:
         sources += [(one.text, waveform) for waveform in waveforms(speech, pool, one.id, conditions)]
         speakers += [one.speaker] * len(conditions)
-    told = {"weights": weights_hash("box"), "manifest": TEST, "conditions": conditions, "utterances": utterances}
+    told = {
+        "weights": weights_hash(recogniser.folder),
+        "manifest": TEST,
+        "conditions": conditions,
+        "utterances": utterances,
+    }
     texts = cache.heard(told, recogniser.tokenizer, lambda: heard(recogniser, sources))
     if len(texts.references) != len(sources):
         raise SystemExit("every mixture must be heard, but some were not")
@@ -191,10 +202,14 @@ def waveforms(speech: Speech, pool: NoisePool, name: str, conditions: list[Any])
 
 
 def way_measured(
-    texts: HeardTexts, config: DecodingConfig | None, speakers: list[str], conditions: int
+    texts: HeardTexts,
+    config: DecodingConfig | None,
+    speakers: list[str],
+    conditions: int,
+    begin: Begin | None = None,
 ) -> dict[str, Any]:
     """Word error rate of one way, with an interval that resamples utterances, all conditions of one together."""
-    said = texts.decode(config)
+    said = texts.decode(config, begin=begin)
     found = score(texts.references, said)
     errors = found.per_utterance
     summed = [sum(errors[at + 1 : at + conditions], errors[at]) for at in range(0, len(errors), conditions)]

@@ -78,3 +78,15 @@ def test_all_of_one_kind_stays_and_ctc_alone_is_refused(heard: HeardTexts) -> No
     assert found.attention is not None and found.attention.ctc_weight == 0.0
     with pytest.raises(EvaluationError, match="must have `attention`"):
         tune_attention(heard, DecodingConfig(), begin)
+
+
+@pytest.mark.parametrize("frame_seconds", [0.04, 10.0])  # so long that recordings are cut into pieces
+def test_the_texts_are_the_first_readings(heard: HeardTexts, frame_seconds: float) -> None:
+    config = replace(CONFIG, attention=JointConfig(beam=16, ctc_weight=0.3, piece_seconds=30.0))
+    heard = replace(heard, frame_seconds=frame_seconds)
+    said = [each[0].text for each in readings(heard, config, begin, None)]
+    assert heard.decode(config, begin=begin) == said
+    assert said != heard.decode(None)
+    for missing in (heard, replace(heard, frames=[])):
+        with pytest.raises(EvaluationError, match="without an attention decoder"):
+            missing.decode(config, begin=None if missing is heard else begin)

@@ -16,9 +16,10 @@ from noisewise import language_model
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data import manifest as manifests
 from noisewise.data.noise import NoiseConfig, NoisePool
-from noisewise.decoding.decoder import DecodingConfig, build
+from noisewise.decoding.attention import Begin
+from noisewise.decoding.decoder import DecodingConfig, build, build_attention
 from noisewise.decoding.lm import LanguageModel
-from noisewise.decoding.recordings import best, gather
+from noisewise.decoding.recordings import Search, best, gather
 from noisewise.evaluation.recognisers import Waveform
 from noisewise.evaluation.speech import EvaluationError, Speech
 from noisewise.recogniser import Recogniser
@@ -45,16 +46,36 @@ class HeardTexts:
     """Time between two frames."""
 
     def decode(
-        self, config: DecodingConfig | None, model: LanguageModel | None = None, hotwords: Iterable[str] = ()
+        self,
+        config: DecodingConfig | None,
+        model: LanguageModel | None = None,
+        hotwords: Iterable[str] = (),
+        begin: Begin | None = None,
     ) -> list[str]:
-        """The texts under a configuration; greedy without one."""
-        search = None
-        if config is not None:
+        """The texts under a configuration; greedy without one.
+
+        Args:
+            config: of the search.
+            model: a language model that is loaded already.
+            hotwords: to listen for.
+            begin: makes the step function of the decoder, where attention takes part.
+
+        Raises:
+            EvaluationError: attention takes part, but there is no decoder, or nothing that it could look at.
+        """
+        search: Search | None = None
+        attends = config is not None and config.attention is not None
+        if attends and (begin is None or len(self.frames) != len(self.log_probs)):
+            raise EvaluationError("`attention` must be left out for a model without an attention decoder, but is given")
+        if config is not None and attends and begin is not None:
+            search = build_attention(config, self.tokenizer, begin, hotwords, model, load=language_model.load)
+        elif config is not None:
             search = build(config, self.tokenizer, hotwords, model, load=language_model.load)
         order = sorted(range(len(self.log_probs)), key=lambda at: len(self.log_probs[at]))
         texts = [""] * len(order)
         for together in gather(order, lambda at: len(self.log_probs[at])):
-            found = best([self.log_probs[at] for at in together], self.tokenizer, 1.0, search)
+            seen = [self.frames[at] for at in together] if attends else []
+            found = best([self.log_probs[at] for at in together], self.tokenizer, self.frame_seconds, search, seen)
             for at, hypothesis in zip(together, found, strict=True):
                 texts[at] = hypothesis.text
         return texts
