@@ -1,4 +1,4 @@
-"""Write the results section of README.md from the files in `results/`, and the tables of docs/wav2code.md.
+"""Write the results section of README.md from the files in `results/`, and the tables of the pages of models in docs/.
 
     python scripts/write_results.py
 
@@ -26,15 +26,24 @@ BESIDE = {
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 REPRODUCED = [ROOT / "results" / f"{plan}_mini.json" for plan in ("wav2code", "wav2code_box", "wav2code_waveform")]
 """The runs of the plans of Wav2code under recipes/mini; those that are not there yet are left out."""
-PAGE = ROOT / "docs" / "wav2code.md"
-"""Holds all its tables, between the same markers."""
+SOUNDS = ROOT / "results" / "cat_mini.json"
+PAGES = {ROOT / "docs" / "wav2code.md": REPRODUCED, ROOT / "docs" / "cat.md": [SOUNDS]}
+"""Hold all tables of these plans, between the same markers."""
+ENCODER_DECODER_PAGE = ROOT / "docs" / "encoder_decoder.md"
+ENCODER_DECODERS = {
+    "from the box": ROOT / "results" / "encoder_decoder_an4.json",
+    "log-mel": ROOT / "results" / "encoder_decoder_log_mel_an4.json",
+    "MFCC": ROOT / "results" / "encoder_decoder_mfcc_an4.json",
+}
+"""Models to their files; the page of the encoder-decoder shows them all, the README the first."""
 
 
 def main() -> None:
-    """Bring README.md and the page up to date."""
-    for path, update in ((ROOT / "README.md", updated), (PAGE, updated_page)):
-        if path.is_file():
-            path.write_text(update(path.read_text(encoding="utf-8")), encoding="utf-8")
+    """Bring README.md and the pages up to date."""
+    for path, update in ((ROOT / "README.md", updated), (ENCODER_DECODER_PAGE, updated_encoder_decoder)):
+        path.write_text(update(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, reproduced in PAGES.items():
+        path.write_text(updated_page(path.read_text(encoding="utf-8"), reproduced), encoding="utf-8")
 
 
 def updated(readme: str) -> str:
@@ -42,12 +51,17 @@ def updated(readme: str) -> str:
     return _between(readme, section())
 
 
-def updated_page(page: str, reproduced: Sequence[Path] = REPRODUCED) -> str:
-    """The page of Wav2code with all tables of its plans, if it has the markers and there is a result."""
+def updated_page(page: str, reproduced: Sequence[Path]) -> str:
+    """A page with all tables of its plans, if it has the markers and there is a result."""
     there = [path for path in reproduced if path.is_file()]
     if BEGIN not in page or not there:
         return page
     return _between(page, "\n".join(tables.markdown(Reproduction.load(path)) for path in there))
+
+
+def updated_encoder_decoder(page: str) -> str:
+    """The page of the encoder-decoder with the error rates of each model and search."""
+    return _between(page, "\n".join(encoder_decoders()))
 
 
 def _between(text: str, new: str) -> str:
@@ -81,7 +95,9 @@ def section() -> str:
             "Reverberation, clipping, codecs, lost packets and where the box breaks: [its card](docs/card_box.md).",
             "",
             *decodings(),
+            *encoder_decoder(),
             *(line for path in REPRODUCED for line in reproduction(path)),
+            *sounds(),
             "| measured | value | by |",
             "| --- | --- | --- |",
             *(f"| {what} | {value} | {source} |" for what, value, source in speeds()),
@@ -95,22 +111,48 @@ def decodings(path: Path = ROOT / "results" / "decoding_an4.json") -> list[str]:
     if not path.is_file():
         return []
     result = json.loads(path.read_text(encoding="utf-8"))
-    sets = [name for name in ("clean", "grid") if name in result]
-    heads = [f"{name} ({result[name]['utterances']} utterances)" for name in sets]
-    rows = [
-        [f"{way}", *(_percent(result[name][way]) for name in sets), f"{100 * result['development']['wer'][way]:.1f}"]
-        for way in result["ways"]
-    ]
     return [
         "The box with other [decoding](docs/decoding.md), AN4 test: language models and lexicon of training text,",
         "weights from held-back speakers in training noise (development);",
         "`results/decoding_an4.json` has the commands:",
         "",
-        f"| WER (%) | {' | '.join(heads)} | development |",
-        f"| --- |{' ---: |' * (len(sets) + 1)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
+        *_ways({"": result}),
         "",
     ]
+
+
+def encoder_decoder(path: Path = ENCODER_DECODERS["from the box"]) -> list[str]:
+    """Lines about the encoder-decoder that begins with the box, if it has been measured."""
+    if not path.is_file():
+        return []
+    return [
+        "An [attention encoder-decoder](docs/encoder_decoder.md) that begins with the encoder of the box, by CTC, by",
+        f"attention, and by both (`results/{path.name}`):",
+        "",
+        *_ways({"": json.loads(path.read_text(encoding="utf-8"))}),
+        "",
+    ]
+
+
+def encoder_decoders() -> list[str]:
+    """Lines about all encoder-decoders that have been measured."""
+    there = {name: path for name, path in ENCODER_DECODERS.items() if path.is_file()}
+    if not there:
+        return ["Nothing has been measured."]
+    return [*_ways({name: json.loads(path.read_text(encoding="utf-8")) for name, path in there.items()}), ""]
+
+
+def _ways(results: dict[str, dict[str, Any]]) -> list[str]:
+    """A table of ways to decode: WER clean, in the grid, and on the development set; models by their names, if any."""
+    first = next(iter(results.values()))
+    sets = [name for name in ("clean", "grid") if all(name in each for each in results.values())]
+    heads = [f"{name} ({first[name]['utterances']} utterances)" for name in sets] + ["development"]
+    lines = [["WER (%)", *heads]]
+    for model, result in results.items():
+        for way in result["ways"]:
+            cells = [*(_percent(result[name][way]) for name in sets), f"{100 * result['development']['wer'][way]:.1f}"]
+            lines.append([f"{model}: {way}" if model else way, *cells])
+    return table.as_markdown(lines, 1).rstrip("\n").split("\n")
 
 
 def _percent(cell: dict[str, Any]) -> str:
@@ -133,6 +175,20 @@ def reproduction(path: Path) -> list[str]:
         pairs = tables.comparisons(result)
         lines += [f"{pairs.title}:", "", table.as_markdown(pairs.lines, pairs.labels)]
     return lines
+
+
+def sounds(path: Path = SOUNDS) -> list[str]:
+    """Lines about the mini experiments of CAT: fine-tuned, and how soon regularisation is as good as none."""
+    if not path.is_file():
+        return []
+    result = Reproduction.load(path)
+    first = next(one for one in tables.tables(result) if one.title == "Fine-tuned")
+    return [
+        f"[CAT](docs/cat.md), which learns from sounds: accuracy on a fold of ESC-50 by `{result.command}`",
+        f"(`results/{path.name}`), with 95 % bootstrap intervals; probes and convergence are on its page:",
+        "",
+        table.as_markdown(first.lines, first.labels),
+    ]
 
 
 def speeds() -> list[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""What a plan's runs came to is shown in the README and on the page of Wav2code, once there is a result."""
+"""What a plan's runs came to is shown in the README and on the pages of models, once there is a result."""
 
 import importlib.util
 from pathlib import Path
@@ -20,11 +20,12 @@ def script() -> ModuleType:
     return script
 
 
-def test_tables_in_the_page_are_those_of_the_file(script: ModuleType) -> None:
-    if not script.PAGE.is_file():
-        pytest.skip("docs/wav2code.md is not written yet")
-    page = script.PAGE.read_text(encoding="utf-8")
-    assert script.updated_page(page) == page, "run python scripts/write_results.py"
+def test_tables_in_the_pages_are_those_of_the_files(script: ModuleType) -> None:
+    for path, reproduced in script.PAGES.items():
+        page = path.read_text(encoding="utf-8")
+        assert script.updated_page(page, reproduced) == page, "run python scripts/write_results.py"
+    page = script.ENCODER_DECODER_PAGE.read_text(encoding="utf-8")
+    assert script.updated_encoder_decoder(page) == page, "run python scripts/write_results.py"
 
 
 def test_runs_of_a_plan_are_shown_when_there_is_a_result(script: ModuleType, tmp_path: Path) -> None:
@@ -50,3 +51,24 @@ def test_a_page_with_markers_gets_all_tables_of_all_plans(script: ModuleType, tm
     both = script.updated_page(page, paths)
     assert both.index("**T**") < both.index("**T, type A")
     assert script.updated_page("no markers\n", paths) == "no markers\n"
+
+
+def test_every_way_of_every_model_is_a_line(script: ModuleType) -> None:
+    def cell(wer: float) -> dict[str, object]:
+        return {"wer": wer, "ci": [wer - 0.01, wer + 0.02]}
+
+    def of(*ways: str, grid: bool) -> dict[str, object]:
+        measured = {"utterances": 7, **{way: cell(0.1 + number / 10) for number, way in enumerate(ways)}}
+        return {
+            "ways": dict.fromkeys(ways), "development": {"wer": dict.fromkeys(ways, 0.35)}, "clean": measured,
+            **({"grid": measured} if grid else {}),
+        }  # fmt: skip
+
+    assert script._ways({"a": of("both", "greedy", grid=True), "b": of("both", grid=True)}) == [
+        "| WER (%) | clean (7 utterances) | grid (7 utterances) | development |",
+        "| --- | ---: | ---: | ---: |",
+        "| a: both | 10.0 (9.0 to 12.0) | 10.0 (9.0 to 12.0) | 35.0 |",
+        "| a: greedy | 20.0 (19.0 to 22.0) | 20.0 (19.0 to 22.0) | 35.0 |",
+        "| b: both | 10.0 (9.0 to 12.0) | 10.0 (9.0 to 12.0) | 35.0 |",
+    ]
+    assert script._ways({"": of("both", grid=False)})[2] == "| both | 10.0 (9.0 to 12.0) | 35.0 |"
