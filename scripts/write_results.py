@@ -179,16 +179,16 @@ def reproduction(path: Path) -> list[str]:
 
 
 def sounds(path: Path = SOUNDS) -> list[str]:
-    """Lines about the mini experiments of CAT: fine-tuned, and how soon regularisation is as good as none."""
+    """Lines about the mini experiments of CAT: its own stem, fine-tuned; its page has the others."""
     if not path.is_file():
         return []
     result = Reproduction.load(path)
     first = next(one for one in tables.tables(result) if one.title == "Fine-tuned")
+    head, *rows = first.lines
     return [
-        f"[CAT](docs/cat.md), which learns from sounds: accuracy on a fold of ESC-50 by `{result.command}`",
-        f"(`results/{path.name}`), with 95 % bootstrap intervals; probes and convergence are on its page:",
+        f"[CAT](docs/cat.md) learns from sounds; accuracy on a fold of ESC-50, fine-tuned (`{result.command}`):",
         "",
-        table.as_markdown(first.lines, first.labels),
+        table.as_markdown([head, *(row for row in rows if row[0] == "Multi-resolution Block")], first.labels),
     ]
 
 
