@@ -190,7 +190,8 @@ def test_padding_and_batch_change_nothing(make: Callable[[], torch.nn.Module], l
         alone, alone_frames = module(batch[row : row + 1, :length], torch.tensor([length]))
         assert alone_frames[0] == frames[row] <= features.shape[1]
         assert (features[row, frames[row] :] == 0).all()
-        torch.testing.assert_close(features[row, : frames[row]], alone[0, : frames[row]], atol=1e-5, rtol=0)
+        # an MFCC adds up bands near 20, of which the last place is 2e-6, in an order that depends on the batch
+        torch.testing.assert_close(features[row, : frames[row]], alone[0, : frames[row]], atol=1e-4, rtol=0)
 
 
 def test_blocks_of_frames_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
