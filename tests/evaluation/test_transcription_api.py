@@ -53,14 +53,14 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
                 number = len(server.seen)
                 server.seen.append(request)
             status, headers, answer = server.answer(number, request["length"])
+            with server.lock:  # before the answer: when it arrives, the client may ask again
+                server.together -= 1
             data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(data))}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(data)
-            with server.lock:
-                server.together -= 1
 
         def log_message(self, *_: Any) -> None:
             pass
