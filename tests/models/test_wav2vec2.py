@@ -34,6 +34,18 @@ def test_sizes_of_the_paper() -> None:
     assert size(large()) == 315_438_720
 
 
+def test_linear_maps_begin_as_berts_or_keep_the_variance_of_their_inputs() -> None:
+    wide = replace(tiny(), dim=256, feed_forward=1024)
+    for std, maps in (
+        (0.02, {"inner": 0.02, "outer": 0.02}),
+        (None, {"inner": 1 / 16, "outer": 1 / 32}),
+    ):
+        layer = Wav2Vec2Encoder(replace(wide, initial_std=std)).transformer.layers[0]
+        for name, expected in maps.items():
+            found = getattr(layer.feed_forward, name)
+            assert float(found.weight.detach().std()) == pytest.approx(expected, rel=0.02) and not found.bias.any()
+
+
 @pytest.mark.parametrize(
     "shape",
     [

@@ -4,6 +4,7 @@ Baevski, Zhou, Mohamed, Auli 2020, as fairseq trains it. Legend: B utterances, T
 of the convolutions, D width of the Transformer.
 """
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -60,6 +61,9 @@ class Wav2Vec2Config:
     """Taps of the positional convolution."""
     position_groups: int = 16
     """Groups of the positional convolution."""
+    initial_std: float | None = 0.02
+    """Standard deviation of the Transformer's linear maps at the start. 0.02 is BERT's, for inputs of 768; narrower
+    models start sooner with null: one over the square root of the inputs."""
     input_dropout: float = 0.1
     """Dropout on the projected frames."""
     dropout: float = 0.1
@@ -101,7 +105,7 @@ class Wav2Vec2Encoder(nn.Module):
         self.transformer = TransformerEncoder(
             [_transformer_layer(config) for _ in range(config.layers)], layer_drop=config.layer_drop
         )
-        self.transformer.apply(_initialise)
+        self.transformer.apply(partial(_initialise, std=config.initial_std))
         if config.feature_grad_mult == 0:
             self.cnn.requires_grad_(False)
 
@@ -245,10 +249,10 @@ def _transformer_layer(config: Wav2Vec2Config) -> TransformerLayer:
     )
 
 
-def _initialise(module: nn.Module) -> None:
-    """The Transformer's linear maps start as BERT's do."""
+def _initialise(module: nn.Module, std: float | None) -> None:
+    """The Transformer's linear maps start as BERT's do, or, without `std`, keep the variance of what they are given."""
     if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=0.02)
+        nn.init.normal_(module.weight, std=module.in_features**-0.5 if std is None else std)
         nn.init.zeros_(module.bias)
 
 
