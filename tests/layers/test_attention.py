@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from noisewise.layers.attention import MultiHeadAttention
+from noisewise.layers.attention import MultiHeadAttention, attend
 
 
 def twin(ours: MultiHeadAttention, dim: int, heads: int) -> nn.MultiheadAttention:
@@ -35,6 +35,20 @@ def test_padding_is_not_looked_at() -> None:
     disturbed[:, 3] = 100.0
     torch.testing.assert_close(attention(features, valid)[:, :3], attention(disturbed, valid)[:, :3])
     assert not torch.allclose(attention(features)[:, :3], attention(disturbed)[:, :3])
+
+
+def test_bfloat16_that_learns_is_the_same_attention() -> None:
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, 3, 9, 8).bfloat16().requires_grad_() for _ in range(3))
+    mask = (torch.arange(9) < torch.tensor([[9], [6]]))[:, None, None, :]
+    for where in (None, mask):
+        exact = torch.nn.functional.scaled_dot_product_attention(query.double(), key.double(), value.double(), where)
+        found = attend(query, key, value, where)
+        assert found.dtype == torch.bfloat16
+        torch.testing.assert_close(found.double(), exact, rtol=0.02, atol=0.02)
+        expected = torch.autograd.grad(exact.square().sum(), (query, key, value))
+        gradients = torch.autograd.grad(found.double().square().sum(), (query, key, value))
+        torch.testing.assert_close(gradients, expected, rtol=0.1, atol=0.1)
 
 
 def test_heads_must_divide_the_width() -> None:

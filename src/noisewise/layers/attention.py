@@ -1,5 +1,6 @@
 """Multi-head self-attention on PyTorch's fused kernel."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -33,11 +34,21 @@ class MultiHeadAttention(nn.Module):
             project(features).view(batch, frames, self.heads, dim // self.heads).transpose(1, 2)
             for project in (self.query, self.key, self.value)
         )  # (B, H, F, D/H)
-        attended = F.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=None if valid is None else valid[:, None, None, :],
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        mask = None if valid is None else valid[:, None, None, :]
+        attended = attend(query, key, value, mask, self.dropout if self.training else 0.0)
         return self.output(attended.transpose(1, 2).reshape(batch, frames, dim))  # type: ignore[no-any-return]
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float = 0.0) -> Tensor:
+    """Softmax(Q K^T / sqrt(D)) V, everywhere or where a mask allows.
+
+    Two matrix products when learning in bfloat16 on a CPU, where the fused kernel takes 1.2 to 3 times as long.
+
+    (B, H, F, D) thrice, (B, 1, 1, F) bool or None -> (B, H, F, D)
+    """
+    if dropout or not (query.requires_grad and query.device.type == "cpu" and query.dtype == torch.bfloat16):
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+    scores = (query * query.size(-1) ** -0.5) @ key.transpose(-1, -2)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+    return scores.softmax(-1, dtype=torch.float32).to(value.dtype) @ value

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisewise.config import config, one_of
-from noisewise.layers.attention import MultiHeadAttention
+from noisewise.layers.attention import MultiHeadAttention, attend
 from noisewise.layers.masking import valid_mask
 
 LEAST_SCORE = 40.0
@@ -354,7 +354,7 @@ def temporal_attention(features: Tensor, frames: Frames, *, residual: bool = Tru
     """H + Softmax(H H^T / sqrt(D')) H over the valid frames (Eq. 15), or without the first H. (B, F, D') -> same"""
     heads = features.unsqueeze(1)  # (B, 1, F, D')
     mask = None if frames.valid is None else frames.valid[:, None, None, :]
-    attended = F.scaled_dot_product_attention(heads, heads, heads, attn_mask=mask).squeeze(1)
+    attended = attend(heads, heads, heads, mask).squeeze(1)
     return features + attended if residual else attended
 
 
