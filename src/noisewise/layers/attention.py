@@ -51,4 +51,4 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropo
     scores = (query * query.size(-1) ** -0.5) @ key.transpose(-1, -2)
     if mask is not None:
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    return scores.softmax(-1, dtype=torch.float32).to(value.dtype) @ value
+    return scores.softmax(-1, dtype=torch.float32).to(value.dtype) @ value  # type: ignore[no-any-return]
