@@ -27,7 +27,7 @@ TRAINING_ONLY = frozenset(
     {
         *("input_dropout", "dropout", "attention_dropout", "activation_dropout", "layer_drop", "feature_grad_mult"),
         *("time_mask_probability", "time_mask_span", "channel_mask_probability", "channel_mask_span", "spec_augment"),
-        *("source", "freeze_convolutions"),
+        *("initial_std", "source", "freeze_convolutions"),
         *("drop_path", "decoder_layers", "decoder_kernel", "decoder_groups"),
         *("mean", "deviation", "frames"),
     }
