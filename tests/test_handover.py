@@ -137,7 +137,13 @@ def test_what_was_done_is_said() -> None:
 
 def test_what_only_training_knows_may_differ() -> None:
     encoder = replace(
-        ENCODER, dropout=0.3, layer_drop=0.2, time_mask_probability=0.65, channel_mask_span=3, feature_grad_mult=0.0
+        ENCODER,
+        initial_std=None,
+        dropout=0.3,
+        layer_drop=0.2,
+        time_mask_probability=0.65,
+        channel_mask_span=3,
+        feature_grad_mult=0.0,
     )
     hand_over(a_stage(MODELS["ew2"]), build(replace(MODELS["wav2code"], encoder=encoder)), "wav2code")
 
