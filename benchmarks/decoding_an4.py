@@ -1,13 +1,14 @@
 """What language models of training text give on AN4: greedy, + word n-gram, + lexicon, + a mixture of four models.
 
-    NOISEWISE_DATA=... python benchmarks/decoding_an4.py [--grid 130] [--output results/decoding_an4.json]
+    NOISEWISE_DATA=... python benchmarks/decoding_an4.py [--model box] [--grid 130] [--output results/decoding_an4.json]
 
 The language models (modified Kneser-Ney, `noisewise lm train`; the mixture in `benchmarks/an4_text.py`) and the lexicon
 hold the AN4 training transcripts without those of the eight speakers that the box's training held back; on these, clean
 and with training noises, weight and bonus are tuned, and the weights of the mixture are fitted to what they said. The
 test is AN4 test, clean and in the mixtures of `results/box_an4.json`, or those of `--grid` evenly spaced utterances (0:
 clean only). All ways decode the same log-probabilities; `--keep` keeps them in a folder for the next run, and `--ways`
-measures some ways anew and leaves the others in the file as they are.
+measures some ways anew and leaves the others in the file as they are. Another `--model` must have held back the same
+speakers.
 """
 
 import argparse
@@ -57,6 +58,7 @@ WAYS = ("greedy", "beam", "n-gram", "n-gram and lexicon", "mixture and lexicon")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="box", help="a recogniser: its folder, or box")
     parser.add_argument("--grid", type=int, default=130, help="so many utterances in noise; 0: clean only")
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--development", type=int, default=None, help="so many utterances; all when left out")
@@ -69,20 +71,21 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    recogniser, cache = Recogniser.load("box", decoding="greedy"), TuningCache(options.keep)
+    recogniser, cache = Recogniser.load(options.model, decoding="greedy"), TuningCache(options.keep)
     with tempfile.TemporaryDirectory() as folder:
         wanted = options.ways.split(",") if options.ways else list(WAYS)
         untuned = {name: config for name, config in configurations(Path(folder)).items() if name in wanted}
         texts = development_texts(recogniser, cache, options.development)
         ways, development = tuned(texts, untuned, wanted, options.trials)
-        command = f"python benchmarks/decoding_an4.py --grid {options.grid} --trials {options.trials}"
+        command = f"python benchmarks/decoding_an4.py --model {options.model} --grid {options.grid}"
+        command += f" --trials {options.trials}"
         command += f" --development {options.development}" if options.development else ""
         command += f" --ways {shlex.quote(options.ways)}" if options.ways else ""
         result: dict[str, Any] = {
             "command": command,
             "machine": {**machine(), "threads": 1},
             "versions": versions(),
-            "model": model_of("box"),
+            "model": model_of(options.model),
             "language_model": f"word trigram of {TRAIN}; mixture of the same and names in $NOISEWISE_DATA/text",
             "mixture": json.loads((Path(folder) / "mixture" / "mixture.json").read_text(encoding="utf-8")),
             "development": {"manifest": DEVELOPMENT, "snr_db": [None, *DEVELOPMENT_SNR_DB], "wer": development},

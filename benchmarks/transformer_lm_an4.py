@@ -5,7 +5,8 @@
 
 The language model has read what the n-gram of `benchmarks/decoding_an4.py` has read, the AN4 training transcripts
 without those of the eight speakers that the box's training held back; on these, clean and with training noises, weights
-and bonuses are tuned. First passes by n-grams have the weights of `results/decoding_an4.json`. The test is AN4 test,
+and bonuses are tuned. First passes by n-grams have the weights of `--first-passes`, what `benchmarks/decoding_an4.py`
+has found for the same `--model`. The test is AN4 test,
 clean and in the mixtures of `results/box_an4.json`, or those of `--grid` evenly spaced utterances (0: clean only). All
 ways decode the same log-probabilities; `--keep` keeps them, and what was tried, in a folder for the next run, and
 `--ways` measures some ways and leaves the others in the file as they are; weights that the file has are not looked for
@@ -55,7 +56,6 @@ from noisewise.model_folder import weights_hash
 from noisewise.recogniser import Recogniser
 from noisewise.text.normalise import normalise
 
-FIRST_PASSES = Path("results/decoding_an4.json")
 NBEST = 25
 WAYS = (
     "n-gram",
@@ -74,6 +74,8 @@ PAIRS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="box", help="a recogniser: its folder, or box")
+    parser.add_argument("--first-passes", type=Path, default=Path("results/decoding_an4.json"))
     parser.add_argument("--lm", type=Path, default=Path("runs/lm_an4/best"), help="folder of the language model")
     parser.add_argument("--grid", type=int, default=130, help="so many utterances in noise; 0: clean only")
     parser.add_argument("--ways", default=None, help="measure only these, with commas between")
@@ -85,23 +87,25 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    recogniser, cache = Recogniser.load("box", decoding="greedy"), TuningCache(options.keep)
+    recogniser, cache = Recogniser.load(options.model, decoding="greedy"), TuningCache(options.keep)
     model = language_model.load(options.lm)
     with tempfile.TemporaryDirectory() as folder:
         trigram, lexicon = write_trigram(Path(folder))
         texts = development_texts(recogniser, cache, None)
         wanted = options.ways.split(",") if options.ways else list(WAYS)
         paths = {options.lm.name: str(options.lm), "lm.arpa": trigram, "words.txt": lexicon}
-        ways, development = known(options.output, wanted, paths)
+        ways, development = known([options.first_passes, options.output], wanted, paths)
         wanted = [name for name in wanted if name not in ways]
-        found, wer = tuned(texts, cache, wanted, str(options.lm), model, trigram, lexicon)
+        first_passes = json.loads(options.first_passes.read_text(encoding="utf-8"))["ways"]
+        found, wer = tuned(texts, cache, wanted, first_passes, str(options.lm), model, trigram, lexicon)
         ways, development = {**ways, **found}, {**development, **wer}
         result: dict[str, Any] = {
-            "command": f"python benchmarks/transformer_lm_an4.py --grid {options.grid}"
+            "command": f"python benchmarks/transformer_lm_an4.py --model {options.model}"
+            + f" --first-passes {options.first_passes} --grid {options.grid}"
             + (f" --ways {shlex.quote(options.ways)}" if options.ways else ""),
             "machine": {**machine(), "threads": 1},
             "versions": versions(),
-            "model": model_of("box"),
+            "model": model_of(options.model),
             "language_model": about(options.lm, model, trigram),
             "development": {"manifest": DEVELOPMENT, "snr_db": [None, *DEVELOPMENT_SNR_DB], "wer": development},
             "test": {"manifest": TEST, "noise": f"{NOISE}test", "types": TYPES, "snr_db": SNR_DB, "seed": 0},
@@ -135,11 +139,13 @@ def write_trigram(folder: Path) -> tuple[str, str]:
     return str(folder / "lm.arpa"), str(folder / "words.txt")
 
 
-def known(output: Path, wanted: list[str], paths: dict[str, str]) -> tuple[dict[str, DecodingConfig], dict[str, float]]:
-    """Ways whose weights have been found before: those of the file, and first passes by n-grams."""
+def known(
+    files: list[Path], wanted: list[str], paths: dict[str, str]
+) -> tuple[dict[str, DecodingConfig], dict[str, float]]:
+    """Ways whose weights have been found before."""
     ways: dict[str, DecodingConfig] = {}
     wer: dict[str, float] = {}
-    for path in (FIRST_PASSES, output):
+    for path in files:
         before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"ways": {}}
         for name in [name for name in wanted if name in before["ways"]]:
             config = parse(DecodingConfig, before["ways"][name])
@@ -149,12 +155,18 @@ def known(output: Path, wanted: list[str], paths: dict[str, str]) -> tuple[dict[
 
 
 def tuned(
-    texts: HeardTexts, cache: TuningCache, wanted: list[str], lm: str, model: LanguageModel, trigram: str, lexicon: str
+    texts: HeardTexts,
+    cache: TuningCache,
+    wanted: list[str],
+    first_passes: dict[str, Any],
+    lm: str,
+    model: LanguageModel,
+    trigram: str,
+    lexicon: str,
 ) -> tuple[dict[str, DecodingConfig], dict[str, float]]:
     """All ways with the best weights, and their word error rates on the development set."""
     ways: dict[str, DecodingConfig] = {}
     wer: dict[str, float] = {}
-    first_passes = json.loads(FIRST_PASSES.read_text(encoding="utf-8"))["ways"]
     for name, words in (("n-gram", None), ("n-gram and lexicon", lexicon)):
         way = f"{name} then Transformer"
         if way not in wanted:
