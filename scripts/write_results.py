@@ -97,7 +97,7 @@ def section() -> str:
             "",
             *decodings(),
             *encoder_decoder(),
-            *(line for path in REPRODUCED for line in reproduction(path)),
+            *reproduction(REPRODUCED),
             *sounds(),
             "| measured | value | by |",
             "| --- | --- | --- |",
@@ -161,21 +161,19 @@ def _percent(cell: dict[str, Any]) -> str:
     return f"{100 * cell['wer']:.1f} ({low:.1f} to {high:.1f})"
 
 
-def reproduction(path: Path) -> list[str]:
-    """Lines about the runs of a plan: the rows of its first table by their means, and the pairs."""
-    if not path.is_file():
+def reproduction(paths: Sequence[Path]) -> list[str]:
+    """Lines about the runs of the first plan that has a result: the rows of its first table by their means."""
+    path = next((one for one in paths if one.is_file()), None)
+    if path is None:
         return []
     result = Reproduction.load(path)
     rows = tables.summary(result, result.tables[0])
-    lines = [
+    return [
         f"{rows.title}: trained by `{result.command}`",
-        f"(`results/{path.name}`). {tables.note(result)}",
+        f"(`results/{path.name}`; all tables and the differences in pairs: [docs/wav2code.md](docs/wav2code.md)).",
+        tables.note(result),
         table.as_markdown(rows.lines, rows.labels),
     ]
-    if result.compared:
-        pairs = tables.comparisons(result)
-        lines += [f"{pairs.title}:", "", table.as_markdown(pairs.lines, pairs.labels)]
-    return lines
 
 
 def sounds(path: Path = SOUNDS) -> list[str]:

@@ -28,15 +28,17 @@ def test_tables_in_the_pages_are_those_of_the_files(script: ModuleType) -> None:
     assert script.updated_encoder_decoder(page) == page, "run python scripts/write_results.py"
 
 
-def test_runs_of_a_plan_are_shown_when_there_is_a_result(script: ModuleType, tmp_path: Path) -> None:
-    path = tmp_path / "wav2code_mini.json"
-    assert script.reproduction(path) == []
-    result("noise_by_snr").save(path)
-    lines = "\n".join(script.reproduction(path)).splitlines()
+def test_rows_of_the_first_plan_with_a_result_are_shown(script: ModuleType, tmp_path: Path) -> None:
+    paths = [tmp_path / "wav2code_mini.json", tmp_path / "wav2code_box_mini.json"]
+    assert script.reproduction(paths) == []
+    result("by_type").save(paths[1])
+    assert "(`results/wav2code_box_mini.json`;" in "\n".join(script.reproduction(paths))
+    result("noise_by_snr").save(paths[0])
+    lines = "\n".join(script.reproduction(paths)).splitlines()
     rates = "24.0 (23.0 to 25.0) | 25.0 (24.0 to 26.0) | 26.0 (25.0 to 27.0) | 27.0 (26.0 to 28.0) | 26.8, 27.2"
     assert f"| EW2 | Noisy | {rates} |" in lines
     assert any(line.startswith("| Wav2code | None | not run |") for line in lines)
-    assert any("-8.4 % (-12.0 to -4.0)" in line for line in lines)
+    assert any(line.startswith("(`results/wav2code_mini.json`;") for line in lines)
 
 
 def test_a_page_with_markers_gets_all_tables_of_all_plans(script: ModuleType, tmp_path: Path) -> None:
