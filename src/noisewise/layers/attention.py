@@ -1,4 +1,4 @@
-"""Multi-head self-attention on PyTorch's fused kernel."""
+"""Multi-head self-attention, on PyTorch's fused kernel where that is the fastest."""
 
 import torch
 import torch.nn.functional as F
