@@ -73,7 +73,7 @@ def test_only_the_culprit_fails_and_the_order_is_kept(tmp_path: Path) -> None:
     assert heard == ["1000", Failure("exit status 3: nothing on stderr"), "1002", "1003"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="process groups")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no process groups")
 def test_a_program_that_hangs_is_stopped_with_its_children(tmp_path: Path) -> None:
     mark = tmp_path / "alive"
     child = f"import time; time.sleep(2); open({str(mark)!r}, 'w')"
