@@ -61,3 +61,15 @@ def test_init_is_that_of_fairseq() -> None:
     assert position.convolution.weight.std().item() == pytest.approx((4 / (32 * 64)) ** 0.5, rel=0.05)
     assert position.convolution.bias is not None
     assert position.convolution.bias.abs().max() == 0
+
+
+@pytest.mark.parametrize(("dim", "kernel", "groups"), [(192, 64, 16), (96, 16, 16), (64, 128, 8), (256, 128, 16)])
+@pytest.mark.parametrize("whole", [False, True])
+def test_bfloat16_is_float32_but_for_rounding(dim: int, kernel: int, groups: int, whole: bool) -> None:
+    """On processors with AMX the convolution itself is not, where groups are narrow."""
+    position = PositionalConvolution(dim, kernel, groups)
+    features = torch.randn(2, 60, dim)
+    expected = position(features)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = position.bfloat16()(features.bfloat16()) if whole else position(features)
+    assert (found.float() - expected).norm() < 0.02 * expected.norm()

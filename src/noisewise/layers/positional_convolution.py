@@ -2,9 +2,13 @@
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
+
+NARROW = 16
+"""Channels of a group below which convolutions in bfloat16 are not to be trusted on a CPU."""
 
 
 class PositionalConvolution(nn.Module):
@@ -32,7 +36,18 @@ class PositionalConvolution(nn.Module):
         """
         if valid is not None:
             features = features * valid.unsqueeze(-1).to(features.dtype)
-        positions = self.convolution(features.transpose(1, 2))[
-            :, :, : features.size(1)
-        ]  # an even kernel gives one more
-        return F.gelu(positions).transpose(1, 2)
+        positions = self._convolved(features.transpose(1, 2))
+        return F.gelu(positions[:, :, : features.size(1)]).transpose(1, 2)  # an even kernel gives one more
+
+    def _convolved(self, features: Tensor) -> Tensor:
+        """(B, D, F) -> (B, D, F or F + 1)
+
+        In float32 where the processor's kernel for bfloat16 is wrong: on processors with AMX, oneDNN in PyTorch 2.13
+        gives other numbers altogether for groups of 2 to 15 channels (pytorch issues 163347 and 169688 are alike).
+        """
+        convolution = self.convolution
+        if features.device.type != "cpu" or convolution.in_channels // convolution.groups >= NARROW:
+            return convolution(features)  # type: ignore[no-any-return]
+        weight, bias = convolution.weight.float(), convolution.bias.float()
+        with torch.autocast("cpu", enabled=False):
+            return F.conv1d(features.float(), weight, bias, padding=convolution.padding, groups=convolution.groups)
