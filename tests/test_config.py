@@ -82,6 +82,7 @@ def test_numbers_and_booleans_are_those_of_yaml_1_2(text: str, value: object) ->
     [
         ({"dimm": 3}, r"dimm: unknown key; did you mean 'dim'\?"),
         ({"shape": {"kind": "circle", "radios": 1}}, r"shape.radios: unknown key; did you mean 'radius'\?"),
+        ({"shape": {"kind": "circle", "side": 1}}, "shape.side: unknown key of this kind, .* or change `kind`"),
         ({"shape": {"kind": "oval"}}, "shape.kind: must be one of .*circle.*square.*, but is 'oval' instead"),
         ({"shape": {"radius": 1}}, "shape: must carry `kind:`"),
         ({"dim": "wide"}, "dim: .*integer.*, but is 'wide' instead"),
@@ -111,8 +112,10 @@ LAUGHS = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10
         "just words",
         "{[1]: 2}",
         "a: b: c",
+        "dim: 1\nshape: {kind: square}\ndim: 2",
+        "shape: {kind: circle, kind: square}",
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_files_that_are_not_plain_yaml_are_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"drawing\.yaml"):

@@ -123,7 +123,8 @@ def schema(cls: type[Any]) -> dict[str, Any]:
 class _ValuesLoader(yaml.SafeLoader):
     """YAML with the numbers and booleans of YAML 1.2: `1e-3` is a number, `no` is a string.
 
-    Aliases are refused: a few lines of them stand for values that fill any memory.
+    Aliases are refused: a few lines of them stand for values that fill any memory. So are keys that stand twice, of
+    which YAML's reader would take the last.
     """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -131,6 +132,13 @@ class _ValuesLoader(yaml.SafeLoader):
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not read; write the value out")
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """One mapping; see PyYAML."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for twice in (key for key in keys if keys.count(key) > 1):
+            raise yaml.YAMLError(f"the key '{twice}' stands twice; take one of them out")
+        return super().construct_mapping(node, deep)
 
 
 _ValuesLoader.yaml_implicit_resolvers = {
@@ -187,6 +195,8 @@ def _explain(cls: type[Any], problem: Any) -> str:
                 *difflib.get_close_matches(leaf, _names_at(cls, steps[:-1]), n=1),
                 *difflib.get_close_matches(leaf, anywhere, n=1),
             ]
+            if near[:1] == [leaf]:
+                return f"{key}: unknown key of this kind, though another has it; take it out, or change `kind`"
             return f"{key}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")
         case "missing" | "missing_argument":
             return f"{key}: must be given, but is missing"
