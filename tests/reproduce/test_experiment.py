@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -11,13 +12,13 @@ import yaml
 
 from noisewise.cli.main import main
 from noisewise.config import ConfigError
-from noisewise.evaluation.result import GridResult
+from noisewise.evaluation.result import GridResult, ResultError
 from noisewise.reproduce.experiment import BusyError, Experiment, whole
 from noisewise.reproduce.plan import PlanError
 from noisewise.reproduce.result import Reproduction
 from noisewise.reproduce.work import Outcome
 from noisewise.training import log
-from tests.corpus import write_corpus, write_recipe
+from tests.corpus import WORDS, write_corpus, write_recipe
 
 SAVE = ["train.workers=0", "run.log_every=1", "run.save_every=1", "run.validate_every=30", "run.keep=1"]
 PLAN = {
@@ -84,6 +85,7 @@ def test_from_a_kill_to_the_tables(folder: Path, capsys: pytest.CaptureFixture[s
     assert recipe["start_from"] == "runs/mine/seed_3/first/best" and recipe["run"]["seed"] == 3
 
     done_again(folder, capsys)
+    without_folders(folder, result)
 
 
 def done_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,6 +107,30 @@ def done_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ConfigError, match=r"begun with other values of optimizer\.lr, start_from"):
         read()
     assert read(only=["first"]).result("").measured == [], "a run of another recipe is not printed"
+
+
+def without_folders(folder: Path, result: Reproduction) -> None:
+    """What was kept of the runs is as good as their folders; nothing that was said is in it."""
+    write_plan(folder)
+    shutil.rmtree("runs")
+    found = read().result(result.command)
+    assert found == result and read(missing=True).stages == []
+    text = Path("results/mine/seed_3/second.json").read_text()
+    assert "weights_sha256" in text and not any(word in text for word in WORDS)
+    write_plan(folder, seeds=[3, 4])
+    assert [one.key for one in read(missing=True).stages] == ["seed_4/first", "seed_4/second"]
+    assert [one.key for one in read(missing=True, only=["first"]).stages] == ["seed_4/first"]
+    write_plan(folder)
+    Path("results/mine/seed_3/first.json").unlink()
+    assert [one.key for one in read(missing=True).stages] == ["seed_3/first"]
+    write_plan(folder, grid={**PLAN["grid"], "snrs_db": [10]})  # type: ignore[dict-item]
+    assert read().result("").measured == [] and len(read(missing=True).stages) == 2, "of other mixtures"
+    runs = {**PLAN["runs"], "second": {"recipe": "ctc.yaml", "set": [*SAVE, "run.steps=1", "optimizer.lr=1"]}}  # type: ignore[dict-item]
+    write_plan(folder, runs=runs)
+    assert read().result("").runs == [], "of another recipe"
+    Path("results/mine/seed_3/second.json").write_text('{"format": "noisewise-run-1"}')
+    with pytest.raises(ResultError, match=r"second.json` must be the record of a run, but is not"):
+        read().result("")
 
 
 def test_only_takes_what_is_needed_with_it(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Accuracies of taggers: means over seeds, pairs, and how soon one line reaches another, against counts by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +12,26 @@ from noisewise.cli.main import main
 from noisewise.config import dump, parse
 from noisewise.reproduce.experiment import Experiment, whole
 from noisewise.reproduce.plan import CurvePlan, LinePlan, PlanError, SoundsPlan
-from noisewise.reproduce.result import Reproduction
+from noisewise.reproduce.record import Record
+from noisewise.reproduce.result import Reproduction, Trained
 from noisewise.reproduce.sounds import Sounds, TestSetError, gather_sounds
-from noisewise.training.checkpoint import State
 from tests.corpus import TINY, write_corpus, write_recipe
 
 IDS = ["a", "b", "c", "d"]
 
 
-class Done:
-    """Stands for a stage that is finished."""
-
-    def __init__(self, folder: Path, name: str, seed: int, right: str | None, seconds: float = 0.0, steps: int = 0):
-        self.name, self.seed, self.key, self.folder = name, seed, f"seed_{seed}/{name}", folder / f"{name}_{seed}"
-        self.seconds, self.steps = seconds, steps
-        self.folder.mkdir()
-        if right is not None:
-            order = IDS if seed == 0 else IDS[::-1]  # in whatever order
-            values = {"ids": order, "right": [int(right[IDS.index(name)]) for name in order]}
-            values |= {"sources": [{"a": "s", "b": "s"}.get(name, name) for name in order]}
-            (self.folder / "test.json").write_text(json.dumps({"papers_protocol": False, **values}))
-
-    def finished(self) -> bool:
-        return True
-
-    def fits(self) -> bool:
-        return True
-
-    def state(self) -> State:
-        return State(step=self.steps, seconds=self.seconds)
+def done(name: str, seed: int, right: str | None, seconds: float = 0.0, steps: int = 0) -> Record:
+    """A run that is finished."""
+    test: dict[str, Any] | None = None
+    if right is not None:
+        order = IDS if seed == 0 else IDS[::-1]  # in whatever order
+        test = {"papers_protocol": False, "ids": order, "right": [int(right[IDS.index(name)]) for name in order]}
+        test["sources"] = [{"a": "s", "b": "s"}.get(name, name) for name in order]
+    trained = Trained(
+        run=name, seed=seed, recipe="", recipe_sha256="", kind="", steps=steps, best_step=steps, validation={},
+        training_seconds=seconds, audio_seconds=0.0, parameters=1, weights_sha256="",
+    )  # fmt: skip
+    return Record(trained, None, test)
 
 
 LINES = [
@@ -62,21 +54,19 @@ def parsed() -> SoundsPlan:
 RIGHT = {"p10": ("0000", "0001"), "p40": ("1100", "1001"), "h10": ("1000", "0001"), "h40": ("1111", "1101")}
 
 
-def gathered(folder: Path, **right: tuple[str, ...]) -> Sounds:
-    stages: list[Any] = [
-        Done(folder, name, seed, row) for name, rows in {**RIGHT, **right}.items() for seed, row in enumerate(rows)
-    ]
+def gathered(**right: tuple[str, ...]) -> Sounds:
+    records = [done(name, seed, row) for name, rows in {**RIGHT, **right}.items() for seed, row in enumerate(rows)]
     for seed in (0, 1):
-        stages += [Done(folder, name, seed, None, 80.0, 40) for name in ("pre", "pre2")]
-        stages.append(Done(folder, "helper", seed, None, 5.0, 7))
-    found = gather_sounds(parsed(), stages)
+        records += [done(name, seed, None, 80.0, 40) for name in ("pre", "pre2")]
+        records.append(done("helper", seed, None, 5.0, 7))
+    found = gather_sounds(parsed(), records)
     assert found is not None
     return found
 
 
-def test_means_pairs_and_the_crossing_by_hand(tmp_path: Path) -> None:
+def test_means_pairs_and_the_crossing_by_hand() -> None:
     """p40 is right in 2 of 4 by either seed; h10 in 1 of 4, h40 in 3.5 of 4: the line crosses at 10 + 30 * 1 / 2.5."""
-    found = gathered(tmp_path)
+    found = gathered()
     assert found.clips == 4 and found.sources == 3
     p40, h40 = found.of("p40"), found.of("h40")
     assert p40 is not None and h40 is not None
@@ -91,33 +81,30 @@ def test_means_pairs_and_the_crossing_by_hand(tmp_path: Path) -> None:
     assert reached.by_seed == pytest.approx([10 + 30 * 0.25 / 0.75, 10 + 30 * 0.25 / 0.5])
 
 
-def test_intervals_draw_sources_with_all_their_clips(tmp_path: Path) -> None:
+def test_intervals_draw_sources_with_all_their_clips() -> None:
     """Right in a and b alone, one source of three: 0, 2/4, 4/5 or all, never 1/4."""
-    found = gathered(tmp_path, p40=("1100", "1100")).of("p40")
+    found = gathered(p40=("1100", "1100")).of("p40")
     assert found is not None
     drawn = {2 * k / (2 * k + 3 - k) for k in range(4)}
     assert any(found.ci[0] == pytest.approx(value) for value in drawn) and found.ci[1] == pytest.approx(1.0)
 
 
-def test_what_is_never_reached_and_what_is_there_at_once(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    (low,) = gathered(tmp_path / "a", h10=("0000", "0000"), h40=("1000", "1000")).curves[0].reached
+def test_what_is_never_reached_and_what_is_there_at_once() -> None:
+    (low,) = gathered(h10=("0000", "0000"), h40=("1000", "1000")).curves[0].reached
     assert low.updates is None and low.seconds is None and low.by_seed == [None, None]
-    (high,) = gathered(tmp_path / "b", h10=("1111", "1111")).curves[0].reached
+    (high,) = gathered(h10=("1111", "1111")).curves[0].reached
     assert high.updates == 10
 
 
-def test_other_clips_are_refused(tmp_path: Path) -> None:
-    stages: list[Any] = [Done(tmp_path, name, 0, "0000") for name in ("h40", "p40")]
-    found = json.loads((stages[1].folder / "test.json").read_text())
-    (stages[1].folder / "test.json").write_text(json.dumps({**found, "ids": ["a", "b", "c", "x"]}))
+def test_other_clips_are_refused() -> None:
+    records = [done(name, 0, "0000") for name in ("h40", "p40")]
+    records[1] = replace(records[1], test={**records[1].test, "ids": ["a", "b", "c", "x"]})  # type: ignore[dict-item]
     with pytest.raises(TestSetError, match="`h40` must be tested on the same clips as `p40`"):
-        gather_sounds(parsed(), stages)
+        gather_sounds(parsed(), records)
     assert gather_sounds(parsed(), []) is None
 
 
-def test_folds_are_pooled_clip_by_clip(tmp_path: Path) -> None:
+def test_folds_are_pooled_clip_by_clip() -> None:
     """Right in 1 of 1 and in 2 of 3: 3 of 4, and not the mean of the folds."""
     plan = parse(
         SoundsPlan,
@@ -127,18 +114,18 @@ def test_folds_are_pooled_clip_by_clip(tmp_path: Path) -> None:
         },
     )
     assert plan.runs == {"one", "two"} and plan.shown == {"all"}
-    stages: list[Any] = [Done(tmp_path, name, 0, "0000") for name in ("one", "two")]
-    for stage, right in zip(stages, ({"a": 1}, {"b": 1, "c": 1, "d": 0}), strict=True):
-        values = {"ids": list(right), "right": list(right.values()), "sources": list(right), "papers_protocol": True}
-        (stage.folder / "test.json").write_text(json.dumps(values))
-    found = gather_sounds(plan, stages)
+    tests: list[dict[str, Any]] = [
+        {"ids": list(right), "right": list(right.values()), "sources": list(right), "papers_protocol": True}
+        for right in ({"a": 1}, {"b": 1, "c": 1, "d": 0})
+    ]
+    records = [replace(done(name, 0, None), test=test) for name, test in zip(("one", "two"), tests, strict=True)]
+    found = gather_sounds(plan, records)
     assert found is not None and found.papers_protocol
     pooled, first = found.of("all"), found.of("one")
     assert pooled is not None and first is not None and pooled.accuracy == 0.75 and first.accuracy == 1.0
-    assert gather_sounds(plan, stages[:1]).of("all") is None  # type: ignore[union-attr]
-    (stages[0].folder / "test.json").write_text((stages[1].folder / "test.json").read_text())
+    assert gather_sounds(plan, records[:1]).of("all") is None  # type: ignore[union-attr]
     with pytest.raises(TestSetError, match="must be tested on other clips each"):
-        gather_sounds(plan, stages)
+        gather_sounds(plan, [replace(records[0], test=tests[1]), records[1]])
 
 
 @pytest.fixture
@@ -172,6 +159,8 @@ def test_the_tiny_plan_from_beginning_to_end(folder: Path, capsys: pytest.Captur
     Path("runs/mine/seed_0/scratch/test.json").unlink()
     stages = Experiment.read(Path("mine/plan.yaml")).stages
     assert [one.finished() for one in stages if one.name in ("scratch", "tuned_6")] == [False, True], "not tested yet"
+    assert whole(Experiment.read(Path("mine/plan.yaml")).result("")), "but what was kept of it counts"
+    Path("results/mine/seed_0/scratch.json").unlink()
     assert not whole(Experiment.read(Path("mine/plan.yaml")).result(""))
 
 

@@ -32,6 +32,9 @@ def command(
         list[str] | None, typer.Option(help="These runs, with what they need; commas between, or several times.")
     ] = None,
     seeds: Annotated[list[int] | None, typer.Option(help="In place of the plan's: 0 1.")] = None,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Only what no result is kept of, with what it needs.")
+    ] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Programs side by side.", show_default="cores")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the order, what is done, and how long.")] = False,
     tables: Annotated[bool, typer.Option("--tables", help="Train nothing; write the tables of what there is.")] = False,
@@ -44,7 +47,7 @@ def command(
 
     path = plan.find(name, scale)
     chosen = [word.strip() for text in only or [] for word in text.split(",") if word.strip()]
-    experiment = Experiment.read(path, output, results, seeds=seeds or [], only=chosen)
+    experiment = Experiment.read(path, output, results, seeds=seeds or [], only=chosen, missing=missing)
     side_by_side = jobs or _cores()
     if dry_run:
         print(_order(experiment, side_by_side))

@@ -1,7 +1,7 @@
 """A plan put to work: what is done, what is left, the runs, the result and its tables."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from noisewise.reproduce.estimate import paces, remembered, seconds_left
 from noisewise.reproduce.gather import gather
 from noisewise.reproduce.jobs import Measurement, Training
 from noisewise.reproduce.plan import Plan
+from noisewise.reproduce.record import Record, kept, record
 from noisewise.reproduce.result import Reproduction
 from noisewise.reproduce.sound_tables import draw
 from noisewise.reproduce.stage import BUSY_SECONDS, Stage, stages
@@ -45,6 +46,7 @@ class Experiment:
         *,
         seeds: Sequence[int] = (),
         only: Sequence[str] = (),
+        missing: bool = False,
     ) -> "Experiment":
         """Read a plan.
 
@@ -54,6 +56,7 @@ class Experiment:
             results: the result's file; `results/<title>.json` when left out.
             seeds: in place of the plan's.
             only: these runs, with what they need; all when left out.
+            missing: leave out runs of which a record is kept, unless others need them.
 
         Raises:
             NoisewiseError: the plan, a recipe or a folder cannot be used.
@@ -63,7 +66,8 @@ class Experiment:
         chosen = stages(plan, path, folder, list(seeds) or plan.seeds, list(only) or list(plan.runs))
         for one in chosen:
             one.check()
-        return cls(plan, path, folder, results or Path("results") / f"{plans.title(path)}.json", chosen)
+        experiment = cls(plan, path, folder, results or Path("results") / f"{plans.title(path)}.json", chosen)
+        return replace(experiment, stages=experiment._missing()) if missing else experiment
 
     @property
     def title(self) -> str:
@@ -104,11 +108,36 @@ class Experiment:
     def _remembered(self) -> dict[str, float]:
         return remembered(self.results)
 
+    @property
+    def records(self) -> Path:
+        """The folder of what finished runs came to, beside the result."""
+        return self.results.with_suffix("")
+
+    def _missing(self) -> list[Stage]:
+        """Runs of which no record is kept, and what they need."""
+        found: set[str] = set()
+        for one in reversed(self.stages):
+            old = kept(one, self.plan, self.records)
+            whole = old is not None and (old.grid is not None or one.name not in self.plan.measured)
+            if one.key in found or not whole:
+                found |= {one.key, *(f"seed_{one.seed}/{need}" for need in one.needs)}
+        return [one for one in self.stages if one.key in found]
+
     def result(self, command: str) -> Reproduction:
-        """What there is, of all runs and seeds of the plan, chosen or not."""
+        """What there is, of all runs and seeds of the plan, chosen or not; records of finished runs are written.
+
+        A run is what its folder holds, or what was kept of it where the folder does not hold it finished; what is a run
+        of another recipe is left out.
+        """
         seeds = sorted({*self.plan.seeds, *(one.seed for one in self.stages)})
-        whole = stages(self.plan, self.path, self.output, seeds, list(self.plan.runs))
-        return gather(self.plan, self.path, self.title, whole, command)
+        found: list[Record] = []
+        for one in stages(self.plan, self.path, self.output, seeds, list(self.plan.runs)):
+            if one.finished() and one.fits():
+                found.append(record(one, self.plan))
+                found[-1].save(self.records)
+            elif (old := kept(one, self.plan, self.records)) is not None:
+                found.append(old)
+        return gather(self.plan, self.path, self.title, seeds, found, command)
 
     def write_tables(self, result: Reproduction) -> list[Path]:
         """Write `tables.md`, `tables.tex` and `tables.csv` beside the runs."""

@@ -101,16 +101,19 @@ class Measurement:
             found = GridResult.load(self.stage.grid)
         except ResultError:
             return None
-        said = (found.manifest, found.noise, found.seed, _limit(found.command))
+        return found if self.fits(found) and found.recogniser_details == self._details else None
+
+    def fits(self, found: GridResult) -> bool:
+        """Whether a grid, of whatever model, is of these mixtures."""
         grid = self.grid
-        fits = said == (portable(grid.manifest), self._noise, grid.seed, grid.limit) and (
+        said = (found.manifest, found.noise, found.seed, _limit(found.command))
+        return said == (portable(grid.manifest), self._noise, grid.seed, grid.limit) and (
             grid.noise is None
             or (
                 found.snr_db == sorted(set(grid.snrs_db))
                 and (not grid.types or set(found.noise_types) == set(grid.types))
             )
         )
-        return found if fits and found.recogniser_details == self._details else None
 
     def position(self) -> tuple[int, int]:
         """Cells heard, and in all; 0 where that is not known."""

@@ -7,11 +7,10 @@ would give with these models; how much training itself varies is in the accuraci
 Legend: N clips, R resamples.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,10 @@ from numpy.typing import NDArray
 from noisewise.config import NoisewiseError
 from noisewise.recipe import TEST
 from noisewise.reproduce.plan import ComparisonPlan, CurvePlan, LinePlan, SoundsPlan
-from noisewise.reproduce.stage import Stage
 from noisewise.scoring.words import interval, resample
+
+if TYPE_CHECKING:
+    from noisewise.reproduce.record import Record  # which holds a result, of which these are a part
 
 RESAMPLES = 1000
 Right = NDArray[np.float64]
@@ -120,20 +121,20 @@ class _Tests:
     """(R, N)"""
 
 
-def gather_sounds(plan: SoundsPlan, stages: Sequence[Stage]) -> Sounds | None:
+def gather_sounds(plan: SoundsPlan, records: Sequence["Record"]) -> Sounds | None:
     """What finished runs say of the clips of their test sets; None when there is none.
 
     Raises:
         TestSetError: runs that are compared heard other clips, or runs of a pool the same.
     """
-    tested = [one for one in stages if one.name in plan.runs and one.finished() and one.fits()]
+    tested = [(one, one.test) for one in records if one.trained.run in plan.runs and one.test is not None]
     if not tested:
         return None
-    found = {one.key: json.loads((one.folder / TEST).read_text(encoding="utf-8")) for one in tested}
+    found = {one.key: test for one, test in tested}
     sources = _sources(found)
     right: dict[str, dict[int, Right]] = {}
-    for one in tested:
-        right.setdefault(one.name, {})[one.seed] = _ordered(found[one.key], list(sources))
+    for one, test in tested:
+        right.setdefault(one.trained.run, {})[one.trained.seed] = _ordered(test, list(sources))
     right.update((name, pooled) for name, runs in plan.pools.items() if (pooled := _pooled(name, runs, right)))
     for name, by_seed in right.items():
         _same_clips(name, name, list(by_seed.values()))
@@ -146,7 +147,7 @@ def gather_sounds(plan: SoundsPlan, stages: Sequence[Stage]) -> Sounds | None:
         papers_protocol=any(bool(each["papers_protocol"]) for each in found.values()),
         accuracies=[_accuracy(name, tests) for name in right],
         gains=[gain for one in plan.comparisons if (gain := _gain(one, tests)) is not None],
-        curves=[_curve(one, tests, stages) for one in plan.curves],
+        curves=[_curve(one, tests, records) for one in plan.curves],
     )
 
 
@@ -215,8 +216,8 @@ def _ci(values: Right, tests: _Tests) -> tuple[float, float]:
     return found.low, found.high
 
 
-def _curve(plan: CurvePlan, tests: _Tests, stages: Sequence[Stage]) -> Curve:
-    paces = [pace for line in plan.lines if (pace := _pace(line, stages)) is not None]
+def _curve(plan: CurvePlan, tests: _Tests, records: Sequence["Record"]) -> Curve:
+    paces = [pace for line in plan.lines if (pace := _pace(line, records)) is not None]
     lines = {line.label: line for line in plan.lines}
     reached = []
     for one in plan.reach:
@@ -225,22 +226,14 @@ def _curve(plan: CurvePlan, tests: _Tests, stages: Sequence[Stage]) -> Curve:
     return Curve(plan, paces, reached)
 
 
-def _pace(line: LinePlan, stages: Sequence[Stage]) -> Pace | None:
-    seconds, updates = _trained(line.run, stages)
-    before = [_trained(name, stages) for name in line.after]
+def _pace(line: LinePlan, records: Sequence["Record"]) -> Pace | None:
+    """Means over the seeds of each run."""
+    updates = [one.trained for one in records if one.trained.run == line.run]
+    before = [[one.trained.training_seconds for one in records if one.trained.run == name] for name in line.after]
     if not updates:
         return None
-    return Pace(line.label, sum(each / max(1, len(_seeds(stages))) for each, _ in before), seconds / updates)
-
-
-def _seeds(stages: Sequence[Stage]) -> set[int]:
-    return {one.seed for one in stages}
-
-
-def _trained(name: str, stages: Sequence[Stage]) -> tuple[float, int]:
-    """Seconds and steps of a run, over its seeds."""
-    states = [state for one in stages if one.name == name and (state := one.state()) is not None]
-    return sum(state.seconds for state in states), sum(state.step for state in states)
+    pace = sum(one.training_seconds for one in updates) / sum(one.steps for one in updates)
+    return Pace(line.label, sum(sum(each) / len(each) for each in before if each), pace)
 
 
 def _reached(line: LinePlan, than: LinePlan, tests: _Tests, paces: Mapping[str, Pace]) -> Reached | None:
