@@ -63,6 +63,8 @@ def test_the_difference_is_below_0_where_the_first_is_better() -> None:
     assert found.relative == pytest.approx(good / bad - 1)
     assert found.ci[1] < 0 and found.relative_ci is not None and found.relative_ci[1] < 0
     assert (found.better, found.worse) == (12, 0) and found.z < 0 and found.p < 0.01
+    alone = [DRAWS.difference([one], [other], conditions).difference for one, other in zip(GOOD, BAD, strict=True)]
+    assert found.by_seed == alone and found.difference == pytest.approx(sum(alone) / len(alone))
     back = DRAWS.difference(BAD, GOOD, conditions)
     assert back.difference == pytest.approx(-found.difference) and back.z == pytest.approx(-found.z)
     assert (back.better, back.worse) == (0, 12) and back.relative is not None and back.relative > 0

@@ -35,7 +35,7 @@ def plan(layout: str) -> TablePlan:
 
 
 def result(*layouts: str) -> Reproduction:
-    difference = Difference(-0.02, (-0.03, -0.01), -0.0839, (-0.12, -0.04), -3.0, 0.0004, 9, 3, 0.1)
+    difference = Difference(-0.02, (-0.03, -0.01), -0.0839, (-0.12, -0.04), -3.0, 0.0004, 9, 3, 0.1, [-0.03, -0.01])
     return Reproduction(
         title="wav2code_mini",
         plan="recipes/mini/wav2code/plan.yaml",
@@ -93,7 +93,8 @@ def test_comparisons_name_the_rows_and_keep_the_sign() -> None:
     head, line = comparisons(result("by_type")).lines
     assert head[:2] == ["WER of", "less that of"]
     assert line[:2] == ["Wav2code Noisy", "EW2 Noisy"]
-    assert line[5:] == ["-2.0 (-3.0 to -1.0)", "-8.4 % (-12.0 to -4.0)", "<0.001"]
+    assert line[5:] == ["-2.0 (-3.0 to -1.0)", "-8.4 % (-12.0 to -4.0)", "<0.001", "-3.0, -1.0"]
+    assert head[7:] == ["p, all types", "by seed, all types"]
 
 
 def test_words_stand_left_and_numbers_right() -> None:

@@ -90,6 +90,8 @@ class Difference:
     """Utterances in which the one makes fewer errors, over all seeds."""
     worse: int
     sign_p: float
+    by_seed: list[float] = field(default_factory=list)
+    """Differences of single trainings; empty in older files."""
 
 
 @dataclass(frozen=True)

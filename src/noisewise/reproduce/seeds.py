@@ -109,6 +109,10 @@ class Resampler:
             better=wins,
             worse=losses,
             sign_p=sign_test(wins, losses),
+            by_seed=[
+                _rate(_summed([one], conditions) - _summed([other], conditions), _words([other], conditions))
+                for one, other in zip(better, than, strict=True)
+            ],
         )
 
 

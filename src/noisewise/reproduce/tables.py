@@ -67,15 +67,19 @@ def summary(result: Reproduction, plan: TablePlan) -> Printed:
 
 
 def comparisons(result: Reproduction) -> Printed:
-    """A line for each pair: differences in points, relative change and p over all types."""
+    """A line for each pair: differences in points; over all types relative change, p, and the differences by seed."""
     shown = [name for name in ("clean", "type_a", "type_b", "all") if name in result.compared[0].differences]
     last = shown[-1]
     over = "clean" if last == "clean" else "all types"
-    lines = [["WER of", "less that of", *(NAMES[name] for name in shown), f"relative, {over}", f"p, {over}"]]
+    seeds = any(one.differences[last].by_seed for one in result.compared)  # older files do not hold them
+    heads = [f"relative, {over}", f"p, {over}", *([f"by seed, {over}"] if seeds else [])]
+    lines = [["WER of", "less that of", *(NAMES[name] for name in shown), *heads]]
     for one in result.compared:
         final = one.differences[last]
         differences = [_difference(one.differences[name]) for name in shown]
-        lines.append([_named(result, one.better), _named(result, one.than), *differences, _relative(final), _p(final)])
+        by_seed = [", ".join(f"{100 * each:+.1f}" for each in final.by_seed)] if seeds else []
+        names = [_named(result, one.better), _named(result, one.than)]
+        lines.append([*names, *differences, _relative(final), _p(final), *by_seed])
     return Printed("Differences in pairs, in points; below 0 the first is better", lines, 2)
 
 
