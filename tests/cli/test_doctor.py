@@ -17,6 +17,18 @@ def test_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"flac", "wav"} <= set(report["audio formats"]["libsndfile"].split())
 
 
+@pytest.mark.parametrize(("wrong", "says"), [(False, "are right"), (True, "are wrong")])
+def test_bfloat16_is_tried(wrong: bool, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = torch.nn.functional.conv1d
+
+    def convolve(features: torch.Tensor, weight: torch.Tensor, groups: int) -> torch.Tensor:
+        half = features.dtype == torch.bfloat16
+        return exact(features.float(), weight.float(), groups=groups) * (0.5 if wrong and half else 1.0)
+
+    monkeypatch.setattr(torch.nn.functional, "conv1d", convolve)
+    assert says in doctor._bfloat16()
+
+
 def test_a_missing_extra_says_what_it_would_give(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

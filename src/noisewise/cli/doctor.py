@@ -79,7 +79,22 @@ def _cpu() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "best kernels": torch.backends.cpu.get_cpu_capability(),
         "features": " ".join(_cpu_features()) or "unknown here",
+        "bfloat16": _bfloat16(),
     }
+
+
+def _bfloat16() -> str:
+    """Whether a convolution of narrow groups comes out in bfloat16 as in float32."""
+    import torch
+    import torch.nn.functional as F
+
+    generator = torch.Generator().manual_seed(0)
+    features, weight = (torch.randn(shape, generator=generator) for shape in ((1, 24, 64), (24, 12, 16)))
+    exact = F.conv1d(features, weight, groups=2)
+    found = F.conv1d(features.bfloat16(), weight.bfloat16(), groups=2).float()
+    if (found - exact).norm() < 0.05 * exact.norm():
+        return "grouped convolutions are right"
+    return "grouped convolutions are wrong (PyTorch's); ours are in float32, those of other packages may not be"
 
 
 def _cpu_info(key: str) -> str:
