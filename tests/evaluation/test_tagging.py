@@ -7,8 +7,11 @@ import pytest
 from numpy.typing import NDArray
 
 from noisewise.audio.waveform import SAMPLE_RATE, save
-from noisewise.evaluation import grid
+from noisewise.config import NoisewiseError
+from noisewise.evaluation import comparison_table, grid
+from noisewise.evaluation.comparison import compare, read
 from noisewise.evaluation.recognisers import Failure, Waveform
+from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition
 from noisewise.evaluation.speech import EvaluationError, Utterance
 from noisewise.evaluation.taggers import NamedTagger
@@ -63,6 +66,27 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def named(ask: object = loudness) -> NamedTagger:
     return NamedTagger("python:tests:loudness", LABELS, ask)  # type: ignore[arg-type]
+
+
+def test_two_taggers_are_compared_clip_by_clip(clips: Path, noise: Path, tmp_path: Path) -> None:
+    """One that never says "low" is wrong in two clips of six where there is no noise, and right in four in the hum."""
+
+    def deaf(waveforms: list[Waveform]) -> list[NDArray[np.float64]]:
+        return [scores * [0, 1, 1] for scores in loudness(waveforms)]
+
+    for name, ask in (("a", loudness), ("b", deaf)):
+        evaluate_tagger(str(clips), named(ask), str(noise), SNRS).save(tmp_path / f"{name}.json")
+    found = compare([read(tmp_path / "a.json"), read(tmp_path / "b.json")], ["a", "b"])
+    assert found.of_taggers and found.words == found.utterances == 6
+    assert found.lines["clean"].wer == pytest.approx([0, 1 / 3])
+    hum = found.lines["car@-20"]
+    assert hum.wer == pytest.approx([2 / 3, 1 / 3]) and (hum.pairs[0].better, hum.pairs[0].worse) == (4, 2)
+    text = comparison_table.markdown(found, utterances=9)
+    assert "6 clips; errors are clips whose best class is none of theirs" in text and "WER" not in text
+    assert "(clips), p of" in text and "c1, car@-20: wrong to right\n  - is: middle\n  - heard: low\n" in text
+    speech = GridResult.load(Path(__file__).parent.parent.parent / "results" / "box_an4_44.json")
+    with pytest.raises(NoisewiseError, match="must all be of recognisers or all of taggers"):
+        compare([read(tmp_path / "a.json"), speech], ["a", "b"])
 
 
 def test_accuracy_and_precision_by_noise_type_and_ratio(clips: Path, noise: Path) -> None:

@@ -1,7 +1,8 @@
-"""Recognisers on the same mixtures, in pairs: differences, how sure they are, and where they come from.
+"""Recognisers, or taggers, on the same mixtures, in pairs: differences, how sure they are, and where they come from.
 
-Every difference is `other - baseline`, below 0 when the other is better. Three statements about it, all over
-utterances, which are heard by both systems:
+What is compared are errors in words; those of taggers are clips whose best class is none of theirs, so that a clip is
+as good as an utterance of one word. Every difference is `other - baseline`, below 0 when the other is better. Three
+statements about it, all over utterances, which are heard by both systems:
 
 - the paired bootstrap interval (Bisani and Ney, ICASSP 2004): both systems are scored on the same resamples;
 - the matched-pairs test (Gillick and Cox, ICASSP 1989; MAPSSWE) with whole utterances as segments: the differences of
@@ -11,19 +12,22 @@ utterances, which are heard by both systems:
 Legend: N utterances, C conditions, R resamples.
 """
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.config import NoisewiseError
-from noisewise.evaluation.result import GridResult, Row
+from noisewise.evaluation.result import CellRow, GridResult, ResultError
 from noisewise.evaluation.resume import Condition
 from noisewise.evaluation.summary import TYPE_A, TYPE_B, in_order
 from noisewise.evaluation.table import label
+from noisewise.evaluation.tagging_result import TaggingResult
 from noisewise.scoring.words import Counts, interval, resample, resampled_rates
 
 Errors = NDArray[np.int64]
@@ -90,7 +94,9 @@ class Comparison:
     """The baseline first."""
     utterances: int
     words: int
+    """Clips where taggers are compared."""
     normaliser: str
+    """Empty where taggers are compared."""
     unit: str
     """What was resampled: utterance or speaker."""
     noise_types: list[str]
@@ -101,6 +107,11 @@ class Comparison:
     """For each system but the baseline, those with a difference."""
     left_out: list[str]
     """Conditions that not all systems have heard."""
+
+    @property
+    def of_taggers(self) -> bool:
+        """Whether errors are clips, and not words."""
+        return not self.normaliser
 
     def wins(self, other: int, count: int) -> list[Hearing]:
         """Where the `other`-th system but the baseline gains most errors back."""
@@ -113,8 +124,43 @@ class Comparison:
         return sorted(found, key=lambda one: -one.difference)[:count]
 
 
+@dataclass(frozen=True)
+class _Heard:
+    """What a result says of each recording, whether words or a class was looked for."""
+
+    rows: dict[str, CellRow]
+    """Condition to its row."""
+    mixtures: dict[str, str]
+    """Condition to the hash of what was heard."""
+    ids: list[str]
+    words: list[int]
+    """How much can be wrong; a class is one word."""
+    errors: Mapping[str, Sequence[int]]
+    groups: list[str]
+    rules: str
+    said: list[str] | None
+    heard: Mapping[str, list[str]] | None
+
+
+Result = GridResult | TaggingResult
+
+
+def read(path: str | Path) -> Result:
+    """A grid of `noisewise evaluate`, of a recogniser or a tagger.
+
+    Raises:
+        ResultError: it is neither.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultError(f"`{path}` must be a JSON file, but cannot be read: {error}") from error
+    tagger = isinstance(values, dict) and values.get("format") == TaggingResult.FORMAT
+    return (TaggingResult if tagger else GridResult).load(path)
+
+
 def compare(
-    results: Sequence[GridResult],
+    results: Sequence[Result],
     names: Sequence[str] | None = None,
     *,
     unit: str = "utterance",
@@ -134,30 +180,43 @@ def compare(
         ComparisonError: they heard other utterances or mixtures, or were scored by other rules.
     """
     chosen = list(names) if names else _names(results)
-    _check(results, chosen, unit)
-    first = results[0]
-    rows = [_by_name(result) for result in results]
-    common = [name for name in rows[0] if all(name in one for one in rows)]
-    _check_mixtures(rows, common, chosen)
-    words = np.array(first.per_utterance.words, dtype=np.int64)
-    groups = first.per_utterance.speakers if unit == "speaker" else None
-    times = resample(len(words), groups=groups, samples=samples, seed=seed)
-    errors = [
-        {name: np.array(result.per_utterance.errors[name], dtype=np.int64) for name in common} for result in results
-    ]
-    kept = [rows[0][name] for name in common]
+    _check_kinds(results, chosen, unit)
+    heard = [_heard(result) for result in results]
+    first, axis = heard[0], results[0].axis
+    _check(heard, [result.axis for result in results], chosen)
+    common = [name for name in first.rows if all(name in one.rows for one in heard)]
+    _check_mixtures(heard, common, chosen)
+    words = np.array(first.words, dtype=np.int64)
+    times = resample(len(words), groups=first.groups if unit == "speaker" else None, samples=samples, seed=seed)
+    errors = [{name: np.array(one.errors[name], dtype=np.int64) for name in common} for one in heard]
+    kept = [first.rows[name] for name in common]
     return Comparison(
         names=chosen,
         utterances=len(words),
         words=int(words.sum()),
-        normaliser=first.normaliser,
+        normaliser=first.rules,
         unit=unit,
         noise_types=in_order(row.noise_type for row in kept if row.noise_type is not None),
-        snr_db=[] if first.axis == "level" else sorted({row.snr_db for row in kept if row.snr_db is not None}),
-        lines={name: _line(name, group, errors, words, times) for name, group in _groups(kept, first.axis).items()},
-        hearings=[_hearings(first, other, common) for other in results[1:]],
-        left_out=sorted({name for name in chain(*rows)} - set(common)),
+        snr_db=[] if axis == "level" else sorted({row.snr_db for row in kept if row.snr_db is not None}),
+        lines={name: _line(name, group, errors, words, times) for name, group in _groups(kept, axis).items()},
+        hearings=[_hearings(first, other, common) for other in heard[1:]],
+        left_out=sorted({name for name in chain(*(one.rows for one in heard))} - set(common)),
     )
+
+
+def _heard(result: Result) -> _Heard:
+    rows = {_name(row): row for row in (result.clean, *result.cells)}
+    mixtures = {name: row.mixture_sha256 for name, row in rows.items()}
+    if isinstance(result, GridResult):
+        each = result.per_utterance
+        return _Heard(
+            dict(rows), mixtures, each.ids, each.words, each.errors, each.speakers,
+            result.normaliser, each.references, each.hypotheses,
+        )  # fmt: skip
+    clips = result.per_clip
+    wrong = {name: [1 - right for right in found] for name, found in clips.right.items()}
+    ones = [1] * len(clips.ids)
+    return _Heard(dict(rows), mixtures, clips.ids, ones, wrong, clips.groups, "", clips.labels, clips.best)
 
 
 def matched_pairs(differences: Errors) -> tuple[float, float]:
@@ -197,7 +256,7 @@ def _line(name: str, group: list[str], errors: list[dict[str, Errors]], words: C
     return Line(name, group, rates, [(one.low, one.high) for one in intervals], pairs)
 
 
-def _groups(rows: list[Row], axis: str) -> dict[str, list[str]]:
+def _groups(rows: Sequence[CellRow], axis: str) -> dict[str, list[str]]:
     """Names to the conditions whose mean they are; the same means as in a grid of that axis."""
     noisy = [row for row in rows if row.noise_type is not None]
     types = in_order(row.noise_type or "" for row in noisy)
@@ -215,68 +274,73 @@ def _groups(rows: list[Row], axis: str) -> dict[str, list[str]]:
     return {name: group for name, group in groups.items() if group}
 
 
-def _hearings(baseline: GridResult, other: GridResult, common: list[str]) -> list[Hearing]:
-    ours, theirs = baseline.per_utterance, other.per_utterance
+def _hearings(baseline: _Heard, other: _Heard, common: list[str]) -> list[Hearing]:
     found = []
     for condition in common:
-        pairs = zip(ours.errors[condition], theirs.errors[condition], strict=True)
+        pairs = zip(baseline.errors[condition], other.errors[condition], strict=True)
         for index, counts in enumerate(pairs):
             if counts[0] != counts[1]:
                 texts = None
-                if ours.hypotheses is not None and theirs.hypotheses is not None:
-                    texts = (ours.hypotheses[condition][index], theirs.hypotheses[condition][index])
-                reference = ours.references[index] if ours.references is not None else None
-                found.append(Hearing(condition, ours.ids[index], ours.words[index], counts, reference, texts))
+                if baseline.heard is not None and other.heard is not None:
+                    texts = (baseline.heard[condition][index], other.heard[condition][index])
+                said = baseline.said[index] if baseline.said is not None else None
+                found.append(Hearing(condition, baseline.ids[index], baseline.words[index], counts, said, texts))
     return found
 
 
-def _check(results: Sequence[GridResult], names: Sequence[str], unit: str) -> None:
+def _check_kinds(results: Sequence[Result], names: Sequence[str], unit: str) -> None:
     if len(results) < 2 or len(names) != len(results):
         raise ComparisonError(
             f"`results` must be two or more, with a name for each, but are {len(results)} with {len(names)} names"
         )
+    if len({type(result) for result in results}) > 1:
+        kinds = ", ".join(
+            f"{name} a {'recogniser' if isinstance(result, GridResult) else 'tagger'}"
+            for name, result in zip(names, results, strict=True)
+        )
+        raise ComparisonError(f"`results` must all be of recognisers or all of taggers, but are of both: {kinds}")
     if len(set(names)) != len(names):
         raise ComparisonError(f"names must differ, but are {', '.join(names)}; give --names A,B")
     if unit not in ("utterance", "speaker"):
         raise ComparisonError(f"`unit` must be 'utterance' or 'speaker', but is '{unit}' instead")
-    first = results[0]
-    for name, other in zip(names[1:], results[1:], strict=True):
-        if (other.per_utterance.ids, other.per_utterance.words) != (first.per_utterance.ids, first.per_utterance.words):
+
+
+def _check(heard: Sequence[_Heard], axes: Sequence[str], names: Sequence[str]) -> None:
+    first = heard[0]
+    for name, other, axis in zip(names[1:], heard[1:], axes[1:], strict=True):
+        if (other.ids, other.words) != (first.ids, first.words):
             raise ComparisonError(
-                f"`{name}` must have heard the {first.utterances} utterances of `{names[0]}`, but heard "
-                f"{other.utterances}, not the same; evaluate both on one manifest and --limit"
+                f"`{name}` must have heard the {len(first.ids)} recordings of `{names[0]}`, but heard "
+                f"{len(other.ids)}, not the same; evaluate both on one manifest and --limit"
             )
-        if other.axis != first.axis:
+        if axis != axes[0]:
             raise ComparisonError(
                 f"`{name}` must be noise or degradations as `{names[0]}` is, but is the other of them"
             )
-        if other.normaliser != first.normaliser:
+        if other.rules != first.rules:
             raise ComparisonError(
-                f"`{name}` must be scored under {first.normaliser}, as `{names[0]}` is, but is under {other.normaliser}"
+                f"`{name}` must be scored under {first.rules}, as `{names[0]}` is, but is under {other.rules}"
             )
 
 
-def _check_mixtures(rows: Sequence[dict[str, Row]], common: list[str], names: Sequence[str]) -> None:
-    for one, name in zip(rows[1:], names[1:], strict=True):
+def _check_mixtures(heard: Sequence[_Heard], common: list[str], names: Sequence[str]) -> None:
+    first = heard[0]
+    for one, name in zip(heard[1:], names[1:], strict=True):
         for condition in common:
-            if one[condition].mixture_sha256 != rows[0][condition].mixture_sha256:
+            if one.mixtures[condition] != first.mixtures[condition]:
                 raise ComparisonError(
                     f"`{name}` must have heard the mixtures of `{names[0]}`, but heard others in {condition} "
                     "(mixture_sha256 differs); evaluate both with the same --noise, --seed and files"
                 )
-        if common in ([], ["clean"]) and (len(one) > 1 or len(rows[0]) > 1):
+        if common in ([], ["clean"]) and (len(one.rows) > 1 or len(first.rows) > 1):
             raise ComparisonError(f"`{name}` and `{names[0]}` must share a noise type and SNR, but share none")
 
 
-def _by_name(result: GridResult) -> dict[str, Row]:
-    return {_name(row): row for row in (result.clean, *result.cells)}
-
-
-def _name(row: Row) -> str:
+def _name(row: CellRow) -> str:
     return Condition(row.noise_type, row.snr_db).name
 
 
-def _names(results: Sequence[GridResult]) -> list[str]:
+def _names(results: Sequence[Result]) -> list[str]:
     """Names of the recognisers; numbered where they are the same."""
     names = [label(result) for result in results]
     return [name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names, start=1)]

@@ -21,8 +21,9 @@ def markdown(comparison: Comparison, utterances: int = 0) -> str:
     parts = [_head(comparison), *(as_markdown(table) for table in _tables(comparison))]
     for index, name in enumerate(comparison.names[1:] if utterances else []):
         baseline = comparison.names[0]
-        parts.append(_listing(f"Where {name} wins most over {baseline}", comparison.wins(index, utterances)))
-        parts.append(_listing(f"Where {name} loses most to {baseline}", comparison.losses(index, utterances)))
+        wins, losses = comparison.wins(index, utterances), comparison.losses(index, utterances)
+        parts.append(_listing(f"Where {name} wins most over {baseline}", wins, comparison.of_taggers))
+        parts.append(_listing(f"Where {name} loses most to {baseline}", losses, comparison.of_taggers))
     return "\n".join(parts)
 
 
@@ -32,7 +33,10 @@ def latex(comparison: Comparison) -> str:
 
 
 def comma_separated(comparison: Comparison) -> str:
-    """One line for each condition or mean and each system; rates as fractions, empty fields for the baseline."""
+    """One line for each condition or mean and each system; rates as fractions, empty fields for the baseline.
+
+    `wer` is the error rate of taggers, where these are compared.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*RATES, *PAIRS])
@@ -52,23 +56,37 @@ def _fields(pair: Pair | None, baseline: str) -> list[object]:
 
 
 def _head(comparison: Comparison) -> str:
-    text = (
-        f"{comparison.utterances} utterances, {comparison.words} words, {comparison.normaliser}. Differences are to "
-        f"{comparison.names[0]}, with 95 % of paired bootstrap resamples ({comparison.unit}s), p of matched pairs.\n"
+    if comparison.of_taggers:
+        text = f"{comparison.utterances} clips; errors are clips whose best class is none of theirs. "
+    else:
+        text = f"{comparison.utterances} utterances, {comparison.words} words, {comparison.normaliser}. "
+    text += (
+        f"Differences are to {comparison.names[0]}, with 95 % of paired bootstrap resamples ({_unit(comparison)}s), "
+        "p of matched pairs.\n"
     )
     if comparison.left_out:
         text += f"Not heard by all, and left out: {', '.join(comparison.left_out)}.\n"
     return text
 
 
+def _unit(comparison: Comparison) -> str:
+    names = {"utterance": "clip", "speaker": "source"}
+    return names[comparison.unit] if comparison.of_taggers else comparison.unit
+
+
+def _measure(comparison: Comparison) -> str:
+    return "errors (%)" if comparison.of_taggers else "WER (%)"
+
+
 def _tables(comparison: Comparison) -> Iterator[Table]:
     means = [name for name in NAMES if name in comparison.lines]
-    yield _table(comparison, "WER (%)", ["clean", *comparison.noise_types, *means], _said)
+    measure = _measure(comparison)
+    yield _table(comparison, measure, ["clean", *comparison.noise_types, *means], _said)
     if comparison.noise_types and not comparison.snr_db:
-        yield _table(comparison, "WER (%)", [name for name in comparison.lines if "@" in name], _said)
+        yield _table(comparison, measure, [name for name in comparison.lines if "@" in name], _said)
     if comparison.snr_db:
         by_snr = [f"all@{snr:g}" for snr in comparison.snr_db if f"all@{snr:g}" in comparison.lines]
-        yield _table(comparison, "WER (%), all types", by_snr, lambda name: f"{name.partition('@')[2]} dB")
+        yield _table(comparison, f"{measure}, all types", by_snr, lambda name: f"{name.partition('@')[2]} dB")
         yield _cells(comparison)
 
 
@@ -85,7 +103,7 @@ def _table(comparison: Comparison, corner: str, rows: list[str], say: Callable[[
 
 def _cells(comparison: Comparison) -> Table:
     """The rates of all systems, in their order, at each type and SNR; a star where p of matched pairs is below 0.05."""
-    lines = [[f"WER (%): {' / '.join(comparison.names)}", *(f"{snr:g} dB" for snr in comparison.snr_db)]]
+    lines = [[f"{_measure(comparison)}: {' / '.join(comparison.names)}", *(f"{snr:g} dB" for snr in comparison.snr_db)]]
     for kind in comparison.noise_types:
         cells = [comparison.lines.get(f"{kind}@{snr:g}") for snr in comparison.snr_db]
         lines.append([_said(kind), *("" if cell is None else _cell(cell) for cell in cells)])
@@ -97,12 +115,16 @@ def _cell(line: Line) -> str:
     return " / ".join(f"{100 * rate:.1f}{star}" for rate, star in zip(line.wer, stars, strict=True))
 
 
-def _listing(title: str, hearings: list[Hearing]) -> str:
+def _listing(title: str, hearings: list[Hearing], of_taggers: bool) -> str:
     lines = [f"### {title}\n"]
     for one in hearings:
-        lines.append(f"- {one.id}, {one.condition}: {one.errors[0]} to {one.errors[1]} errors in {one.words} words")
+        words = f"{one.words} word{'' if one.words == 1 else 's'}"
+        counts = "right to wrong" if one.difference > 0 else "wrong to right"
+        counts = counts if of_taggers else f"{one.errors[0]} to {one.errors[1]} errors in {words}"
+        lines.append(f"- {one.id}, {one.condition}: {counts}")
         if one.reference is not None and one.heard is not None:
-            lines += [f"  - said: {one.reference}", *(f"  - heard: {text or '(nothing)'}" for text in one.heard)]
+            was = "is" if of_taggers else "said"
+            lines += [f"  - {was}: {one.reference}", *(f"  - heard: {text or '(nothing)'}" for text in one.heard)]
     return "\n".join(lines if hearings else [*lines, "nowhere"]) + "\n"
 
 

@@ -134,7 +134,7 @@ def plot_comparison(comparison: Comparison, path: str | Path) -> None:
     for axes in list(grid.flat)[len(panels) :]:
         axes.axis("off")
     figure.supxlabel("signal-to-noise ratio (dB)", fontsize=10)
-    figure.supylabel("word error rate (%)", fontsize=10)
+    figure.supylabel("clips with errors (%)" if comparison.of_taggers else "word error rate (%)", fontsize=10)
     grid[0, 0].legend(fontsize=8)
     grid[0, 0].set_ylim(bottom=0)  # shared, and fixed: after all lines
     _save(figure, path)
