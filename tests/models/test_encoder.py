@@ -18,7 +18,7 @@ RECIPES = ["wav2code/ew2", "wav2code/ctc", "box", "encoder_decoder", "cat/cat", 
 
 @pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize("front_end", ["log_mel", "waveform"])
-def test_of_a_mini_recipe(name: str, front_end: str) -> None:
+def test_bfloat16_is_float32_but_for_rounding(name: str, front_end: str) -> None:
     """Convolutions of some shapes are wrong in bfloat16 on some processors, and nothing but numbers tells."""
     torch.manual_seed(0)
     config: Any = load(Recipe, MINI / f"{name}.yaml").model
