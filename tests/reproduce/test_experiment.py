@@ -146,6 +146,11 @@ def test_tables_before_anything_has_run(folder: Path, capsys: pytest.CaptureFixt
     assert {path.name for path in Path("elsewhere").iterdir()} == {"tables.md", "tables.tex", "tables.csv"}
 
 
+def test_records_never_lie_where_the_result_does(folder: Path) -> None:
+    assert read(results=Path("out/mine.json")).records == Path("out/mine")
+    assert read(results=Path("out/mine")).records == Path("out/mine.runs")
+
+
 def test_a_folder_in_training_is_left_alone(folder: Path) -> None:
     run = Path("runs/mine/seed_3/first")
     run.mkdir(parents=True)

@@ -111,7 +111,7 @@ class Experiment:
     @property
     def records(self) -> Path:
         """The folder of what finished runs came to, beside the result."""
-        return self.results.with_suffix("")
+        return self.results.with_suffix("" if self.results.suffix else ".runs")
 
     def _missing(self) -> list[Stage]:
         """Runs of which no record is kept, and what they need."""
