@@ -1,7 +1,9 @@
 """The score against hand-counted accuracies, and what must not become a card."""
 
+import base64
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from noisewise.cli import main as cli
@@ -11,6 +13,9 @@ from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition, HeardCell
 from noisewise.evaluation.speech import Utterance
 from noisewise.evaluation.summary import summarise
+from noisewise.evaluation.tagging import ScoredCell
+from noisewise.evaluation.tagging import summarise as summarise_tags
+from noisewise.evaluation.tagging_result import TaggingResult
 
 UTTERANCES = [Utterance(f"u{index}", f"s{index}", "A B C D", 30.0) for index in range(10)]
 
@@ -44,6 +49,44 @@ def degraded(name: str = "runs/mine") -> GridResult:
     return result.described(recogniser=name, axis="level", noise_types=["loss", "clip"], averages=averages)
 
 
+LABELS = ["cat", "dog", "rain"]
+CLIPS = [Utterance(f"c{index}", f"r{index // 2}", LABELS[index % 2], 30.0) for index in range(8)]
+"""Cat, dog, cat, dog."""
+
+
+def tags(kind: str | None, level: float | None, rain: int) -> ScoredCell:
+    """The first clips are taken for rain, the others for what they are."""
+    best = [2] * rain + [index % 2 for index in range(rain, 8)]
+    scores = np.eye(3, dtype="<f4")[best]
+    return ScoredCell(Condition(kind, level), base64.b64encode(scores.tobytes()).decode(), {}, 0, f"{kind}{level}")
+
+
+def tagged(axis: str) -> TaggingResult:
+    """Accuracies: clean 7/8; noise 0.5 and 1, or clip 0.75 and loss 0.25."""
+    if axis == "level":
+        result = summarise_tags(CLIPS, [tags(None, None, 1), tags("loss", 5, 2), tags("clip", 6, 6)], LABELS)
+        averages = {kind: result.averages[kind] for kind in ("loss", "clip")}
+        result = result.described(axis="level", noise_types=["loss", "clip"], averages=averages)
+    else:
+        result = summarise_tags(CLIPS, [tags(None, None, 1), tags("cafe", 0, 4), tags("cafe", 5, 0)], LABELS)
+    return result.described(recogniser="runs/tagger", manifest="sounds")
+
+
+def test_a_card_of_a_tagger_counts_clips() -> None:
+    card = make("runs/tagger", tagged("snr_db"), tagged("level"))
+    assert (card.clean, card.in_noise) == pytest.approx((7 / 8, 0.75))
+    assert card.by_degradation == pytest.approx({"loss": 0.75, "clip": 0.25}) and card.score == pytest.approx(62.5)
+    assert card.interval.low < 62.5 < card.interval.high
+    assert [name for _, name in card.worst(2)] == ["clip@6", "cafe@0"]
+    text = markdown(card, "card.png")
+    assert "71 % of its accuracy on clean clips" in text and "word" not in text.lower()
+    assert "![Accuracy of tagger in noise and under degradations](card.png)" in text
+    assert "| cafe | 50.0 | 100.0 | 75.0 |" in text and "| clip@6 | 75.0 | rain (6 of 6) |" in text
+    assert "- tagger: `runs/tagger`" in text and "8 clips of 4 recordings (4.0 min) of `sounds`, 2 conditions" in text
+    silent = tagged("level").without_transcripts()
+    assert "| clip@6 | 75.0 |  |" in markdown(make("runs/tagger", tagged("snr_db"), silent))
+
+
 def test_the_score_is_the_mean_of_noise_and_degradations() -> None:
     card = make("runs/mine", noise(), degraded())
     assert card.in_noise == pytest.approx((0.5 + 1.0 + 0.0 + 0.75) / 4)
@@ -61,8 +104,8 @@ def test_the_test_is_what_was_heard() -> None:
 
 
 def test_the_worst_conditions_of_both_come_first() -> None:
-    names = [(row.noise_type, row.snr_db) for row in make("runs/mine", noise(), degraded()).worst(4)]
-    assert names == [("cafe", 0), ("kitchen", 0), ("kitchen", 5), ("traffic", 0)]
+    names = [name for _, name in make("runs/mine", noise(), degraded()).worst(4)]
+    assert names == ["cafe@0", "kitchen@0", "kitchen@5", "traffic@0"]
 
 
 def test_the_page_says_how_it_was_measured() -> None:
@@ -78,10 +121,11 @@ def test_what_does_not_belong_together_is_refused() -> None:
     for model, one, other, message in (
         ("box", noise(), degraded(), "must be of `box`, but are of `runs/mine`"),
         ("runs/mine", noise(), degraded("box"), "the degradations must be of"),
-        ("runs/mine", degraded(), degraded(), "must hold speech in noise"),
+        ("runs/mine", degraded(), degraded(), "must hold cells in noise"),
         ("runs/mine", noise(), noise(), "must be those of noisewise evaluate --degrade"),
         ("runs/mine", noise().described(recogniser_details={"v": "1"}), degraded(), "its details differ"),
         ("runs/mine", noise(), degraded().described(normaliser="mine"), "scored by one rule"),
+        ("runs/mine", noise(), tagged("level"), "the grid is of a recogniser and the degradations are of a tagger"),
     ):
         with pytest.raises(NoisewiseError, match=message):
             make(model, one, other)

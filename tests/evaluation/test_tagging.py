@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from noisewise.audio.waveform import SAMPLE_RATE, save
 from noisewise.config import NoisewiseError
 from noisewise.evaluation import comparison_table, grid
-from noisewise.evaluation.comparison import compare, read
+from noisewise.evaluation.comparison import compare
+from noisewise.evaluation.heard import read
 from noisewise.evaluation.recognisers import Failure, Waveform
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition

@@ -25,7 +25,8 @@ def command(
     if figure is not None:
         import_module("noisewise.evaluation.figure")  # a missing extra is found first
     from noisewise.evaluation import comparison_table
-    from noisewise.evaluation.comparison import compare, read
+    from noisewise.evaluation.comparison import compare
+    from noisewise.evaluation.heard import read
 
     grids = [read(path) for path in results]
     chosen = [name.strip() for name in names.split(",")] if names else None

@@ -1,8 +1,7 @@
 """Recognisers, or taggers, on the same mixtures, in pairs: differences, how sure they are, and where they come from.
 
-What is compared are errors in words; those of taggers are clips whose best class is none of theirs, so that a clip is
-as good as an utterance of one word. Every difference is `other - baseline`, below 0 when the other is better. Three
-statements about it, all over utterances, which are heard by both systems:
+What is compared are errors as `noisewise.evaluation.heard` counts them. Every difference is `other - baseline`, below 0
+when the other is better. Three statements about it, all over utterances, which are heard by both systems:
 
 - the paired bootstrap interval (Bisani and Ney, ICASSP 2004): both systems are scored on the same resamples;
 - the matched-pairs test (Gillick and Cox, ICASSP 1989; MAPSSWE) with whole utterances as segments: the differences of
@@ -12,22 +11,19 @@ statements about it, all over utterances, which are heard by both systems:
 Legend: N utterances, C conditions, R resamples.
 """
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.config import NoisewiseError
-from noisewise.evaluation.result import CellRow, GridResult, ResultError
-from noisewise.evaluation.resume import Condition
+from noisewise.evaluation.heard import Heard, Result, kind_of, name_of, of
+from noisewise.evaluation.result import CellRow
 from noisewise.evaluation.summary import TYPE_A, TYPE_B, in_order
 from noisewise.evaluation.table import label
-from noisewise.evaluation.tagging_result import TaggingResult
 from noisewise.scoring.words import Counts, interval, resample, resampled_rates
 
 Errors = NDArray[np.int64]
@@ -124,41 +120,6 @@ class Comparison:
         return sorted(found, key=lambda one: -one.difference)[:count]
 
 
-@dataclass(frozen=True)
-class _Heard:
-    """What a result says of each recording, whether words or a class was looked for."""
-
-    rows: dict[str, CellRow]
-    """Condition to its row."""
-    mixtures: dict[str, str]
-    """Condition to the hash of what was heard."""
-    ids: list[str]
-    words: list[int]
-    """How much can be wrong; a class is one word."""
-    errors: Mapping[str, Sequence[int]]
-    groups: list[str]
-    rules: str
-    said: list[str] | None
-    heard: Mapping[str, list[str]] | None
-
-
-Result = GridResult | TaggingResult
-
-
-def read(path: str | Path) -> Result:
-    """A grid of `noisewise evaluate`, of a recogniser or a tagger.
-
-    Raises:
-        ResultError: it is neither.
-    """
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ResultError(f"`{path}` must be a JSON file, but cannot be read: {error}") from error
-    tagger = isinstance(values, dict) and values.get("format") == TaggingResult.FORMAT
-    return (TaggingResult if tagger else GridResult).load(path)
-
-
 def compare(
     results: Sequence[Result],
     names: Sequence[str] | None = None,
@@ -181,7 +142,7 @@ def compare(
     """
     chosen = list(names) if names else _names(results)
     _check_kinds(results, chosen, unit)
-    heard = [_heard(result) for result in results]
+    heard = [of(result) for result in results]
     first, axis = heard[0], results[0].axis
     _check(heard, [result.axis for result in results], chosen)
     common = [name for name in first.rows if all(name in one.rows for one in heard)]
@@ -202,21 +163,6 @@ def compare(
         hearings=[_hearings(first, other, common) for other in heard[1:]],
         left_out=sorted({name for name in chain(*(one.rows for one in heard))} - set(common)),
     )
-
-
-def _heard(result: Result) -> _Heard:
-    rows = {_name(row): row for row in (result.clean, *result.cells)}
-    mixtures = {name: row.mixture_sha256 for name, row in rows.items()}
-    if isinstance(result, GridResult):
-        each = result.per_utterance
-        return _Heard(
-            dict(rows), mixtures, each.ids, each.words, each.errors, each.speakers,
-            result.normaliser, each.references, each.hypotheses,
-        )  # fmt: skip
-    clips = result.per_clip
-    wrong = {name: [1 - right for right in found] for name, found in clips.right.items()}
-    ones = [1] * len(clips.ids)
-    return _Heard(dict(rows), mixtures, clips.ids, ones, wrong, clips.groups, "", clips.labels, clips.best)
 
 
 def matched_pairs(differences: Errors) -> tuple[float, float]:
@@ -261,20 +207,20 @@ def _groups(rows: Sequence[CellRow], axis: str) -> dict[str, list[str]]:
     noisy = [row for row in rows if row.noise_type is not None]
     types = in_order(row.noise_type or "" for row in noisy)
     named = [kind for kind in types if kind in (*TYPE_A, *TYPE_B)] or types
-    groups = {_name(row): [_name(row)] for row in rows}
-    groups |= {kind: [_name(row) for row in noisy if row.noise_type == kind] for kind in types}
+    groups = {name_of(row): [name_of(row)] for row in rows}
+    groups |= {kind: [name_of(row) for row in noisy if row.noise_type == kind] for kind in types}
     if axis == "level":
         return groups
     groups |= {
-        f"all@{snr:g}": [_name(row) for row in noisy if row.snr_db == snr and row.noise_type in named]
+        f"all@{snr:g}": [name_of(row) for row in noisy if row.snr_db == snr and row.noise_type in named]
         for snr in sorted({row.snr_db for row in noisy if row.snr_db is not None})
     }
     for name, members in (("type_a", TYPE_A), ("type_b", TYPE_B), ("all", named)):
-        groups[name] = [_name(row) for row in noisy if row.noise_type in members]
+        groups[name] = [name_of(row) for row in noisy if row.noise_type in members]
     return {name: group for name, group in groups.items() if group}
 
 
-def _hearings(baseline: _Heard, other: _Heard, common: list[str]) -> list[Hearing]:
+def _hearings(baseline: Heard, other: Heard, common: list[str]) -> list[Hearing]:
     found = []
     for condition in common:
         pairs = zip(baseline.errors[condition], other.errors[condition], strict=True)
@@ -294,10 +240,7 @@ def _check_kinds(results: Sequence[Result], names: Sequence[str], unit: str) -> 
             f"`results` must be two or more, with a name for each, but are {len(results)} with {len(names)} names"
         )
     if len({type(result) for result in results}) > 1:
-        kinds = ", ".join(
-            f"{name} a {'recogniser' if isinstance(result, GridResult) else 'tagger'}"
-            for name, result in zip(names, results, strict=True)
-        )
+        kinds = ", ".join(f"{name} a {kind_of(result)}" for name, result in zip(names, results, strict=True))
         raise ComparisonError(f"`results` must all be of recognisers or all of taggers, but are of both: {kinds}")
     if len(set(names)) != len(names):
         raise ComparisonError(f"names must differ, but are {', '.join(names)}; give --names A,B")
@@ -305,7 +248,7 @@ def _check_kinds(results: Sequence[Result], names: Sequence[str], unit: str) -> 
         raise ComparisonError(f"`unit` must be 'utterance' or 'speaker', but is '{unit}' instead")
 
 
-def _check(heard: Sequence[_Heard], axes: Sequence[str], names: Sequence[str]) -> None:
+def _check(heard: Sequence[Heard], axes: Sequence[str], names: Sequence[str]) -> None:
     first = heard[0]
     for name, other, axis in zip(names[1:], heard[1:], axes[1:], strict=True):
         if (other.ids, other.words) != (first.ids, first.words):
@@ -323,7 +266,7 @@ def _check(heard: Sequence[_Heard], axes: Sequence[str], names: Sequence[str]) -
             )
 
 
-def _check_mixtures(heard: Sequence[_Heard], common: list[str], names: Sequence[str]) -> None:
+def _check_mixtures(heard: Sequence[Heard], common: list[str], names: Sequence[str]) -> None:
     first = heard[0]
     for one, name in zip(heard[1:], names[1:], strict=True):
         for condition in common:
@@ -334,10 +277,6 @@ def _check_mixtures(heard: Sequence[_Heard], common: list[str], names: Sequence[
                 )
         if common in ([], ["clean"]) and (len(one.rows) > 1 or len(first.rows) > 1):
             raise ComparisonError(f"`{name}` and `{names[0]}` must share a noise type and SNR, but share none")
-
-
-def _name(row: CellRow) -> str:
-    return Condition(row.noise_type, row.snr_db).name
 
 
 def _names(results: Sequence[Result]) -> list[str]:

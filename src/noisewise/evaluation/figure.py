@@ -42,13 +42,14 @@ def plot_grid(result: GridResult, path: str | Path) -> None:
     _save(figure, path)
 
 
-def plot_card(noise: GridResult, degraded: GridResult, path: str | Path) -> None:
+def plot_card(noise: Measured, degraded: Measured, path: str | Path, measure: Measure = WER) -> None:
     """Draw the heat map of a noise grid above the panels of degradations.
 
     Args:
         noise: with at least one noisy cell.
         degraded: of `noisewise.evaluation.degradations`.
         path: picture to write; the suffix names the format (png, pdf, svg).
+        measure: what is drawn.
 
     Raises:
         ResultError: matplotlib does not know the format.
@@ -56,8 +57,8 @@ def plot_card(noise: GridResult, degraded: GridResult, path: str | Path) -> None
     heights = [1.6 + 0.45 * len(noise.noise_types), _panel_height(degraded)]
     figure = Figure(figsize=(max(3.2 + 0.9 * len(noise.snr_db), 13.2), sum(heights)), layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=heights)
-    _draw_heat_map(parts[0], noise)
-    _draw_panels(parts[1], degraded)
+    _draw_heat_map(parts[0], noise, measure)
+    _draw_panels(parts[1], degraded, measure)
     _save(figure, path)
 
 
