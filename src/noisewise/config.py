@@ -6,6 +6,7 @@ code. Alternatives carry `kind:` and are joined by `Annotated[A | B, one_of("kin
 
 import dataclasses
 import difflib
+import math
 import re
 import types
 import typing
@@ -33,6 +34,18 @@ def config(cls: type[T]) -> type[T]:
     made = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
     made.__pydantic_config__ = ConfigDict(extra="forbid", use_attribute_docstrings=True)  # type: ignore[attr-defined]
     return made
+
+
+def within(low: float, high: float, **values: float) -> None:
+    """Refuse numbers out of a range, by their names.
+
+    Raises:
+        ConfigError: one is below `low` or above `high`.
+    """
+    for name, value in values.items():
+        if not low <= value <= high:
+            span = f"between {low:g} and {high:g}" if high < math.inf else f"{low:g} or more"
+            raise ConfigError(f"`{name}` must be {span}, but is {value:g} instead")
 
 
 UNSAID = "(none)"

@@ -65,6 +65,27 @@ def test_a_filter_that_leaves_nothing_says_so(speech: Path) -> None:
         read(f"{speech}#repeat=x")
 
 
+@pytest.mark.parametrize(
+    ("slip", "message"),
+    [
+        ("speeker!=s1", "`speeker` is in no entry"),
+        ("speaker!=s1,s99", "`speaker` holds no 's99'"),
+        ("speaker!=s0&speaker!=s1", "must name `speaker!` once"),
+    ],
+)
+def test_a_slip_in_what_is_left_out_keeps_nobody_in(speech: Path, slip: str, message: str) -> None:
+    with pytest.raises(ManifestError, match=message):
+        read(f"{speech}#split=train&{slip}")
+
+
+def test_two_entries_of_one_id_are_refused(speech: Path, tmp_path: Path) -> None:
+    cuts = list(read(speech))[:2]
+    lines = [json.dumps(cut.to_dict()) + "\n" for cut in (*cuts, cuts[0])]
+    (tmp_path / "cuts.jsonl").write_text("".join(lines))
+    with pytest.raises(ManifestError, match="'train/u0' more than once"):
+        read(tmp_path / "cuts.jsonl")
+
+
 def test_repeat_gives_copies_with_ids_of_their_own(speech: Path) -> None:
     cuts = list(read(f"{speech}#split=test&repeat=3"))
     assert len(cuts) == 9

@@ -121,3 +121,6 @@ def test_what_cannot_be_scored_is_refused() -> None:
         check(UTTERANCES, "word")
     with pytest.raises(NoisewiseError, match="must hold a word"):
         check([Utterance("u", "s", "...", 1.0)], "utterance")
+    with pytest.raises(NoisewiseError, match="where no entry names a speaker"):
+        check([Utterance("u", "u", "A", 1.0), Utterance("v", "v", "A", 1.0)], "speaker")
+    check([Utterance("u", "s", "A", 1.0), Utterance("v", "v", "A", 1.0)], "speaker")

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from noisewise.batch import Batch
+from noisewise.config import ConfigError
 from noisewise.training import checkpoint, log
 from noisewise.training.health import TrainingDiverged
 from noisewise.training.loop import Interrupted, Progress, RunConfig, Trainer
@@ -259,3 +260,9 @@ def test_an_error_ends_the_workers_too(tmp_path: Path) -> None:
 
 def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.parametrize("values", [{"steps": -5}, {"validate_every": 0}, {"average_decay": 7.0}])
+def test_a_run_that_could_not_be_run_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"`{next(iter(values))}` must be"):
+        RunConfig(**values)

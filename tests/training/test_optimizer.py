@@ -1,8 +1,10 @@
 """Weight decay reaches matrices, not biases and norms."""
 
+import pytest
 import torch
 from torch import nn
 
+from noisewise.config import ConfigError
 from noisewise.training.optimizer import OptimizerConfig, build_optimizer
 
 
@@ -24,3 +26,10 @@ def test_frozen_parameters_are_left_out() -> None:
     module.bias.requires_grad_(False)
     optimizer = build_optimizer(OptimizerConfig(), module)
     assert sum(len(group["params"]) for group in optimizer.param_groups) == 1
+
+
+def test_values_that_no_optimizer_takes() -> None:
+    with pytest.raises(ConfigError, match="`lr` must be 0 or more, but is -1"):
+        OptimizerConfig(lr=-1.0)
+    with pytest.raises(ConfigError, match=r"`betas.0` must be between 0 and 1, but is 2"):
+        OptimizerConfig(betas=(2.0, 0.9))

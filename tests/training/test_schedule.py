@@ -1,7 +1,10 @@
 """Learning-rate schedules at their corners."""
 
+from typing import Any
+
 import pytest
 
+from noisewise.config import ConfigError
 from noisewise.training.schedule import Cosine, Polynomial, Schedule, TriStage, factor
 
 
@@ -39,3 +42,21 @@ def test_cosine_corners() -> None:
 )
 def test_factors_stay_between_zero_and_one(schedule: Schedule) -> None:
     assert all(0 <= factor(schedule, step, 37) <= 1 for step in range(40))
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (TriStage, {"final_scale": 0.0}, "`final_scale` of tri_stage must be above 0"),
+        (TriStage, {"warm_up": 0.7, "hold": 0.4}, "must be 1 or less together, but are 0.7 and 0.4"),
+        (TriStage, {"hold": -0.1}, "`hold` must be between 0 and 1, but is -0.1"),
+        (Polynomial, {"power": -1.0}, "`power` must be 0 or more"),
+        (Polynomial, {"warm_up": -1.0}, "`warm_up` must be between 0 and 1"),
+        (Cosine, {"final_scale": -3.0}, "`final_scale` must be between 0 and 1"),
+    ],
+)
+def test_what_would_leave_that_range_is_refused_before_the_first_step(
+    kind: type, values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        kind(**values)

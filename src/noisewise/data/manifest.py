@@ -12,7 +12,8 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +55,16 @@ def read(source: str | Path, *, split: str | None = None) -> CutSet:
         `cut.custom`.
 
     Raises:
-        ManifestError: missing or malformed source, an unknown column, or no cut left.
+        ManifestError: missing or malformed source, an id that stands twice, or a value to
+            leave out (`#speaker!=fclc`) that no entry has, or no cut left.
     """
     path, wanted, repeat = _parsed(source)
     if split is not None:
         wanted["split"] = split
-    cuts = [cut for cut in _strict(_entries(path)) if _fits(cut, wanted)]
+    entries = list(_strict(_entries(path)))
+    _check_ids(entries, source)
+    _check_filter(entries, wanted, source)
+    cuts = [cut for cut in entries if _fits(cut, wanted)]
     if not cuts:
         raise ManifestError(f"`{source}` must leave at least one entry, but has none with {wanted}; check the filter")
     return CutSet.from_cuts(repeated(cuts, repeat))
@@ -141,6 +146,10 @@ def _conditions(fragment: str, source: str) -> dict[str, str]:
         key, equals, value = part.partition("=")
         if not equals:
             raise ManifestError(f"`{source}` must filter by column=value, but says '{part}' instead")
+        if key in conditions:
+            raise ManifestError(
+                f"`{source}` must name `{key}` once, but does so twice; write the values with commas between"
+            )
         conditions[key] = value
     if not conditions.get("repeat", "1").isdigit():
         raise ManifestError(
@@ -171,6 +180,27 @@ def _fits(cut: MonoCut, wanted: dict[str, str]) -> bool:
 def source_of(cut: MonoCut) -> str:
     """What a clip was cut from: whoever speaks, the original recording, or the clip itself where neither is known."""
     return column(cut, "speaker") or column(cut, "recording") or cut.id
+
+
+def _check_ids(cuts: Sequence[MonoCut], source: str | Path) -> None:
+    twice = [name for name, count in Counter(cut.id for cut in cuts).items() if count > 1]
+    if twice:
+        raise ManifestError(
+            f"`{source}` must have an id of its own for each entry, but has '{twice[0]}' more than once; rename one"
+        )
+
+
+def _check_filter(cuts: Sequence[MonoCut], wanted: dict[str, str], source: str | Path) -> None:
+    """Refuse what a slip of the pen would keep: without this, `#speeker!=fclc` leaves nobody out."""
+    for name, value in wanted.items():
+        unwanted, plain = name.endswith("!"), name.rstrip("!")
+        if plain == HELD_OUT or not cuts:
+            continue
+        found = {column(cut, plain) for cut in cuts} - {None}
+        missing = [one for one in value.split(",") if one not in found]
+        if unwanted and missing:
+            what = f"holds no '{missing[0]}'" if found else "is in no entry"
+            raise ManifestError(f"`{source}` must leave out what there is, but `{plain}` {what}; check the filter")
 
 
 def _held_out(cut: MonoCut, share: float) -> bool:

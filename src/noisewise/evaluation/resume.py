@@ -84,7 +84,9 @@ class Partial(Generic[CellT]):
             self.cells[cell.condition] = cell
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = [identity, *map(_plain, self.cells.values())]
-        path.write_text("".join(json.dumps(values) + "\n" for values in kept), encoding="utf-8")
+        temporary = path.with_name(f"{path.name}.tmp")
+        temporary.write_text("".join(json.dumps(values) + "\n" for values in kept), encoding="utf-8")
+        temporary.replace(path)
 
     def add(self, cell: CellT) -> None:
         """Keep a finished cell."""

@@ -37,12 +37,26 @@ def check(utterances: Sequence[Utterance], bootstrap_unit: str) -> None:
     """Refuse, before hours of recognition, what `summarise` could not score.
 
     Raises:
-        ScoreError: the bootstrap unit is unknown, or no reference has a word.
+        ScoreError: the bootstrap unit is unknown, or speakers that nobody names, or no reference has a word.
+    """
+    check_unit(utterances, bootstrap_unit)
+    texts = [one.text for one in utterances]
+    score(texts, texts)
+
+
+def check_unit(utterances: Sequence[Utterance], bootstrap_unit: str) -> None:
+    """Refuse what cannot be resampled.
+
+    Raises:
+        ScoreError: the bootstrap unit is unknown, or is the speaker where no entry names one.
     """
     if bootstrap_unit not in ("utterance", "speaker"):
         raise ScoreError(f"`bootstrap_unit` must be 'utterance' or 'speaker', but is '{bootstrap_unit}' instead")
-    texts = [one.text for one in utterances]
-    score(texts, texts)
+    if bootstrap_unit == "speaker" and all(one.speaker == one.id for one in utterances):
+        raise ScoreError(
+            "`bootstrap_unit` must be 'utterance' where no entry names a speaker, but is 'speaker' instead; add a "
+            "column speaker, or resample utterances"
+        )
 
 
 def summarise(

@@ -22,12 +22,12 @@ from noisewise.evaluation.recognisers import Failure
 from noisewise.evaluation.result import Bootstrap
 from noisewise.evaluation.resume import Condition, Partial
 from noisewise.evaluation.speech import EvaluationError, Speech, Utterance
-from noisewise.evaluation.summary import averaged, ci, in_order, snrs_of
+from noisewise.evaluation.summary import averaged, check_unit, ci, in_order, snrs_of
 from noisewise.evaluation.taggers import NamedTagger
 from noisewise.evaluation.tagging_result import PerClip, Share, TaggingAverage, TaggingResult, TaggingRow
 from noisewise.evaluation.trial import BATCH_SECONDS, Hearing, Progress, hear_all
 from noisewise.scoring.tagging import Labels, hits, resampled, score
-from noisewise.scoring.words import Counts, Rates, ScoreError, resample
+from noisewise.scoring.words import Counts, Rates, resample
 from noisewise.tags import Probabilities
 
 if TYPE_CHECKING:
@@ -95,12 +95,11 @@ def evaluate_tagger(
         EvaluationError: no clip has labels that the tagger knows, or the tagger failed on every clip of a cell.
         ManifestError: a manifest cannot be used, or lacks a type.
         ResumeError: the partial results belong to another run.
-        ScoreError: the bootstrap unit is unknown.
+        ScoreError: the bootstrap unit is unknown, or what clips were cut from is.
     """
-    if bootstrap_unit not in ("utterance", "speaker"):
-        raise ScoreError(f"`bootstrap_unit` must be 'utterance' or 'speaker', but is '{bootstrap_unit}' instead")
     known = frozenset(tagger.labels)
     clips = Speech.read(manifest, limit, text_of=bound(_labels, label_column, known), group_of=_group)
+    check_unit(clips.utterances, bootstrap_unit)
     if levels:
         trial = degrading(manifest, clips, conditions_of(levels), seed)
     else:

@@ -4,6 +4,7 @@ It knows the `Task` protocol and Lightning Fabric, and no model.
 """
 
 import contextlib
+import math
 import signal
 import threading
 import time
@@ -19,7 +20,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
 from noisewise.batch import Batch
-from noisewise.config import NoisewiseError, config
+from noisewise.config import NoisewiseError, config, within
 from noisewise.training import checkpoint
 from noisewise.training.average import Average
 from noisewise.training.health import Guard
@@ -65,6 +66,11 @@ class RunConfig:
     """Steps after which the model is released as it is then, as `step_<n>/` beside `best/`."""
     tensorboard: bool = False
     """Also write TensorBoard files (extra `tracking`)."""
+
+    def __post_init__(self) -> None:
+        within(1, math.inf, steps=self.steps, accumulate=self.accumulate, devices=self.devices, nodes=self.nodes)
+        within(1, math.inf, log_every=self.log_every, validate_every=self.validate_every, save_every=self.save_every)
+        within(0, 1, average_decay=self.average_decay)
 
 
 class Source(Protocol):

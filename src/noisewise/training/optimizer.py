@@ -1,12 +1,13 @@
 """Optimizers."""
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import nn
 
-from noisewise.config import config
+from noisewise.config import config, within
 
 
 @config
@@ -22,6 +23,10 @@ class OptimizerConfig:
     """Term in the denominator."""
     weight_decay: float = 0.01
     """On matrices and kernels; biases and norms go without."""
+
+    def __post_init__(self) -> None:
+        within(0, math.inf, lr=self.lr, eps=self.eps, weight_decay=self.weight_decay)
+        within(0, 1, **{f"betas.{place}": beta for place, beta in enumerate(self.betas)})
 
 
 def build_optimizer(

@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Literal, assert_never
 
-from noisewise.config import config, one_of
+from noisewise.config import ConfigError, config, one_of, within
 
 
 @config
@@ -18,7 +18,19 @@ class TriStage:
     initial_scale: float = 0.01
     """Factor at step 0."""
     final_scale: float = 0.05
-    """Factor at the end."""
+    """Factor at the end; above 0, which nothing decays to exponentially."""
+
+    def __post_init__(self) -> None:
+        within(0, 1, warm_up=self.warm_up, hold=self.hold, initial_scale=self.initial_scale)
+        within(0, 1, final_scale=self.final_scale)
+        if self.final_scale == 0:
+            raise ConfigError(
+                "`final_scale` of tri_stage must be above 0, but is 0 instead; write 1.0e-6, or polynomial"
+            )
+        if self.warm_up + self.hold > 1:
+            raise ConfigError(
+                f"`warm_up` and `hold` must be 1 or less together, but are {self.warm_up:g} and {self.hold:g} instead"
+            )
 
 
 @config
@@ -33,6 +45,10 @@ class Polynomial:
     final_scale: float = 0.0
     """Factor at the end."""
 
+    def __post_init__(self) -> None:
+        within(0, 1, warm_up=self.warm_up, final_scale=self.final_scale)
+        within(0, math.inf, power=self.power)
+
 
 @config
 class Cosine:
@@ -43,6 +59,9 @@ class Cosine:
     """Fraction of the steps."""
     final_scale: float = 0.0
     """Factor at the end."""
+
+    def __post_init__(self) -> None:
+        within(0, 1, warm_up=self.warm_up, final_scale=self.final_scale)
 
 
 Schedule = TriStage | Polynomial | Cosine

@@ -21,12 +21,12 @@ from noisewise.data.prepared import Part, Rejected
 
 TYPES = {
     "babble": ("Babble",),
-    "airport": ("AirportStation", "Airport/Station", "Airport"),
+    "airport_station": ("AirportStation", "Airport/Station", "Airport"),
     "car": ("Car",),
     "metro": ("MetroSubway", "Metro"),
     "cafe": ("CafeRestaurant", "Cafe"),
     "traffic": ("Traffic",),
-    "vacuum": ("ACVacuum", "AC/Vacuum", "Vacuum"),
+    "ac_vacuum": ("ACVacuum", "AC/Vacuum", "Vacuum"),
 }
 """Our label of a type to its spellings."""
 STATIONARY = ("traffic", "metro", "car")
@@ -78,7 +78,7 @@ def type_of(spelling: str) -> str | None:
     """Our label of a noise type in any spelling: of files, of papers, with a slash, blank or line or without.
 
     >>> type_of("AirportStation"), type_of("AC / Vacuum"), type_of("Cafe"), type_of("rain")
-    ('airport', 'vacuum', 'cafe', None)
+    ('airport_station', 'ac_vacuum', 'cafe', None)
     """
     return _SPELLINGS.get(_plain(spelling))
 
