@@ -77,7 +77,7 @@ def section() -> str:
     return "\n".join(
         [
             f"The model in the box on AN4 test ({box.utterances} utterances, {box.speakers} speakers) mixed with 7",
-            "types of noise; training heard neither the speakers nor the noises, but others say 25 of the sentences there",
+            "types of noise; training heard neither the speakers nor the noises, but 25 of the sentences from others",
             "([rates without those](docs/evaluation.md#stored-results)). Greedy decoding, no language model; corpus",
             "WER in percent with 95 % bootstrap intervals (`results/box_an4.json`, which names its command).",
             "",
@@ -114,8 +114,8 @@ def decodings(path: Path = ROOT / "results" / "decoding_an4.json") -> list[str]:
         return []
     result = json.loads(path.read_text(encoding="utf-8"))
     return [
-        "The box with other [decoding](docs/decoding.md), AN4 test: language models and lexicon of training text, weights",
-        "from held-back speakers in training noise (development); `results/decoding_an4.json` has the commands:",
+        "The box with other [decoding](docs/decoding.md), AN4 test: language models and lexicon of training text,",
+        "weights from held-back speakers in training noise (development; commands in `results/decoding_an4.json`):",
         "",
         *_ways({"": result}),
         "",
