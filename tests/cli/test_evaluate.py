@@ -39,10 +39,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     random = np.random.default_rng(0)
     for name, lengths in {"speech": (3200, 4800, 6400), "noise": (9600,)}.items():
         (tmp_path / name).mkdir()
-        lines = ["path\ttext\tlabel"]
+        lines = ["path\ttext\tlabel\tspeaker"]
         for index, length in enumerate(lengths):
             save(tmp_path / name / f"{index}.wav", random.normal(0, 0.05, length).astype(np.float32))
-            lines.append(f"{index}.wav\t{'YES' if index else 'NO'}\tcar")
+            lines.append(f"{index}.wav\t{'YES' if index else 'NO'}\tcar\ts{index // 2}")
         (tmp_path / name / "manifest.tsv").write_text("\n".join(lines) + "\n")
     (tmp_path / "outsider.py").write_text(OUTSIDER)
     monkeypatch.chdir(tmp_path)
