@@ -1,6 +1,7 @@
 """The score against hand-counted accuracies, and what must not become a card."""
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from noisewise.cli import main as cli
 from noisewise.config import NoisewiseError
 from noisewise.evaluation.card import make, markdown
+from noisewise.evaluation.comparison import compare
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition, HeardCell
 from noisewise.evaluation.speech import Utterance
@@ -85,6 +87,18 @@ def test_a_card_of_a_tagger_counts_clips() -> None:
     assert "- tagger: `runs/tagger`" in text and "8 clips of 4 recordings (4.0 min) of `sounds`, 2 conditions" in text
     silent = tagged("level").without_transcripts()
     assert "| clip@6 | 75.0 |  |" in markdown(make("runs/tagger", tagged("snr_db"), silent))
+
+
+def test_scores_of_other_labels_are_of_another_test() -> None:
+    noise, degraded = tagged("snr_db"), tagged("level")
+    others = ["dog", *noise.per_clip.labels[1:]]
+    card = make("runs/tagger", noise, degraded)
+    changed = [one.described(per_clip=replace(one.per_clip, labels=others)) for one in (noise, degraded)]
+    assert make("runs/tagger", changed[0], changed[1]).test != card.test
+    with pytest.raises(NoisewiseError, match="clips with the same labels"):
+        make("runs/tagger", noise, changed[1])
+    with pytest.raises(NoisewiseError, match="must have clips with the labels of `a`"):
+        compare([noise, changed[0]], ["a", "b"])
 
 
 def test_the_score_is_the_mean_of_noise_and_degradations() -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -70,7 +71,7 @@ def test_two_folds_are_a_split_and_the_strength_is_chosen_in_training() -> None:
         Clips(clips.features, clips.labels, names, clips.groups, 0), "knn", store="s", encoder="e", tests=["test"]
     )
     assert [(each.fold, each.held_out, each.train) for each in found.folds] == [("test", "drawn", 24)]
-    drawn = probing._drawn(clips, 0)
+    drawn = probing._drawn(clips, np.ones(36, dtype=bool), 0)
     assert int(drawn.sum()) == 6 and all(drawn[2 * pair] == drawn[2 * pair + 1] for pair in range(18))  # groups stay
 
 
@@ -80,6 +81,18 @@ def test_the_smallest_part_of_training_chooses() -> None:
     split = Clips(clips.features, clips.labels, names, None, 0)
     found = probe(split, "knn", store="s", encoder="e", tests=["test"])
     assert [(each.held_out, each.train, each.test) for each in found.folds] == [("validation", 24, 12)]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_where_one_fold_is_learned_from_a_group_of_it_is_drawn(seed: int) -> None:
+    clips = clouds()
+    names = ["test" if fold == "fold3" else "train" for fold in clips.folds]
+    train = np.array([name == "train" for name in names])
+    drawn = probing._drawn(Clips(clips.features, clips.labels, names, clips.groups, 0), train, seed)
+    assert drawn.sum() == 4 and not (drawn & ~train).any(), "2 of its 12 groups of two"
+    one = Clips(clips.features, clips.labels, names, ["s"] * 36, 0)
+    with pytest.raises(ProbeError, match="of two groups or more"):
+        probing._drawn(one, train, seed)
 
 
 def test_a_named_fold_chooses() -> None:

@@ -20,9 +20,11 @@ def batch() -> tuple[Tensor, Tensor]:
     return waveform, lengths
 
 
-def small_cat() -> ExternalEncoder:
+def small_cat(frames: int = 0) -> ExternalEncoder:
     torch.manual_seed(2)
-    config = CATConfig(strides=(4, 8, 16), channels=(8, 12, 16), dim=16, layers=2, heads=2, feed_forward=32)
+    config = CATConfig(
+        strides=(4, 8, 16), channels=(8, 12, 16), dim=16, layers=2, heads=2, feed_forward=32, frames=frames
+    )
     return ExternalEncoder(FolderHearing("cat", CAT(config), "0", "cpu"))
 
 
@@ -65,6 +67,17 @@ def test_cat_gives_its_cls_token_or_the_mean_of_its_times() -> None:
     assert counts.tolist() == [7, 2, 4] and bands == 8  # 160 ms each
     expected = torch.stack([output.tokens[0, time * bands : (time + 1) * bands].mean(dim=0) for time in range(2)])
     torch.testing.assert_close(frames[1, :2], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_cat_of_so_many_frames_hears_a_longer_clip_in_parts() -> None:
+    """0.64 s at once, of clips of 1 s that differ at their end."""
+    encoder = small_cat(frames=64)
+    waveform, _ = batch()
+    other = waveform[:1].clone()
+    other[:, 14_000:] = 0
+    lengths = torch.tensor([16_000])
+    assert encoder.window == 64 * 160
+    assert (encoder(waveform[:1], lengths) - encoder(other, lengths)).abs().max() > 1e-3
 
 
 def test_vectors_have_no_gradient_and_draw_nothing(model_dir: Path) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -308,3 +309,9 @@ def test_what_does_not_fit_is_said() -> None:
         made.losses(patches, made.visible(patches), {})
     with pytest.raises(ValueError, match="between 0 and 3"):
         objective(target_layers=4)
+
+
+def test_frames_are_not_aligned_with_clips_that_are_cut_or_padded() -> None:
+    config = CATObjectiveConfig(alignments=(AlignmentConfig(encoder="clap", dim=6, level="frames"),))
+    with pytest.raises(ValueError, match="`frames` must be 0 for alignments of level frames, but is 64"):
+        CATPretraining(replace(MODEL, frames=64), config)

@@ -211,8 +211,12 @@ def _complain(result: "GridResult | TaggingResult") -> bool:
         for name, reason in failures.items():
             print(f"failed {condition} {name}: {reason}", file=sys.stderr)
     if result.failures or result.skipped:
+        from noisewise.evaluation.result import GridResult
+
+        words = isinstance(result, GridResult)
+        what, lost = ("utterances", "as heard empty") if words else ("clips", "as scored lowest where their labels are")
         print(
-            f"{len(result.skipped)} utterances skipped; {result.failures} failures counted as heard empty",
+            f"{len(result.skipped)} {what} skipped; {result.failures} failures counted {lost}",
             file=sys.stderr,
         )
     return bool(result.failures or result.skipped)

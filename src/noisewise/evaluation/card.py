@@ -232,6 +232,8 @@ def _check(model: str, noise: Result, degraded: Result) -> None:
             f"both results must be of the same `{noise.recogniser}`, but its details differ: "
             f"{noise.recogniser_details} and {degraded.recogniser_details}; measure the older one again"
         )
+    if of(noise).truth != of(degraded).truth:
+        raise CardError("both results must have clips with the same labels, but do not; measure one of them again")
     rules = [of(result).rules for result in (noise, degraded)]
     if rules[0] != rules[1]:
         raise CardError(f"both must be scored by one rule, but are by {rules[0]} and {rules[1]}")
@@ -252,5 +254,7 @@ def _conditions(result: Result, kinds: list[str]) -> list[str]:
 def _test(noise: Result, degraded: Result) -> str:
     kinds = noise.averages["all"].noise_types
     rows = [*(row for row in noise.cells if row.noise_type in kinds), *degraded.cells]
-    text = "\n".join([of(noise).rules, *sorted(f"{name_of(row)} {row.mixture_sha256}" for row in rows)])
+    text = "\n".join(
+        [of(noise).rules + of(noise).truth, *sorted(f"{name_of(row)} {row.mixture_sha256}" for row in rows)]
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -256,6 +256,11 @@ def _check(heard: Sequence[Heard], axes: Sequence[str], names: Sequence[str]) ->
                 f"`{name}` must have heard the {len(first.ids)} recordings of `{names[0]}`, but heard "
                 f"{len(other.ids)}, not the same; evaluate both on one manifest and --limit"
             )
+        if other.truth != first.truth:
+            raise ComparisonError(
+                f"`{name}` must have clips with the labels of `{names[0]}`, and as many classes, but has others; "
+                "evaluate both on one manifest and --label-column"
+            )
         if axis != axes[0]:
             raise ComparisonError(
                 f"`{name}` must be noise or degradations as `{names[0]}` is, but is the other of them"

@@ -4,6 +4,7 @@ Errors are counted in words; those of taggers in clips whose best class is none 
 an utterance of one word.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ class Heard:
     groups: list[str]
     rules: str
     """By which words are compared; empty for classes."""
+    truth: str
+    """Hash of the labels of clips, which are no part of the mixtures; empty for words."""
     said: list[str] | None
     heard: Mapping[str, list[str]] | None
 
@@ -43,12 +46,14 @@ def of(result: Result) -> Heard:
         each = result.per_utterance
         return Heard(
             dict(rows), mixtures, each.ids, each.words, each.errors, each.speakers,
-            result.normaliser, each.references, each.hypotheses,
+            result.normaliser, "", each.references, each.hypotheses,
         )  # fmt: skip
     clips = result.per_clip
     wrong = {name: [1 - right for right in found] for name, found in clips.right.items()}
     ones = [1] * len(clips.ids)
-    return Heard(dict(rows), mixtures, clips.ids, ones, wrong, clips.groups, "", clips.labels, clips.best)
+    labels = json.dumps([result.classes, clips.ids, clips.labels])
+    truth = hashlib.sha256(labels.encode()).hexdigest()[:12]
+    return Heard(dict(rows), mixtures, clips.ids, ones, wrong, clips.groups, "", truth, clips.labels, clips.best)
 
 
 def name_of(row: CellRow) -> str:

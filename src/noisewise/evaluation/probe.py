@@ -145,7 +145,7 @@ def _fold(clips: Clips, kind: Kind, test: str, chooser: str | None, seed: int) -
     classify, strengths = PROBES[kind]
     names = np.array(clips.folds)
     train, tested = names != test, names == test
-    chosen_by = (names == chooser) if chooser is not None else train & _drawn(clips, seed)
+    chosen_by = (names == chooser) if chooser is not None else _drawn(clips, train, seed)
     rest = train & ~chosen_by
     tried = classify(clips.features[rest], clips.labels[rest], clips.features[chosen_by], strengths)
     held = [_score(each, clips.labels[chosen_by], clips.metric) for each in tried]
@@ -164,13 +164,22 @@ def _chooser(folds: Sequence[str], test: str) -> str | None:
     return min(after, key=counts.__getitem__) if len(after) > 1 else None
 
 
-def _drawn(clips: Clips, seed: int) -> NDArray[np.bool_]:
-    """One group in five, or one clip. (N,)"""
+def _drawn(clips: Clips, train: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
+    """One group in five of the training clips, or one clip. (N,)
+
+    Raises:
+        ProbeError: they are of one group.
+    """
     names = clips.groups or [str(place) for place in range(len(clips.folds))]
-    groups = sorted(set(names))
+    groups = sorted({name for name, learned in zip(names, train, strict=True) if learned})
+    if len(groups) < 2:
+        raise ProbeError(
+            "the training clips must be of two groups or more, so that one can be held out, but are all of "
+            f"'{groups[0]}'; give more folds, or leave --groups out"
+        )
     order = np.random.default_rng(seed).permutation(len(groups))
     chosen = {groups[place] for place in order[: max(1, len(groups) // HELD_OUT)]}
-    return np.array([name in chosen for name in names])
+    return np.array([learned and name in chosen for name, learned in zip(names, train, strict=True)])
 
 
 def _score(scores: Tensor, labels: Tensor, metric: Metric) -> float:

@@ -18,11 +18,14 @@ class FolderHearing(Hearing):
     """An encoder of ours, which takes clips of any lengths in one batch."""
 
     sample_rate = SAMPLE_RATE
-    window = None
 
     def __init__(self, name: str, encoder: Any, weights_sha256: str, device: str) -> None:
         self.name, self.encoder, self.weights_sha256 = name, encoder.to(device).eval(), weights_sha256
         self.device = device
+        self.window = None
+        """Samples that a CAT of so many `frames` hears at once; what lies beyond them it would not hear."""
+        if isinstance(encoder, CAT) and encoder.config.frames:
+            self.window = encoder.config.frames * encoder.features.hop
         self.pooling = "cls" if isinstance(encoder, CAT) else "mean"
         self.details = {"architecture": type(encoder).__name__, "noisewise": __version__}
 

@@ -244,6 +244,11 @@ class CATPretraining(nn.Module):
                 f"`target_layers` and `layer` must be between 0 and {layers} and `views` 1 or more, but are {asked} "
                 f"and {self.config.views} instead"
             )
+        if self.student.config.frames and any(each.level == "frames" for each in self.config.alignments):
+            raise ValueError(
+                "`frames` must be 0 for alignments of level frames, but is "
+                f"{self.student.config.frames} instead: cut or padded clips last longer or shorter than their vectors"
+            )
         names = [module.name for module in self.alignments if isinstance(module, Alignment)]
         if len(set(names)) < len(names):
             raise ValueError(f"`alignments` must differ in encoder or level, but are {names}; give each a name")
