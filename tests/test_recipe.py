@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from noisewise import model_folder
-from noisewise.config import ConfigError, dump, dump_yaml, load, parse
+from noisewise.config import ConfigError, NoisewiseError, dump, dump_yaml, load, parse
 from noisewise.recipe import Recipe, RecipeData, sets, train, trainer_for, was_tested
 from noisewise.recogniser import Recogniser
 from noisewise.text import subword
@@ -107,6 +107,22 @@ def tagging(tmp_path: Path) -> Path:
         recipe[part]["manifests"] = [f"{tmp_path / 'corpus'}#split={split}"]
     path.write_text(dump_yaml(parse(Recipe, recipe)))
     return path
+
+
+@pytest.mark.parametrize("split", ["held", "test"])
+def test_what_is_wrong_with_what_comes_late_is_said_before_the_first_step(
+    split: str, tagging: Path, tmp_path: Path
+) -> None:
+    """A label that training has not seen."""
+    table = tmp_path / "corpus" / "manifest.tsv"
+    lines = [line.split("\t") for line in table.read_text().splitlines()]
+    where = lines[0].index("speaker")  # the labels of this recipe
+    for line in lines:
+        line[where] = "never heard" if line[-1] == split else line[where]
+    table.write_text("".join("\t".join(line) + "\n" for line in lines))
+    with pytest.raises(NoisewiseError, match="never heard"):
+        train(load(Recipe, tagging, ["train.workers=0"]), tmp_path / "run")
+    assert not (tmp_path / "run" / "log.jsonl").exists()
 
 
 def test_the_best_model_is_tested_once(tagging: Path, tmp_path: Path) -> None:

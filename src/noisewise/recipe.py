@@ -97,6 +97,16 @@ class RecipeData:
         for batch in loader:
             yield *loader.state, batch
 
+    def check(self) -> None:
+        """Look at what is only heard after many steps, so that what is wrong with it is said before the first.
+
+        Raises:
+            NoisewiseError: the validation or test set cannot be used.
+        """
+        self.validation()
+        if self.tested is not None:
+            self.test()
+
     def validation(self) -> Iterable[Batch]:
         """One pass over the validation set, its noise drawn once and for all (epoch 0, seed 0)."""
         return build_loader(self.held_back, encode=self.encode, labels=self.labels, training=False)
@@ -175,6 +185,8 @@ def trainer_for(recipe: Recipe, folder: Path) -> Trainer:
         if vocabulary is None
         else _text_source(recipe, vocabulary)
     )
+    if isinstance(source, RecipeData):
+        source.check()
     return Trainer(
         task,
         source,
