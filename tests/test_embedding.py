@@ -171,3 +171,17 @@ def test_copies_are_heard_once_and_more_clips_can_follow(tmp_path: Path) -> None
     cuts = [*few[:7], *(cut.with_id(f"more/{cut.id}") for cut in few[:2])]
     assert embed(cuts, encoder, tmp_path / "store", small()).clips == 2
     assert EmbeddingStore(tmp_path / "store")["more/clip1"][1] == 3900
+
+
+def test_an_id_that_stands_for_another_recording_is_refused_and_a_moved_corpus_is_not(tmp_path: Path) -> None:
+    first, moved = write(tmp_path / "first"), write(tmp_path / "moved")
+    encoder = ExternalEncoder(Level())
+    embed(list(manifest.read(first)), encoder, tmp_path / "store", small())
+    assert embed(list(manifest.read(moved)), encoder, tmp_path / "store", small()).clips == 0
+    soundfile.write(moved / "clip5.wav", np.full(3500, 0.5) * np.resize([1, -1], 3500), 16_000)  # as long, but louder
+    with pytest.raises(EmbeddingError, match=r"`clip5` must be one recording, but is 0.219 s of 'clip5' .* another"):
+        embed(list(manifest.read(moved)), encoder, tmp_path / "store", small())
+    cuts = list(manifest.read(first))
+    with pytest.raises(EmbeddingError, match=r"0.25 s of 'clip0' from 0 s on in .* another, 0.244 s of 'clip1'"):
+        embed([cuts[1].with_id("clip0")], encoder, tmp_path / "store", small())
+    assert EmbeddingStore(tmp_path / "store")["clip5"][0] == pytest.approx(0.6, abs=1e-3)

@@ -135,6 +135,7 @@ def test_settings_that_cannot_be_met_are_named(tagger: Tagger, tagger_dir: Path,
         ({"hop_seconds": 3.0}, "`hop_seconds` must be at most `window_seconds`, 2, or there would be gaps"),
         ({"hop_seconds": 0.0}, "`hop_seconds` must be more than 0"),
         ({"window_seconds": -1.0}, "`window_seconds` must be more than 0"),
+        ({"window_seconds": 0.05}, "`window_seconds` must be at least 0.1, .* but is 0.05"),
         ({"batch_seconds": 0.0}, "`batch_seconds` must be more than 0"),
     ):
         with pytest.raises(NoisewiseError, match=sentence):

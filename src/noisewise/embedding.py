@@ -16,7 +16,7 @@ from torch import Tensor
 from noisewise.config import NoisewiseError
 from noisewise.data.cuts import load_audio, path_of
 from noisewise.data.embedding_writer import EmbeddingWriter
-from noisewise.data.embeddings import EmbeddingError, EmbeddingFacts, EmbeddingStore, Unread
+from noisewise.data.embeddings import EmbeddingError, EmbeddingFacts, EmbeddingStore, Stretch, Unread
 from noisewise.data.prepared import in_order
 from noisewise.data.quarantine import original
 from noisewise.external import ExternalEncoder
@@ -104,11 +104,13 @@ def embed(
         report: called after each batch.
 
     Raises:
-        EmbeddingError: the folder holds something else, or the encoder fails on every clip.
+        EmbeddingError: the folder holds something else, or another recording under the id of a clip, or the encoder
+            fails on every clip.
     """
     config = config or EmbeddingConfig()
     writer = EmbeddingWriter(folder, facts_of(encoder, config))
     cuts = _without_copies(cuts)
+    writer.store.must_be_of(cuts, contents=True)
     todo = _todo(cuts, writer.store, config.retry)
     done, failed = len(cuts) - len(todo), 0
     for start in range(0, len(todo), config.together):
@@ -123,7 +125,8 @@ def embed(
         if not len(writer.store):
             _must_work(encoder, found.values())
         vectors = [(cut.id, each) for cut in shard if isinstance(each := found[cut.id], Tensor)]
-        writer.add(vectors, [each for cut in shard if isinstance(each := found[cut.id], Unread)])
+        failures = [each for cut in shard if isinstance(each := found[cut.id], Unread)]
+        writer.add(vectors, failures, {cut.id: Stretch.of(cut) for cut in shard if isinstance(found[cut.id], Tensor)})
     unread = [writer.store.unread[cut.id] for cut in cuts if cut.id in writer.store.unread]
     return Embedded(len(todo) - failed, len(cuts) - len(todo), unread)
 

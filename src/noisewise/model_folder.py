@@ -111,7 +111,7 @@ def locate(name: str | Path) -> Path:
     missing = [file for file in ("config.json", "model.safetensors") if not (folder / file).is_file()]
     if missing:
         raise ModelFolderError(
-            f"`{name}` must be 'box' or a folder with config.json, model.safetensors and tokens.txt, but "
+            f"`{name}` must be 'box' or the folder of a model, but "
             f"{'there is no such folder' if not folder.is_dir() else 'lacks ' + ', '.join(missing)}; check the path"
         )
     return folder

@@ -15,7 +15,16 @@ from torch import Tensor
 from noisewise import model_folder
 from noisewise.audio.waveform import SAMPLE_RATE, AudioError
 from noisewise.config import NoisewiseError
-from noisewise.listening import BATCH_SECONDS, Listening, Recording, Source, must_be_device, must_be_positive, padded
+from noisewise.listening import (
+    BATCH_SECONDS,
+    MIN_SECONDS,
+    Listening,
+    Recording,
+    Source,
+    must_be_device,
+    must_be_positive,
+    padded,
+)
 from noisewise.model_folder import LoadedTagger
 from noisewise.tags import Probabilities, Tags, Window
 
@@ -37,7 +46,7 @@ class Tagger:
         frames = loaded.config.encoder.frames
         self.longest = frames * FRAME_SECONDS if frames else float("inf")
         """Seconds that the model hears; it would cut longer windows."""
-        given = float(loaded.about.get("window_seconds", WINDOW_SECONDS))
+        given = max(MIN_SECONDS, float(loaded.about.get("window_seconds", WINDOW_SECONDS)))
         self.window_seconds = self.longest if frames else given
 
     @classmethod
@@ -123,6 +132,11 @@ class Tagger:
         must_be_positive("window_seconds", seconds)
         must_be_positive("hop_seconds", hop)
         size, step = round(seconds * SAMPLE_RATE), round(hop * SAMPLE_RATE)
+        if seconds < MIN_SECONDS:
+            raise NoisewiseError(
+                f"`window_seconds` must be at least {MIN_SECONDS:g}, for shorter sounds are not told apart, but is "
+                f"{seconds:g} instead"
+            )
         if seconds > self.longest:
             raise NoisewiseError(
                 f"`window_seconds` must be at most {self.longest:g}, which is what the model hears, but is {seconds:g} "

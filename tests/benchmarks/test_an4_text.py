@@ -14,7 +14,7 @@ def test_a_mixture_knows_numbers_and_names_that_were_never_said(tmp_path: Path) 
     (tmp_path / "books" / "a.txt").write_text("It was Queequeg, and Peggotty saw the Pequod. Then it was over\n")
     names = an4_text.names(tmp_path / "books")
     assert ["".join(name) for name in names] == ["PEGGOTTY", "PEQUOD", "QUEEQUEG"]
-    mixed, words = an4_text.write_mixture(tmp_path, SENTENCES, tmp_path / "books", SENTENCES[:3])
+    mixed, words = an4_text.write_mixture(tmp_path, SENTENCES, names, SENTENCES[:3])
     model = lm.load(mixed)
     assert {"THIRTEEN", "ERASE", "Q"} <= set(words.read_text().split())
     for unseen in (["ENTER", "NINE", "FOUR"], ["MAY", "FIRST"], list("PEQUOD")):
@@ -22,3 +22,8 @@ def test_a_mixture_knows_numbers_and_names_that_were_never_said(tmp_path: Path) 
         assert all(model.knows(word) for word in unseen)
     _, lexicon = an4_text.write_trigram(tmp_path, SENTENCES)
     assert "THIRTEEN" not in lexicon.read_text().split()
+
+
+def test_names_are_drawn_as_often_as_they_are_borne() -> None:
+    drawn = ["".join(name) for name in an4_text.drawn({"Smith": 3.0, "St. Mary's": 1.0, "Queequeg": 0.0}, each=8)]
+    assert drawn == ["QUEEQUEG", *["SMITH"] * 6, "STMARYS", "STMARYS"]

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from noisewise.audio.mix import snr_db
 from noisewise.config import ConfigError, parse
 from noisewise.data.dataset import DataConfig, SpeechDataset
 from noisewise.data.embedding_writer import EmbeddingWriter
-from noisewise.data.embeddings import EmbeddingError, EmbeddingFacts
+from noisewise.data.embeddings import EmbeddingError, EmbeddingFacts, Stretch
 from noisewise.data.manifest import ManifestError, load_audio, read
 from noisewise.data.noise import NoiseConfig, NoisePool
 from noisewise.data.sampler import BatchRequest
@@ -218,7 +219,7 @@ def store(folder: Path, speech: Path, *, frames: bool = False, leave_out: str = 
     facts = EmbeddingFacts(encoder="e", dim=2, sample_rate=16_000, level="frames" if frames else "clip")
     rows = [(cut.id, torch.tensor([n, n + 0.5])) for n, cut in enumerate(read(speech)) if cut.id != leave_out]
     made = [(name, vector.repeat(int(vector[0]) + 1, 1)) for name, vector in rows] if frames else rows
-    EmbeddingWriter(folder, facts).add(made[::-1])
+    EmbeddingWriter(folder, facts).add(made[::-1], heard={cut.id: Stretch.of(cut) for cut in read(speech)})
     return str(folder)
 
 
@@ -238,6 +239,15 @@ def test_frames_of_another_encoder_come_with_their_lengths(speech: Path, tmp_pat
     for changes in ({"crop_seconds": 0.3}, {"roll": True}, {"speed": [0.9, 1.1]}):
         with pytest.raises(ConfigError, match="must stay as they are"):
             dataset(speech, embeddings={"ast": folder}, **changes)
+
+
+def test_a_vector_of_another_recording_is_refused(speech: Path, tmp_path: Path, save: Callable[..., Path]) -> None:
+    folder = store(tmp_path / "s", speech)
+    save(speech / "train" / "u3.flac", 1.5)
+    text = (speech / "manifest.tsv").read_text()
+    (speech / "manifest.tsv").write_text(text.replace("u3.flac\t0.7000", "u3.flac\t1.5000"))
+    with pytest.raises(EmbeddingError, match=r"`train/u3` must be one recording, but is 0.7 s .* another, 1.5 s of"):
+        dataset(speech, embeddings={"clap": folder})
 
 
 def test_a_recording_without_a_vector_is_refused_by_name(speech: Path, tmp_path: Path) -> None:

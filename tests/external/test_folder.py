@@ -8,7 +8,7 @@ from torch import Tensor
 
 from noisewise import model_folder
 from noisewise.config import NoisewiseError
-from noisewise.external import ExternalEncoder, load
+from noisewise.external import ExternalEncoder, ExternalError, load
 from noisewise.external.folder import FolderHearing
 from noisewise.models.cat import CAT, CATConfig
 
@@ -103,3 +103,13 @@ def test_the_box_is_known_by_name_and_nonsense_is_not(tmp_path: Path) -> None:
         load("bix")
     with pytest.raises(NoisewiseError, match="lacks config"):
         load(str(tmp_path))
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+@pytest.mark.parametrize("frames", [0, 64])
+def test_a_clip_without_a_frame_has_no_vector(pooling: str, frames: int) -> None:
+    encoder = ExternalEncoder(small_cat(frames).hearing, pooling=pooling)
+    waveform, _ = batch()
+    encoder(waveform, torch.tensor([16_000, 500, 9_000]))
+    with pytest.raises(ExternalError, match="must be long enough for a frame"):
+        encoder(waveform, torch.tensor([16_000, 300, 9_000]))

@@ -13,6 +13,7 @@ from noisewise.model_folder import ModelFolderError
 from noisewise.models.cat import CATConfig
 from noisewise.models.cat_tagger import CATTagger, CATTaggerConfig
 from noisewise.scoring.tagging import score
+from noisewise.tagger import Tagger
 from noisewise.tasks.tagging import TaggingTask, TaggingTaskConfig
 from noisewise.training.optimizer import OptimizerConfig, build_optimizer
 
@@ -134,6 +135,13 @@ def test_release_is_read_with_its_labels(tmp_path: Path) -> None:
     (tmp_path / "best" / "labels.txt").write_text("a\nb\n")
     with pytest.raises(ModelFolderError, match="must name 3 classes, one a line, but names 2"):
         model_folder.load_tagger(tmp_path / "best")
+
+
+def test_long_recordings_are_heard_in_windows_like_the_clips_that_were_validated(tmp_path: Path) -> None:
+    task = a_task()
+    task.validate([a_batch(ONE, 16_000, 9_000, 12_000), a_batch(ONE, 8_000, 24_000, 12_000)])
+    task.release(tmp_path / "best", task.model.config, {})
+    assert Tagger.load(tmp_path / "best").window_seconds == 1.5
 
 
 def test_a_recogniser_is_no_tagger(model_dir: Path) -> None:

@@ -269,6 +269,7 @@ def _store(name: str, folder: str, cuts: Sequence[MonoCut], config: DataConfig) 
             f"first of them '{missing[0]}'; run `noisewise embed` on the manifests, or leave out with `quarantine` "
             "what could not be read"
         )
+    store.must_be_of(cuts)
     moved = config.crop_seconds is not None or config.crop_to_shortest or config.roll or config.speed
     if store.facts.level == "frames" and moved:
         raise ConfigError(

@@ -3,8 +3,8 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ from noisewise.data.embeddings import (
     EmbeddingError,
     EmbeddingFacts,
     EmbeddingStore,
+    Stretch,
     Unread,
 )
 from noisewise.data.whole_file import replaced
@@ -45,12 +46,18 @@ class EmbeddingWriter:
             self._write_index([])
             self.store = EmbeddingStore(self.folder)
 
-    def add(self, clips: Sequence[tuple[str, Tensor]], unread: Sequence[Unread] = ()) -> None:
+    def add(
+        self,
+        clips: Sequence[tuple[str, Tensor]],
+        unread: Sequence[Unread] = (),
+        heard: Mapping[str, Stretch] | None = None,
+    ) -> None:
         """Append one shard: it is there whole when this returns, and not at all when it does not.
 
         Args:
             clips: id and vector (D,), or frames (F, D).
             unread: clips that gave none.
+            heard: id to what the vector was made of, to tell recordings of the same id apart.
 
         Raises:
             EmbeddingError: an id twice, or a vector of another width.
@@ -60,7 +67,13 @@ class EmbeddingWriter:
             return
         name = f"shard-{len(self.store.shards):06d}.safetensors"
         partial = self.folder / f".{name}.{os.getpid()}.partial"
-        about = json.dumps({"ids": [name for name, _ in clips], "unread": [asdict(item) for item in unread]})
+        about = json.dumps(
+            {
+                "ids": [name for name, _ in clips],
+                "heard": {name: astuple(each) for name, each in (heard or {}).items()},
+                "unread": [asdict(item) for item in unread],
+            }
+        )
         try:
             save_file(self._tensors([vector for _, vector in clips]), partial, metadata={ABOUT: about})
             partial.chmod(0o644)  # written readable by its owner alone

@@ -3,18 +3,20 @@
 A store is a folder:
 
     index.json                  what the vectors are (`EmbeddingFacts`), and the shards in order
-    shard-000000.safetensors    `features` (N, D) of N clips; of frames (R, D) with `lengths` (N,); their ids
+    shard-000000.safetensors    `features` (N, D) of N clips; of frames (R, D) with `lengths` (N,); their ids, and what
+                                was heard under each (`Stretch`)
     quarantine.jsonl            clips that gave no vector, and why; absent when there are none
 
 A shard appears whole or not at all, and counts once it is in the index, so an interrupted store is a shorter store.
 Legend: N clips, R frames of them all, D width.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,13 +24,18 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from noisewise.config import ConfigError, NoisewiseError, config, parse
+from noisewise.data.cuts import audio_of, path_of
 from noisewise.data.quarantine import original
+
+if TYPE_CHECKING:
+    from lhotse import MonoCut
 
 FORMAT = "noisewise-embeddings-1"
 INDEX = "index.json"
 QUARANTINE = "quarantine.jsonl"
 ABOUT = "clips"
 """Where a shard says whose vectors it holds: one entry, because safetensors writes several in any order."""
+AGAIN = "delete the folder and embed again"
 
 
 class EmbeddingError(NoisewiseError):
@@ -59,6 +66,44 @@ class EmbeddingFacts:
     """Whether vectors are stored as float16; they are read as float32 all the same."""
     details: dict[str, str] = field(default_factory=dict)
     """Architecture and versions, for the reader; not compared."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Which part of which recording a vector was made of; a corpus may be moved."""
+
+    recording: str
+    """Name of the file, without folders and suffix."""
+    start: float
+    """Seconds into it."""
+    seconds: float
+    digest: str
+    """Of the first 64 KiB of the file, empty where it cannot be read."""
+
+    @classmethod
+    def of(cls, cut: "MonoCut", contents: bool = True) -> "Stretch":
+        """What is heard of a cut; without its contents, the file is not opened."""
+        digest = _digest(cut) if contents else ""
+        return cls(Path(path_of(cut)).stem, round(float(cut.start), 3), round(float(cut.duration), 3), digest)
+
+    def same(self, other: "Stretch") -> bool:
+        """Whether both are one stretch of one recording: times to 50 ms, and the contents where both are known."""
+        if self.digest and other.digest and self.digest != other.digest:
+            return False
+        near = abs(self.start - other.start) <= 0.05 and abs(self.seconds - other.seconds) <= 0.05
+        return self.recording == other.recording and near
+
+    def __str__(self) -> str:
+        return f"{self.seconds:g} s of '{self.recording}' from {self.start:g} s on"
+
+
+def _digest(cut: "MonoCut") -> str:
+    try:
+        source = audio_of(cut)
+        with open(source, "rb") if isinstance(source, str) else source as file:
+            return hashlib.sha256(file.read(1 << 16)).hexdigest()[:16]
+    except (NoisewiseError, OSError):
+        return ""
 
 
 @dataclass(frozen=True)
@@ -135,6 +180,27 @@ class EmbeddingStore:
         """Those of the clips that are not in the store, to be looked at before a training begins."""
         return [clip for clip in clips if clip not in self]
 
+    def must_be_of(self, cuts: "Iterable[MonoCut]", contents: bool = False) -> None:
+        """Refuse cuts whose id stands for another recording here, so that none is given the vector of another.
+
+        Args:
+            cuts: that are to have vectors; those that are not in the store are passed over.
+            contents: open their files, and compare more than names and times.
+
+        Raises:
+            EmbeddingError: there is one.
+        """
+        named = {cut.id if cut.id in self._places else original(cut.id): cut for cut in cuts}
+        for path in (self.folder / shard for shard in self.shards):
+            with _opened(path) as file:
+                _, heard, _ = _listed(path, file.metadata() or {})
+            for name, there in heard.items():
+                if name in named and not there.same(here := Stretch.of(named[name], contents)):
+                    raise EmbeddingError(
+                        f"`{name}` must be one recording, but is {there} in `{self.folder}` and another, {here}, in "
+                        "the manifest; give every recording an id of its own, or embed into another folder"
+                    )
+
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_open": {}}
 
@@ -167,11 +233,11 @@ class EmbeddingStore:
 
     def _read_header(self, number: int, path: Path) -> None:
         with _opened(path) as file:
-            ids, unread = _listed(path, file.metadata() or {})
+            ids, _, unread = _listed(path, file.metadata() or {})
             rows, width = file.get_slice("features").get_shape() if "features" in file.keys() else (0, self.dim)  # noqa: SIM118
             counts = file.get_tensor("lengths").tolist() if self.facts.level == "frames" and ids else [1] * len(ids)
         if len(counts) != len(ids) or sum(counts) != rows or width != self.dim:
-            raise EmbeddingError(f"`{path}` must hold {len(ids)} clips of width {self.dim}, but does not; embed again")
+            raise EmbeddingError(f"`{path}` must hold {len(ids)} clips of width {self.dim}, but does not; {AGAIN}")
         first = 0
         for name, count in zip(ids, counts, strict=True):
             self._places[name] = number, first, count
@@ -190,19 +256,20 @@ def _index(folder: Path) -> tuple[EmbeddingFacts, list[str]]:
             raise ValueError(f"its format is {values['format']!r}")
         return parse(EmbeddingFacts, values["facts"]), [Path(name).name for name in values["shards"]]
     except (ValueError, KeyError, TypeError, RecursionError, ConfigError) as error:
-        raise EmbeddingError(f"`{path}` must be the index of a store, but is not: {error}; embed again") from error
+        raise EmbeddingError(f"`{path}` must be the index of a store, but is not: {error}; {AGAIN}") from error
 
 
 def _opened(path: Path) -> Any:
     try:
         return safe_open(path, "pt")
     except (SafetensorError, OSError) as error:
-        raise EmbeddingError(f"`{path}` must be a whole shard, but cannot be read: {error}; embed again") from error
+        raise EmbeddingError(f"`{path}` must be a whole shard, but cannot be read: {error}; {AGAIN}") from error
 
 
-def _listed(path: Path, about: dict[str, str]) -> tuple[list[str], list[Unread]]:
+def _listed(path: Path, about: dict[str, str]) -> tuple[list[str], dict[str, Stretch], list[Unread]]:
     try:
         values = json.loads(about[ABOUT])
-        return values["ids"], [Unread(**each) for each in values["unread"]]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise EmbeddingError(f"`{path}` must say whose vectors it holds, but does not: {error}") from error
+        heard = {name: Stretch(*each) for name, each in values["heard"].items()}
+        return values["ids"], heard, [Unread(**each) for each in values["unread"]]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise EmbeddingError(f"`{path}` must say whose vectors it holds, but does not: {error}; {AGAIN}") from error

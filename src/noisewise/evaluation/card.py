@@ -66,7 +66,9 @@ class Card:
     @property
     def accuracy(self) -> str:
         """What is right, in words."""
-        return "word accuracy" if isinstance(self.noise, GridResult) else "accuracy"
+        if isinstance(self.noise, GridResult):
+            return "word accuracy"
+        return "accuracy" if self.measure is tagging_table.ACCURACY else "clips whose likeliest class is theirs"
 
     @property
     def measure(self) -> table.Measure:

@@ -80,6 +80,7 @@ def read_clips(
 
     Raises:
         ProbeError: a clip is not in the store, or has no label or no fold.
+        EmbeddingError: its id stands for another recording in the store.
     """
     known = [cut for cut in cuts if cut.id not in store.unread]
     if absent := store.missing(cut.id for cut in known):
@@ -87,6 +88,7 @@ def read_clips(
             f"`{store.folder}` must hold all clips of the manifest, but lacks {len(absent)}, such as '{absent[0]}'; "
             "run `noisewise embed` on it into the same folder"
         )
+    store.must_be_of(known)
     columns = {name: [_value(cut, name) for cut in known] for name in (fold, group) if name is not None}
     counts = {len(labels_of(cut, label)) for cut in known}
     if 0 in counts and max(counts) < 2:

@@ -143,8 +143,7 @@ class _Listener(Generic[A]):
         }
         if len(failures) == len(answers):
             raise EvaluationError(
-                f"the recogniser must hear something, but failed on all of {condition.name}: "
-                f"{next(iter(failures.values()))}"
+                f"the model must hear something, but failed on all of {condition.name}: {next(iter(failures.values()))}"
             )
         return Hearing(condition, answers, failures, scaled, digest.hexdigest())
 

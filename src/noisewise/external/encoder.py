@@ -104,6 +104,8 @@ class ExternalEncoder:
     def _pooled(self, heard: Heard) -> Tensor:
         if self.pooling == "mean":
             return self._frames(heard).mean(dim=0)
+        if heard.frames is not None:
+            self._frames(heard)  # CLS alone is there of a clip without a frame too
         found = heard.cls if self.pooling == "cls" else heard.pooler
         assert found is not None, "one clip has it, so all have"
         return found.float().cpu()

@@ -51,11 +51,13 @@ def load(name: str, device: str = "cpu") -> FolderHearing:
 
 
 def _heard_by_cat(encoder: CAT, waveform: Tensor, lengths: Tensor) -> list[Heard]:
-    """CLS, and each time's mean over the bands of the grid. (B, S), (B,)"""
-    patches = encoder.patches(*encoder.log_mel(waveform, lengths))
+    """CLS, and each time's mean over the bands of the grid; a clip without a frame has no times. (B, S), (B,)"""
+    log_mel, counts = encoder.log_mel(waveform, lengths)
+    patches = encoder.patches(log_mel, counts)
+    heard = (patches.times * (counts > 0)).tolist()
     output = encoder.encode(patches, patches.every().cpu())
     frames = [
-        tokens[: times * patches.bands].view(times, patches.bands, -1).mean(dim=1)
-        for tokens, times in zip(output.tokens, patches.times.tolist(), strict=True)
+        tokens[: times * patches.bands].view(times, patches.bands, tokens.size(1)).mean(dim=1)
+        for tokens, times in zip(output.tokens, heard, strict=True)
     ]
     return [Heard(each, cls=cls) for each, cls in zip(frames, output.clip, strict=True)]

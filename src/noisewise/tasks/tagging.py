@@ -62,6 +62,8 @@ class TaggingTask(Task):
         self.config = config
         self.model = model
         self.labels = list(labels)
+        self.longest = 0
+        """Samples of the longest clip that was validated on: `Tagger` hears longer recordings in windows of that."""
 
     def initialise(self, batches: Iterable[Batch]) -> None:
         """Measure the corpus, if asked to."""
@@ -117,6 +119,7 @@ class TaggingTask(Task):
             scores.append(self.model.probabilities(batch.waveform, batch.lengths).cpu())
             held.append(labels.cpu())
             ids += batch.ids
+            self.longest = max(self.longest, int(batch.lengths.max()))
         self.train()
         return _Heard(torch.cat(scores), torch.cat(held), ids, total / len(ids))
 
@@ -140,6 +143,8 @@ class TaggingTask(Task):
 
     def release(self, folder: Path, config: CATTaggerConfig, about: dict[str, Any]) -> None:
         """Write the model as a folder that gives labels."""
+        if self.longest:
+            about = {**about, "window_seconds": self.longest / 16_000}
         model_folder.save(folder, self.model, config, None, card=CARD, about=about, labels=self.labels)
 
     def _labels(self, batch: Batch) -> Tensor:
