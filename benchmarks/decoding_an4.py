@@ -1,8 +1,8 @@
-"""What language models of training text give on AN4: greedy, + word n-gram, + lexicon, + a mixture of four models.
+"""What language models of training text give on AN4: greedy, + word n-gram, + lexicon, + mixtures of four models.
 
     NOISEWISE_DATA=... python benchmarks/decoding_an4.py [--model box] [--grid 130] [--output results/decoding_an4.json]
 
-The language models (modified Kneser-Ney, `noisewise lm train`; the mixture in `benchmarks/an4_text.py`) and the lexicon
+The language models (modified Kneser-Ney, `noisewise lm train`; mixtures: `benchmarks/an4_text.py`) and the lexicon
 hold the AN4 training transcripts without those of the eight speakers that the box's training held back; on these, clean
 and with training noises, weight and bonus are tuned, and the weights of the mixture are fitted to what they said. The
 test is AN4 test, clean and in the mixtures of `results/box_an4.json`, or those of `--grid` evenly spaced utterances (0:
@@ -32,6 +32,7 @@ from transcription import machine, model_of
 from noisewise.config import dump
 from noisewise.data import manifest as manifests
 from noisewise.data.noise import NoiseConfig, NoisePool
+from noisewise.decoding import lm
 from noisewise.decoding.attention import Begin
 from noisewise.decoding.beam import BeamConfig
 from noisewise.decoding.decoder import DecodingConfig
@@ -53,7 +54,8 @@ DEVELOPMENT_SNR_DB = (0.0, 10.0)
 SEARCH = BeamConfig(beam=25)
 BY_HAND: dict[str, Any] = {"lm_weight": 0.75, "bonus": 2.5}
 """Where the search for the weights of the mixture begins: found on the development set, by hand."""
-WAYS = ("greedy", "beam", "n-gram", "n-gram and lexicon", "mixture and lexicon")
+WAYS = ("greedy", "beam", "n-gram", "n-gram and lexicon", "mixture and lexicon", "public names and lexicon")
+"""The last is the mixture with names of a census and a gazetteer in the place of those of books."""
 
 
 def main() -> None:
@@ -74,7 +76,7 @@ def main() -> None:
     recogniser, cache = Recogniser.load(options.model, decoding="greedy"), TuningCache(options.keep)
     with tempfile.TemporaryDirectory() as folder:
         wanted = options.ways.split(",") if options.ways else list(WAYS)
-        untuned = {name: config for name, config in configurations(Path(folder)).items() if name in wanted}
+        untuned = configurations(Path(folder), wanted)
         texts = development_texts(recogniser, cache, options.development)
         ways, development = tuned(texts, untuned, wanted, options.trials)
         command = f"python benchmarks/decoding_an4.py --model {options.model} --grid {options.grid}"
@@ -86,8 +88,8 @@ def main() -> None:
             "machine": {**machine(), "threads": 1},
             "versions": versions(),
             "model": model_of(options.model),
-            "language_model": f"word trigram of {TRAIN}; mixture of the same and names in $NOISEWISE_DATA/text",
-            "mixture": json.loads((Path(folder) / "mixture" / "mixture.json").read_text(encoding="utf-8")),
+            "language_model": f"word trigram of {TRAIN}; mixtures of the same and names of elsewhere",
+            "language_models": {name: foresight(config) for name, config in untuned.items()},
             "development": {"manifest": DEVELOPMENT, "snr_db": [None, *DEVELOPMENT_SNR_DB], "wer": development},
             "test": {"manifest": TEST, "noise": f"{NOISE}test", "types": TYPES, "snr_db": SNR_DB, "seed": 0},
             "ways": {name: settings(config) for name, config in ways.items()},
@@ -110,21 +112,39 @@ def added_to(path: Path, result: dict[str, Any]) -> dict[str, Any]:
     old["development"]["wer"] |= result["development"]["wer"]
     old["ways"] |= result["ways"]
     old["commands"] = {**old.get("commands", {}), **dict.fromkeys(result["ways"], result["command"])}
-    return {**old, "mixture": result["mixture"], "language_model": result["language_model"]}
+    old["language_models"] |= result["language_models"]
+    return old
 
 
-def configurations(folder: Path) -> dict[str, DecodingConfig]:
-    """The ways that have something to tune; the language models and the lexicons go into the folder."""
+def configurations(folder: Path, wanted: list[str]) -> dict[str, DecodingConfig]:
+    """The wanted ways that have something to tune; the language models and the lexicons go into the folder."""
     train, development = (
         [(manifests.text_of(cut) or "").split() for cut in manifests.read(m)] for m in (TRAIN, DEVELOPMENT)
     )
     trigram, words = an4_text.write_trigram(folder, train)
-    mixed, all_words = an4_text.write_mixture(folder, train, Path(os.environ["NOISEWISE_DATA"]) / "text", development)
     ngram = DecodingConfig(search=SEARCH, lm=str(trigram))
+    found = {"n-gram": ngram, "n-gram and lexicon": replace(ngram, lexicon=str(words))}
+    elsewhere = {
+        "mixture and lexicon": lambda: an4_text.names(Path(os.environ["NOISEWISE_DATA"]) / "text"),
+        "public names and lexicon": an4_text.public_names,
+    }
+    for name in wanted:
+        if name in elsewhere:
+            mixed, all_words = an4_text.write_mixture(folder / name, train, elsewhere[name](), development)
+            found[name] = DecodingConfig(search=SEARCH, lm=str(mixed), lexicon=str(all_words), **BY_HAND)
+    return {name: config for name, config in found.items() if name in wanted}
+
+
+def foresight(config: DecodingConfig) -> dict[str, Any]:
+    """How well a language model foresees what the held-back speakers said, and the weights of a mixture."""
+    assert config.lm is not None
+    said = [(manifests.text_of(cut) or "").split() for cut in manifests.read(DEVELOPMENT)]
+    model, mixed = lm.load(config.lm), Path(config.lm) / "mixture.json"
+    weights = [part["weight"] for part in json.loads(mixed.read_text())["models"]] if mixed.is_file() else []
     return {
-        "n-gram": ngram,
-        "n-gram and lexicon": replace(ngram, lexicon=str(words)),
-        "mixture and lexicon": DecodingConfig(search=SEARCH, lm=str(mixed), lexicon=str(all_words), **BY_HAND),
+        "perplexity": round(lm.measure(model, said).perplexity, 2),
+        "perplexity of spelled": round(lm.measure(model, filter(an4_text.is_spelled, said)).perplexity, 2),
+        **({"weights of the mixture": weights} if weights else {}),
     }
 
 

@@ -122,7 +122,8 @@ def tuned(recogniser: Recogniser, wanted: list[str], folder: Path) -> tuple[Ways
         [(manifests.text_of(cut) or "").split() for cut in manifests.read(m)] for m in (TRAIN, DEVELOPMENT)
     )
     trigram, words = an4_text.write_trigram(folder, train)
-    mixture, all_words = an4_text.write_mixture(folder, train, Path(os.environ["NOISEWISE_DATA"]) / "text", development)
+    names = an4_text.names(Path(os.environ["NOISEWISE_DATA"]) / "text")
+    mixture, all_words = an4_text.write_mixture(folder, train, names, development)
     ways: Ways = {}
     wer: dict[str, float] = {}
     for name in wanted:

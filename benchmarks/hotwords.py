@@ -67,7 +67,7 @@ def main() -> None:
     lists = {"names": names, "distractors": others, "names and distractors": names + others}
     sets = tested(recogniser, cache)
     with tempfile.TemporaryDirectory() as folder:
-        ways = configurations(Path(folder), train, development)
+        ways = configurations(Path(folder), train, books, development)
         result = {
             "command": "python benchmarks/hotwords.py",
             "machine": {**machine(), "threads": 1},
@@ -98,9 +98,11 @@ def distractors(books: list[list[str]], said: list[list[str]], count: int) -> li
     return [names[at * len(names) // count] for at in range(count)]
 
 
-def configurations(folder: Path, train: list[list[str]], development: list[list[str]]) -> dict[str, DecodingConfig]:
+def configurations(
+    folder: Path, train: list[list[str]], books: list[list[str]], development: list[list[str]]
+) -> dict[str, DecodingConfig]:
     """What `transcribe` does by itself, and the mixture of `decoding_an4.py` with its weights there."""
-    mixed, words = an4_text.write_mixture(folder, train, Path(os.environ["NOISEWISE_DATA"]) / "text", development)
+    mixed, words = an4_text.write_mixture(folder, train, books, development)
     return {
         "greedy": FOR_HOTWORDS,
         "mixture and lexicon": DecodingConfig(search=SEARCH, lm=str(mixed), lexicon=str(words), **BY_HAND),
