@@ -128,6 +128,11 @@ def without_folders(folder: Path, result: Reproduction) -> None:
     runs = {**PLAN["runs"], "second": {"recipe": "ctc.yaml", "set": [*SAVE, "run.steps=1", "optimizer.lr=1"]}}  # type: ignore[dict-item]
     write_plan(folder, runs=runs)
     assert read().result("").runs == [], "of another recipe"
+    write_plan(folder)
+    assert [one.run for one in read().result("").runs] == ["second"]
+    runs = {**PLAN["runs"], "first": {"recipe": "ctc.yaml", "set": [*SAVE, "run.steps=30", "optimizer.lr=1"]}}  # type: ignore[dict-item]
+    write_plan(folder, runs=runs)
+    assert read().result("").runs == [], "begun from a run of another recipe"
     Path("results/mine/seed_3/second.json").write_text('{"format": "noisewise-run-1"}')
     with pytest.raises(ResultError, match=r"second.json` must be the record of a run, but is not"):
         read().result("")

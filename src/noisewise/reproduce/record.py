@@ -108,8 +108,11 @@ def _trained(stage: Stage, grid: GridResult | None) -> Trained:
 
 
 def _hash(stage: Stage) -> str:
-    """Of every value that decides what the run computes."""
-    return hashlib.sha256(json.dumps(essence(stage.recipe), sort_keys=True).encode()).hexdigest()
+    """Of every value that decides what the run computes, those of the runs that it begins from included."""
+    values = essence(stage.recipe)
+    if stage.after:
+        values["after"] = {one.name: _hash(one) for one in stage.after}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _cell(row: Row) -> Cell:

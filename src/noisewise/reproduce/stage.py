@@ -36,8 +36,13 @@ class Stage:
     overrides: list[str]
     """Placeholders filled in, the seed among them."""
     recipe: Recipe
-    needs: list[str]
-    """Names of runs of the same seed."""
+    after: list["Stage"]
+    """What it needs: runs of the same seed."""
+
+    @property
+    def needs(self) -> list[str]:
+        """Names of what it needs."""
+        return [one.name for one in self.after]
 
     @property
     def key(self) -> str:
@@ -126,7 +131,12 @@ def stages(plan: Plan, path: Path, output: Path, seeds: list[int], names: list[s
         PlanError: an unknown run; a run in a table that does not recognise.
         ConfigError: a recipe that cannot be used.
     """
-    found = [_stage(plan, name, path, output, seed) for seed in seeds for name in plan.chosen(names)]
+    found: list[Stage] = []
+    for seed in seeds:
+        there: dict[str, Stage] = {}
+        for name in plan.chosen(names):
+            there[name] = _stage(plan, name, path, output, seed, there)
+        found += there.values()
     for one in found:
         if one.name in plan.measured and not one.recognises:
             raise PlanError(
@@ -140,7 +150,7 @@ def stages(plan: Plan, path: Path, output: Path, seeds: list[int], names: list[s
     return found
 
 
-def _stage(plan: Plan, name: str, path: Path, output: Path, seed: int) -> Stage:
+def _stage(plan: Plan, name: str, path: Path, output: Path, seed: int, before: dict[str, Stage]) -> Stage:
     chosen = plan.runs[name]
     runs = output / f"seed_{seed}"
     overrides = [text.replace("{runs}", runs.as_posix()) for text in chosen.set]
@@ -150,7 +160,7 @@ def _stage(plan: Plan, name: str, path: Path, output: Path, seed: int) -> Stage:
         recipe = load(Recipe, file, overrides)
     except ConfigError as error:
         raise ConfigError(f"`runs.{name}`: {error}") from error
-    return Stage(name, seed, runs / name, file, overrides, recipe, chosen.needs)
+    return Stage(name, seed, runs / name, file, overrides, recipe, [before[need] for need in chosen.needs])
 
 
 def _last_records(path: Path) -> list[dict[str, object]]:
