@@ -37,6 +37,7 @@ ENCODER_DECODERS = {
 }
 """Models to their files; the page of the encoder-decoder shows them all, the README the first."""
 IN_README = ("CTC, greedy", "both", "both, n-gram and lexicon")
+WAYS_IN_README = ("greedy", "n-gram", "n-gram and lexicon", "mixture and lexicon", "public names and lexicon")
 
 
 def main() -> None:
@@ -114,10 +115,10 @@ def decodings(path: Path = ROOT / "results" / "decoding_an4.json") -> list[str]:
         return []
     result = json.loads(path.read_text(encoding="utf-8"))
     return [
-        "The box with other [decoding](docs/decoding.md), AN4 test: language models and lexicon of training text,",
+        "The box with other [decoding](docs/decoding.md), AN4 test: language models of training text and of names;",
         "weights from held-back speakers in training noise (development; commands in `results/decoding_an4.json`):",
         "",
-        *_ways({"": result}),
+        *_ways({"": result}, WAYS_IN_README),
         "",
     ]
 
@@ -184,7 +185,7 @@ def sounds(path: Path = SOUNDS) -> list[str]:
     first = next(one for one in tables.tables(result) if one.title == "Fine-tuned")
     head, *rows = first.lines
     return [
-        f"[CAT](docs/cat.md) learns from sounds; accuracy on a fold of ESC-50, fine-tuned; what regularises has learned the "
+        "[CAT](docs/cat.md) learns from sounds; accuracy on a fold of ESC-50, fine-tuned; what regularises has learned the "
         f"same labels (`{result.command}`):",
         "",
         table.as_markdown([head, *(row for row in rows if row[0] == "Multi-resolution Block")], first.labels),
