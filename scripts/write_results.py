@@ -185,8 +185,8 @@ def sounds(path: Path = SOUNDS) -> list[str]:
     first = next(one for one in tables.tables(result) if one.title == "Fine-tuned")
     head, *rows = first.lines
     return [
-        "[CAT](docs/cat.md) learns from sounds; accuracy on a fold of ESC-50, fine-tuned; what regularises has learned the "
-        f"same labels (`{result.command}`):",
+        "[CAT](docs/cat.md) learns from sounds; accuracy on a fold of ESC-50, fine-tuned; what regularises has learned "
+        f"the same labels (`{result.command}`):",
         "",
         table.as_markdown([head, *(row for row in rows if row[0] == "Multi-resolution Block")], first.labels),
     ]
