@@ -201,6 +201,12 @@ def test_words_lie_inside_the_recording(recogniser: Recogniser) -> None:
     assert all(0 < word.confidence <= 1 for word in transcript.words)
 
 
+def test_a_star_has_no_part_in_the_confidence_of_the_whole(recogniser: Recogniser) -> None:
+    (found,) = dict(recogniser.align([(sound(2.0, 1), "* YES")])).values()
+    star, word = found.words
+    assert star.confidence == 0 < word.confidence == found.confidence
+
+
 def test_a_text_is_aligned_in_windows_as_in_one_piece_and_faults_are_entries(recogniser: Recogniser) -> None:
     samples = np.concatenate([sound(4.0, seed) for seed in range(3)])
     (heard,) = recogniser.transcribe(samples, window_seconds=6.0)

@@ -290,7 +290,8 @@ class Recogniser:
             return Transcript(heard.source, duration=heard.seconds, error=f"{heard.source}: {error}")
         words = widened(words, self.lead_seconds, self.trail_seconds, heard.seconds)
         said = " ".join(word.text for word in words)
-        return Transcript(heard.source, said, [*words], heard.seconds, overall_confidence(words))
+        known = [word for word in words if word.characters]  # no model is sure of a star
+        return Transcript(heard.source, said, [*words], heard.seconds, overall_confidence(known))
 
 
 def _said(heard: Heard, hypotheses: Sequence[Hypothesis]) -> Transcript:

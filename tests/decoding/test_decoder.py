@@ -57,9 +57,11 @@ def test_plain_values_and_mistakes(folder: Path) -> None:
         parse(DecodingConfig, {"lm_wieght": 1.0})
     with pytest.raises(NoisewiseError, match="beam"):
         parse(DecodingConfig, {"search": {"beam": 0}})
+    (folder / "empty.txt").write_text("\n")
     for broken in (
         DecodingConfig(lm="none.arpa"),
         DecodingConfig(lexicon="none.txt"),
+        DecodingConfig(lexicon=str(folder / "empty.txt")),
         DecodingConfig(lexicon=str(folder / "words.txt"), look_ahead=True),
     ):
         with pytest.raises(NoisewiseError, match="must"):

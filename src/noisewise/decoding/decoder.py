@@ -164,6 +164,9 @@ def _read_words(path: str) -> list[str]:
     if not Path(path).is_file():
         raise LexiconError(f"`{path}` must be a file with one word a line, but there is no such file; check the path")
     try:
-        return Path(path).read_text(encoding="utf-8").split()
+        words = Path(path).read_text(encoding="utf-8").split()
     except UnicodeDecodeError as error:
         raise LexiconError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
+    if not words:
+        raise LexiconError(f"`{path}` must hold one word a line, but holds none; add words, or leave the lexicon out")
+    return words
