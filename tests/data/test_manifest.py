@@ -76,6 +76,8 @@ def test_a_filter_that_leaves_nothing_says_so(speech: Path) -> None:
 def test_a_slip_in_what_is_left_out_keeps_nobody_in(speech: Path, slip: str, message: str) -> None:
     with pytest.raises(ManifestError, match=message):
         read(f"{speech}#split=train&{slip}")
+    with pytest.raises(ManifestError, match=message):
+        list(stream(f"{speech}#split=train&{slip}"))
 
 
 def test_two_entries_of_one_id_are_refused(speech: Path, tmp_path: Path) -> None:

@@ -63,7 +63,10 @@ def read(source: str | Path, *, split: str | None = None) -> CutSet:
         wanted["split"] = split
     entries = list(_strict(_entries(path)))
     _check_ids(entries, source)
-    _check_filter(entries, wanted, source)
+    left_out = _LeftOut(wanted, source)
+    for cut in entries:
+        left_out.look(cut)
+    left_out.check()
     cuts = [cut for cut in entries if _fits(cut, wanted)]
     if not cuts:
         raise ManifestError(f"`{source}` must leave at least one entry, but has none with {wanted}; check the filter")
@@ -80,12 +83,17 @@ def stream(source: str | Path) -> Iterator[tuple[int, MonoCut | ManifestError]]:
         The line (of a folder: the number of the file), and the cut or what is wrong with the line.
 
     Raises:
-        ManifestError: the source as a whole cannot be read (on).
+        ManifestError: the source as a whole cannot be read (on); or, at the end, a value to leave out that no entry
+            has.
     """
     path, wanted, _ = _parsed(source)
+    left_out = _LeftOut(wanted, source)
     for line, entry in _entries(path):
+        if not isinstance(entry, ManifestError):
+            left_out.look(entry)
         if isinstance(entry, ManifestError) or _fits(entry, wanted):
             yield line, entry
+    left_out.check()
 
 
 def read_many(sources: Iterable[str | Path]) -> list[MonoCut]:
@@ -190,17 +198,33 @@ def _check_ids(cuts: Sequence[MonoCut], source: str | Path) -> None:
         )
 
 
-def _check_filter(cuts: Sequence[MonoCut], wanted: dict[str, str], source: str | Path) -> None:
-    """Refuse what a slip of the pen would keep: without this, `#speeker!=fclc` leaves nobody out."""
-    for name, value in wanted.items():
-        unwanted, plain = name.endswith("!"), name.rstrip("!")
-        if plain == HELD_OUT or not cuts:
-            continue
-        found = {column(cut, plain) for cut in cuts} - {None}
-        missing = [one for one in value.split(",") if one not in found]
-        if unwanted and missing:
-            what = f"holds no '{missing[0]}'" if found else "is in no entry"
-            raise ManifestError(f"`{source}` must leave out what there is, but `{plain}` {what}; check the filter")
+class _LeftOut:
+    """What a filter leaves out, to be looked for: `#speeker!=fclc`, a slip of the pen, would leave nobody out."""
+
+    def __init__(self, wanted: dict[str, str], source: str | Path) -> None:
+        self.source = source
+        named = {name.rstrip("!"): value for name, value in wanted.items() if name.endswith("!")}
+        self.missing = {name: dict.fromkeys(value.split(",")) for name, value in named.items() if name != HELD_OUT}
+        self.columns: set[str] = set()
+        """Those of the filter that some entry has."""
+        self.entries = 0
+
+    def look(self, cut: MonoCut) -> None:
+        """Tick off what an entry has."""
+        self.entries += 1
+        for name, values in self.missing.items():
+            if (found := column(cut, name)) is not None:
+                self.columns.add(name)
+                values.pop(found, None)
+
+    def check(self) -> None:
+        """Refuse what no entry had, if there was one."""
+        for name, values in self.missing.items():
+            if values and self.entries:
+                what = f"holds no '{next(iter(values))}'" if name in self.columns else "is in no entry"
+                raise ManifestError(
+                    f"`{self.source}` must leave out what there is, but `{name}` {what}; check the filter"
+                )
 
 
 def _held_out(cut: MonoCut, share: float) -> bool:
