@@ -83,7 +83,7 @@ def test_requests_that_cannot_be_met(recordings: Path, capsys: pytest.CaptureFix
         ([audio, "nowhere.txt"], "`nowhere.txt` must be a text file"),
         ([audio, "YES", "--format", "txt"], "--format must be one of json, textgrid"),
         ([audio, "YES", "--unknown", "guess"], "--unknown must be error or star"),
-        ([audio, "YES", "--model", "nowhere"], "`nowhere` must be 'box' or a folder"),
+        ([audio, "YES", "--model", "nowhere"], "`nowhere` must be 'box' or the folder"),
         ([str(table)], "line 2: must have a `path` and a `text`"),
         ([str(recordings / "empty.tsv")], "a row below, but holds none"),
         ([str(recordings / "table.tsv"), "--format", "srt"], "srt holds one recording, but 4 were given"),

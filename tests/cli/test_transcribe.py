@@ -67,7 +67,7 @@ def test_requests_that_cannot_be_met(
     for words, sentence in (
         ([*two, "--format", "docx"], "--format must be one of txt, json"),
         ([*two, "--format", "srt"], "srt holds one recording, but 2 were given"),
-        ([*two, "--model", "nowhere"], "`nowhere` must be 'box' or a folder"),
+        ([*two, "--model", "nowhere"], "`nowhere` must be 'box' or the folder"),
         ([*two, "--batch-seconds", "0"], "`batch_seconds` must be more than 0"),
         ([str(tmp_path / "empty")], "must hold audio files, but holds none"),
     ):
