@@ -20,6 +20,7 @@ from noisewise.evaluation.figure import (  # noqa: E402
     plot_accuracy,
     plot_codes,
     plot_comparison,
+    plot_curves,
     plot_degradations,
     plot_distances,
     plot_grid,
@@ -166,3 +167,17 @@ def test_several_rates_stand_below_one_another_and_darkness_is_what_is_worse(tmp
     assert white == {"91.0"}, "light letters stand on dark cells: many errors, or few words right"
     with pytest.raises(NoisewiseError, match="must have noisy cells"):
         plot_measures(result(), [WER], tmp_path / "none.svg")
+
+
+def test_updates_of_a_curve_stand_in_equal_ratios_and_a_single_one_has_its_interval(tmp_path: Path) -> None:
+    lines = {"short": [(150.0, 0.1, 0.05, 0.15), (600.0, 0.2, 0.15, 0.25)], "long": [(2400.0, 0.2, 0.1, 0.4)]}
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        plot_curves(lines, {"labels alone": 0.3}, tmp_path / "curve.svg", title="t", x_label="updates")
+    text = (tmp_path / "curve.svg").read_text()
+    where = positions(text)
+    first, second, third = (where[tick][0] for tick in ("150", "600", "2,400"))
+    assert second - first == pytest.approx(third - second, rel=0.05)
+    assert "LineCollection" in text and {"short", "long", "labels alone"} <= set(where)
+    plot_curves(
+        {"from nothing": [(0.0, 0.1, 0.0, 0.2), (600.0, 0.2, 0.1, 0.3)]}, {}, tmp_path / "c.svg", title="", x_label=""
+    )

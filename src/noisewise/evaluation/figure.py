@@ -374,7 +374,7 @@ def plot_curves(
     title: str,
     x_label: str,
 ) -> None:
-    """Draw accuracies over something, with their intervals.
+    """Draw accuracies over something, with their intervals; the axis is logarithmic where nothing lies at 0.
 
     Args:
         lines: label to points: place, accuracy, lower and upper end of its interval, as fractions.
@@ -390,11 +390,21 @@ def plot_curves(
     axes = figure.subplots()
     for name, points in lines.items():
         if points:
-            places, values, low, high = 100 * np.array(points).T
-            axes.plot(places / 100, values, marker="o", markersize=4, label=name)
-            axes.fill_between(places / 100, low, high, alpha=0.12)
+            places, values, low, high = np.array(points).T * [[1], [100], [100], [100]]
+            if len(points) == 1:
+                axes.errorbar(
+                    places, values, [values - low, high - values], fmt="o", markersize=4, capsize=3, label=name
+                )
+                continue
+            axes.plot(places, values, marker="o", markersize=4, label=name)
+            axes.fill_between(places, low, high, alpha=0.12)
     for number, (name, value) in enumerate(level.items()):
         axes.axhline(100 * value, color="grey", linestyle=("--", ":", "-.")[number % 3], label=name)
+    ticks = sorted({point[0] for points in lines.values() for point in points})
+    if ticks and ticks[0] > 0:
+        axes.set_xscale("log")
+        axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
+        axes.minorticks_off()
     axes.set_xlabel(x_label)
     axes.set_ylabel("accuracy (%)")
     axes.set_title(title, fontsize=10)
