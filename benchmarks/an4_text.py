@@ -104,7 +104,7 @@ def public_names(each: int = 100_000) -> Sentences:
 
 
 def drawn(borne: dict[str, float], each: int) -> Sentences:
-    """Names letter by letter, as often as they are borne, scaled to so many in all; each once at least."""
+    """The letters A to Z of names, as often as they are borne, scaled to so many in all; each once at least."""
     whole = sum(borne.values())
     return [
         re.findall("[A-Z]", name.upper())

@@ -9,10 +9,12 @@ ratios. A ratio above 1 says that flashlight-text took longer.
 """
 
 import argparse
+import cProfile
 import csv
 import json
 import os
 import platform
+import pstats
 import statistics
 import tempfile
 import time
@@ -31,7 +33,7 @@ from noisewise.decoding.fusion import Fusion
 from noisewise.decoding.greedy import greedy
 from noisewise.decoding.kneser_ney import train
 from noisewise.decoding.lexicon import Lexicon
-from noisewise.decoding.lm import LN_10, load
+from noisewise.decoding.lm import LN_10, LanguageModel, load
 from noisewise.decoding.shallow import WordScorer
 from noisewise.scoring.words import score
 from noisewise.text.tokenizer import CharacterTokenizer
@@ -65,6 +67,7 @@ def main() -> None:
             "conditions": {
                 name: measure(log_probs, texts, lm, words, options.repeats) for name, log_probs in conditions.items()
             },
+            "profile": profile(conditions["clean"], lm, words),
             "load_average": [round(each, 1) for each in os.getloadavg()],
             "versions": {name: installed(name) for name in ("noisewise", "torch", "numpy", "flashlight-text")},
             "python": platform.python_version(),
@@ -101,12 +104,7 @@ def language_model(data: Path, folder: Path) -> tuple[Path, list[str]]:
 
 def measure(log_probs: list[Tensor], texts: list[str], lm: Path, words: list[str], repeats: int) -> dict[str, Any]:
     """Both decoders in turn, with and without the language model."""
-    model = load(lm)
-
-    def fusion() -> Fusion:  # anew each time: what was asked before is remembered
-        scorers = [Lexicon(words, TOKENIZER, model, WEIGHT), WordScorer(model, TOKENIZER, WEIGHT, BONUS)]
-        return Fusion(scorers, len(TOKENIZER))
-
+    fusion = scorers(load(lm), words)
     same = BeamConfig(beam=BEAM, beam_threshold=THRESHOLD, token_log_prob=None)
     folded = BeamConfig(beam=BEAM, beam_threshold=THRESHOLD, sure_blank=0.999)
     cases = {
@@ -127,6 +125,28 @@ def measure(log_probs: list[Tensor], texts: list[str], lm: Path, words: list[str
         },
     }
     return {name: compare(each, log_probs, texts, repeats) for name, each in cases.items()}
+
+
+def profile(log_probs: list[Tensor], lm: Path, words: list[str]) -> dict[str, float]:
+    """Shares of the time of ours with the lexicon in batches of 32, functions that they call included."""
+    decode = ours(BeamConfig(beam=BEAM, beam_threshold=THRESHOLD, token_log_prob=None), scorers(load(lm), words), 32)
+    decode(log_probs)
+    with cProfile.Profile() as profiled:
+        decode(log_probs)
+    seconds = {function: row[3] for (_, _, function), row in pstats.Stats(profiled).stats.items()}  # type: ignore[attr-defined]
+    names = {"states of the fusion": "advance", "the beam before a frame": "_now", "prefixes that stay": "_stay"}
+    names |= {"prefixes that grow": "_grow", "choosing": "_choose", "moving, with the states": "_move"}
+    return {what: round(seconds[function] / seconds["feed"], 2) for what, function in names.items()}
+
+
+def scorers(model: LanguageModel, words: list[str]) -> Callable[[], Fusion]:
+    """Makes a fusion anew each time, for what was asked before is remembered."""
+
+    def fusion() -> Fusion:
+        each = [Lexicon(words, TOKENIZER, model, WEIGHT), WordScorer(model, TOKENIZER, WEIGHT, BONUS)]
+        return Fusion(each, len(TOKENIZER))
+
+    return fusion
 
 
 def compare(decoders: dict[str, Decode | None], log_probs: list[Tensor], texts: list[str], repeats: int) -> Any:

