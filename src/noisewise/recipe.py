@@ -34,6 +34,7 @@ from noisewise.training.loop import Progress, RunConfig, Source, Trainer, fabric
 from noisewise.training.optimizer import OptimizerConfig
 from noisewise.training.schedule import ScheduleConfig, TriStage
 from noisewise.training.sole_writer import sole_writer
+from noisewise.whole_file import replaced
 
 logger = logging.getLogger(__name__)
 
@@ -232,9 +233,8 @@ def _test(recipe: Recipe, folder: Path, device: torch.device) -> None:
     if recipe.test is not None and "ids" in found:
         cuts = {cut.id: source_of(cut) for cut in read_many(recipe.test.manifests)}
         about["sources"] = [cuts[name] for name in found["ids"]]
-    temporary = folder / f".{TEST}"
-    temporary.write_text(json.dumps({**about, **found}) + "\n", encoding="utf-8")
-    temporary.replace(folder / TEST)
+    with replaced(folder / TEST) as file:
+        file.write(json.dumps({**about, **found}) + "\n")
 
 
 def _labels(recipe: Recipe) -> Labels | None:

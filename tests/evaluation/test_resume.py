@@ -13,13 +13,11 @@ def test_a_run_that_is_killed_as_it_goes_on_loses_nothing(tmp_path: Path, monkey
     for snr_db in (0.0, 5.0):
         first.add(HeardCell(Condition("car", snr_db), ["A"], {}, 0, "m"))
 
-    def killed(self: Path, text: str, encoding: str) -> int:
-        with self.open("w", encoding=encoding) as file:
-            file.write(text[:10])
+    def killed(self: Path, target: Path) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "write_text", killed)
+        patched.setattr(Path, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
             Partial(path, {"seed": 0}, HeardCell)
     assert list(Partial(path, {"seed": 0}, HeardCell).cells) == [Condition("car", 0.0), Condition("car", 5.0)]

@@ -23,7 +23,7 @@ from noisewise.data.embeddings import (
     Stretch,
     Unread,
 )
-from noisewise.data.whole_file import replaced
+from noisewise.whole_file import replaced
 
 
 class EmbeddingWriter:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from noisewise.data.whole_file import replaced
+from noisewise.whole_file import replaced
 
 Severity = Literal["error", "warning", "note"]
 

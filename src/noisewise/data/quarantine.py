@@ -10,7 +10,7 @@ from lhotse import MonoCut
 
 from noisewise.data.cuts import ManifestError
 from noisewise.data.findings import Finding
-from noisewise.data.whole_file import replaced
+from noisewise.whole_file import replaced
 
 
 def write_quarantine(path: Path, findings: Iterable[Finding]) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, cast
 
 from noisewise.config import ConfigError, NoisewiseError, parse
+from noisewise.whole_file import replaced
 
 FORMAT = "noisewise-grid-1"
 
@@ -138,11 +139,8 @@ class GridFile(Generic[RowT]):
 
     def save(self, path: str | Path) -> None:
         """Write the JSON file, whole or not at all."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(as_json({"format": self.FORMAT, **asdict(cast(Any, self))}) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        with replaced(Path(path)) as file:
+            file.write(as_json({"format": self.FORMAT, **asdict(cast(Any, self))}) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from noisewise.config import ConfigError, NoisewiseError, parse
+from noisewise.whole_file import replaced
 
 
 class ResumeError(NoisewiseError):
@@ -82,11 +83,8 @@ class Partial(Generic[CellT]):
         for values in lines[1:]:
             cell = _cell(kind, values, path)
             self.cells[cell.condition] = cell
-        path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [identity, *map(_plain, self.cells.values())]
-        temporary = path.with_name(f"{path.name}.tmp")
-        temporary.write_text("".join(json.dumps(values) + "\n" for values in kept), encoding="utf-8")
-        temporary.replace(path)
+        with replaced(path) as file:
+            file.writelines(json.dumps(values) + "\n" for values in (identity, *map(_plain, self.cells.values())))
 
     def add(self, cell: CellT) -> None:
         """Keep a finished cell."""

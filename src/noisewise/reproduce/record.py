@@ -22,6 +22,7 @@ from noisewise.reproduce.plan import Plan
 from noisewise.reproduce.result import Cell, Trained
 from noisewise.reproduce.seeds import condition
 from noisewise.reproduce.stage import Stage
+from noisewise.whole_file import replaced
 
 FORMAT = "noisewise-run-1"
 
@@ -43,11 +44,8 @@ class Record:
 
     def save(self, folder: Path) -> None:
         """Write the file, whole or not at all."""
-        path = folder / f"{self.key}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(as_json({"format": FORMAT, **asdict(self)}) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        with replaced(folder / f"{self.key}.json") as file:
+            file.write(as_json({"format": FORMAT, **asdict(self)}) + "\n")
 
 
 def record(stage: Stage, plan: Plan) -> Record:

@@ -9,6 +9,7 @@ from noisewise.config import ConfigError, parse
 from noisewise.evaluation.result import Bootstrap, ResultError, as_json
 from noisewise.reproduce.plan import TablePlan
 from noisewise.reproduce.sounds import Sounds
+from noisewise.whole_file import replaced
 
 FORMAT = "noisewise-reproduction-1"
 
@@ -152,11 +153,8 @@ class Reproduction:
 
     def save(self, path: str | Path) -> None:
         """Write the JSON file, whole or not at all."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(as_json({"format": FORMAT, **asdict(self)}) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        with replaced(Path(path)) as file:
+            file.write(as_json({"format": FORMAT, **asdict(self)}) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> "Reproduction":

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from noisewise.whole_file import replaced
+
 
 class Log:
     """Appends records to `log.jsonl`; a resumed run goes on in the same file."""
@@ -34,9 +36,8 @@ class Log:
                     kept.append(line + "\n")
             except (json.JSONDecodeError, KeyError):
                 continue  # a line cut short by a kill
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(kept), encoding="utf-8")
-        temporary.replace(self.path)
+        with replaced(self.path) as file:
+            file.writelines(kept)
 
 
 def read(run: Path, kind: str | None = None) -> list[dict[str, Any]]:
