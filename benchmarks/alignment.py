@@ -133,7 +133,7 @@ def accuracy(
     """Errors of boundaries in milliseconds; positive is late."""
     import torch
 
-    from noisewise.recogniser import Recogniser
+    from noisewise.inference.recogniser import Recogniser
 
     torch.set_num_threads(THREADS)
     random = np.random.default_rng(1)
@@ -200,8 +200,8 @@ def measure(model: str, folder: Path) -> dict[str, Any]:
     """Align the hour."""
     import torch
 
-    from noisewise.decoding.align import align, widened
-    from noisewise.recogniser import Recogniser
+    from noisewise.decoding.alignment.align import align, widened
+    from noisewise.inference.recogniser import Recogniser
 
     torch.set_num_threads(THREADS)
     recogniser = Recogniser.load(model)

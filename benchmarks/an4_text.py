@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from noisewise.decoding import classes, kneser_ney, mixture
+from noisewise.lm import classes, kneser_ney, loading, mixture
 
 LETTERS = " ".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 CLASSES = f"""\
@@ -54,7 +54,7 @@ def write_mixture(
     for name, (texts, order) in trained.items():
         kneser_ney.train(texts, order=order).save(folder / f"{name}.arpa")
         files.append((folder / f"{name}.arpa", folder / "classes.txt" if name == "classes" else None))
-    weights = mixture.fit([mixture.part(*each) for each in files], development)
+    weights = mixture.fit([loading.part(*each) for each in files], development)
     (folder / "mixture").mkdir()
     mixture.write(folder / "mixture", files, weights)
     words = set(of) | {word for sentence in sentences for word in sentence}

@@ -28,13 +28,14 @@ from torch import Tensor
 
 import noisewise
 from noisewise.audio import mix, waveform
-from noisewise.decoding.beam import BeamConfig, PrefixBeam
-from noisewise.decoding.fusion import Fusion
-from noisewise.decoding.greedy import greedy
-from noisewise.decoding.kneser_ney import train
-from noisewise.decoding.lexicon import Lexicon
-from noisewise.decoding.lm import LN_10, LanguageModel, load
-from noisewise.decoding.shallow import WordScorer
+from noisewise.decoding.ctc.beam import BeamConfig, PrefixBeam
+from noisewise.decoding.ctc.greedy import greedy
+from noisewise.decoding.fusion.fusion import Fusion
+from noisewise.decoding.fusion.lexicon import Lexicon
+from noisewise.decoding.fusion.lm_scorers import WordScorer
+from noisewise.lm.kneser_ney import train
+from noisewise.lm.loading import load
+from noisewise.lm.protocol import LN_10, LanguageModel
 from noisewise.scoring.words import score
 from noisewise.text.tokenizer import CharacterTokenizer
 

@@ -37,13 +37,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisewise.layers.attention import MultiHeadAttention
-from noisewise.layers.masked_depthwise import MaskedDepthwiseBlock
-from noisewise.layers.multi_resolution import MultiResolutionBlock
-from noisewise.layers.patch import PatchConvolution
-from noisewise.models import cat
-from noisewise.models.cat import CAT, Patches
-from noisewise.models.cat_alignment import AlignmentConfig, External
-from noisewise.models.cat_objective import CATObjectiveConfig, CATPretraining
+from noisewise.models.cat import encoder as cat
+from noisewise.models.cat.alignment import AlignmentConfig, External
+from noisewise.models.cat.encoder import CAT, Patches
+from noisewise.models.cat.masked_depthwise import MaskedDepthwiseBlock
+from noisewise.models.cat.multi_resolution import MultiResolutionBlock
+from noisewise.models.cat.objective import CATObjectiveConfig, CATPretraining
+from noisewise.models.cat.patch import PatchConvolution
 
 AIM = 3.0
 

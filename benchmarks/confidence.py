@@ -36,7 +36,7 @@ def main() -> None:
     options = parser.parse_args()
     import torch
 
-    from noisewise.recogniser import Recogniser
+    from noisewise.inference.recogniser import Recogniser
     from noisewise.scoring.calibration import fit_isotonic, fit_logistic
 
     torch.set_num_threads(1)

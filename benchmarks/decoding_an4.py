@@ -30,20 +30,21 @@ sys.path.insert(0, str(Path(__file__).parent))
 import an4_text
 from transcription import machine, model_of
 
+from noisewise.checkpoints.folder import weights_hash
 from noisewise.config import dump
-from noisewise.data import manifest as manifests
-from noisewise.data.noise import NoiseConfig, NoisePool
-from noisewise.decoding import lm
-from noisewise.decoding.attention import Begin
-from noisewise.decoding.beam import BeamConfig
-from noisewise.decoding.decoder import DecodingConfig
+from noisewise.data.manifests import read as manifests
+from noisewise.data.noise.pool import NoiseConfig, NoisePool
+from noisewise.decoding.attention.search import Begin
+from noisewise.decoding.config import DecodingConfig
+from noisewise.decoding.ctc.beam import BeamConfig
 from noisewise.evaluation.provenance import versions
-from noisewise.evaluation.speech import Speech
-from noisewise.evaluation.tuning import HeardTexts, hear, heard, tune
-from noisewise.evaluation.tuning_cache import TuningCache
-from noisewise.model_folder import weights_hash
-from noisewise.recogniser import Recogniser
+from noisewise.evaluation.test_set import Speech
+from noisewise.inference.recogniser import Recogniser
+from noisewise.lm import loading
+from noisewise.lm import protocol as lm
 from noisewise.scoring.words import bootstrap, score
+from noisewise.tuning.cache import TuningCache
+from noisewise.tuning.ctc import HeardTexts, hear, heard, tune
 
 HELD_BACK = "fclc,fjam,fnsv,mblw,mdxn,mgah,mjhp,mtje"
 TRAIN = f"$NOISEWISE_DATA/an4#split=train&speaker!={HELD_BACK}"
@@ -140,7 +141,7 @@ def foresight(config: DecodingConfig) -> dict[str, Any]:
     """How well a language model foresees what the held-back speakers said, and the weights of a mixture."""
     assert config.lm is not None
     said = [(manifests.text_of(cut) or "").split() for cut in manifests.read(DEVELOPMENT)]
-    model, mixed = lm.load(config.lm), Path(config.lm) / "mixture.json"
+    model, mixed = loading.load(config.lm), Path(config.lm) / "mixture.json"
     weights = [part["weight"] for part in json.loads(mixed.read_text())["models"]] if mixed.is_file() else []
     return {
         "perplexity": round(lm.measure(model, said).perplexity, 2),

@@ -44,16 +44,16 @@ from decoding_an4 import (
 )
 from transcription import machine, model_of
 
-from noisewise.data import manifest as manifests
-from noisewise.decoding.attention import Begin
-from noisewise.decoding.decoder import DecodingConfig
-from noisewise.decoding.joint import JointConfig
+from noisewise.data.manifests import read as manifests
+from noisewise.decoding.attention.joint import JointConfig
+from noisewise.decoding.attention.search import Begin
+from noisewise.decoding.config import DecodingConfig
 from noisewise.evaluation.provenance import versions
-from noisewise.evaluation.tuning import HeardTexts, tune
-from noisewise.evaluation.tuning_attention import tune_attention
-from noisewise.evaluation.tuning_cache import TuningCache
-from noisewise.recogniser import Recogniser
+from noisewise.inference.recogniser import Recogniser
 from noisewise.scoring.words import score
+from noisewise.tuning.attention import tune_attention
+from noisewise.tuning.cache import TuningCache
+from noisewise.tuning.ctc import HeardTexts, tune
 
 PIECE_SECONDS = 8.0
 """AN4's longest utterance lasts 6.4 s."""

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from noisewise.batch import Batch
-from noisewise.models.ew2 import EW2, EW2Config
+from noisewise.models.wav2vec2.ew2 import EW2, EW2Config
 from noisewise.tasks.contrastive import ContrastiveTask, ContrastiveTaskConfig
 
 AIM = 1.5

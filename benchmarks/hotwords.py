@@ -26,16 +26,16 @@ import an4_text
 from decoding_an4 import BY_HAND, DEVELOPMENT, NOISE, SEARCH, TEST, TRAIN, TYPES, save, settings
 from transcription import machine, model_of
 
-from noisewise.data import manifest as manifests
-from noisewise.decoding import lm
-from noisewise.decoding.decoder import DecodingConfig
-from noisewise.decoding.recordings import FOR_HOTWORDS
+from noisewise.checkpoints.folder import weights_hash
+from noisewise.data.manifests import read as manifests
+from noisewise.decoding.config import DecodingConfig
+from noisewise.decoding.recording_decoder import FOR_HOTWORDS
 from noisewise.evaluation.provenance import versions
-from noisewise.evaluation.tuning import HeardTexts, hear
-from noisewise.evaluation.tuning_cache import TuningCache
-from noisewise.model_folder import weights_hash
-from noisewise.recogniser import Recogniser
+from noisewise.inference.recogniser import Recogniser
+from noisewise.lm import loading
 from noisewise.scoring.words import bootstrap, score
+from noisewise.tuning.cache import TuningCache
+from noisewise.tuning.ctc import HeardTexts, hear
 
 SNR_DB = (0.0, 5.0, 10.0)
 RESAMPLES = 1000
@@ -124,7 +124,7 @@ def some(texts: HeardTexts, places: list[int]) -> HeardTexts:
 
 def measure(config: DecodingConfig, lists: dict[str, list[str]], sets: dict[str, Heard]) -> dict[str, Any]:
     """Without hotwords (greedy, where there is no language model) and with each list, in each set of conditions."""
-    model = lm.load(config.lm) if config.lm else None
+    model = loading.load(config.lm) if config.lm else None
     found: dict[str, Any] = {}
     for part, heard in sets.items():
         alone = None if config.lm is None else config

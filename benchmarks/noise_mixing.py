@@ -20,8 +20,8 @@ from typing import Any
 import torch
 
 from noisewise.config import parse
-from noisewise.data.dataset import DataConfig
-from noisewise.data.loader import Loader, build_loader
+from noisewise.data.loading.dataset import DataConfig
+from noisewise.data.loading.loader import Loader, build_loader
 from noisewise.text.tokenizer import CharacterTokenizer
 
 AIM = 500.0

@@ -20,14 +20,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 from decoding_an4 import save, settings
 from transcription import machine, model_of
 
-from noisewise.decoding import kneser_ney, lm
-from noisewise.decoding.beam import BeamConfig
-from noisewise.decoding.decoder import DecodingConfig
+from noisewise.decoding.config import DecodingConfig
+from noisewise.decoding.ctc.beam import BeamConfig
 from noisewise.evaluation.provenance import versions
-from noisewise.evaluation.tuning import HeardTexts, hear
-from noisewise.recogniser import Recogniser
+from noisewise.inference.recogniser import Recogniser
+from noisewise.lm import kneser_ney, loading
+from noisewise.lm import protocol as lm
 from noisewise.scoring.words import bootstrap, score
 from noisewise.text import sentences
+from noisewise.tuning.ctc import HeardTexts, hear
 
 TESTS = ("librispeech_mini", "ljspeech_mini")
 VOCABULARY, ORDER, PRUNE = 20_000, 3, (0, 0, 1)
@@ -48,7 +49,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         spent = time.process_time()
         ways = configurations(data / "text", Path(folder))
-        model = lm.load(str(ways["n-gram"].lm)) if ways["n-gram"] else None
+        model = loading.load(str(ways["n-gram"].lm)) if ways["n-gram"] else None
         spent = time.process_time() - spent
         assert model is not None
         tests = {name: hear(recogniser, f"$NOISEWISE_DATA/{name}") for name in TESTS}

@@ -88,7 +88,7 @@ def measure(model: str, folder: Path) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from noisewise.recogniser import Recogniser
+    from noisewise.inference.recogniser import Recogniser
 
     torch.set_num_threads(THREADS)
     begin = time.perf_counter()
@@ -127,7 +127,7 @@ def peak_memory() -> float:
 
 def model_of(name: str) -> dict[str, Any]:
     """Name, parameters and hash of the weights."""
-    from noisewise import model_folder
+    from noisewise.checkpoints import folder as model_folder
 
     parameters = sum(each.numel() for each in model_folder.load(name).model.parameters())
     return {"name": Path(name).name, "parameters": parameters, "sha256": model_folder.weights_hash(name)}

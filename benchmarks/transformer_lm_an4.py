@@ -40,20 +40,21 @@ from decoding_an4 import (
 )
 from transcription import machine, model_of
 
-from noisewise import language_model
+from noisewise.checkpoints.folder import weights_hash
 from noisewise.config import dump, parse
-from noisewise.data import manifest as manifests
-from noisewise.decoding import default, kneser_ney
-from noisewise.decoding.decoder import DecodingConfig
-from noisewise.decoding.lm import LanguageModel, measure
+from noisewise.data.manifests import read as manifests
+from noisewise.decoding import saved_config as default
+from noisewise.decoding.config import DecodingConfig
 from noisewise.decoding.rescoring import RescoringConfig
 from noisewise.evaluation.provenance import versions
-from noisewise.evaluation.tuning import HeardTexts, Trial
-from noisewise.evaluation.tuning_cache import TuningCache
-from noisewise.evaluation.tuning_rescoring import tune_rescoring
-from noisewise.model_folder import weights_hash
-from noisewise.recogniser import Recogniser
+from noisewise.inference import language_model
+from noisewise.inference.recogniser import Recogniser
+from noisewise.lm import kneser_ney
+from noisewise.lm.protocol import LanguageModel, measure
 from noisewise.text.normalise import normalise
+from noisewise.tuning.cache import TuningCache
+from noisewise.tuning.ctc import HeardTexts, Trial
+from noisewise.tuning.rescoring import tune_rescoring
 
 NBEST = 25
 WAYS = (

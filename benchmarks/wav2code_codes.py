@@ -19,14 +19,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from noisewise import config, model_folder, models, tasks
+from noisewise import config, models, tasks
 from noisewise.batch import Batch
-from noisewise.decoding.viterbi import viterbi
+from noisewise.checkpoints import folder as model_folder
+from noisewise.decoding.alignment.viterbi import viterbi
 from noisewise.layers.codebook import kmeans, nearest_entry
 from noisewise.layers.masking import zero_padding
 from noisewise.models import Model
-from noisewise.models.wav2code import Restoration, Wav2Code
-from noisewise.recipe import Recipe, RecipeData
+from noisewise.models.wav2code.wav2code import Restoration, Wav2Code
+from noisewise.recipe import Recipe
+from noisewise.run import RecipeData
 from noisewise.tasks.wav2code import Wav2CodeTask
 
 CODES = 256

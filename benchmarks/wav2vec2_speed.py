@@ -25,8 +25,8 @@ import torch
 import transformers
 from torch import Tensor
 
-from noisewise.interop import huggingface
-from noisewise.models.wav2vec2 import Wav2Vec2Encoder, base
+from noisewise.checkpoints.foreign import huggingface
+from noisewise.models.wav2vec2.encoder import Wav2Vec2Encoder, base
 
 AIM = 1.0
 CASES = {

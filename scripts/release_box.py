@@ -12,9 +12,9 @@ import json
 import sys
 from pathlib import Path
 
-from noisewise import model_folder
-from noisewise.evaluation import table
+from noisewise.checkpoints import folder as model_folder
 from noisewise.evaluation.result import GridResult
+from noisewise.reports import tables as table
 
 ROOT = Path(__file__).parent.parent
 BOX = ROOT / "src" / "noisewise" / "assets" / "box"

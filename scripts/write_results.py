@@ -11,10 +11,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from noisewise.evaluation import table
 from noisewise.evaluation.result import GridResult
-from noisewise.reproduce import tables
-from noisewise.reproduce.result import Reproduction, Trained
+from noisewise.experiments import tables
+from noisewise.experiments.cells import Trained
+from noisewise.experiments.result import Reproduction
+from noisewise.reports import tables as table
 
 ROOT = Path(__file__).parent.parent
 BESIDE = {

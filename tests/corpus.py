@@ -9,7 +9,8 @@ import soundfile
 import yaml
 
 from noisewise.config import load
-from noisewise.recipe import Recipe, train
+from noisewise.recipe import Recipe
+from noisewise.run import train
 
 WORDS = ["NO", "GO", "YES", "STOP ONE", "TWO", "ERASE A B", "ENTER SIX", "HELP"]
 TINY = Path(__file__).parent.parent / "recipes" / "tiny"

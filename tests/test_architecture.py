@@ -1,4 +1,4 @@
-"""Who may know whom: reads every import of the package and fails on an upward one."""
+"""Who may import whom, no circle between files, and tests that mirror the tree: read from the source by its syntax."""
 
 import ast
 import sys
@@ -15,81 +15,48 @@ TESTS = Path(__file__).parent
 KNOWS = {
     "config": set[str](),
     "layers": set[str](),
+    "files": set[str](),
     "audio": {"config"},
     "text": {"config"},
     "batch": {"config"},
-    "models": {"layers", "audio", "hub", "config"},
-    "whole_file": set[str](),
-    "whole_folder": set[str](),
-    "interop": {"models", "text", "whole_folder", "config"},
     "hub": {"config"},
-    "model_folder": {"interop", "hub", "models", "text", "whole_folder", "config"},
-    "convert": {"interop", "model_folder", "models", "text", "config"},
-    "data": {"audio", "text", "batch", "whole_file", "config"},
-    "embedding": {"external", "data", "config"},
-    "external": {"interop", "model_folder", "models", "hub", "audio", "config"},
-    "decoding": {"text", "config"},
+    "lm": {"text", "config"},
     "scoring": {"text", "config"},
+    "models": {"layers", "audio", "hub", "config"},
+    "flops": {"layers", "models", "config"},
+    "decoding": {"lm", "text", "config"},
+    "data": {"audio", "text", "batch", "files", "config"},
+    "checkpoints": {"hub", "models", "text", "files", "config"},
+    "embeddings": {"checkpoints", "data", "models", "scoring", "hub", "audio", "config"},
+    "training": {"batch", "files", "config"},
+    "inference": {"checkpoints", "decoding", "lm", "models", "audio", "text", "config"},
     "tasks": {
+        "embeddings",
+        "checkpoints",
+        "decoding",
         "models",
         "layers",
-        "model_folder",
-        "external",
-        "batch",
-        "decoding",
         "scoring",
         "text",
-        "config",
-        "training",
-    },
-    "training": {"batch", "whole_file", "config"},
-    "costs": {"layers", "models", "config"},
-    "handover": {"model_folder", "models", "config"},
-    "recipe": {
-        "data",
-        "handover",
-        "interop",
-        "models",
-        "tasks",
-        "training",
-        "model_folder",
-        "audio",
-        "text",
         "batch",
-        "config",
-        "whole_file",
-    },
-    "transcript": {"decoding", "tags", "config"},
-    "listening": {"audio", "config"},
-    "tags": {"config"},
-    "tagger": {"model_folder", "listening", "audio", "tags", "config"},
-    "language_model": {"models", "model_folder", "decoding", "text", "config"},
-    "recogniser": {
-        "models",
-        "model_folder",
-        "language_model",
-        "listening",
-        "audio",
-        "text",
-        "decoding",
-        "transcript",
+        "training",
         "config",
     },
-    "reproduce": {"recipe", "evaluation", "scoring", "training", "model_folder", "models", "whole_file", "config"},
-    "evaluation": {
-        "recogniser",
-        "tagger",
-        "tags",
-        "language_model",
-        "model_folder",
-        "models",
-        "transcript",
-        "audio",
-        "text",
-        "decoding",
+    "evaluation": {"inference", "checkpoints", "decoding", "scoring", "data", "audio", "files", "config"},
+    "tuning": {"evaluation", "inference", "decoding", "lm", "scoring", "data", "audio", "text", "files", "config"},
+    "reports": {"evaluation", "checkpoints", "models", "scoring", "data", "audio", "config"},
+    "recipe": {"data", "models", "tasks", "training", "text", "config"},
+    "run": {"recipe", "tasks", "training", "data", "checkpoints", "models", "text", "batch", "files", "config"},
+    "experiments": {
+        "run",
+        "recipe",
+        "reports",
+        "evaluation",
         "scoring",
-        "data",
-        "whole_file",
+        "training",
+        "checkpoints",
+        "models",
+        "files",
         "config",
     },
 }
@@ -101,8 +68,8 @@ ADDRESSES = {
     "lightning": {"training"},
     "lightning_fabric": {"training"},
     "tensorboard": {"training"},
-    "matplotlib": {"evaluation/figure.py"},
-    "sklearn": {"evaluation/inspection.py"},
+    "matplotlib": {"reports/figure.py"},
+    "sklearn": {"reports/inspection.py"},
     "jiwer": {"scoring"},
     "typer": {"cli"},
     "rich": {"cli"},
@@ -112,37 +79,94 @@ ADDRESSES = {
     "threadpoolctl": {"data"},
     "tokenizers": {"text"},
     "av": {"audio"},
-    "safetensors": {"data", "model_folder.py", "interop", "training"},
+    "safetensors": {"data", "checkpoints", "training"},
     "transformers": {
-        "evaluation/huggingface.py",
-        "external/huggingface.py",
-        "interop/parity.py",
+        "evaluation/systems/huggingface.py",
+        "embeddings/encoders/huggingface.py",
+        "checkpoints/foreign/parity.py",
         "models/pretrained.py",
     },
     "huggingface_hub": {"hub.py"},
-    "flashlight": {"decoding/lm.py"},
-    "kenlm": {"decoding/lm.py"},
+    "flashlight": {"lm/kenlm.py"},
+    "kenlm": {"lm/kenlm.py"},
     "torchaudio": set[str](),
     "kaldi_native_fbank": set[str](),
     "pocketsphinx": set[str](),
 }
 """Third party to the folders or files that may import it; none for what only tests and benchmarks use."""
 
+WITHOUT_A_MIRROR = {"benchmarks", "scripts", "docs"}
+"""Folders of tests that are not of the package."""
+WITHOUT_A_TEST = {
+    "audio/files/libsndfile.py",
+    "audio/files/opening.py",
+    "audio/files/saving.py",
+    "audio/files/truncation.py",
+    "checkpoints/foreign/checkpoint.py",
+    "checkpoints/foreign/parity.py",
+    "checkpoints/foreign/unpickle.py",
+    "checkpoints/foreign/vocabulary.py",
+    "cli/card.py",
+    "cli/convert.py",
+    "data/checks/audio_stats.py",
+    "data/checks/duplicates.py",
+    "data/checks/reasons.py",
+    "data/corpora/phrases.py",
+    "data/corpora/preparation.py",
+    "data/embeddings/writer.py",
+    "data/manifests/cuts.py",
+    "decoding/ctc/frame_pruning.py",
+    "decoding/ctc/prefixes.py",
+    "decoding/ctc/search.py",
+    "decoding/fusion/hotwords.py",
+    "decoding/fusion/lexicon.py",
+    "decoding/fusion/lm_scorers.py",
+    "embeddings/encoders/families.py",
+    "embeddings/encoders/frozen.py",
+    "embeddings/encoders/protocol.py",
+    "embeddings/probe_result.py",
+    "evaluation/runner.py",
+    "evaluation/systems/protocol.py",
+    "evaluation/tagging_result.py",
+    "evaluation/test_set.py",
+    "experiments/aggregate.py",
+    "experiments/cells.py",
+    "experiments/eta.py",
+    "experiments/jobs.py",
+    "experiments/records.py",
+    "experiments/result.py",
+    "experiments/runs.py",
+    "experiments/tagging_tables.py",
+    "layers/positions.py",
+    "lm/kenlm.py",
+    "lm/loading.py",
+    "models/any_encoder.py",
+    "models/wav2code/codebook_learning.py",
+    "models/wav2code/predictor.py",
+    "reports/comparison_table.py",
+    "reports/per_item.py",
+    "reports/tagging_table.py",
+    "run.py",
+    "tasks/recognition.py",
+    "training/task.py",
+}
+"""Source files that tests of other files cover; keep it short."""
+
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
-def imports(tree: ast.AST) -> Iterator[str]:
-    """Dotted names that a piece of source imports, but for those that only a type checker sees."""
+def imports(tree: ast.AST, *, typing: bool = False) -> Iterator[str]:
+    """Dotted names that a piece of source imports, inside functions too; `typing` adds those under TYPE_CHECKING."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports must be absolute"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not typing:
             continue
         else:
-            yield from imports(node)
+            yield from imports(node, typing=typing)
 
 
 def layer(path: Path) -> str:
@@ -150,12 +174,34 @@ def layer(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
-def ours(name: str) -> str | None:
-    """The layer that a dotted name of ours lies in; None for others and for names of the package itself."""
+def own(name: str) -> str | None:
+    """The layer that a dotted name lies in; None for other packages and for names of the package itself."""
     parts = name.split(".")
     if parts[0] != "noisewise" or len(parts) == 1:
         return None
     return parts[1] if (SOURCE / parts[1]).is_dir() or (SOURCE / f"{parts[1]}.py").is_file() else None
+
+
+def module(path: Path) -> str:
+    """Dotted name of a source file."""
+    return ".".join(("noisewise", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def importing() -> dict[str, set[str]]:
+    """Every file to the files that it imports."""
+    names = {module(path) for path in FILES}
+
+    def found(name: str) -> str:
+        while name not in names:
+            name = name.rpartition(".")[0]
+        return name
+
+    graph = {}
+    for path in FILES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        said = {name for name in imports(tree, typing=True) if name.startswith("noisewise.")}
+        graph[module(path)] = {found(name) for name in said} - {module(path), "noisewise"}
+    return graph
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
@@ -164,16 +210,32 @@ def test_no_upward_import(path: Path) -> None:
     if here in ("cli", "__init__", "__main__"):
         return
     assert here in KNOWS, f"say in KNOWS what the new layer '{here}' may import"
-    known = {found for name in imports(ast.parse(path.read_text(encoding="utf-8"))) if (found := ours(name))}
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    known = {found for name in imports(tree, typing=True) if (found := own(name))}
     assert known <= KNOWS[here] | {here}, f"{here} must not know {sorted(known - KNOWS[here] - {here})}"
 
 
-def test_the_layers_have_no_cycle() -> None:
-    left = dict(KNOWS)
+def acyclic(graph: dict[str, set[str]]) -> set[str]:
+    """The nodes that lie on or above a circle; none when there is no circle."""
+    left = dict(graph)
     while left:
         lowest = {name for name, known in left.items() if not known & left.keys() - {name}}
-        assert lowest, f"a cycle among {sorted(left)}"
+        if not lowest:
+            break
         left = {name: known for name, known in left.items() if name not in lowest}
+    return set(left)
+
+
+def test_the_layers_have_no_circle() -> None:
+    assert not acyclic(KNOWS)
+
+
+def test_the_files_have_no_circle() -> None:
+    assert not acyclic(importing()), "files import each other in a circle"
+
+
+def test_a_circle_would_be_seen() -> None:
+    assert acyclic({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": set()}) == {"a", "b", "c"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
@@ -196,26 +258,34 @@ def test_a_command_imports_what_is_heavy_inside_its_function(path: Path) -> None
         assert allowed, f"{path.name} imports {name} at its top"
 
 
+def mirror(path: Path) -> Path:
+    """The test of a source file."""
+    return TESTS / path.relative_to(SOURCE).parent / f"test_{path.name}"
+
+
 @pytest.mark.parametrize("path", sorted(TESTS.rglob("test_*.py")), ids=lambda path: path.relative_to(TESTS).as_posix())
 def test_every_test_mirrors_a_source_file(path: Path) -> None:
     relative = path.relative_to(TESTS)
-    if relative.name in ("test_architecture.py", "test_import.py") or relative.parts[0] in (
-        "golden",
-        "recipes",
-        "scripts",
-        "benchmarks",
-    ):
+    if relative.name in ("test_architecture.py", "test_import.py") or relative.parts[0] in WITHOUT_A_MIRROR:
         return
     folder, name = SOURCE / relative.parent, relative.stem.removeprefix("test_")
-    mirrored = [
-        *folder.rglob(f"{name}.py"),
-        *folder.glob(f"{name}/__init__.py"),
-    ]  # data/test_an4: data/corpora/an4
-    assert mirrored, f"{relative} must mirror a file of the package"
+    assert (folder / f"{name}.py").is_file() or (folder / name).is_dir(), (
+        f"{relative} must mirror a file of the package"
+    )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_every_source_file_has_a_test(path: Path) -> None:
+    relative = path.relative_to(SOURCE).as_posix()
+    if path.name in ("__init__.py", "__main__.py"):
+        return
+    is_listed = relative in WITHOUT_A_TEST
+    assert mirror(path).is_file() != is_listed, f"{relative} must either have a test that mirrors it or be listed"
 
 
 def test_an_upward_import_would_be_seen() -> None:
-    source = "def f():\n    if True:\n        from noisewise.cli import main\n    import lhotse.cut"
-    assert list(imports(ast.parse(source))) == ["noisewise.cli.main", "lhotse.cut"]
-    assert ours("noisewise.cli.main") == "cli"
-    assert ours("noisewise.__version__") is None
+    source = "def f():\n    if TYPE_CHECKING:\n        from noisewise.cli import main\n    import lhotse.cut"
+    assert set(imports(ast.parse(source), typing=True)) == {"noisewise.cli.main", "lhotse.cut"}
+    assert list(imports(ast.parse(source))) == ["lhotse.cut"]
+    assert own("noisewise.cli.main") == "cli"
+    assert own("noisewise.__version__") is None

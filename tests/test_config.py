@@ -8,19 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisewise.config import (
-    UNSAID,
-    ConfigError,
-    config,
-    dump,
-    dump_yaml,
-    load,
-    member,
-    one_of,
-    override,
-    parse,
-    schema,
-)
+from noisewise.config import UNSAID, ConfigError, config, dump, dump_yaml, load, member, one_of, override, parse, schema
 
 
 @config

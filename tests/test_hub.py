@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from noisewise import hub, model_folder
+from noisewise import hub
+from noisewise.checkpoints import folder as model_folder
 from noisewise.hub import HubError
 
 huggingface_hub = pytest.importorskip("huggingface_hub")

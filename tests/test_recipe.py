@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from noisewise import model_folder
+from noisewise.checkpoints import folder as model_folder
 from noisewise.config import ConfigError, NoisewiseError, dump, dump_yaml, load, parse
-from noisewise.recipe import Recipe, RecipeData, sets, train, trainer_for, was_tested
-from noisewise.recogniser import Recogniser
+from noisewise.inference.recogniser import Recogniser
+from noisewise.recipe import Recipe
+from noisewise.run import RecipeData, sets, train, trainer_for, was_tested
 from noisewise.text import subword
 from noisewise.text.subword import SubwordTokenizer
 from noisewise.training import log

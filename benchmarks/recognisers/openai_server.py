@@ -22,7 +22,8 @@ from typing import Any
 
 from noisewise.audio import waveform
 from noisewise.audio.waveform import AudioError
-from noisewise.evaluation.recognisers import Failure, NamedRecogniser, attempt, parse
+from noisewise.evaluation.systems.loading import parse
+from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, attempt
 
 ROUTES = ("/v1/audio/transcriptions", "/audio/transcriptions")
 MOST_BYTES = 32 << 20

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from noisewise.audio.waveform import load as load_audio
-    from noisewise.recogniser import Recogniser, Transcript
-    from noisewise.recogniser import load as load
-    from noisewise.tagger import Tagger
+    from noisewise.inference.recogniser import Recogniser, Transcript
+    from noisewise.inference.recogniser import load as load
+    from noisewise.inference.tagger import Tagger
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "load": ("noisewise.recogniser", "load"),
-    "Recogniser": ("noisewise.recogniser", "Recogniser"),
-    "Transcript": ("noisewise.recogniser", "Transcript"),
-    "Tagger": ("noisewise.tagger", "Tagger"),
+    "load": ("noisewise.inference.recogniser", "load"),
+    "Recogniser": ("noisewise.inference.recogniser", "Recogniser"),
+    "Transcript": ("noisewise.inference.recogniser", "Transcript"),
+    "Tagger": ("noisewise.inference.tagger", "Tagger"),
     "load_audio": ("noisewise.audio.waveform", "load"),
 }
 

@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from noisewise.audio import opening, source, waveform
+from noisewise.audio import waveform
+from noisewise.audio.files import libsndfile as source
+from noisewise.audio.files import opening
 from noisewise.audio.waveform import AudioError
 
 Array = NDArray[np.float32]

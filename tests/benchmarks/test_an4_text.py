@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks import an4_text
-from noisewise.decoding import lm
-from noisewise.decoding.lm import sentence_score
+from noisewise.lm import loading
+from noisewise.lm.protocol import sentence_score
 
 SENTENCES = [["ENTER", "SIX", "TWO"], ["JUNE", "FIFTH"], ["C", "I", "N", "D", "Y"], ["ERASE", "A", "FIVE"]] * 4
 
@@ -19,7 +19,7 @@ def test_a_mixture_knows_numbers_and_names_that_were_never_said(tmp_path: Path) 
     names = an4_text.names(tmp_path / "books")
     assert ["".join(name) for name in names] == ["PEGGOTTY", "PEQUOD", "QUEEQUEG"]
     mixed, words = an4_text.write_mixture(tmp_path, SENTENCES, names, SENTENCES[:3])
-    model = lm.load(mixed)
+    model = loading.load(mixed)
     assert {"THIRTEEN", "ERASE", "Q"} <= set(words.read_text().split())
     for unseen in (["ENTER", "NINE", "FOUR"], ["MAY", "FIRST"], list("PEQUOD")):
         assert sentence_score(model, unseen) > sentence_score(model, unseen[::-1])

@@ -14,8 +14,9 @@ import soundfile
 
 from benchmarks.recognisers import openai_server
 from noisewise.cli import main as cli
-from noisewise.evaluation.recognisers import Failure, NamedRecogniser, parse, pcm16
-from noisewise.evaluation.transcription_api import form, wav
+from noisewise.evaluation.systems.loading import parse
+from noisewise.evaluation.systems.openai import form, wav
+from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, pcm16
 from tests.corpus import write_corpus
 
 

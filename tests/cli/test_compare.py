@@ -8,8 +8,8 @@ import pytest
 from noisewise.cli import main as cli
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition, HeardCell
-from noisewise.evaluation.speech import Utterance
 from noisewise.evaluation.summary import summarise
+from noisewise.evaluation.test_set import Utterance
 
 UTTERANCES = [Utterance(f"u{index}", "s", "A B", 1.0) for index in range(40)]
 

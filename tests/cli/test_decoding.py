@@ -10,14 +10,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from noisewise import model_folder
 from noisewise.audio.waveform import save
+from noisewise.checkpoints import folder as model_folder
 from noisewise.cli.decoding import DecodingOptions, with_decoding
 from noisewise.cli.main import main
-from noisewise.decoding import default
-from noisewise.decoding.beam import BeamConfig
-from noisewise.decoding.decoder import DecodingConfig
-from noisewise.decoding.joint import JointConfig
+from noisewise.decoding import saved_config as default
+from noisewise.decoding.attention.joint import JointConfig
+from noisewise.decoding.config import DecodingConfig
+from noisewise.decoding.ctc.beam import BeamConfig
 from noisewise.decoding.rescoring import RescoringConfig
 from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig, tiny
 from noisewise.models.logmel_transformer import tiny as tiny_encoder

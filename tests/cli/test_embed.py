@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from noisewise.cli.main import main
-from noisewise.data.embeddings import EmbeddingStore
+from noisewise.data.embeddings.store import EmbeddingStore
 from tests.corpus import write_corpus
 
 

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from noisewise import model_folder
+from noisewise.checkpoints import folder as model_folder
 from noisewise.cli.inspect import FILES
 from noisewise.cli.main import main
-from noisewise.models.wav2code import CodebookLearning, CodebookLearningConfig, NearestConfig, Wav2Code, Wav2CodeConfig
-from noisewise.models.wav2vec2 import Wav2Vec2Config
+from noisewise.models.wav2code.codebook_learning import CodebookLearning, CodebookLearningConfig
+from noisewise.models.wav2code.predictor import NearestConfig
+from noisewise.models.wav2code.wav2code import Wav2Code, Wav2CodeConfig
+from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.text.tokenizer import CharacterTokenizer
 from tests.corpus import write_corpus
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from noisewise import model_folder
 from noisewise.audio.waveform import save
+from noisewise.checkpoints import folder as model_folder
 from noisewise.cli.main import main
 from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from noisewise.models.encoder_decoder import tiny as tiny_decoder
 from noisewise.models.logmel_transformer import tiny as tiny_encoder
 from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.text.vocabulary import Vocabulary
-from tests.test_language_model import WORDS, write_lm
+from tests.inference.test_language_model import WORDS, write_lm
 
 TEXT = "\n".join(f"one {'two ' * (at % 4)}three {'four' if at % 3 else 'five'}" for at in range(50))
 

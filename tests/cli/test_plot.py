@@ -40,7 +40,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, samples: Any, path: Path) -> Any:
     """The figure itself, caught when it is saved."""
     from matplotlib.figure import Figure
 
-    from noisewise.evaluation.figure import plot_features
+    from noisewise.reports.figure import plot_features
 
     figures = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from noisewise.cli.main import main
-from noisewise.data.embedding_writer import EmbeddingWriter
-from noisewise.data.embeddings import EmbeddingFacts, Unread
+from noisewise.data.embeddings.store import EmbeddingFacts, Unread
+from noisewise.data.embeddings.writer import EmbeddingWriter
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 
 from noisewise.cli.reproduce import _Display
-from noisewise.reproduce.experiment import Experiment
-from noisewise.reproduce.work import Outcome, Running
+from noisewise.experiments.experiment import Experiment
+from noisewise.experiments.scheduler import Outcome, Running
 
 
 @dataclass

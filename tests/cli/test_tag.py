@@ -9,7 +9,7 @@ import pytest
 
 from noisewise.audio import waveform
 from noisewise.cli.main import main
-from noisewise.tagger import Tagger
+from noisewise.inference.tagger import Tagger
 
 
 @pytest.fixture

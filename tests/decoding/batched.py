@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from noisewise.decoding.lm import LanguageModel, Unit
+from noisewise.lm.protocol import LanguageModel, Unit
 
 
 class Batched:

@@ -4,12 +4,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from noisewise.decoding.beam import BeamConfig, PrefixBeam
-from noisewise.decoding.decoder import DecodingConfig, build
+from noisewise.decoding.config import DecodingConfig, build
+from noisewise.decoding.ctc.beam import BeamConfig, PrefixBeam
 from noisewise.decoding.hypothesis import Hypothesis
-from noisewise.decoding.kneser_ney import train
-from noisewise.decoding.lm import LanguageModel, load, sentence_score
 from noisewise.decoding.rescoring import RescoredBeam, RescoringConfig, RescoringError, rescore
+from noisewise.lm.kneser_ney import train
+from noisewise.lm.loading import load
+from noisewise.lm.protocol import LanguageModel, sentence_score
 from noisewise.text.tokenizer import CharacterTokenizer
 from tests.decoding.batched import Batched
 from tests.decoding.exhaustive import random_log_probs

@@ -10,11 +10,11 @@ from noisewise.audio.degrade import DEGRADATIONS
 from noisewise.audio.waveform import load, save
 from noisewise.cli import main as cli
 from noisewise.config import NoisewiseError
-from noisewise.evaluation import table
-from noisewise.evaluation.comparison import compare
 from noisewise.evaluation.degradations import degraded, evaluate_degraded, parse_levels
-from noisewise.evaluation.recognisers import NamedRecogniser, Waveform
 from noisewise.evaluation.result import GridResult
+from noisewise.evaluation.systems.protocol import NamedRecogniser, Waveform
+from noisewise.reports import tables as table
+from noisewise.reports.comparison import compare
 
 LEVELS = {"loss": [100.0, 20.0], "clip": [12.0]}
 

@@ -8,8 +8,8 @@ import pytest
 from noisewise.config import NoisewiseError
 from noisewise.evaluation.result import FORMAT, GridResult, Skipped
 from noisewise.evaluation.resume import Condition, HeardCell
-from noisewise.evaluation.speech import Utterance
 from noisewise.evaluation.summary import summarise
+from noisewise.evaluation.test_set import Utterance
 
 
 @pytest.fixture

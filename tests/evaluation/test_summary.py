@@ -6,8 +6,8 @@ import pytest
 from noisewise.config import NoisewiseError
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition, HeardCell
-from noisewise.evaluation.speech import Utterance
 from noisewise.evaluation.summary import check, in_order, summarise
+from noisewise.evaluation.test_set import Utterance
 
 UTTERANCES = [
     Utterance("u0", "ann", "A", 1.0),

@@ -8,18 +8,19 @@ from numpy.typing import NDArray
 
 from noisewise.audio.waveform import SAMPLE_RATE, save
 from noisewise.config import NoisewiseError
-from noisewise.evaluation import comparison_table, grid
-from noisewise.evaluation.comparison import compare
-from noisewise.evaluation.heard import read
-from noisewise.evaluation.recognisers import Failure, Waveform
+from noisewise.evaluation import noise_grid as grid
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition
-from noisewise.evaluation.speech import EvaluationError, Utterance
-from noisewise.evaluation.taggers import NamedTagger
+from noisewise.evaluation.runner import Hearing
+from noisewise.evaluation.systems.protocol import Failure, Waveform
+from noisewise.evaluation.systems.taggers import NamedTagger
 from noisewise.evaluation.tagging import ScoredCell, _cell, evaluate_tagger, summarise
 from noisewise.evaluation.tagging_result import TaggingResult
-from noisewise.evaluation.tagging_table import latex, markdown
-from noisewise.evaluation.trial import Hearing
+from noisewise.evaluation.test_set import EvaluationError, Utterance
+from noisewise.reports import comparison_table
+from noisewise.reports.comparison import compare
+from noisewise.reports.per_item import read
+from noisewise.reports.tagging_table import latex, markdown
 from noisewise.scoring.tagging import bootstrap, score
 from noisewise.scoring.words import ScoreError
 

@@ -6,18 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from noisewise import model_folder, models
-from noisewise.handover import hand_over
+from noisewise import models
+from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints.transfer import hand_over
 from noisewise.models.ctc import CTC, CTCConfig, ctc_loss
 from noisewise.models.encoder import EncoderOutput
-from noisewise.models.encoder_decoder import (
-    IGNORED,
-    START,
-    EncoderDecoder,
-    EncoderDecoderConfig,
-    targets_of,
-    tiny,
-)
+from noisewise.models.encoder_decoder import IGNORED, START, EncoderDecoder, EncoderDecoderConfig, targets_of, tiny
 from noisewise.models.logmel_transformer import tiny as tiny_encoder
 
 CONFIG = EncoderDecoderConfig(encoder=tiny_encoder(), decoder=tiny())

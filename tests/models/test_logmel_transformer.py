@@ -8,13 +8,8 @@ import torch
 
 from noisewise.audio.features import MFCC, LogMel
 from noisewise.config import ConfigError
-from noisewise.models.logmel_transformer import (
-    LogMelTransformer,
-    LogMelTransformerConfig,
-    sinusoids,
-    small,
-    tiny,
-)
+from noisewise.layers.positions import sinusoids
+from noisewise.models.logmel_transformer import LogMelTransformer, LogMelTransformerConfig, small, tiny
 
 
 def test_hop_is_the_frame_rate() -> None:

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from noisewise import model_folder
+from noisewise.checkpoints import folder as model_folder
 from noisewise.config import load
 from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder, PretrainedError
-from noisewise.recipe import Recipe, train
+from noisewise.recipe import Recipe
+from noisewise.run import train
+from tests.checkpoints.foreign.conftest import LARGE, Maker, a_folder
 from tests.corpus import write_corpus, write_recipe
-from tests.interop.conftest import LARGE, Maker, a_folder
 
 __all__ = ["a_folder"]
 

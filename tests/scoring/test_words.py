@@ -7,15 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisewise.scoring.words import (
-    ScoreError,
-    WordErrors,
-    bootstrap,
-    interval,
-    resample,
-    resampled_rates,
-    score,
-)
+from noisewise.scoring.words import ScoreError, WordErrors, bootstrap, interval, resample, resampled_rates, score
 from noisewise.text.normalise import NORMALISER
 
 

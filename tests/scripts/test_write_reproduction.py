@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.reproduce.test_tables import result
+from tests.experiments.test_tables import result
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from noisewise import model_folder
 from noisewise.batch import Batch
-from noisewise.models.wav2code import CodebookLearning, CodebookLearningConfig
-from noisewise.models.wav2vec2 import Wav2Vec2Config
+from noisewise.checkpoints import folder as model_folder
+from noisewise.models.wav2code.codebook_learning import CodebookLearning, CodebookLearningConfig
+from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.tasks.codebook import CodebookCollapse, CodebookTask, CodebookTaskConfig
 from noisewise.training.optimizer import OptimizerConfig, build_optimizer
 

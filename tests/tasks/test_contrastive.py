@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from noisewise import model_folder
 from noisewise.audio.mix import add, gain_for_snr
 from noisewise.batch import Batch
+from noisewise.checkpoints import folder as model_folder
 from noisewise.config import ConfigError, load
-from noisewise.data.cuts import load_audio
-from noisewise.data.loader import build_loader
-from noisewise.data.manifest import read
-from noisewise.data.noise import NoisePool
-from noisewise.models.ew2 import EW2, EW2Config
-from noisewise.models.wav2vec2 import tiny
-from noisewise.models.wav2vec2_pretraining import ContrastConfig, Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig
+from noisewise.data.loading.loader import build_loader
+from noisewise.data.manifests.cuts import load_audio
+from noisewise.data.manifests.read import read
+from noisewise.data.noise.pool import NoisePool
+from noisewise.models.wav2vec2.encoder import tiny
+from noisewise.models.wav2vec2.ew2 import EW2, EW2Config
+from noisewise.models.wav2vec2.pretraining import ContrastConfig, Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig
 from noisewise.recipe import Recipe
 from noisewise.tasks.contrastive import ContrastiveTask, ContrastiveTaskConfig
 from tests.corpus import write_corpus, write_recipe

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from noisewise import model_folder
 from noisewise.batch import Batch
+from noisewise.checkpoints import folder as model_folder
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.logmel_transformer import tiny
 from noisewise.tasks.ctc import CTCTask, CTCTaskConfig

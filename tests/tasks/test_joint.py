@@ -8,14 +8,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from noisewise import model_folder, tasks
+from noisewise import tasks
+from noisewise.checkpoints import folder as model_folder
 from noisewise.config import ConfigError, load
-from noisewise.decoding import default
-from noisewise.decoding.decoder import DecodingConfig
-from noisewise.decoding.joint import JointConfig
+from noisewise.decoding import saved_config as default
+from noisewise.decoding.attention.joint import JointConfig
+from noisewise.decoding.config import DecodingConfig
 from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig, tiny
 from noisewise.models.logmel_transformer import tiny as tiny_encoder
-from noisewise.recipe import Recipe, train
+from noisewise.recipe import Recipe
+from noisewise.run import train
 from noisewise.tasks.ctc import CTCTaskConfig
 from noisewise.tasks.joint import JointTask, JointTaskConfig
 from noisewise.text.tokenizer import CharacterTokenizer

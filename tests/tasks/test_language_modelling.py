@@ -8,8 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from noisewise import model_folder, recipe
+from noisewise import recipe, run
 from noisewise.batch import Batch
+from noisewise.checkpoints import folder as model_folder
 from noisewise.config import ConfigError, NoisewiseError, load
 from noisewise.models.lm import TransformerLM, tiny
 from noisewise.tasks.language_modelling import LanguageModellingTask, LanguageModellingTaskConfig
@@ -126,7 +127,7 @@ def test_what_does_not_fit_is_refused(
     write_corpus(tmp_path)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=message):
-        recipe.train(load(recipe.Recipe, write_recipe(tmp_path, name), overrides), tmp_path / "run")
+        run.train(load(recipe.Recipe, write_recipe(tmp_path, name), overrides), tmp_path / "run")
 
 
 def test_a_language_model_and_a_recogniser_start_nothing_of_each_other(tiny_run: Path) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from noisewise import model_folder
 from noisewise.batch import Batch
+from noisewise.checkpoints import folder as model_folder
 from noisewise.config import NoisewiseError
 from noisewise.models import build
-from noisewise.models.cat import CATConfig, statistics
-from noisewise.models.cat_objective import CATObjectiveConfig, CATPretraining, CATPretrainingConfig
+from noisewise.models.cat.encoder import CATConfig, statistics
+from noisewise.models.cat.objective import CATObjectiveConfig, CATPretraining, CATPretrainingConfig
 from noisewise.tasks.representation import RepresentationTask, RepresentationTaskConfig
 from noisewise.training.loop import RunConfig, Trainer
 from noisewise.training.optimizer import OptimizerConfig

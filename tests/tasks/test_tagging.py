@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 import torch
 
-from noisewise import model_folder
 from noisewise.batch import Batch
+from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints.folder import ModelFolderError
 from noisewise.config import ConfigError
-from noisewise.model_folder import ModelFolderError
-from noisewise.models.cat import CATConfig
-from noisewise.models.cat_tagger import CATTagger, CATTaggerConfig
+from noisewise.inference.tagger import Tagger
+from noisewise.models.cat.encoder import CATConfig
+from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig
 from noisewise.scoring.tagging import score
-from noisewise.tagger import Tagger
 from noisewise.tasks.tagging import TaggingTask, TaggingTaskConfig
 from noisewise.training.optimizer import OptimizerConfig, build_optimizer
 

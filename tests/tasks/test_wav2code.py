@@ -8,24 +8,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from noisewise import model_folder
 from noisewise.batch import Batch
+from noisewise.checkpoints import folder as model_folder
 from noisewise.config import ConfigError
 from noisewise.models import Model, build
 from noisewise.models.ctc import ctc_loss
-from noisewise.models.ew2 import EW2Config
-from noisewise.models.iff_net import IFFNetConfig
-from noisewise.models.wav2code import (
-    CodebookLearning,
-    CodebookLearningConfig,
-    NearestConfig,
-    Restoration,
-    TransformerPredictorConfig,
-    Wav2Code,
-    Wav2CodeConfig,
-)
-from noisewise.models.wav2vec2 import Wav2Vec2Config
-from noisewise.models.wav2vec2_pretraining import ContrastConfig
+from noisewise.models.wav2code.codebook_learning import CodebookLearning, CodebookLearningConfig
+from noisewise.models.wav2code.iff_net import IFFNetConfig
+from noisewise.models.wav2code.predictor import NearestConfig, TransformerPredictorConfig
+from noisewise.models.wav2code.wav2code import Restoration, Wav2Code, Wav2CodeConfig
+from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
+from noisewise.models.wav2vec2.ew2 import EW2Config
+from noisewise.models.wav2vec2.pretraining import ContrastConfig
 from noisewise.tasks.wav2code import Wav2CodeTask, Wav2CodeTaskConfig, code_accuracy
 from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.training.optimizer import OptimizerConfig, build_optimizer

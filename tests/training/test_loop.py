@@ -216,14 +216,14 @@ def test_two_processes_give_the_loss_of_one(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from noisewise import config, recipe
+from noisewise import config, recipe, run
 
 def watch(progress):
     if progress.step == 5:
         os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":
-    recipe.train(config.load(recipe.Recipe, sys.argv[1]), Path(sys.argv[2]), watch)
+    run.train(config.load(recipe.Recipe, sys.argv[1]), Path(sys.argv[2]), watch)
 """
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from noisewise.audio.opening import name_of, open_source, readable_formats
-from noisewise.audio.saving import save
-from noisewise.audio.source import AudioError, AudioInfo, Samples, Source
+from noisewise.audio.files.libsndfile import AudioError, AudioInfo, Samples, Source
+from noisewise.audio.files.opening import name_of, open_source, readable_formats
+from noisewise.audio.files.saving import save
 
 __all__ = [
     "MAX_SECONDS",

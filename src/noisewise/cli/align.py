@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from noisewise.recogniser import Source
+    from noisewise.inference.recogniser import Source
 
 FORMS = ("json", "textgrid", "ctm", "srt", "vtt")
 TABLES = (".tsv", ".csv")
@@ -39,7 +39,7 @@ def command(
     """Align texts with recordings. Exit status 1 when some could not be aligned; the others are written."""
     from noisewise.cli.transcribe import complain, write
     from noisewise.config import NoisewiseError
-    from noisewise.transcript import SINGLE, FormatError
+    from noisewise.inference.transcript import SINGLE, FormatError
 
     suffix = output.suffix.lower().lstrip(".") if output is not None else ""
     form = form or (suffix if suffix in FORMS else "json")
@@ -51,7 +51,7 @@ def command(
     into_folder = output is not None and (output.is_dir() or not output.suffix)
     if form in SINGLE and len(pairs) > 1 and not into_folder:
         raise FormatError(f"{form} holds one recording, but {len(pairs)} were given; give --output FOLDER")
-    from noisewise.recogniser import Recogniser
+    from noisewise.inference.recogniser import Recogniser
 
     recogniser = Recogniser.load(model, device)
     done = dict(

@@ -17,9 +17,9 @@ def command(
     ] = None,
 ) -> None:
     """Write a card: clean recordings, noise by type and SNR, degradations, where it breaks, and one score."""
-    from noisewise.evaluation import card as cards
-    from noisewise.evaluation.figure import plot_card
-    from noisewise.evaluation.heard import read
+    from noisewise.reports import card as cards
+    from noisewise.reports.figure import plot_card
+    from noisewise.reports.per_item import read
 
     card = cards.make(model, read(grid), read(degradations))
     picture = figure or output.with_suffix(".png")

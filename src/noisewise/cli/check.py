@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from noisewise.data.check import Rules, Summary
-    from noisewise.data.findings import Finding
+    from noisewise.data.checks.check import Rules, Summary
+    from noisewise.data.checks.reasons import Finding
     from noisewise.text.tokenizer import Tokenizer
 
 SHOWN = 3
@@ -42,9 +42,9 @@ def command(
     import os
     from pathlib import Path
 
-    from noisewise.data.check import Rules, check
-    from noisewise.data.findings import Spool, write_report
-    from noisewise.data.quarantine import write_quarantine
+    from noisewise.data.checks.check import Rules, check
+    from noisewise.data.checks.quarantine import write_quarantine
+    from noisewise.data.checks.reasons import Spool, write_report
 
     tokenizer, found_hop = _vocabulary(model, tokens)
     rules = Rules(
@@ -74,7 +74,7 @@ def _vocabulary(model: str | None, tokens: str | None) -> "tuple[Tokenizer, int]
     if model is not None and tokens is not None:
         raise NoisewiseError("one of `--model` and `--tokens` must be given, but both are; drop one")
     if model is not None:
-        from noisewise import model_folder
+        from noisewise.checkpoints import folder as model_folder
 
         loaded = model_folder.load(model)
         return loaded.tokenizer, loaded.model.hop
@@ -85,7 +85,7 @@ def _codes(text: str) -> frozenset[str]:
     from difflib import get_close_matches
 
     from noisewise.config import NoisewiseError
-    from noisewise.data.findings import REASONS
+    from noisewise.data.checks.reasons import REASONS
 
     codes = frozenset(filter(None, (part.strip() for part in text.split(","))))
     for code in sorted(codes - REASONS.keys()):
@@ -128,7 +128,7 @@ def _facts(manifests: list[str], rules: "Rules", summary: "Summary") -> dict[str
 
 
 def _tell(summary: "Summary", findings: "Iterable[Finding]", rules: "Rules") -> None:
-    from noisewise.data.findings import REASONS
+    from noisewise.data.checks.reasons import REASONS
 
     print(f"{summary.entries} entries, {summary.seconds / 60:.1f} minutes, {summary.bad} entries with errors")
     if not summary.counts:

@@ -23,17 +23,17 @@ def command(
 ) -> None:
     """Compare recognisers, or taggers, that heard the same mixtures: differences, intervals, tests, and where."""
     if figure is not None:
-        import_module("noisewise.evaluation.figure")  # a missing extra is found first
-    from noisewise.evaluation import comparison_table
-    from noisewise.evaluation.comparison import compare
-    from noisewise.evaluation.heard import read
+        import_module("noisewise.reports.figure")  # a missing extra is found first
+    from noisewise.reports import comparison_table
+    from noisewise.reports.comparison import compare
+    from noisewise.reports.per_item import read
 
     grids = [read(path) for path in results]
     chosen = [name.strip() for name in names.split(",")] if names else None
     comparison = compare(grids, chosen, unit=bootstrap, samples=samples, seed=seed)
     text = comparison_table.markdown(comparison, utterances)
     if figure is not None:
-        from noisewise.evaluation.figure import plot_comparison
+        from noisewise.reports.figure import plot_comparison
 
         plot_comparison(comparison, figure)
     for path, written in (

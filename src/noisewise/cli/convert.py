@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from noisewise.interop.checkpoint import Checkpoint
+    from noisewise.checkpoints.foreign.checkpoint import Checkpoint
 
 
 def command(
@@ -23,7 +23,7 @@ def command(
     ] = None,
 ) -> None:
     """Convert a model, or check it. Exit status 1 when the check finds a difference of more than rounding."""
-    from noisewise import convert
+    from noisewise.checkpoints import convert
 
     if to not in convert.LAYOUTS:
         raise convert.ConvertError(f"--to must be one of {', '.join(convert.LAYOUTS)}, but is '{to}' instead")
@@ -48,7 +48,7 @@ def _bundled() -> list[Path]:
 def _agrees(checkpoint: "Checkpoint", files: list[Path]) -> bool:
     """Print the largest difference on every recording; True when all are rounding."""
     from noisewise.audio import waveform
-    from noisewise.interop import parity
+    from noisewise.checkpoints.foreign import parity
 
     found: list[Any] = parity.compare(checkpoint, [waveform.load(file) for file in files])
     what = "features" if checkpoint.head is None else "logits"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from noisewise.decoding.decoder import DecodingConfig
-    from noisewise.decoding.recordings import Greedy
+    from noisewise.decoding.config import DecodingConfig
+    from noisewise.decoding.recording_decoder import Greedy
 
 DECODINGS = ("greedy", "beam", "joint", "attention", "rescoring")
 OF_LM = ("lm_unit", "lm_weight", "bonus")
@@ -108,7 +108,7 @@ class DecodingOptions:
     def _attending(self, config: "DecodingConfig") -> "DecodingConfig":
         """With or without attention, as the decoding says and what is its own."""
         from noisewise.config import NoisewiseError
-        from noisewise.decoding.joint import JointConfig
+        from noisewise.decoding.attention.joint import JointConfig
 
         own = {"ctc_weight": self.ctc_weight, "bonus": self.length_bonus}
         wanted: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
@@ -173,7 +173,7 @@ def with_decoding(command: Callable[..., None]) -> Callable[..., None]:
 def _changed(config: "DecodingConfig", given: dict[str, Any]) -> "DecodingConfig":
     """A configuration with what was given; attention has had its own."""
     from noisewise.config import dump, parse
-    from noisewise.decoding.decoder import DecodingConfig
+    from noisewise.decoding.config import DecodingConfig
 
     if "beam" in given and config.attention is not None:
         config = replace(config, attention=replace(config.attention, beam=given["beam"]))
@@ -205,10 +205,10 @@ def _rescored(config: "DecodingConfig", given: dict[str, Any]) -> "DecodingConfi
 
 def default_of(model: str) -> "DecodingConfig":
     """What the folder of a model says; what is no model will be refused when it is loaded."""
-    from noisewise import model_folder
-    from noisewise.decoding import default
-    from noisewise.decoding.decoder import DecodingConfig
-    from noisewise.decoding.joint import JointConfig
+    from noisewise.checkpoints import folder as model_folder
+    from noisewise.decoding import saved_config as default
+    from noisewise.decoding.attention.joint import JointConfig
+    from noisewise.decoding.config import DecodingConfig
 
     try:
         folder = model_folder.locate(model)

@@ -12,7 +12,7 @@ def command(model: Annotated[str, typer.Option(help="`box`, or the folder of a m
     from pathlib import Path
 
     import noisewise
-    from noisewise.recogniser import Recogniser
+    from noisewise.inference.recogniser import Recogniser
     from noisewise.scoring.words import score
 
     folder = Path(noisewise.__file__).parent / "assets" / "recordings"

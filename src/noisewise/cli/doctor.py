@@ -136,7 +136,7 @@ def _formats() -> dict[str, str]:
 
 
 def _box() -> dict[str, Any]:
-    from noisewise.model_folder import ModelFolderError, locate, weights_hash
+    from noisewise.checkpoints.folder import ModelFolderError, locate, weights_hash
 
     try:
         weights = locate("box") / "model.safetensors"

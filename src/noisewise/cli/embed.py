@@ -47,8 +47,8 @@ def command(
     """
     from pathlib import Path
 
-    from noisewise import external
-    from noisewise.embedding import EmbeddingConfig, embed
+    from noisewise.embeddings import encoders as external
+    from noisewise.embeddings.extract import EmbeddingConfig, embed
     from noisewise.training.sole_writer import sole_writer
 
     cuts = _read(manifests, quarantine)
@@ -72,8 +72,8 @@ def command(
 
 
 def _read(manifests: list[str], quarantine: str | None) -> "list[MonoCut]":
-    from noisewise.data.manifest import expanded, read_many
-    from noisewise.data.quarantine import read_quarantine, without
+    from noisewise.data.checks.quarantine import read_quarantine, without
+    from noisewise.data.manifests.read import expanded, read_many
 
     cuts = read_many(manifests)
     return cuts if quarantine is None else without(cuts, read_quarantine(expanded(quarantine)))

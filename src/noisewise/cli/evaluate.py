@@ -13,10 +13,10 @@ import typer
 from noisewise.cli.decoding import DecodingOptions, with_decoding
 
 if TYPE_CHECKING:
-    from noisewise.evaluation.recognisers import NamedRecogniser
     from noisewise.evaluation.result import GridResult
+    from noisewise.evaluation.runner import Progress
+    from noisewise.evaluation.systems.protocol import NamedRecogniser
     from noisewise.evaluation.tagging_result import TaggingResult
-    from noisewise.evaluation.trial import Progress
 
 LISTS = ("--snr",)
 """Options that take several numbers after one another."""
@@ -75,10 +75,13 @@ def command(
     options: DecodingOptions,
 ) -> None:
     """Measure a recogniser, or a tagger, in noise. An interrupted run goes on where it stopped."""
-    from noisewise.evaluation import grid, provenance, recognisers, taggers
+    from noisewise.evaluation import noise_grid as grid
+    from noisewise.evaluation import provenance
+    from noisewise.evaluation.systems import loading as recognisers
+    from noisewise.evaluation.systems import taggers
 
     if figure is not None:
-        import_module("noisewise.evaluation.figure")  # a missing extra is found now, not after the grid
+        import_module("noisewise.reports.figure")  # a missing extra is found now, not after the grid
     partial = output.with_name(f".{output.name}.partial")
     if restart:
         partial.unlink(missing_ok=True)
@@ -95,7 +98,7 @@ def command(
             hotwords=options.boosts(),
         )
     if cache is not None and recogniser is not None:
-        from noisewise.evaluation.transcript_cache import cached
+        from noisewise.evaluation.systems.cache import cached
 
         recogniser = cached(recogniser, cache)
     chosen_types = [name.strip() for name in types.split(",") if name.strip()] if types else None
@@ -182,8 +185,9 @@ def _words(
 def _write(
     result: "GridResult | TaggingResult", output: Path, markdown: Path | None, latex: Path | None, figure: Path | None
 ) -> None:
-    from noisewise.evaluation import table, tagging_table
     from noisewise.evaluation.result import GridResult
+    from noisewise.reports import tables as table
+    from noisewise.reports import tagging_table
 
     result.save(output)
     if isinstance(result, GridResult):
@@ -195,7 +199,7 @@ def _write(
         if path is not None:
             path.write_text(written, encoding="utf-8")
     if figure is not None:
-        from noisewise.evaluation.figure import plot_degradations, plot_grid, plot_measures
+        from noisewise.reports.figure import plot_degradations, plot_grid, plot_measures
 
         if not isinstance(result, GridResult):
             plot_measures(result, tagging_table.measures(result), figure)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from noisewise.costs import Convention, Cost, ModelCost
+    from noisewise.flops import Convention, Cost, ModelCost
 
 
 def command(
@@ -22,7 +22,7 @@ def command(
     """Print the parameters of a model, and the operations of one pass over a recording, by module."""
     from json import dumps
 
-    from noisewise import costs
+    from noisewise import flops as costs
     from noisewise.config import NoisewiseError
 
     if convention not in costs.CONVENTIONS:
@@ -43,7 +43,10 @@ def command(
 
 def _config(name: str) -> Any:
     """The configuration of a size, a recipe or a model folder."""
-    from noisewise import config, costs, interop, model_folder
+    from noisewise import config
+    from noisewise import flops as costs
+    from noisewise.checkpoints import folder as model_folder
+    from noisewise.checkpoints import foreign as interop
 
     if name in costs.SIZES:
         return costs.SIZES[name]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from noisewise.evaluation.inspection import Inspection, Inspector
+    from noisewise.reports.inspection import Inspection, Inspector
 
 LISTS = ("--snr",)
 SNRS_DB = [0.0, 5.0, 10.0, 15.0, 20.0]
@@ -36,10 +36,11 @@ def command(
     """Write code accuracy by SNR, frames around the codebook, and restored beside clean representations."""
     from importlib import import_module
 
-    from noisewise.data.noise import NoisePool
-    from noisewise.evaluation import inspection, provenance
+    from noisewise.data.noise.pool import NoisePool
+    from noisewise.evaluation import provenance
+    from noisewise.reports import inspection
 
-    import_module("noisewise.evaluation.figure")  # a missing extra is found now, not after the work
+    import_module("noisewise.reports.figure")  # a missing extra is found now, not after the work
     import_module("sklearn")
     recipe = _recipe(inspection.best(run))
     place = teacher or _known(recipe, "--teacher", "task", "teacher")
@@ -81,7 +82,7 @@ def _noise(noise: str | None, types: str | None, recipe: dict[str, Any]) -> Any:
     from dataclasses import replace
 
     from noisewise.config import parse
-    from noisewise.data.noise import NoiseConfig
+    from noisewise.data.noise.pool import NoiseConfig
 
     values = {"manifest": noise} if noise else dict(_known(recipe, "--noise", "validation", "noise"))
     chosen = parse(NoiseConfig, values)
@@ -89,7 +90,7 @@ def _noise(noise: str | None, types: str | None, recipe: dict[str, Any]) -> Any:
 
 
 def _write(found: "Inspection", inspector: "Inspector", folder: Path, seed: int) -> None:
-    from noisewise.evaluation import figure, inspection
+    from noisewise.reports import figure, inspection
 
     found.save(folder / "inspection.json")
     figure.plot_accuracy(found, folder / "accuracy.png")

@@ -9,10 +9,10 @@ import typer
 from noisewise.cli.decoding import DecodingOptions, default_of
 
 if TYPE_CHECKING:
-    from noisewise.decoding.decoder import DecodingConfig
-    from noisewise.evaluation.tuning import HeardTexts, Trial
-    from noisewise.evaluation.tuning_attention import Weights
-    from noisewise.recogniser import Recogniser
+    from noisewise.decoding.config import DecodingConfig
+    from noisewise.inference.recogniser import Recogniser
+    from noisewise.tuning.attention import Weights
+    from noisewise.tuning.ctc import HeardTexts, Trial
 
 LISTS = ("--prune", "--snr")
 """Options that take several values in a row."""
@@ -36,8 +36,8 @@ def train(
 ) -> None:
     """Train a modified Kneser-Ney model; the text is normalised first."""
     from noisewise.config import NoisewiseError
-    from noisewise.decoding import classes as classing
-    from noisewise.decoding import kneser_ney
+    from noisewise.lm import classes as classing
+    from noisewise.lm import kneser_ney
     from noisewise.text import sentences
 
     if not output.parent.is_dir():
@@ -63,8 +63,8 @@ def score(
     ] = False,
 ) -> None:
     """Perplexity of a text, and how many of its words the model does not know."""
-    from noisewise import language_model
-    from noisewise.decoding import lm
+    from noisewise.inference import language_model
+    from noisewise.lm import protocol as lm
     from noisewise.text import sentences
 
     characters = language_model.is_over_characters(model, characters)
@@ -88,14 +88,14 @@ def mix(
 ) -> None:
     """Make one model of several, for text of several kinds: each sentence is of one of them."""
     from noisewise.config import NoisewiseError
-    from noisewise.decoding import mixture
+    from noisewise.files import whole_folder
+    from noisewise.lm import loading, mixture
     from noisewise.text import sentences
-    from noisewise.whole_folder import whole_folder
 
     if output.exists():
         raise NoisewiseError(f"--output must be a new folder, but `{output}` is there already; choose another")
     files = [(Path(lm), Path(listed) if listed else None) for lm, _, listed in (each.partition("=") for each in models)]
-    parts = [mixture.part(*each) for each in files]
+    parts = [loading.part(*each) for each in files]
     weights = mixture.fit(parts, sentences.read(text)) if text else [round(1 / len(parts), 4)] * len(parts)
     with whole_folder(output) as temporary:
         mixture.write(temporary, files, weights)
@@ -150,15 +150,15 @@ def tune(
     """Find the weights of language models, and make them the default of a model, so that `transcribe` uses them."""
     from dataclasses import replace
 
+    from noisewise.checkpoints.folder import weights_hash
     from noisewise.config import NoisewiseError, dump, parse
-    from noisewise.decoding.decoder import DecodingConfig
-    from noisewise.evaluation import tuning
+    from noisewise.decoding.config import DecodingConfig
     from noisewise.evaluation.provenance import hash_of
-    from noisewise.evaluation.speech import Speech
-    from noisewise.evaluation.tuning_cache import TuningCache
-    from noisewise.evaluation.tuning_rescoring import tune_rescoring
-    from noisewise.model_folder import weights_hash
-    from noisewise.recogniser import Recogniser
+    from noisewise.evaluation.test_set import Speech
+    from noisewise.inference.recogniser import Recogniser
+    from noisewise.tuning import ctc as tuning
+    from noisewise.tuning.cache import TuningCache
+    from noisewise.tuning.rescoring import tune_rescoring
 
     if not force:
         tuning.must_not_be_test(manifest)
@@ -230,7 +230,7 @@ def _tune_attention(
     recogniser: "Recogniser", heard: "HeardTexts", config: "DecodingConfig", folder: Path | None, seed: int
 ) -> None:
     """Find the weights of a search that attention takes part in, and write them."""
-    from noisewise.evaluation.tuning_attention import tune_attention
+    from noisewise.tuning.attention import tune_attention
 
     greedy = heard.wer(None)
     print(f"greedy: WER {100 * greedy:.2f} % of {len(heard.references)} recordings")
@@ -269,8 +269,8 @@ def _written(model: Path, folder: Path | None, config: "DecodingConfig") -> Path
     """Put the decoding into the folder of the model, or into a copy of it."""
     from shutil import copytree, ignore_patterns
 
-    from noisewise.decoding import default
-    from noisewise.whole_folder import whole_folder
+    from noisewise.decoding import saved_config as default
+    from noisewise.files import whole_folder
 
     if folder is None:
         return default.write(model, config)

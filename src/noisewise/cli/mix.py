@@ -8,8 +8,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from noisewise.data.ledger import Entry
-    from noisewise.data.prepared import Rejected
+    from noisewise.data.corpora.preparation import Rejected
+    from noisewise.data.noise.noisy_sets import Entry
 
 LISTS = ("--snr",)
 """Options that take several values in a row."""
@@ -64,9 +64,10 @@ def _write(
 ) -> "list[Rejected]":
     from pathlib import Path
 
-    from noisewise.data import ledger, manifest
-    from noisewise.data.noise import NoiseConfig, NoisePool
-    from noisewise.data.prepared import REJECTED, write_rejected
+    from noisewise.data.corpora.preparation import REJECTED, write_rejected
+    from noisewise.data.manifests import read as manifest
+    from noisewise.data.noise import noisy_sets as ledger
+    from noisewise.data.noise.pool import NoiseConfig, NoisePool
 
     chosen = None if types is None else types.split(",")
     pool = NoisePool.load(NoiseConfig(manifest=paths[1], types=chosen, compat=compat), seed)
@@ -93,7 +94,8 @@ def _accuracy(entries: "Sequence[Entry]", compat: bool) -> str:
 def _rebuild(path: str, speech: str, noise: str, output: str) -> "list[Rejected]":
     from pathlib import Path
 
-    from noisewise.data import ledger, manifest
+    from noisewise.data.manifests import read as manifest
+    from noisewise.data.noise import noisy_sets as ledger
 
     header, entries = ledger.read(Path(path))
     voices, noises = list(manifest.read(speech)), list(manifest.read(noise))
@@ -107,7 +109,7 @@ def _rebuild(path: str, speech: str, noise: str, output: str) -> "list[Rejected]
 def _verify(path: str) -> "list[Rejected]":
     from pathlib import Path
 
-    from noisewise.data import ledger
+    from noisewise.data.noise import noisy_sets as ledger
 
     _, entries = ledger.read(Path(path))
     folder = Path(path) if Path(path).is_dir() else Path(path).parent

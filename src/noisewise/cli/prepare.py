@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from noisewise.data.prepared import Part
+    from noisewise.data.corpora.preparation import Part
 
 LISTS = ("--channels",)
 """Options that take several values in a row."""

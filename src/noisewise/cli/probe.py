@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from noisewise.evaluation.probe_result import Kind, Probes
+    from noisewise.embeddings.probe_result import Kind, Probes
 
 
 def command(
@@ -33,10 +33,10 @@ def command(
     """Accuracy, or mean average precision where clips have several labels, with 95 % bootstrap intervals."""
     from pathlib import Path
 
-    from noisewise.data import manifest
-    from noisewise.data.embeddings import EmbeddingStore
-    from noisewise.evaluation import probe as probing
-    from noisewise.evaluation.probe_result import Probes
+    from noisewise.data.embeddings.store import EmbeddingStore
+    from noisewise.data.manifests import read as manifest
+    from noisewise.embeddings import probe as probing
+    from noisewise.embeddings.probe_result import Probes
 
     kinds, cuts, found = _kinds(probe), list(manifest.read(labels)), []
     for folder in stores:
@@ -62,7 +62,7 @@ def command(
 
 def _kinds(names: str) -> "list[Kind]":
     from noisewise.config import NoisewiseError
-    from noisewise.evaluation.probe import PROBES
+    from noisewise.embeddings.probe import PROBES
 
     kinds = [kind for kind in PROBES if kind in names.split(",")]
     if not kinds or set(names.split(",")) - set(PROBES):

@@ -11,8 +11,8 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from noisewise.reproduce.experiment import Experiment
-    from noisewise.reproduce.work import Outcome
+    from noisewise.experiments.experiment import Experiment
+    from noisewise.experiments.scheduler import Outcome
 
 LISTS = ("--seeds",)
 LINE_SECONDS = 60.0
@@ -41,9 +41,9 @@ def command(
 ) -> None:
     """Run a plan. What is finished is skipped, what was interrupted goes on, and the tables come last."""
     from noisewise.evaluation import provenance
-    from noisewise.reproduce import plan
-    from noisewise.reproduce.experiment import Experiment, whole
-    from noisewise.reproduce.tables import markdown
+    from noisewise.experiments import plan
+    from noisewise.experiments.experiment import Experiment, whole
+    from noisewise.experiments.tables import markdown
 
     path = plan.find(name, scale)
     chosen = [word.strip() for text in only or [] for word in text.split(",") if word.strip()]
@@ -88,7 +88,7 @@ def _work(experiment: "Experiment", side_by_side: int) -> bool:
 
 def _order(experiment: "Experiment", side_by_side: int) -> str:
     """One line for each job, and an estimate."""
-    from noisewise.reproduce.jobs import Training
+    from noisewise.experiments.jobs import Training
 
     lines = []
     for job in experiment.jobs():

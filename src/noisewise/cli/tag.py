@@ -26,8 +26,8 @@ def command(
 ) -> None:
     """Name the sounds in audio files. Exit status 1 when some could not be used; the others are written."""
     from noisewise.cli.transcribe import collected, complain, expand, write_each
-    from noisewise.tagger import Tagger
-    from noisewise.tags import render
+    from noisewise.inference.tagger import Tagger
+    from noisewise.inference.tags import render
 
     render([], form, top, threshold)  # what cannot be written is refused before it is heard
     sources = expand(files)

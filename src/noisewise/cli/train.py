@@ -22,7 +22,8 @@ def command(
     import json
 
     from noisewise import config
-    from noisewise.recipe import Recipe, train
+    from noisewise.recipe import Recipe
+    from noisewise.run import train
 
     if schema:
         print(json.dumps(config.schema(Recipe), indent=2))

@@ -11,8 +11,8 @@ import typer
 from noisewise.cli.decoding import DecodingOptions, with_decoding
 
 if TYPE_CHECKING:
-    from noisewise.tagger import Tagger
-    from noisewise.transcript import Transcript
+    from noisewise.inference.tagger import Tagger
+    from noisewise.inference.transcript import Transcript
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ def command(
     options: DecodingOptions,
 ) -> None:
     """Transcribe audio files. Exit status 1 when some of them could not be used; the others are written."""
-    from noisewise.transcript import SINGLE, WRITERS, FormatError
+    from noisewise.inference.transcript import SINGLE, WRITERS, FormatError
 
     if form not in WRITERS:
         raise FormatError(f"--format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
@@ -66,7 +66,7 @@ def command(
         raise FormatError(f"{form} holds one recording, but {len(sources)} were given; give --output FOLDER")
     if tag is not None and form not in WITH_SOUNDS:
         raise FormatError(f"--tag must come with --format {', '.join(WITH_SOUNDS)}, but the format is {form}")
-    from noisewise.recogniser import Recogniser
+    from noisewise.inference.recogniser import Recogniser
 
     tagger = None if tag is None else _tagger(tag, device, sources)
     recogniser = Recogniser.load(model, device, options.chosen(model))
@@ -83,7 +83,7 @@ def command(
 def _tagger(model: str, device: str, sources: Sequence[str]) -> "Tagger":
     """A tagger for recordings that can be read twice."""
     from noisewise.config import NoisewiseError
-    from noisewise.tagger import Tagger
+    from noisewise.inference.tagger import Tagger
 
     odd = [source for source in sources if Path(source).exists() and not Path(source).is_file()]
     if odd:
@@ -154,7 +154,7 @@ def _bar(total: int, doing: str) -> Iterator[Any]:
 
 def write(transcripts: list["Transcript"], form: str, output: Path | None, into_folder: bool) -> None:
     """Print, or write one file, or one file per recording that could be used."""
-    from noisewise.transcript import SINGLE, render
+    from noisewise.inference.transcript import SINGLE, render
 
     if output is not None or form not in {"txt", *SINGLE} or len(transcripts) > 1 or transcripts[0].error is None:
         write_each(transcripts, lambda some: render(some, form), SUFFIX_OF.get(form, form), output, into_folder)
@@ -164,7 +164,7 @@ def write_each(
     found: Sequence[Any], render: Callable[[Sequence[Any]], str], suffix: str, output: Path | None, into_folder: bool
 ) -> None:
     """Print what `render` makes of all, or write it to a file, or of each that has no `error` to a file of its own."""
-    from noisewise.transcript import short_names
+    from noisewise.inference.transcript import short_names
 
     if output is None:
         print(render(found), end="")

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from noisewise.config import NoisewiseError, config
-from noisewise.decoding.beam import BeamConfig, PrefixBeam
-from noisewise.decoding.fusion import Fusion
+from noisewise.decoding.ctc.beam import BeamConfig, PrefixBeam
+from noisewise.decoding.ctc.search import BeamState
+from noisewise.decoding.fusion.fusion import Fusion
 from noisewise.decoding.hypothesis import Hypothesis
-from noisewise.decoding.lm import LanguageModel, Unit, foresee, sentence_score, unit_of
-from noisewise.decoding.search import BeamState
+from noisewise.lm.protocol import LanguageModel, Unit, foresee, sentence_score, unit_of
 from noisewise.text.tokenizer import BOUNDARY, Tokenizer
 
 TOGETHER = 32

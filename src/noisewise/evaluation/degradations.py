@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from noisewise.audio.degrade import CODECS, DEGRADATIONS, degrade
-from noisewise.data.draws import Draws
-from noisewise.evaluation.grid import hear_texts, named_recogniser
-from noisewise.evaluation.recognisers import NamedRecogniser, Recognise, Waveform
+from noisewise.data.random_streams import Draws
+from noisewise.evaluation.noise_grid import hear_texts, named_recogniser
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition, HeardCell, Partial
-from noisewise.evaluation.speech import EvaluationError, Speech, Utterance
+from noisewise.evaluation.runner import BATCH_SECONDS, Progress, Trial
 from noisewise.evaluation.summary import check, summarise
-from noisewise.evaluation.trial import BATCH_SECONDS, Progress, Trial
+from noisewise.evaluation.systems.protocol import NamedRecogniser, Recognise, Waveform
+from noisewise.evaluation.test_set import EvaluationError, Speech, Utterance
 
 Levels = Mapping[str, Sequence[float]]
 """Degradation to levels."""

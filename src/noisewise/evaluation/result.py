@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, cast
 
 from noisewise.config import ConfigError, NoisewiseError, parse
-from noisewise.whole_file import replaced
+from noisewise.files import replaced
 
 FORMAT = "noisewise-grid-1"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from noisewise.config import ConfigError, NoisewiseError, parse
-from noisewise.whole_file import replaced
+from noisewise.files import replaced
 
 
 class ResumeError(NoisewiseError):

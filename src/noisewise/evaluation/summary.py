@@ -9,17 +9,8 @@ import numpy as np
 
 from noisewise.evaluation.result import Average, Bootstrap, GridResult, PerUtterance, Row
 from noisewise.evaluation.resume import Condition, HeardCell
-from noisewise.evaluation.speech import Utterance
-from noisewise.scoring.words import (
-    Counts,
-    Rates,
-    Score,
-    ScoreError,
-    interval,
-    resample,
-    resampled_rates,
-    score,
-)
+from noisewise.evaluation.test_set import Utterance
+from noisewise.scoring.words import Counts, Rates, Score, ScoreError, interval, resample, resampled_rates, score
 
 TYPE_A = ("traffic", "metro", "car")
 """Stationary noise (Wav2code, Tables I and II)."""

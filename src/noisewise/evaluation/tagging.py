@@ -1,5 +1,5 @@
 """The noise grid of a tagger: accuracy and mean average precision of clips, clean and in the mixtures of
-`noisewise.evaluation.grid`, or under its degradations.
+`noisewise.evaluation.noise_grid`, or under its degradations.
 
 Legend: N clips, K classes, R resamples, C cells.
 """
@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.data.labels import SEPARATOR, labels_of
-from noisewise.data.manifest import column
+from noisewise.data.manifests.labels import SEPARATOR, labels_of
+from noisewise.data.manifests.read import column
 from noisewise.evaluation.degradations import Levels, conditions_of, degrading
-from noisewise.evaluation.grid import noisy
-from noisewise.evaluation.recognisers import Failure
+from noisewise.evaluation.noise_grid import noisy
 from noisewise.evaluation.result import Bootstrap
 from noisewise.evaluation.resume import Condition, Partial
-from noisewise.evaluation.speech import EvaluationError, Speech, Utterance
+from noisewise.evaluation.runner import BATCH_SECONDS, Hearing, Progress, hear_all
 from noisewise.evaluation.summary import averaged, check_unit, ci, in_order, snrs_of
-from noisewise.evaluation.taggers import NamedTagger
+from noisewise.evaluation.systems.protocol import Failure
+from noisewise.evaluation.systems.taggers import NamedTagger
 from noisewise.evaluation.tagging_result import PerClip, Share, TaggingAverage, TaggingResult, TaggingRow
-from noisewise.evaluation.trial import BATCH_SECONDS, Hearing, Progress, hear_all
+from noisewise.evaluation.test_set import EvaluationError, Speech, Utterance
+from noisewise.inference.tags import Probabilities
 from noisewise.scoring.tagging import Labels, hits, resampled, score
 from noisewise.scoring.words import Counts, Rates, resample
-from noisewise.tags import Probabilities
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
@@ -73,7 +73,7 @@ def evaluate_tagger(
     partial: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> TaggingResult:
-    """Measure a tagger on the grid; arguments that are not here are those of `noisewise.evaluation.grid.evaluate`.
+    """Measure a tagger on the grid; other arguments are those of `noisewise.evaluation.noise_grid.evaluate`.
 
     Args:
         manifest: clips with labels; several of a clip have ";" between them.

@@ -20,3 +20,9 @@ def valid_mask(lengths: Tensor, size: int) -> Tensor:
 def zero_padding(features: Tensor, lengths: Tensor) -> Tensor:
     """Set the frames past each length to zero. (B, F, D), (B,) -> (B, F, D)"""
     return features * valid_mask(lengths, features.size(1)).unsqueeze(-1).to(features.dtype)
+
+
+def valid_mean(values: Tensor, frames: Tensor) -> Tensor:
+    """Mean over the valid frames of a batch. (B, F), (B,) -> ()"""
+    valid = valid_mask(frames, values.size(1))
+    return (values * valid).sum() / valid.sum().clamp(min=1)

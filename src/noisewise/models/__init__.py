@@ -4,16 +4,17 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from noisewise.config import one_of
-from noisewise.models.cat import CAT
-from noisewise.models.cat_objective import CATPretraining, CATPretrainingConfig
-from noisewise.models.cat_tagger import CATTagger, CATTaggerConfig
+from noisewise.models.cat.encoder import CAT
+from noisewise.models.cat.objective import CATPretraining, CATPretrainingConfig
+from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
-from noisewise.models.ew2 import EW2, EW2Config
 from noisewise.models.lm import TransformerLM, TransformerLMConfig
 from noisewise.models.pretrained import PretrainedEncoder
-from noisewise.models.wav2code import CodebookLearning, CodebookLearningConfig, Wav2Code, Wav2CodeConfig
-from noisewise.models.wav2vec2_pretraining import Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig
+from noisewise.models.wav2code.codebook_learning import CodebookLearning, CodebookLearningConfig
+from noisewise.models.wav2code.wav2code import Wav2Code, Wav2CodeConfig
+from noisewise.models.wav2vec2.ew2 import EW2, EW2Config
+from noisewise.models.wav2vec2.pretraining import Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig
 
 __all__ = ["AcousticConfig", "AcousticModel", "AnyModel", "Model", "ModelConfig", "build", "settled"]
 

@@ -3,20 +3,16 @@
 Graves et al. 2006. Legend: B utterances, T samples, F frames, D width, V symbols, L tokens.
 """
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from noisewise.config import config, one_of
+from noisewise.config import config
+from noisewise.models.any_encoder import AnyEncoder, EncoderConfig, build_encoder
 from noisewise.models.encoder import EncoderOutput
-from noisewise.models.logmel_transformer import LogMelTransformer, LogMelTransformerConfig
-from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder
-from noisewise.models.wav2vec2 import Wav2Vec2Config, Wav2Vec2Encoder
-
-EncoderConfig = Annotated[LogMelTransformerConfig | Wav2Vec2Config | PretrainedConfig, one_of("kind")]
-AnyEncoder = LogMelTransformer | Wav2Vec2Encoder | PretrainedEncoder
+from noisewise.models.logmel_transformer import LogMelTransformerConfig
 
 
 @config
@@ -63,17 +59,6 @@ class CTC(nn.Module):
     def forward(self, waveform: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> Tensor:
         """Negative log-probability of each transcript, in nats. (B,)"""
         return ctc_loss(*self.log_probs(waveform, lengths), tokens, token_lengths)
-
-
-def build_encoder(config: LogMelTransformerConfig | Wav2Vec2Config | PretrainedConfig) -> AnyEncoder:
-    """The encoder that a configuration describes."""
-    match config:
-        case LogMelTransformerConfig():
-            return LogMelTransformer(config)
-        case Wav2Vec2Config():
-            return Wav2Vec2Encoder(config)
-        case PretrainedConfig():
-            return PretrainedEncoder(config)
 
 
 def ctc_loss(log_probs: Tensor, frames: Tensor, tokens: Tensor, token_lengths: Tensor) -> Tensor:

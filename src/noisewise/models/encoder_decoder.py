@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from noisewise.config import config
 from noisewise.layers.decoder import DecoderLayer, TransformerDecoder
 from noisewise.layers.masking import valid_mask
-from noisewise.models.ctc import AnyEncoder, EncoderConfig, build_encoder, ctc_loss
+from noisewise.layers.positions import sinusoids
+from noisewise.models.any_encoder import AnyEncoder, EncoderConfig, build_encoder
+from noisewise.models.ctc import ctc_loss
 from noisewise.models.encoder import EncoderOutput
-from noisewise.models.logmel_transformer import LogMelTransformerConfig, sinusoids
+from noisewise.models.logmel_transformer import LogMelTransformerConfig
 
 START = 0
 """What the decoder reads before the first token."""

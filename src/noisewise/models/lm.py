@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from noisewise.config import ConfigError, config
 from noisewise.layers.causal import CausalLayer, CausalTransformer
-from noisewise.models.logmel_transformer import sinusoids
+from noisewise.layers.positions import sinusoids
 
 END = 0
 """Stands before the first token and behind the last."""

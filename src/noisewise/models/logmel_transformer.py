@@ -7,7 +7,6 @@ import math
 from dataclasses import replace
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from noisewise.audio.augment import SpecAugment
@@ -15,6 +14,7 @@ from noisewise.audio.features import MFCC, LogMel, normalise_utterance
 from noisewise.config import ConfigError, config
 from noisewise.layers.convolution import MelSubsampling
 from noisewise.layers.masking import zero_padding
+from noisewise.layers.positions import sinusoids
 from noisewise.layers.transformer import TransformerEncoder, TransformerLayer
 from noisewise.models.encoder import EncoderOutput
 
@@ -129,13 +129,6 @@ def build_features(config: LogMelTransformerConfig) -> LogMel:
 def _masks(masks: SpecAugmentConfig, features: str) -> SpecAugmentConfig:
     """Bands of frequency can be hidden in log-mel alone: every coefficient is a sum over all frequencies."""
     return masks if features == "log_mel" else replace(masks, frequency_masks=0)
-
-
-def sinusoids(frames: int, dim: int) -> Tensor:
-    """Fixed positions (Vaswani et al. 2017, Sec. 3.5). -> (F, D)"""
-    rates = torch.exp(torch.arange(0, dim, 2) * (-math.log(10_000) / dim))
-    angles = torch.arange(frames)[:, None] * rates
-    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)
 
 
 def tiny() -> LogMelTransformerConfig:

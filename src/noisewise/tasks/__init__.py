@@ -5,13 +5,14 @@ from typing import Annotated
 
 from noisewise.config import ConfigError, one_of
 from noisewise.models import AnyModel
-from noisewise.models.cat_objective import CATPretraining
-from noisewise.models.cat_tagger import CATTagger
+from noisewise.models.cat.objective import CATPretraining
+from noisewise.models.cat.tagger import CATTagger
 from noisewise.models.ctc import CTC
 from noisewise.models.encoder_decoder import EncoderDecoder
 from noisewise.models.lm import TransformerLM
-from noisewise.models.wav2code import CodebookLearning, Wav2Code
-from noisewise.models.wav2vec2_pretraining import Wav2Vec2Pretraining
+from noisewise.models.wav2code.codebook_learning import CodebookLearning
+from noisewise.models.wav2code.wav2code import Wav2Code
+from noisewise.models.wav2vec2.pretraining import Wav2Vec2Pretraining
 from noisewise.tasks.codebook import CodebookTask, CodebookTaskConfig
 from noisewise.tasks.contrastive import ContrastiveTask, ContrastiveTaskConfig
 from noisewise.tasks.ctc import CTCTask, CTCTaskConfig

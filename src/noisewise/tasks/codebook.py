@@ -7,12 +7,17 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from noisewise import model_folder
 from noisewise.batch import Batch
+from noisewise.checkpoints import folder as model_folder
 from noisewise.config import NoisewiseError, config
 from noisewise.layers.codebook import perplexity, usage
 from noisewise.layers.masking import valid_mask
-from noisewise.models.wav2code import CodebookLearning, CodebookLearningConfig, CodebookOutput, Reduction
+from noisewise.models.wav2code.codebook_learning import (
+    CodebookLearning,
+    CodebookLearningConfig,
+    CodebookOutput,
+    Reduction,
+)
 from noisewise.training.task import Loss, Task
 
 

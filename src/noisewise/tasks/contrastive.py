@@ -7,12 +7,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from noisewise import model_folder
 from noisewise.batch import Batch
+from noisewise.checkpoints import folder as model_folder
 from noisewise.config import ConfigError, config
 from noisewise.layers.quantizer import perplexity
-from noisewise.models.ew2 import EW2, EW2Config
-from noisewise.models.wav2vec2_pretraining import ContrastOutput, Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig
+from noisewise.models.wav2vec2.ew2 import EW2, EW2Config
+from noisewise.models.wav2vec2.pretraining import ContrastOutput, Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig
 from noisewise.training.task import Loss, Task
 
 

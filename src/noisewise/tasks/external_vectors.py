@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from noisewise import external
 from noisewise.batch import Batch
 from noisewise.config import ConfigError, config
-from noisewise.models.cat_alignment import AlignmentConfig, External
+from noisewise.embeddings import encoders as external
+from noisewise.models.cat.alignment import AlignmentConfig, External
 
 
 @config

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from noisewise.batch import Batch
 from noisewise.config import ConfigError, config
-from noisewise.decoding import default
-from noisewise.decoding.decoder import DecodingConfig, build_attention
-from noisewise.decoding.joint import JointConfig
+from noisewise.decoding import saved_config as default
+from noisewise.decoding.attention.joint import JointConfig
+from noisewise.decoding.config import DecodingConfig, build_attention
 from noisewise.models import AcousticConfig
 from noisewise.models.ctc import ctc_loss
 from noisewise.models.encoder_decoder import EncoderDecoder, Steps

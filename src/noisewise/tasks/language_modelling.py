@@ -8,8 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from noisewise import model_folder
 from noisewise.batch import Batch
+from noisewise.checkpoints import folder as model_folder
 from noisewise.config import ConfigError, config
 from noisewise.models.lm import UNKNOWN, TransformerLM, TransformerLMConfig
 from noisewise.text.vocabulary import Vocabulary

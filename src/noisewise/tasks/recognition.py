@@ -5,10 +5,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from noisewise import model_folder
 from noisewise.batch import Batch
+from noisewise.checkpoints import folder as model_folder
 from noisewise.config import ConfigError
-from noisewise.decoding.greedy import greedy
+from noisewise.decoding.ctc.greedy import greedy
 from noisewise.models import AcousticConfig, AcousticModel
 from noisewise.models.ctc import ctc_loss
 from noisewise.scoring.words import score

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from noisewise import model_folder
 from noisewise.batch import Batch
+from noisewise.checkpoints import folder as model_folder
 from noisewise.config import NoisewiseError, config
-from noisewise.models.cat import CATConfig, statistics
-from noisewise.models.cat_objective import CATLosses, CATPretraining, CATPretrainingConfig
+from noisewise.models.cat.encoder import CATConfig, statistics
+from noisewise.models.cat.objective import CATLosses, CATPretraining, CATPretrainingConfig
 from noisewise.tasks.external_vectors import ExternalVectors, OnTheFlyConfig
 from noisewise.training.task import Loss, Task
 

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from noisewise import model_folder
 from noisewise.batch import Batch
+from noisewise.checkpoints import folder as model_folder
 from noisewise.config import ConfigError, config
-from noisewise.models.cat_tagger import CATTagger, CATTaggerConfig, layer_scale
+from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig, layer_scale
 from noisewise.scoring.tagging import bootstrap, hits, score
 from noisewise.scoring.words import Interval
 from noisewise.tasks.representation import measured

@@ -7,14 +7,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from noisewise import model_folder
 from noisewise.batch import Batch
+from noisewise.checkpoints import folder as model_folder
 from noisewise.config import ConfigError, config
 from noisewise.layers.masking import valid_mask
 from noisewise.models import Model
 from noisewise.models.ctc import ctc_loss
 from noisewise.models.encoder import EncoderOutput
-from noisewise.models.wav2code import CodebookLearning, Reduction, Restoration, Wav2Code, Wav2CodeConfig
+from noisewise.models.wav2code.codebook_learning import CodebookLearning, Reduction
+from noisewise.models.wav2code.wav2code import Restoration, Wav2Code, Wav2CodeConfig
 from noisewise.tasks.recognition import Scorer, release
 from noisewise.text.tokenizer import Tokenizer
 from noisewise.training.task import Loss, Task

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from noisewise.whole_file import replaced
+from noisewise.files import replaced
 
 
 class Log:

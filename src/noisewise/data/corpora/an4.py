@@ -19,9 +19,9 @@ from typing import Any
 
 from lhotse import MonoCut
 
+from noisewise.data.corpora.preparation import Part, Preparation, Rejected, checked, file_facts, fingerprint
 from noisewise.data.corpora.table import cut_of
-from noisewise.data.cuts import ManifestError
-from noisewise.data.prepared import Part, Preparation, Rejected, checked, file_facts, fingerprint
+from noisewise.data.manifests.cuts import ManifestError
 
 SPLITS = ("train", "test")
 SUFFIXES = (".wav", ".sph", ".flac")

@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 
 from noisewise.data.corpora.listing import Report, audio_below, folder_with, prepare_parts
+from noisewise.data.corpora.preparation import Part, Rejected
 from noisewise.data.corpora.table import AUDIO_SUFFIXES, Row
-from noisewise.data.cuts import ManifestError
-from noisewise.data.prepared import Part, Rejected
+from noisewise.data.manifests.cuts import ManifestError
 
 LISTS = {
     "balanced_train": "balanced_train_segments.csv",

@@ -12,11 +12,11 @@ from lhotse import MonoCut
 from noisewise.audio import waveform
 from noisewise.audio.mix import SILENCE_RMS, Waveform, rms
 from noisewise.audio.waveform import SAMPLE_RATE, AudioError
+from noisewise.data.corpora.preparation import Part, Preparation, Rejected, fingerprint
 from noisewise.data.corpora.table import cut_of
-from noisewise.data.cuts import ManifestError, column, load_audio
-from noisewise.data.draws import Draws
-from noisewise.data.manifest import read
-from noisewise.data.prepared import Part, Preparation, Rejected, fingerprint
+from noisewise.data.manifests.cuts import ManifestError, column, load_audio
+from noisewise.data.manifests.read import read
+from noisewise.data.random_streams import Draws
 
 JITTER_DB = 6.0
 """Each voice is up to this much louder or softer than the average: some speakers stand nearer."""

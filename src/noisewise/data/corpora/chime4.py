@@ -20,9 +20,9 @@ from pathlib import Path
 
 from noisewise.data.corpora.chime4_transcripts import WORDS, check_words, transcripts, wsj_transcripts
 from noisewise.data.corpora.listing import Report, Rows, folder_with, prepare_parts
+from noisewise.data.corpora.preparation import Part, Rejected
 from noisewise.data.corpora.table import Row
-from noisewise.data.cuts import ManifestError
-from noisewise.data.prepared import Part, Rejected
+from noisewise.data.manifests.cuts import ManifestError
 
 SETS = ("tr05", "dt05", "et05")
 KINDS = ("real", "simu")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from noisewise.data.cuts import ManifestError
+from noisewise.data.manifests.cuts import ManifestError
 
 LINE = re.compile(r"^(?P<words>.*?)\s*\((?P<id>[^()\s]+)\)\s*$")
 SPAN = re.compile(r"\[<\w+\]|\[\w+>\]|\[\w+/\]|\[/\w+\]")

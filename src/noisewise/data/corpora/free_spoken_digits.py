@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from noisewise.data.corpora.listing import Report, audio_below, folder_with, prepare_parts
+from noisewise.data.corpora.preparation import Part, Rejected
 from noisewise.data.corpora.table import Row
-from noisewise.data.prepared import Part, Rejected
 
 NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<take>\d+)")
 DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")

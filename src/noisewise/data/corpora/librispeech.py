@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from noisewise.data.corpora.listing import Report, folder_with, prepare_parts
+from noisewise.data.corpora.preparation import Part, Rejected
 from noisewise.data.corpora.table import Row
-from noisewise.data.prepared import Part, Rejected
 
 
 def prepare(source: Path, output: Path, *, workers: int | None = None, report: Report | None = None) -> list[Part]:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from lhotse import MonoCut
 
+from noisewise.data.corpora.preparation import Part, Preparation, Rejected, file_facts, in_order, tested
 from noisewise.data.corpora.table import Row, cut_id, cut_of
-from noisewise.data.cuts import ManifestError
-from noisewise.data.prepared import Part, Preparation, Rejected, file_facts, in_order, tested
-from noisewise.data.spooled import Names
+from noisewise.data.manifests.cuts import ManifestError
+from noisewise.data.manifests.spool import Names
 
 Rows = Callable[[], Iterable[Row | Rejected]]
 Report = Callable[[int, int], None]

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from noisewise.data.corpora.listing import Report, audio_below, folder_with, prepare_parts
+from noisewise.data.corpora.preparation import Part
 from noisewise.data.corpora.table import Row
-from noisewise.data.prepared import Part
 
 KINDS = {
     "music": ("genres", "vocals", "artist"),

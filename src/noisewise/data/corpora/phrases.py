@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from noisewise.data.draws import Draws
+from noisewise.data.random_streams import Draws
 
 PHRASES = 1
 """Version of this file: other words for the same seed are another version."""

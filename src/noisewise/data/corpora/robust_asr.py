@@ -16,8 +16,8 @@ from pathlib import Path
 
 from noisewise.data.corpora.librispeech import transcripts
 from noisewise.data.corpora.listing import Report, audio_below, folder_with, prepare_parts
+from noisewise.data.corpora.preparation import Part, Rejected
 from noisewise.data.corpora.table import Row
-from noisewise.data.prepared import Part, Rejected
 
 TYPES = {
     "babble": ("Babble",),

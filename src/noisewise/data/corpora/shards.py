@@ -1,7 +1,7 @@
 """A manifest and its audio, packed into shards (lhotse Shar): few large files instead of many small ones.
 
-A shard can be copied to an object store as it is, and read from there; see `noisewise.data.shar`. Whole files go
-in as they are, byte for byte; what is a part of a recording goes in as samples at 16 kHz, without loss.
+A shard can be copied to an object store as it is, and read from there; see `noisewise.data.manifests.shar`. Whole
+files go in as they are, byte for byte; what is a part of a recording goes in as samples at 16 kHz, without loss.
 """
 
 import gzip
@@ -21,10 +21,10 @@ from noisewise.audio import waveform
 from noisewise.audio.mix import Waveform
 from noisewise.audio.waveform import SAMPLE_RATE, AudioError
 from noisewise.data.corpora.listing import Report
-from noisewise.data.cuts import ManifestError, audio_of, is_whole, load_audio, needs_lhotse, path_of
-from noisewise.data.manifest import read
-from noisewise.data.prepared import Part, Rejected, in_order, write_rejected
-from noisewise.data.shar import PLACE
+from noisewise.data.corpora.preparation import Part, Rejected, in_order, write_rejected
+from noisewise.data.manifests.cuts import ManifestError, audio_of, is_whole, load_audio, needs_lhotse, path_of
+from noisewise.data.manifests.read import read
+from noisewise.data.manifests.shar import PLACE
 
 
 @dataclass(frozen=True)

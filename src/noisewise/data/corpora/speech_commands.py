@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from noisewise.data.corpora.listing import Report, audio_below, folder_with, prepare_parts
+from noisewise.data.corpora.preparation import Part
 from noisewise.data.corpora.table import Row
-from noisewise.data.cuts import ManifestError
-from noisewise.data.prepared import Part
+from noisewise.data.manifests.cuts import ManifestError
 
 NOISE = "_background_noise_"
 LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}

@@ -21,10 +21,10 @@ from noisewise.audio import waveform
 from noisewise.audio.mix import Waveform, rms
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.corpora.phrases import PHRASES, phrase, words_of
+from noisewise.data.corpora.preparation import Part, Preparation, Rejected, fingerprint
 from noisewise.data.corpora.table import cut_of
-from noisewise.data.cuts import ManifestError
-from noisewise.data.draws import Draws
-from noisewise.data.prepared import Part, Preparation, Rejected, fingerprint
+from noisewise.data.manifests.cuts import ManifestError
+from noisewise.data.random_streams import Draws
 
 ACCENTS = words_of("""
     en-us en-us en-us en-us en-us en-us en-us en-us en-us-nyc en-gb en-gb-scotland en-gb-x-rp en-gb-x-gbclan

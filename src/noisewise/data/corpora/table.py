@@ -23,9 +23,9 @@ from lhotse.audio import AudioSource
 
 from noisewise.audio import waveform
 from noisewise.audio.waveform import SAMPLE_RATE, AudioError
-from noisewise.data.cuts import ManifestError, must_be_file
-from noisewise.data.prepared import Part, Preparation, Rejected, checked, file_facts
-from noisewise.data.spooled import Names, Rows
+from noisewise.data.corpora.preparation import Part, Preparation, Rejected, checked, file_facts
+from noisewise.data.manifests.cuts import ManifestError, must_be_file
+from noisewise.data.manifests.spool import Names, Rows
 
 Row = dict[str, Any]
 

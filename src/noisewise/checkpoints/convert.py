@@ -1,0 +1,76 @@
+"""Models from one layout to another: ours, that of transformers; fairseq's files are read only."""
+
+from pathlib import Path
+from typing import Literal
+
+from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import foreign as interop
+from noisewise.checkpoints.folder import LoadedModel
+from noisewise.checkpoints.foreign import huggingface_folder
+from noisewise.checkpoints.foreign.checkpoint import Checkpoint, Head
+from noisewise.config import NoisewiseError
+from noisewise.models.ctc import CTC
+from noisewise.models.pretrained import PretrainedConfig
+from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
+from noisewise.text.tokenizer import CharacterTokenizer
+
+Layout = Literal["noisewise", "huggingface"]
+LAYOUTS: tuple[Layout, ...] = ("noisewise", "huggingface")
+
+
+class ConvertError(NoisewiseError):
+    """A conversion that cannot be done."""
+
+
+def read(source: str | Path, dictionary: Path | None = None) -> Checkpoint:
+    """A model in any layout that is known.
+
+    Args:
+        source: a folder of transformers, a file of fairseq, or a model folder of ours.
+        dictionary: the letters of a fairseq model, if they are not beside it.
+
+    Raises:
+        NoisewiseError: it cannot be read.
+    """
+    path = model_folder.locate(source)
+    if interop.recognises(path):
+        return interop.read(path, dictionary)
+    return _checkpoint(model_folder.load(source))
+
+
+def write(checkpoint: Checkpoint, folder: Path, layout: Layout) -> None:
+    """Write a model, whole or not at all.
+
+    Raises:
+        ConvertError: the folder exists; what is in it is never replaced.
+        InteropError: our layout is for recognisers, and the model is an encoder alone.
+    """
+    if folder.exists():
+        raise ConvertError(f"`{folder}` must be a new folder, but exists; choose another or remove it")
+    if layout == "huggingface":
+        huggingface_folder.write(folder, checkpoint)
+        return
+    model, config = checkpoint.ctc()
+    assert checkpoint.head is not None
+    card = f"# {folder.name}\n\nConverted by `noisewise convert` from `{checkpoint.source.name}`.\n"
+    about = {"origin": checkpoint.origin}
+    model_folder.save(folder, model, config, checkpoint.head.tokenizer, card=card, about=about)
+
+
+def _checkpoint(loaded: LoadedModel) -> Checkpoint:
+    """A model of ours as the writers of other layouts want it."""
+    encoder = loaded.config.encoder
+    plain = isinstance(encoder, Wav2Vec2Config) and encoder.front_end == "waveform" and not encoder.convolution_kernel
+    known = plain or isinstance(encoder, PretrainedConfig)
+    if not isinstance(loaded.model, CTC) or not isinstance(encoder, Wav2Vec2Config | PretrainedConfig) or not known:
+        raise ConvertError(
+            f"`{loaded.folder}` must hold CTC over a wav2vec 2.0 encoder of the waveform, but holds "
+            f"{loaded.config.kind} over {encoder.kind} instead, which transformers does not know"
+        )
+    if not isinstance(loaded.tokenizer, CharacterTokenizer):
+        raise ConvertError(
+            f"`{loaded.folder}` must write letters, but writes subwords, which CTC of transformers does not know"
+        )
+    head = Head(loaded.model.head.weight, loaded.model.head.bias, loaded.tokenizer, loaded.config.dropout)
+    weights = loaded.model.encoder.state_dict()
+    return Checkpoint(loaded.folder, encoder, weights, head, origin=loaded.about.get("origin", {}))

@@ -1,0 +1,163 @@
+"""A model from elsewhere in our names: what every reader of foreign files gives, and how it becomes a model of ours.
+
+Legend: V symbols, D width of the encoder.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from noisewise.checkpoints.foreign import families, pretraining
+from noisewise.checkpoints.foreign.huggingface import InteropError, fit, matched
+from noisewise.models import AcousticModel, AnyModel
+from noisewise.models.ctc import CTC, CTCConfig
+from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder
+from noisewise.models.wav2vec2.encoder import Wav2Vec2Config, Wav2Vec2Encoder
+from noisewise.models.wav2vec2.pretraining import Wav2Vec2Pretraining
+from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
+
+ARCHITECTURE = (
+    *(
+        "front_end",
+        "convolution_kernel",
+        "channels",
+        "kernels",
+        "strides",
+        "convolution_bias",
+        "convolution_norm",
+        "normalise",
+        "dim",
+        "layers",
+        "heads",
+    ),
+    *("feed_forward", "norm_first", "position_kernel", "position_groups"),
+)
+"""What must be the same for weights to mean the same; the rest of a configuration is about training."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A linear layer over the encoder, and what its outputs mean."""
+
+    weight: Tensor
+    """(V, D), the blank's row first."""
+    bias: Tensor
+    """(V,)."""
+    tokenizer: CharacterTokenizer
+    dropout: float = 0.0
+    """Dropout before the layer."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An encoder from elsewhere, with its CTC head if it has one."""
+
+    source: Path
+    config: Wav2Vec2Config | PretrainedConfig
+    weights: Mapping[str, Tensor]
+    """The encoder's, under our names."""
+    head: Head | None = None
+    left_out: tuple[str, ...] = ()
+    """Parts of the source that have no place in our model."""
+    origin: dict[str, Any] = field(default_factory=dict)
+    """Plain values of the source that are needed to write it back as it was."""
+    pretraining: Mapping[str, Tensor] = field(default_factory=dict)
+    """Quantizer and projections of a model before fine-tuning, under our names."""
+
+    def encoder(self) -> Wav2Vec2Encoder | PretrainedEncoder:
+        """The encoder, filled.
+
+        Raises:
+            InteropError: the weights are not those that the configuration describes.
+            ModuleNotFoundError: it runs through transformers, which is not installed.
+        """
+        layers, convolutions = _depth(self.config)
+        if layers > len(self.weights) or convolutions > len(self.weights):
+            raise InteropError(
+                f"`{self.source}` must hold the {layers} layers that its configuration describes, but "
+                "does not; download it again"
+            )
+        try:
+            with torch.device("meta"):
+                matched(_empty(self.config), self.weights)  # shapes alone, before any memory is taken
+            encoder = _empty(self.config)
+        except InteropError:
+            raise
+        except (ValueError, RuntimeError, ZeroDivisionError) as error:
+            reason = " ".join(str(error).split())
+            raise InteropError(f"`{self.source}` must describe an encoder, but does not: {reason}") from error
+        fit(encoder, self.weights)
+        return encoder
+
+    def begin(self, model: AnyModel, tokenizer: Tokenizer) -> tuple[str, ...]:
+        """Put the encoder's weights into a model that will be trained on.
+
+        The head's too if its letters are the same; quantizer and projections too if the model is one before
+        fine-tuning and their shapes agree.
+
+        Returns:
+            The parts of the model that were filled.
+
+        Raises:
+            InteropError: the model's encoder is another one.
+        """
+        encoder = getattr(model, "encoder", None)
+        if isinstance(encoder, Wav2Vec2Encoder) and isinstance(self.config, Wav2Vec2Config):
+            differing = [name for name in ARCHITECTURE if getattr(encoder.config, name) != getattr(self.config, name)]
+            remedy = "set " + ", ".join(f"{name}={getattr(self.config, name)}" for name in differing)
+        elif isinstance(encoder, PretrainedEncoder) and isinstance(self.config, PretrainedConfig):
+            with torch.device("meta"):
+                differing = families.differing(encoder, PretrainedEncoder(self.config))
+            remedy = f"set encoder.source to it, whose {' and '.join(differing)} is another"
+        else:
+            raise InteropError(
+                f"`{self.source}` must begin an encoder of kind {self.config.kind}, but the model has another one"
+            )
+        if differing:
+            raise InteropError(f"`{self.source}` must begin an encoder like its own, but differs; {remedy}")
+        fit(encoder, self.weights)
+        if isinstance(model, Wav2Vec2Pretraining):
+            return ("encoder", *pretraining.begin(model, self.pretraining, self.source))
+        if not isinstance(model, AcousticModel) or self.head is None:
+            return ("encoder",)
+        if self.head.tokenizer.symbols != tokenizer.symbols:
+            return ("encoder",)
+        model.head.load_state_dict({"weight": self.head.weight, "bias": self.head.bias})
+        return ("encoder", "head")
+
+    def ctc(self) -> tuple[CTC, CTCConfig]:
+        """The whole recogniser and its configuration.
+
+        Raises:
+            InteropError: there is no CTC head, or the weights do not fit.
+        """
+        if self.head is None:
+            raise InteropError(
+                f"`{self.source}` must hold a CTC head, but holds an encoder alone; fine-tune it first: "
+                "`start_from` in a recipe takes it as it is"
+            )
+        config = CTCConfig(encoder=self.config, vocabulary=len(self.head.tokenizer), dropout=self.head.dropout)
+        encoder = self.encoder()
+        shapes = (tuple(self.head.weight.shape), tuple(self.head.bias.shape))
+        wanted = ((config.vocabulary, encoder.dim), (config.vocabulary,))
+        if shapes != wanted:
+            raise InteropError(f"the CTC head of `{self.source}` must be {wanted}, but is {shapes} instead")
+        model = CTC(config, encoder)
+        model.head.load_state_dict({"weight": self.head.weight, "bias": self.head.bias})
+        return model.eval(), config
+
+
+def _empty(config: Wav2Vec2Config | PretrainedConfig) -> Wav2Vec2Encoder | PretrainedEncoder:
+    return Wav2Vec2Encoder(config) if isinstance(config, Wav2Vec2Config) else PretrainedEncoder(config)
+
+
+def _depth(config: Wav2Vec2Config | PretrainedConfig) -> tuple[int, int]:
+    """Layers, and convolutions before them; 0 for what is no number."""
+    if isinstance(config, Wav2Vec2Config):
+        return config.layers, len(config.kernels)
+    layers, kernels = ((config.architecture or {}).get(name) for name in ("num_hidden_layers", "conv_kernel"))
+    return layers if isinstance(layers, int) else 0, len(kernels) if isinstance(kernels, list) else 0

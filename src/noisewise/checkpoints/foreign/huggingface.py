@@ -1,0 +1,215 @@
+"""Weights of transformers' `Wav2Vec2Model` in our wav2vec 2.0 encoder, and back.
+
+Works on plain state dicts and on the values of a `config.json`; transformers itself is not needed.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from noisewise.config import NoisewiseError, parse
+from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
+
+TABLE = (
+    (r"masked_spec_embed", "mask_embedding"),
+    (r"feature_extractor.conv_layers.(\d+).conv.", "cnn.layers.{}.convolution."),
+    (r"feature_extractor.conv_layers.(\d+).layer_norm.", "cnn.layers.{}.norm."),
+    (r"feature_projection.layer_norm.", "norm."),
+    (r"feature_projection.projection.", "projection."),
+    (r"encoder.pos_conv_embed.conv.", "position.convolution."),
+    (r"encoder.layer_norm.", "context_norm."),
+    (r"encoder.layers.(\d+).attention.q_proj.", "transformer.layers.{}.attention.query."),
+    (r"encoder.layers.(\d+).attention.k_proj.", "transformer.layers.{}.attention.key."),
+    (r"encoder.layers.(\d+).attention.v_proj.", "transformer.layers.{}.attention.value."),
+    (r"encoder.layers.(\d+).attention.out_proj.", "transformer.layers.{}.attention.output."),
+    (r"encoder.layers.(\d+).layer_norm.", "transformer.layers.{}.attention_norm."),
+    (r"encoder.layers.(\d+).feed_forward.intermediate_dense.", "transformer.layers.{}.feed_forward.inner."),
+    (r"encoder.layers.(\d+).feed_forward.output_dense.", "transformer.layers.{}.feed_forward.outer."),
+    (r"encoder.layers.(\d+).final_layer_norm.", "transformer.layers.{}.feed_forward_norm."),
+)
+"""Beginnings of names: theirs, ours. The last part, `weight` or `bias`, is the same on both sides."""
+
+OLD_WEIGHT_NORM = {
+    "weight_g": "parametrizations.weight.original0",
+    "weight_v": "parametrizations.weight.original1",
+}
+"""Ends of names: the weight norm of files written before PyTorch 2.1 and by fairseq, and that of today."""
+
+HEADS = ("lm_head.", "quantizer.", "project_hid.", "project_q.", "projector.", "classifier.")
+"""What `Wav2Vec2ForCTC`, `Wav2Vec2ForPreTraining` and the classifiers hold beside the encoder."""
+
+
+MASK_EMBEDDINGS = ("mask_embedding", "model.masked_spec_embed")
+"""Our names of the weight that may be absent: models built without masks do not have it, and only training uses it."""
+
+_REMEDY = "build the encoder with `config_from_huggingface` from the config.json beside the weights"
+
+
+class InteropError(NoisewiseError):
+    """Weights or a configuration from elsewhere that do not fit; the message names what and why."""
+
+
+def from_huggingface(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the weights of a `Wav2Vec2Model`, or of the one inside a `Wav2Vec2For...`, leaving its heads.
+
+    Raises:
+        InteropError: a name that the table does not know.
+    """
+    if any(name.startswith("wav2vec2.") for name in state):
+        state = {name.removeprefix("wav2vec2."): value for name, value in state.items() if not name.startswith(HEADS)}
+    return renamed({modern(name): value for name, value in state.items()}, TABLE, "transformers' Wav2Vec2Model")
+
+
+def to_huggingface(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the weights of our encoder to those of a `Wav2Vec2Model`; undoes `from_huggingface`.
+
+    Raises:
+        InteropError: a name that the table does not know.
+    """
+    table = tuple(
+        (re.escape(ours).replace(r"\{\}", r"(\d+)"), theirs.replace(r"(\d+)", "{}")) for theirs, ours in TABLE
+    )
+    return renamed(state, table, "Wav2Vec2Encoder")
+
+
+def load(encoder: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Put the weights of a `Wav2Vec2Model` into a `Wav2Vec2Encoder`.
+
+    Every weight must be there and fit. One may be absent: the mask embedding, which models built without
+    masking do not have and which only training uses.
+
+    Raises:
+        InteropError: names that are unknown or missing, or shapes that differ.
+    """
+    fit(encoder, from_huggingface(state))
+
+
+def fit(encoder: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Put weights under our names into a `Wav2Vec2Encoder`, as `load` does after renaming.
+
+    Raises:
+        InteropError: names that are missing or have no place, or shapes that differ.
+    """
+    encoder.load_state_dict(matched(encoder, state))
+
+
+def matched(encoder: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `fit` puts in, once every name and shape is known to be right."""
+    ours, theirs = encoder.state_dict(), dict(state)
+    theirs |= {name: ours[name] for name in MASK_EMBEDDINGS if name in ours and name not in theirs}
+    missing, unexpected = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
+    if missing or unexpected:
+        raise InteropError(
+            f"the weights must be those of this encoder, but missing are {some(missing)} and without place "
+            f"in it {some(unexpected)}; {_REMEDY}"
+        )
+    for name, value in theirs.items():
+        if value.shape != ours[name].shape:
+            raise InteropError(
+                f"`{name}` must be {tuple(ours[name].shape)}, but is {tuple(value.shape)} instead; {_REMEDY}"
+            )
+    return theirs
+
+
+def config_from_huggingface(values: Mapping[str, Any]) -> Wav2Vec2Config:
+    """The configuration that a `config.json` of model type wav2vec2 describes.
+
+    What it leaves out is as in the base size. Masking stays off: set it for fine-tuning.
+
+    Raises:
+        InteropError: it describes something that our encoder cannot be.
+    """
+    widths = set(values.get("conv_dim") or [512])
+    must_be: dict[str, Any] = {
+        "model_type": "wav2vec2",
+        "hidden_act": "gelu",
+        "feat_extract_activation": "gelu",
+    }
+    must_be |= {"layer_norm_eps": 1e-5, "add_adapter": False, "adapter_attn_dim": None}
+    for name, wanted in must_be.items():
+        if values.get(name, wanted) != wanted:
+            raise InteropError(f"`{name}` must be {wanted}, but is {values[name]} instead; no encoder of ours is that")
+    if len(widths) != 1:
+        raise InteropError(f"`conv_dim` must be one width for all layers, but is {values['conv_dim']} instead")
+    named = {ours: values[theirs] for theirs, ours in FIELDS.items() if theirs in values}
+    tuples = {name: tuple(value) for name, value in named.items() if isinstance(value, list | tuple)}
+    normalise = values.get("feat_extract_norm") == "layer"
+    return parse(Wav2Vec2Config, {**named, **tuples, "channels": widths.pop(), "normalise": normalise})
+
+
+def config_to_huggingface(config: Wav2Vec2Config) -> dict[str, Any]:
+    """The values of a `config.json` for an encoder of ours; `config_from_huggingface` undoes it.
+
+    Masks that ours leaves off stay as transformers has them, since a model without masks there has no mask
+    embedding.
+    """
+    values = {theirs: getattr(config, ours) for theirs, ours in FIELDS.items()}
+    values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return {
+        **values,
+        "model_type": "wav2vec2",
+        "conv_dim": [config.channels] * len(config.kernels),
+        "num_feat_extract_layers": len(config.kernels),
+        "hidden_act": "gelu",
+        "feat_extract_activation": "gelu",
+        "layer_norm_eps": 1e-5,
+        "mask_time_prob": config.time_mask_probability or 0.05,
+        "mask_time_length": config.time_mask_span,
+        "mask_feature_prob": config.channel_mask_probability,
+        "mask_feature_length": config.channel_mask_span,
+    }
+
+
+FIELDS = {
+    "conv_kernel": "kernels",
+    "conv_stride": "strides",
+    "conv_bias": "convolution_bias",
+    "feat_extract_norm": "convolution_norm",
+    "hidden_size": "dim",
+    "num_hidden_layers": "layers",
+    "num_attention_heads": "heads",
+    "intermediate_size": "feed_forward",
+    "do_stable_layer_norm": "norm_first",
+    "num_conv_pos_embeddings": "position_kernel",
+    "num_conv_pos_embedding_groups": "position_groups",
+    "feat_proj_dropout": "input_dropout",
+    "hidden_dropout": "dropout",
+    "attention_dropout": "attention_dropout",
+    "activation_dropout": "activation_dropout",
+    "layerdrop": "layer_drop",
+}
+"""Fields of a configuration: theirs, ours."""
+
+
+def modern(name: str) -> str:
+    """The name of a weight as PyTorch spells weight norm today."""
+    start, _, end = name.rpartition(".")
+    return f"{start}.{OLD_WEIGHT_NORM[end]}" if end in OLD_WEIGHT_NORM else name
+
+
+def renamed(state: Mapping[str, Tensor], table: tuple[tuple[str, str], ...], source: str) -> dict[str, Tensor]:
+    """Weights under the names that a table gives them.
+
+    Raises:
+        InteropError: a name that the table does not know.
+    """
+    renamed = {_name(name, table): value for name, value in state.items()}
+    unknown = [name for name in state if _name(name, table) is None]
+    if unknown:
+        raise InteropError(f"the names must be those of {source}, but {some(unknown)} are not")
+    return {name: value for name, value in renamed.items() if name is not None}
+
+
+def _name(name: str, table: tuple[tuple[str, str], ...]) -> str | None:
+    for pattern, new in table:
+        if match := re.match(pattern, name):
+            return new.format(*match.groups()) + name[match.end() :]
+    return None
+
+
+def some(names: list[str]) -> str:
+    """A few names and how many more."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(f"`{name}`" for name in names[:3]) + more if names else "none"

@@ -1,0 +1,279 @@
+"""Folders that transformers writes for the wav2vec 2.0 family and its kin, read and written without transformers.
+
+wav2vec 2.0 becomes our own encoder; HuBERT, WavLM and data2vec become encoders of kind `pretrained`, which run through
+transformers.
+
+`config.json`, `model.safetensors` (also in shards; an old `pytorch_model.bin` through torch's weights-only
+reader), and for CTC models `vocab.json`, `tokenizer_config.json` and `preprocessor_config.json`.
+"""
+
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from noisewise.checkpoints.foreign import families, huggingface, pretraining, vocabulary
+from noisewise.checkpoints.foreign.checkpoint import Checkpoint, Head
+from noisewise.checkpoints.foreign.huggingface import HEADS, InteropError
+from noisewise.checkpoints.foreign.vocabulary import Names
+from noisewise.files import whole_folder
+from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
+from noisewise.text.tokenizer import BLANK
+
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+"""Where weights may be; the first that is there is read."""
+SIDE_FILES = ("vocab.json", "added_tokens.json", "tokenizer_config.json", "preprocessor_config.json")
+
+
+def recognises(folder: Path) -> bool:
+    """Whether a folder is one of transformers': a `config.json` with a model type and no `tokens.txt` of ours."""
+    config = folder / "config.json"
+    if not config.is_file() or (folder / "tokens.txt").is_file():
+        return False
+    try:
+        values = json.loads(config.read_bytes())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and "model_type" in values
+
+
+def read(folder: Path) -> Checkpoint:
+    """Read a folder.
+
+    Raises:
+        InteropError: a file is missing or broken, or the model is one that ours cannot be.
+    """
+    values = _json(folder / "config.json")
+    sides = {name: _json(folder / name) for name in SIDE_FILES if (folder / name).is_file()}
+    family = values.get("model_type")
+    if family not in families.CLASSES:
+        raise InteropError(
+            f"`model_type` must be {', '.join(families.CLASSES)}, but is {family} instead in `{folder}`; "
+            f"if it is a CTC model: noisewise evaluate --model hf:{folder}"
+        )
+    families.without_adapters(values, folder)
+    extractor = sides.get("preprocessor_config.json", {})
+    if extractor.get("sampling_rate", 16_000) != 16_000:
+        raise InteropError(
+            f"`{folder / 'preprocessor_config.json'}` must be for 16000 Hz, but says {extractor['sampling_rate']}"
+        )
+    origin = {"format": "huggingface", "files": {"config.json": values, **sides}}
+    if family != "wav2vec2":
+        kin = families.config_from_huggingface(values, sides.get("preprocessor_config.json"))
+        state = read_weights(folder)
+        head, weights = _head(folder, state, values, sides), families.from_huggingface(state, family)
+        return Checkpoint(folder, kin, weights, head, families.left_out(state, family), origin)
+    config = huggingface.config_from_huggingface(values)
+    if "do_normalize" in extractor:
+        config = replace(config, normalise=bool(extractor["do_normalize"]))
+    state = read_weights(folder)
+    parts = sorted({name.partition(".")[0] for name in state if name.startswith(HEADS)} - {"lm_head"})
+    head, weights = _head(folder, state, values, sides), huggingface.from_huggingface(state)
+    return Checkpoint(folder, config, weights, head, tuple(parts), origin, pretraining.heads(state))
+
+
+def write(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a folder that transformers and `read` load, whole or not at all."""
+    ours = isinstance(checkpoint.config, Wav2Vec2Config)
+    state = (huggingface if ours else families).to_huggingface(checkpoint.weights)
+    files = checkpoint.origin.get("files", {}) if checkpoint.origin.get("format") == "huggingface" else {}
+    head = checkpoint.head
+    if head is None:
+        config = {
+            **_config(checkpoint),
+            **files.get("config.json", {}),
+            "architectures": [f"{_class(checkpoint)}Model"],
+        }
+        files = {**files, "config.json": config}
+    else:
+        prefix = families.PREFIXES.get(_family(checkpoint), "wav2vec2.")
+        state = {prefix + name: value for name, value in state.items()}
+        order, files = _described(checkpoint, head, files)
+        rows = torch.tensor(order)
+        state |= {"lm_head.weight": head.weight[rows], "lm_head.bias": head.bias[rows]}
+    values = files["config.json"]
+    if not (values.get("mask_time_prob", 0.05) or values.get("mask_feature_prob", 0.0)):
+        state = {name: value for name, value in state.items() if not name.endswith("masked_spec_embed")}
+    with whole_folder(folder) as temporary:
+        for name, content in files.items():
+            (temporary / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        weights = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+        save_file(weights, temporary / "model.safetensors", metadata={"format": "pt"})
+
+
+def rows(checkpoint: Checkpoint) -> Tensor:
+    """For each output of the source the row of our head; their logits are ours at these rows. (V,)"""
+    assert checkpoint.head is not None
+    return torch.tensor(_described(checkpoint, checkpoint.head, checkpoint.origin.get("files", {}))[0])
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Names and tensors of a folder, whichever of `WEIGHTS` it holds."""
+    found = [folder / name for name in WEIGHTS if (folder / name).is_file()]
+    if not found:
+        raise InteropError(f"`{folder}` must hold model.safetensors, but does not; download it whole")
+    if found[0].suffix == ".bin":
+        return _read_bin(found[0])
+    if found[0].suffix == ".safetensors":
+        return _read_safetensors(found[0])
+    return _read_shards(found[0])
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that `read_weights` reads."""
+    found = next((folder / name for name in WEIGHTS if (folder / name).is_file()), folder / WEIGHTS[0])
+    return [found] if found.suffix != ".json" else [found, *_shards(found)]
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return dict(load_file(path))
+    except (SafetensorError, OSError) as error:
+        raise InteropError(f"`{path}` must be a safetensors file, but cannot be read: {error}") from error
+
+
+def _read_shards(index: Path) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = {}
+    for shard in _shards(index):
+        if not shard.is_file():
+            raise InteropError(f"`{index}` names {shard.name}, but there is no such file; download the folder whole")
+        state |= _read_safetensors(shard)
+    missing = sorted(_json(index)["weight_map"].keys() - state.keys())
+    if missing:
+        raise InteropError(f"`{index}` names the weight `{missing[0]}`, but no shard holds it")
+    return state
+
+
+def _shards(index: Path) -> list[Path]:
+    names = _json(index).get("weight_map")
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise InteropError(f"`{index}` must hold a `weight_map` of weights to files, but does not")
+    outside = [name for name in names.values() if Path(name).name != name or not name.endswith(".safetensors")]
+    if outside:
+        raise InteropError(f"`{index}` must name safetensors files beside it, but names {outside[0]!r}")
+    return [index.parent / name for name in sorted(set(names.values()))]
+
+
+def _read_bin(path: Path) -> dict[str, Tensor]:
+    """An old pickle of tensors, through torch's reader that runs no code."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InteropError(f"`{path}` must hold weights alone, but does not: {reason}") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InteropError(f"`{path}` must hold names and tensors, but does not")
+    return state
+
+
+def _head(folder: Path, state: dict[str, Tensor], values: dict[str, Any], sides: dict[str, Any]) -> Head | None:
+    """The CTC head with its tokenizer; None for an encoder alone."""
+    if "lm_head.weight" not in state:
+        return None
+    source = folder / "vocab.json"
+    if "vocab.json" not in sides:
+        raise InteropError(f"`{folder}` must hold vocab.json beside its CTC head, but does not; download it whole")
+    if "lm_head.bias" not in state or state["lm_head.weight"].dim() != 2:
+        raise InteropError(f"`{folder}` must hold a CTC head of weight (V, D) and bias (V,), but does not")
+    size = len(state["lm_head.weight"])
+    ids = {**sides["vocab.json"], **sides.get("added_tokens.json", {})}
+    symbols = vocabulary.from_ids(ids, size, source)
+    tokenizer, order = vocabulary.from_symbols(symbols, _names(symbols, values, sides), source)
+    rows = torch.tensor(order)
+    dropout = values.get("final_dropout", 0.1)
+    return Head(state["lm_head.weight"][rows], state["lm_head.bias"][rows], tokenizer, float(dropout))
+
+
+def _names(symbols: list[str], values: dict[str, Any], sides: dict[str, Any]) -> Names:
+    """The tokenizer's names; where it is silent, the blank is the model's padding id."""
+    settings = sides.get("tokenizer_config.json", {})
+    padding = values.get("pad_token_id", 0)
+    blank = symbols[padding] if type(padding) is int and 0 <= padding < len(symbols) else "<pad>"
+    return Names(
+        blank=_token(settings.get("pad_token"), blank),
+        unknown=_token(settings.get("unk_token"), "[UNK]" if "[UNK]" in symbols else "<unk>"),
+        boundary=_token(settings.get("word_delimiter_token"), "|"),
+    )
+
+
+def _token(value: Any, default: str) -> str:
+    """Old files hold tokens as objects with their text as `content`."""
+    text = value.get("content") if isinstance(value, dict) else value
+    return text if isinstance(text, str) else default
+
+
+def _config(checkpoint: Checkpoint) -> dict[str, Any]:
+    config = checkpoint.config
+    values = huggingface.config_to_huggingface(config) if isinstance(config, Wav2Vec2Config) else config.architecture
+    return {**(values or {}), "dtype": "float32"}
+
+
+def _family(checkpoint: Checkpoint) -> str:
+    """Its model type in transformers."""
+    return str(_config(checkpoint).get("model_type"))
+
+
+def _class(checkpoint: Checkpoint) -> str:
+    return families.CLASSES[_family(checkpoint)]
+
+
+def _described(checkpoint: Checkpoint, head: Head, files: dict[str, Any]) -> tuple[list[int], dict[str, Any]]:
+    """For each output the row of our head, and the files of a CTC model: those it came from, or new ones."""
+    extractor = {
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+        "feature_size": 1,
+        "sampling_rate": 16_000,
+        "padding_side": "right",
+        "padding_value": 0.0,
+        "do_normalize": checkpoint.config.normalise,
+        "return_attention_mask": _config(checkpoint).get("feat_extract_norm") == "layer",
+    }
+    size = len(head.tokenizer)
+    if "vocab.json" in files:
+        ids = {**files["vocab.json"], **files.get("added_tokens.json", {})}
+        symbols = vocabulary.from_ids(ids, size, "vocab.json")
+        _, order = vocabulary.from_symbols(symbols, _names(symbols, files["config.json"], files), "vocab.json")
+        return [order.index(index) for index in range(size)], {"preprocessor_config.json": extractor, **files}
+    names = ["<pad>" if symbol == BLANK else symbol for symbol in head.tokenizer.symbols]
+    tokenizer = {
+        "tokenizer_class": "Wav2Vec2CTCTokenizer",
+        "pad_token": "<pad>",
+        "unk_token": "<unk>",
+        "bos_token": "<s>" if "<s>" in names else None,
+        "eos_token": "</s>" if "</s>" in names else None,
+        "word_delimiter_token": "|",
+        "do_lower_case": False,
+    }
+    config = {
+        **_config(checkpoint),
+        "architectures": [f"{_class(checkpoint)}ForCTC"],
+        "vocab_size": size,
+        "pad_token_id": 0,
+        "final_dropout": head.dropout,
+        "ctc_loss_reduction": "sum",
+        "ctc_zero_infinity": True,
+    }
+    return list(range(size)), {
+        "config.json": config,
+        "vocab.json": {name: index for index, name in enumerate(names)},
+        "tokenizer_config.json": tokenizer,
+        "preprocessor_config.json": extractor,
+    }
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InteropError(f"`{path}` must be there, but is not; download the folder whole") from error
+    except (ValueError, RecursionError) as error:
+        raise InteropError(f"`{path}` must be JSON, but is not: {error}") from error
+    if not isinstance(values, dict):
+        raise InteropError(f"`{path}` must hold names and values, but holds a {type(values).__name__} instead")
+    return values

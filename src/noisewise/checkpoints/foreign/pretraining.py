@@ -1,0 +1,82 @@
+"""What wav2vec 2.0 has for pre-training alone, from elsewhere: the quantizer and the two projections, by a name table.
+
+Legend: G groups, V entries of a group, w width of an entry.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from noisewise.models.wav2vec2.pretraining import Wav2Vec2Pretraining
+
+logger = logging.getLogger(__name__)
+
+TABLE = (
+    ("quantizer.vars", "quantizer.entries"),
+    ("quantizer.codevectors", "quantizer.entries"),
+    ("quantizer.weight_proj.", "quantizer.logits."),
+    ("project_q.", "target_projection."),
+    ("final_proj.", "context_projection."),
+    ("project_hid.", "context_projection."),
+)
+"""Beginnings of names: fairseq's or transformers', ours. The entries of all groups are one table there, (1, G V, w)."""
+
+
+def heads(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a pre-trained model has beside its encoder, under our names; empty after fine-tuning."""
+    return {
+        ours + name.removeprefix(theirs): value.float()
+        for name, value in state.items()
+        for theirs, ours in TABLE
+        if name.startswith(theirs)
+    }
+
+
+def begin(model: Wav2Vec2Pretraining, found: Mapping[str, Tensor], source: Path) -> tuple[str, ...]:
+    """Put quantizer and projections into a model, all of them if every shape agrees, else none, with a warning.
+
+    Args:
+        model: what will be trained on.
+        found: as `heads` gives them.
+        source: where they come from.
+
+    Returns:
+        The parts that were filled.
+    """
+    if not found:
+        return ()
+    own = {name: value for name, value in model.state_dict().items() if not name.startswith("encoder.")}
+    shaped = {name: _grouped(value, own[name]) if name in own else value for name, value in found.items()}
+    shapes = ({name: value.shape for name, value in each.items()} for each in (shaped, own))
+    if next(shapes) != next(shapes):
+        sizes = ", ".join(f"model.contrast.{name}={value}" for name, value in _sizes(found).items())
+        logger.warning(
+            "start_from %s: its quantizer and projections have other shapes, and begin at random%s",
+            *(source, f"; to take them, set {sizes}" if sizes else ""),
+        )
+        return ()
+    model.load_state_dict({**model.state_dict(), **shaped})
+    return tuple(sorted({name.partition(".")[0] for name in shaped}))
+
+
+def _grouped(value: Tensor, own: Tensor) -> Tensor:
+    """(1, G V, w) -> (G, V, w), where that is possible; group after group on both sides."""
+    if own.dim() == 3 and value.dim() == 3 and (value.numel(), value.size(-1)) == (own.numel(), own.size(-1)):
+        return value.reshape(own.shape)
+    return value
+
+
+def _sizes(found: Mapping[str, Tensor]) -> dict[str, int]:
+    """The fields of `ContrastConfig` that the shapes tell."""
+    entries, projection = found.get("quantizer.entries"), found.get("target_projection.weight")
+    if entries is None or projection is None or entries.dim() != 3 or projection.dim() != 2:
+        return {}
+    groups = max(projection.size(1) // entries.size(-1), 1)
+    return {
+        "groups": groups,
+        "entries": entries.size(1) // groups,
+        "quantized_dim": projection.size(1),
+        "contrast_dim": projection.size(0),
+    }

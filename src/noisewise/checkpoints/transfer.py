@@ -1,0 +1,119 @@
+"""From one stage of training to the next: which weights go where, strictly, and in words.
+
+| from | into | taken |
+| --- | --- | --- |
+| any kind | the same kind | everything |
+| wav2vec2_pretraining, ew2, codebook_learning, ctc, wav2code, encoder_decoder | any other kind | the encoder |
+| wav2vec2_pretraining | ew2 (and back) | everything: their parts are the same |
+| ctc, wav2code, encoder_decoder | another of these | the encoder and the linear layer of CTC |
+| ctc, wav2code, encoder_decoder | one of these with other symbols | the encoder |
+| cat_pretraining | cat_tagger | the student, as encoder |
+| cat_tagger | cat_pretraining | the encoder, as student and as teacher |
+
+What the source has more is left; what the target has more starts at random (or, for a codebook, as its task says).
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from noisewise.checkpoints.folder import Stage
+from noisewise.config import NoisewiseError, dump
+from noisewise.models import AnyModel
+
+CONTRASTIVE = frozenset({"wav2vec2_pretraining", "ew2"})
+RECOGNISERS = frozenset({"ctc", "wav2code", "encoder_decoder"})
+TRAINING_ONLY = frozenset(
+    {
+        *("input_dropout", "dropout", "attention_dropout", "activation_dropout", "layer_drop", "feature_grad_mult"),
+        *("time_mask_probability", "time_mask_span", "channel_mask_probability", "channel_mask_span", "spec_augment"),
+        *("initial_std", "source", "freeze_convolutions"),
+        *("drop_path", "decoder_layers", "decoder_kernel", "decoder_groups"),
+        *("mean", "deviation", "frames"),
+    }
+)
+"""Fields of an encoder that may differ between stages: they change how it learns, not what it computes; or, CAT's last
+three, come with its weights or say how much it hears."""
+CAT_KINDS = frozenset({"cat_pretraining", "cat_tagger"})
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What was done, by parts of the models."""
+
+    taken: tuple[str, ...]
+    left: tuple[str, ...]
+    new: tuple[str, ...]
+
+    def __str__(self) -> str:
+        parts = {"taken": self.taken, "left": self.left, "new": self.new}
+        return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts.items() if names)
+
+
+def hand_over(stage: Stage, model: AnyModel, kind: str, is_spelled_alike: bool = True) -> Handover:
+    """Fill a model of some kind from a trained stage; `is_spelled_alike` says that both write the same symbols.
+
+    Raises:
+        NoisewiseError: the encoders differ in what they compute; the message names the fields.
+    """
+    if "lm" in (stage.config.kind, kind) and stage.config.kind != kind:
+        raise NoisewiseError(
+            f"`start_from` must hold a model that shares parts with {kind}, but {stage.folder} is of kind "
+            f"{stage.config.kind}; take a model of sound for sound, and one of text for text"
+        )
+    _same_encoder(stage, model)
+    wanted = model.state_dict()
+    chosen = _parts(stage.config.kind, kind, is_spelled_alike)
+    given = _renamed(stage.weights, stage.config.kind, kind)
+    taken = {name: tensor for name, tensor in given.items() if chosen is None or _part(name) in chosen}
+    odd = [
+        name for name, tensor in taken.items() if name not in wanted or wanted[name].shape != tensor.shape
+    ] + [name for name in wanted if name not in taken and (chosen is None or _part(name) in chosen)]  # fmt: skip
+    if odd:
+        raise NoisewiseError(
+            f"`start_from` must hold a model of the same shape, but {stage.folder} differs in {', '.join(odd[:5])}; "
+            "give the model the sizes that the folder's config.json names"
+        )
+    model.load_state_dict({**wanted, **taken})
+    source, target = {_part(name) for name in given}, {_part(name) for name in wanted}
+    filled = {_part(name) for name in taken}
+    return Handover(*(tuple(sorted(parts)) for parts in (filled, source - filled, target - filled)))
+
+
+def _parts(source: str, target: str, is_spelled_alike: bool) -> frozenset[str] | None:
+    """Top-level modules that are taken; None for all."""
+    if {source, target} <= RECOGNISERS and not is_spelled_alike:
+        return frozenset({"encoder"})
+    if source == target or {source, target} <= CONTRASTIVE:
+        return None
+    if {source, target} <= RECOGNISERS:
+        return frozenset({"encoder", "head"})
+    return frozenset({"student", "teacher"} if target == "cat_pretraining" else {"encoder"})
+
+
+def _renamed(weights: dict[str, Tensor], source: str, target: str) -> dict[str, Tensor]:
+    """Weights under the names of the target: CAT's encoder is called student, and has a copy, in pre-training."""
+    if source == target or {source, target} != CAT_KINDS:
+        return weights
+    old, new = ("student", ["encoder"]) if source == "cat_pretraining" else ("encoder", ["student", "teacher"])
+    found = {name: tensor for name, tensor in weights.items() if _part(name) != old}
+    for part in new:
+        found.update((part + name.removeprefix(old), tensor) for name, tensor in weights.items() if _part(name) == old)
+    return found
+
+
+def _part(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _same_encoder(stage: Stage, model: AnyModel) -> None:
+    own = getattr(getattr(model, "encoder", None), "config", None)
+    if own is None:
+        return  # shapes alone are compared
+    old, new = dump(stage.config.encoder), dump(own)
+    differing = sorted(
+        name for name in old.keys() | new.keys() if name not in TRAINING_ONLY and old.get(name) != new.get(name)
+    )
+    if differing:
+        values = ", ".join(f"model.encoder.{name}={old.get(name)}" for name in differing)
+        raise NoisewiseError(f"`start_from` must hold the same encoder, but {stage.folder} has {values}; set these")

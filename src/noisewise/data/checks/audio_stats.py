@@ -1,0 +1,90 @@
+"""What decoding tells about one recording: length, level, clipping, and a digest of its samples."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from lhotse import MonoCut
+from numpy.typing import NDArray
+
+from noisewise.audio import waveform
+from noisewise.audio.waveform import SAMPLE_RATE, SILENCE, AudioError
+from noisewise.data.manifests.cuts import audio_of, is_whole, load_audio, needs_lhotse, path_of
+
+FULL_SCALE = 32767 / 32768
+"""The largest positive sample of 16 bits, as a float; a louder one cannot be written."""
+BLOCK_SECONDS = 10.0
+"""Decoded at a time."""
+
+
+@dataclass(frozen=True)
+class Sounding:
+    """What was found in the samples; a recording that cannot be used has a `problem`."""
+
+    rate: int = 0
+    """Samples per second of the file."""
+    samples: int = 0
+    """At that rate, of one channel."""
+    full_scale: float = 0.0
+    """Share of samples at full scale."""
+    digest: str = ""
+    """Of the rate and the samples, 16 bytes in hexadecimal."""
+    problem: str = ""
+    """Reason code."""
+    message: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Length."""
+        return self.samples / self.rate if self.rate else 0.0
+
+    def dumped(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self))
+
+
+def sound(cut: MonoCut, max_seconds: float) -> Sounding:
+    """Decode a cut in blocks, in memory that does not grow with its length.
+
+    Args:
+        cut: what to decode. A part of a recording is decoded in one piece.
+        max_seconds: longer ones are refused, by their header when it tells the truth, else at that point.
+    """
+    try:
+        rate, blocks = _blocks(cut, max_seconds)
+        return _measured(rate, blocks, path_of(cut))
+    except AudioError as error:
+        return Sounding(problem=error.reason, message=str(error))
+    except (OSError, ValueError, MemoryError) as error:
+        return Sounding(problem="not_audio", message=f"`{path_of(cut)}` cannot be read: {' '.join(str(error).split())}")
+
+
+def _blocks(cut: MonoCut, max_seconds: float) -> tuple[int, Iterator[NDArray[np.float32]]]:
+    path = path_of(cut)
+    if cut.duration > max_seconds:
+        raise AudioError(f"`{path}` must be at most {max_seconds:g} s, but is {cut.duration:.2f} s", "too_long", path)
+    if needs_lhotse(cut):
+        return SAMPLE_RATE, iter([load_audio(cut, allow_silent=True)])
+    source = audio_of(cut)
+    rate = waveform.info(source).sample_rate
+    if is_whole(cut):
+        return rate, waveform.stream(source, block_seconds=BLOCK_SECONDS, sample_rate=rate, max_seconds=max_seconds)
+    part = waveform.load(source, sample_rate=rate, offset=cut.start, duration=cut.duration, allow_silent=True)
+    return rate, iter([part])
+
+
+def _measured(rate: int, blocks: Iterator[NDArray[np.float32]], path: str) -> Sounding:
+    digest = hashlib.blake2b(str(rate).encode(), digest_size=16)
+    samples = full = 0
+    low, high = np.inf, -np.inf
+    for block in blocks:
+        digest.update(block.tobytes())
+        samples += len(block)
+        full += int(np.count_nonzero(np.abs(block) >= FULL_SCALE))
+        low, high = min(low, float(block.min())), max(high, float(block.max()))
+    if (high - low) / 2 < SILENCE:
+        message = f"`{path}` must hold sound, but is silent (below -100 dBFS); check the microphone or the channel"
+        return Sounding(problem="silent", message=message)
+    return Sounding(rate, samples, full / samples, digest.hexdigest())

@@ -1,0 +1,266 @@
+"""The record of a prepared corpus: which parts are finished, from what, and what was rejected.
+
+A prepared folder holds `cuts_<part>.jsonl.gz` (lhotse), `prepared.json`, and `rejected.jsonl` when an entry
+could not be used. A part is written under a temporary name and renamed, so that a killed run leaves nothing
+half done; the next run skips the parts that are recorded with the same fingerprint.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lhotse import MonoCut
+from lhotse.qa import validate
+
+from noisewise import __version__
+from noisewise.audio.waveform import AudioError
+from noisewise.data.manifests.cuts import ManifestError, load_audio, path_of
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+RECORD = "prepared.json"
+REJECTED = "rejected.jsonl"
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An entry of a corpus that could not be used, and why."""
+
+    path: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One finished manifest of a corpus, usually a split."""
+
+    file: str
+    fingerprint: str
+    sha256: str
+    utterances: int
+    seconds: float
+    rejected: list[Rejected] = field(default_factory=list)
+    fresh: bool = True
+    """False when an earlier run had made it."""
+
+
+Make = Callable[[], Iterable[MonoCut | Rejected]]
+
+
+class Preparation:
+    """Writes the parts of one corpus into a folder."""
+
+    def __init__(self, output: Path, corpus: str, facts: dict[str, Any] | None = None) -> None:
+        """Open a folder, or make it.
+
+        Raises:
+            ManifestError: the folder holds another corpus, or the same one made with other facts.
+        """
+        self.output, self.corpus, self.facts = output, corpus, facts or {}
+        output.mkdir(parents=True, exist_ok=True)
+        self._parts = self._recorded()
+        self._write()
+
+    def part(self, name: str, fingerprint: str, make: Make) -> Part:
+        """Make a part, unless it is there, whole and of the same source.
+
+        Args:
+            name: of the part; "" for a corpus of one part, whose file is `cuts.jsonl.gz`.
+            fingerprint: of the source; another one makes the part anew.
+            make: gives the cuts and the rejected entries, one by one; they are written as they come, so that a
+                corpus need not fit into memory.
+
+        Raises:
+            ManifestError: no entry can be used.
+        """
+        found = self._parts.get(name)
+        if found is not None and found.fingerprint == fingerprint and self._is_whole(found):
+            return found
+        file = f"cuts_{name}.jsonl.gz" if name else "cuts.jsonl.gz"
+        try:
+            part = _written(self.output / file, fingerprint, make())
+        except _NothingLeft as error:
+            raise ManifestError(
+                f"part '{name}' of {self.corpus} must have a usable entry, but has none; {error}"
+            ) from None
+        self._parts[name] = part
+        self._write()
+        return part
+
+    def _recorded(self) -> dict[str, Part]:
+        path = self.output / RECORD
+        if not path.is_file():
+            return {}
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            same = record["corpus"] == self.corpus and record["facts"] == json.loads(json.dumps(self.facts))
+            parts = {name: _part(values) for name, values in record["parts"].items()}
+        except (ValueError, KeyError, TypeError) as error:
+            raise ManifestError(f"`{path}` must be a record of this program, but is not; remove it") from error
+        if not same:
+            raise ManifestError(
+                f"`{self.output}` must be empty or hold the same set, but holds {record['corpus']} "
+                f"made with {record['facts']}; choose another folder"
+            )
+        return parts
+
+    def _is_whole(self, part: Part) -> bool:
+        """The manifest is as it was written, and the audio made beside it is still there."""
+        path = self.output / part.file
+        if not path.is_file() or sha256_of(path) != part.sha256:
+            return False
+        with gzip.open(path) as lines:
+            return all((self.output / source_of(json.loads(line))).is_file() for line in lines)
+
+    def _write(self) -> None:
+        parts = {
+            name: {key: value for key, value in asdict(part).items() if key != "fresh"}
+            for name, part in sorted(self._parts.items())
+        }
+        record = {"corpus": self.corpus, "noisewise": __version__, "facts": self.facts, "parts": parts}
+        write_text(self.output / RECORD, json.dumps(record, indent=2) + "\n")
+        rejected = [
+            {"part": name, **asdict(item)} for name, part in sorted(self._parts.items()) for item in part.rejected
+        ]
+        write_rejected(self.output / REJECTED, rejected)
+
+
+def write_rejected(path: Path, rejected: Sequence[Any]) -> None:
+    """Write what was rejected, one JSON object a line; no file when there is nothing."""
+    lines = [json.dumps(item if isinstance(item, dict) else asdict(item)) for item in rejected]
+    if lines:
+        write_text(path, "\n".join(lines) + "\n")
+    else:
+        path.unlink(missing_ok=True)
+
+
+def checked(cuts: Iterable[MonoCut]) -> Iterator[MonoCut | Rejected]:
+    """Decode every file: the cuts that can be used, and for the others the reason."""
+    return map(tested, cuts)
+
+
+def tested(cut: MonoCut) -> MonoCut | Rejected:
+    """Decode the file of a cut: the cut, or why it cannot be used."""
+    try:
+        load_audio(cut)
+    except AudioError as error:
+        return Rejected(path_of(cut), error.reason, str(error))
+    return cut
+
+
+def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    """`map` in threads: results in the order of the items, which are taken no faster than results are."""
+    if workers <= 1:
+        yield from map(function, items)
+        return
+    waiting: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= 4 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def fingerprint(*values: object) -> str:
+    """A digest of what a part is made from: names, sizes and times of files, options."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def file_facts(path: Path) -> tuple[str, int, int]:
+    """Name, size and time of a file; zeros when it is absent."""
+    if not path.exists():
+        return path.name, 0, 0
+    found = path.stat()
+    return path.name, found.st_size, found.st_mtime_ns
+
+
+def write_cuts(path: Path, cuts: Iterable[MonoCut]) -> str:
+    """Write cuts so that they appear whole or not at all; audio below the folder is named relative to it.
+
+    Returns:
+        sha256 of the file, which depends on the cuts alone (gzip's clock is left out).
+    """
+    return _written(path, "", cuts).sha256
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file so that it appears whole or not at all."""
+    _replace(path, text.encode())
+
+
+def sha256_of(path: Path) -> str:
+    """Digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def source_of(values: dict[str, Any]) -> str:
+    """The audio file of a cut in plain values."""
+    return str(values["recording"]["sources"][0]["source"])
+
+
+def _replace(path: Path, data: bytes) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_bytes(data)
+    partial.replace(path)
+
+
+def _portable(cut: MonoCut, folder: Path) -> dict[str, Any]:
+    values: dict[str, Any] = cut.to_dict()
+    for source in values["recording"]["sources"]:
+        path = Path(source["source"]).absolute()
+        root = folder.absolute()
+        source["source"] = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    return values
+
+
+class _NothingLeft(ManifestError):
+    """No entry of a part can be used; says why the first cannot."""
+
+
+def _written(path: Path, fingerprint: str, entries: Iterable[MonoCut | Rejected]) -> Part:
+    """Write the cuts among the entries, as they come, into a file that appears when it is whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    rejected: list[Rejected] = []
+    count, seconds = 0, 0.0
+    try:
+        with partial.open("wb") as file, gzip.GzipFile("", "wb", mtime=0, fileobj=file) as lines:
+            for entry in map(_valid, entries):
+                if isinstance(entry, Rejected):
+                    rejected.append(entry)
+                    continue
+                lines.write(json.dumps(_portable(entry, path.parent)).encode() + b"\n")
+                count, seconds = count + 1, seconds + float(entry.duration)
+        if not count:
+            raise _NothingLeft(f"the first: {rejected[0].message}" if rejected else "it is empty")
+        digest = sha256_of(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return Part(path.name, fingerprint, digest, count, round(seconds, 3), rejected)
+
+
+def _valid(entry: MonoCut | Rejected) -> MonoCut | Rejected:
+    """Turn what lhotse itself calls malformed into a rejected entry."""
+    if not isinstance(entry, Rejected):
+        try:
+            validate(entry)
+        except AssertionError as error:
+            return Rejected(path_of(entry), "malformed", str(error))
+    return entry
+
+
+def _part(values: dict[str, Any]) -> Part:
+    rejected = [Rejected(**item) for item in values["rejected"]]
+    return Part(**{**values, "rejected": rejected, "fresh": False})

@@ -1,0 +1,1 @@
+"""Stored embeddings: the reader and the writer."""

@@ -1,0 +1,1 @@
+"""Manifests: tables, lhotse cuts and packed shards, read and validated."""

@@ -1,0 +1,304 @@
+"""Manifests: what is in a corpus, as a lhotse CutSet.
+
+Four sources are read: lhotse cuts (`.jsonl`, `.jsonl.gz`), a table (a folder with `manifest.tsv`, or a
+`.tsv`, `.csv` or `.jsonl` file; see `noisewise.data.corpora.table`), a plain folder of audio, and shards
+(`shar:ADDRESS`; see `noisewise.data.manifests.shar`). A source may end in `#column=value&column=value` to keep the
+matching cuts only, and `#repeat=3` to take each three times. `#held_out=0.1` keeps a tenth, drawn by who speaks (or by
+`recording`, where nobody does), and `#held_out!=0.1` the other nine: whatever else is in the manifest, all of one
+source are on one side, and always on the same.
+"""
+
+import gzip
+import json
+import os
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lhotse import CutSet, MonoCut
+
+from noisewise.data.corpora import table
+from noisewise.data.manifests import shar
+from noisewise.data.manifests.cuts import ManifestError, column, load_audio, path_of, text_of
+from noisewise.data.manifests.shard_bytes import is_address
+from noisewise.data.random_streams import Draws
+
+__all__ = [
+    "ManifestError",
+    "column",
+    "expanded",
+    "load_audio",
+    "path_of",
+    "read",
+    "read_many",
+    "source_of",
+    "stream",
+    "text_of",
+]
+
+HELD_OUT = "held_out"
+MAX_LINE = 1 << 24
+"""Bytes in a line of a manifest at most: a small compressed file can hold an endless one."""
+
+
+def read(source: str | Path, *, split: str | None = None) -> CutSet:
+    """Read a manifest into memory.
+
+    Args:
+        source: path, with an optional `#column=value&...` filter; `$NAME` and `~` are expanded.
+        split: keep this split only; the same as `#split=...`.
+
+    Returns:
+        Cuts whose ids are relative paths without suffix; the columns that lhotse has no field for are in
+        `cut.custom`.
+
+    Raises:
+        ManifestError: missing or malformed source, an id that stands twice, or a value to
+            leave out (`#speaker!=fclc`) that no entry has, or no cut left.
+    """
+    path, wanted, repeat = _parsed(source)
+    if split is not None:
+        wanted["split"] = split
+    entries = list(_strict(_entries(path)))
+    _check_ids(entries, source)
+    left_out = _LeftOut(wanted, source)
+    for cut in entries:
+        left_out.look(cut)
+    left_out.check()
+    cuts = [cut for cut in entries if _fits(cut, wanted)]
+    if not cuts:
+        raise ManifestError(f"`{source}` must leave at least one entry, but has none with {wanted}; check the filter")
+    return CutSet.from_cuts(repeated(cuts, repeat))
+
+
+def stream(source: str | Path) -> Iterator[tuple[int, MonoCut | ManifestError]]:
+    """Go through a manifest entry by entry, in memory that does not grow with it.
+
+    Args:
+        source: as for `read`; `#repeat` is passed over.
+
+    Yields:
+        The line (of a folder: the number of the file), and the cut or what is wrong with the line.
+
+    Raises:
+        ManifestError: the source as a whole cannot be read (on); or, at the end, a value to leave out that no entry
+            has.
+    """
+    path, wanted, _ = _parsed(source)
+    left_out = _LeftOut(wanted, source)
+    for line, entry in _entries(path):
+        if not isinstance(entry, ManifestError):
+            left_out.look(entry)
+        if isinstance(entry, ManifestError) or _fits(entry, wanted):
+            yield line, entry
+    left_out.check()
+
+
+def read_many(sources: Iterable[str | Path]) -> list[MonoCut]:
+    """Read manifests one after the other into one list with unique ids.
+
+    Raises:
+        ManifestError: as `read`, or an id that occurs in two manifests.
+    """
+    homes: dict[str, str] = {}
+    cuts: list[MonoCut] = []
+    for source in sources:
+        for cut in read(source):
+            if cut.id in homes:
+                raise ManifestError(
+                    f"`{source}` must not repeat ids, but '{cut.id}' is also in `{homes[cut.id]}`; "
+                    "drop one of them, or use `#repeat=2` to weigh a manifest"
+                )
+            homes[cut.id] = str(source)
+            cuts.append(cut)
+    return cuts
+
+
+def repeated(cuts: list[MonoCut], times: int) -> list[MonoCut]:
+    """Each cut `times` times, under the ids `id`, `id~2`, `id~3`: they draw different noise."""
+    if times < 1:
+        raise ManifestError(f"`repeat` must be at least 1, but is {times} instead")
+    copies = [cut.with_id(f"{cut.id}~{turn}") for turn in range(2, times + 1) for cut in cuts]
+    return [*cuts, *copies]
+
+
+def expanded(name: str) -> Path:
+    """A path with `~` and `$NAME` replaced.
+
+    Raises:
+        ManifestError: the environment has no such name.
+    """
+    return Path(_expanded(name))
+
+
+def _expanded(name: str) -> str:
+    path = os.path.expanduser(os.path.expandvars(name))
+    if "$" in path:
+        raise ManifestError(f"`{name}` must not name an unset environment variable; export it, or write the path out")
+    return path
+
+
+def _parsed(source: str | Path) -> tuple[Path | str, dict[str, str], int]:
+    """Path, filter and repetitions of a source."""
+    name, _, fragment = str(source).partition("#")
+    wanted = _conditions(fragment, str(source))
+    repeat = int(wanted.pop("repeat", "1"))
+    return (_expanded(name) if is_address(name) else expanded(name)), wanted, repeat
+
+
+def _conditions(fragment: str, source: str) -> dict[str, str]:
+    conditions = {}
+    for part in filter(None, fragment.split("&")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise ManifestError(f"`{source}` must filter by column=value, but says '{part}' instead")
+        if key in conditions:
+            raise ManifestError(
+                f"`{source}` must name `{key}` once, but does so twice; write the values with commas between"
+            )
+        conditions[key] = value
+    if not conditions.get("repeat", "1").isdigit():
+        raise ManifestError(
+            f"`{source}` must repeat a whole number of times, but says {conditions['repeat']!r} instead"
+        )
+    share = conditions.get(HELD_OUT, conditions.get(f"{HELD_OUT}!", "0.1"))
+    if not _is_share(share):
+        raise ManifestError(f"`{source}` must hold out a share between 0 and 1, but says {share!r} instead")
+    return conditions
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return 0 < float(text) < 1
+    except ValueError:
+        return False
+
+
+def _fits(cut: MonoCut, wanted: dict[str, str]) -> bool:
+    for name, value in wanted.items():
+        unwanted, plain = name.endswith("!"), name.rstrip("!")
+        found = _held_out(cut, float(value)) if plain == HELD_OUT else column(cut, plain) in value.split(",")
+        if found == unwanted:
+            return False
+    return True
+
+
+def source_of(cut: MonoCut) -> str:
+    """What a clip was cut from: whoever speaks, the original recording, or the clip itself where neither is known."""
+    return column(cut, "speaker") or column(cut, "recording") or cut.id
+
+
+def _check_ids(cuts: Sequence[MonoCut], source: str | Path) -> None:
+    twice = [name for name, count in Counter(cut.id for cut in cuts).items() if count > 1]
+    if twice:
+        raise ManifestError(
+            f"`{source}` must have an id of its own for each entry, but has '{twice[0]}' more than once; rename one"
+        )
+
+
+class _LeftOut:
+    """What a filter leaves out, to be looked for: `#speeker!=fclc`, a slip of the pen, would leave nobody out."""
+
+    def __init__(self, wanted: dict[str, str], source: str | Path) -> None:
+        self.source = source
+        named = {name.rstrip("!"): value for name, value in wanted.items() if name.endswith("!")}
+        self.missing = {name: dict.fromkeys(value.split(",")) for name, value in named.items() if name != HELD_OUT}
+        self.columns: set[str] = set()
+        """Those of the filter that some entry has."""
+        self.entries = 0
+
+    def look(self, cut: MonoCut) -> None:
+        """Tick off what an entry has."""
+        self.entries += 1
+        for name, values in self.missing.items():
+            if (found := column(cut, name)) is not None:
+                self.columns.add(name)
+                values.pop(found, None)
+
+    def check(self) -> None:
+        """Refuse what no entry had, if there was one."""
+        for name, values in self.missing.items():
+            if values and self.entries:
+                what = f"holds no '{next(iter(values))}'" if name in self.columns else "is in no entry"
+                raise ManifestError(
+                    f"`{self.source}` must leave out what there is, but `{name}` {what}; check the filter"
+                )
+
+
+def _held_out(cut: MonoCut, share: float) -> bool:
+    return Draws(HELD_OUT, source_of(cut)).uniform() < share
+
+
+def _strict(entries: Iterable[tuple[int, MonoCut | ManifestError]]) -> Iterator[MonoCut]:
+    for _, entry in entries:
+        if isinstance(entry, ManifestError):
+            raise entry
+        yield entry
+
+
+def _entries(path: Path | str) -> Iterator[tuple[int, MonoCut | ManifestError]]:
+    if isinstance(path, str):
+        return enumerate(shar.read(path), start=1)
+    try:
+        if not path.exists():
+            raise ManifestError(f"`{path}` must be a manifest or a folder, but there is no such path; check it")
+        lhotse = path.name.endswith(".jsonl.gz") or (path.suffix == ".jsonl" and path.is_file() and _is_lhotse(path))
+        return _cuts(path) if lhotse else table.cuts(table.table_of(path))
+    except (OSError, ValueError) as error:
+        if isinstance(error, ManifestError):
+            raise
+        raise ManifestError(f"`{path}` must be a manifest or a folder, but cannot be opened: {error}") from error
+
+
+def _is_lhotse(path: Path) -> bool:
+    with path.open("rb") as lines:
+        return b'"MonoCut"' in lines.readline(MAX_LINE)
+
+
+def _cuts(path: Path) -> Iterator[tuple[int, MonoCut | ManifestError]]:
+    for line, content in enumerate(_lines(path), start=1):
+        if content.strip():
+            yield line, _cut(path, line, content)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+            while line := lines.readline(MAX_LINE + 1):
+                if len(line) > MAX_LINE:
+                    raise ManifestError(f"`{path}` must have lines of at most {MAX_LINE} bytes, but has a longer one")
+                yield line
+    except (OSError, EOFError, zlib.error) as error:
+        raise ManifestError(f"`{path}` must be JSON lines, but cannot be read: {error}; prepare it again") from error
+
+
+def _cut(path: Path, line: int, content: bytes) -> MonoCut | ManifestError:
+    """The cut of one line, its audio path resolved against the folder of the manifest, or what is wrong."""
+    where = f"`{path}`, line {line}:"
+    try:
+        values: Any = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        return ManifestError(f"{where} must be JSON lines, but is not: {error}; prepare it again")
+    kind = values.get("type") if isinstance(values, dict) else type(values).__name__
+    if kind != "MonoCut":
+        return ManifestError(f"{where} must be a MonoCut, but is {kind!r} instead")
+    try:
+        cut = next(iter(CutSet.from_dicts([values])))
+        return _located(cut, path.parent) or ManifestError(f"{where} must have an audio file, but '{cut.id}' has none")
+    except Exception as error:  # lhotse checks no types: what a wrong one raises is open
+        reason = " ".join(f"{type(error).__name__} {error}".split())
+        return ManifestError(f"{where} must hold the fields of a MonoCut, but does not: {reason}; prepare it again")
+
+
+def _located(cut: MonoCut, folder: Path) -> MonoCut | None:
+    if cut.recording is None or not cut.recording.sources or cut.recording.sources[0].type != "file":
+        return None
+    if not (isinstance(cut.id, str) and cut.start >= 0 and 0 < cut.duration < float("inf")):
+        raise ValueError(f"id {cut.id!r}, start {cut.start!r}, duration {cut.duration!r}")
+    if not isinstance(cut.custom or {}, dict) or any(not isinstance(part.text or "", str) for part in cut.supervisions):
+        raise ValueError("custom must be an object, and the text of a supervision a string")
+    source = cut.recording.sources[0]
+    source.source = str(folder / source.source)
+    return cut

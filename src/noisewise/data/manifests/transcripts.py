@@ -1,0 +1,23 @@
+"""What is said in a training set, for all that learns from text alone."""
+
+from collections.abc import Iterator
+
+from noisewise.data.loading.dataset import DataConfig
+from noisewise.data.manifests.cuts import ManifestError, text_of
+from noisewise.data.manifests.read import read_many
+from noisewise.text.normalise import normalise
+
+
+def read_transcripts(config: DataConfig) -> Iterator[str]:
+    """The transcripts of a data set, normalised; a recording that is repeated counts as often.
+
+    Raises:
+        ManifestError: a manifest cannot be read, or there is not a word in any.
+    """
+    found = 0
+    for cut in read_many(config.manifests):
+        if text := normalise(text_of(cut) or ""):
+            found += 1
+            yield text
+    if not found:
+        raise ManifestError("`manifests` must hold transcripts, but have none; add a column `text`")

@@ -1,0 +1,339 @@
+"""A fixed noisy test set with a ledger: each mixture can be made again bit for bit, and checked.
+
+`ledger.jsonl` begins with one line about the set; every other line is one mixture:
+
+    {"id": "cafe/5/an406", "path": "cafe/5/an406.flac", "samples": 64000, "sha256": ...,
+     "speech": {"id", "path", "sha256"}, "noise": {"id", "type", "path", "offset", "sha256"},
+     "snr_db": 5.0, "measured_snr_db": 5.000000001, "written_snr_db": 5.00001, "gain": 0.71, "scale": 1.0}
+
+A file holds rint(32768 * scale * (clean + gain * noise)) as 16-bit samples, computed in float64 from the
+float32 samples of the speech and of the noise from `offset` on. `gain` and `scale` are stored to the last
+bit, so making a set again sums nothing whose order could matter. The mixtures are those of `NoisePool.at`,
+hence of the noise grid of `noisewise evaluate` with the same seed.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lhotse import MonoCut
+from numpy.typing import NDArray
+
+from noisewise import __version__
+from noisewise.audio import waveform
+from noisewise.audio.mix import MixError, Waveform, snr_db
+from noisewise.audio.waveform import SAMPLE_RATE, AudioError
+from noisewise.config import NoisewiseError
+from noisewise.data.corpora.preparation import Rejected, write_text
+from noisewise.data.manifests.cuts import ManifestError, column, load_audio, path_of, text_of
+from noisewise.data.noise.pool import NoiseConfig, NoiseDraw, NoisePool
+from noisewise.data.random_streams import Draws
+
+LEDGER = "ledger.jsonl"
+COMPAT = "; gain is the square root of the one that gives snr_db: see measured_snr_db"
+FORMULA = "int16 = rint(32768 * scale * (clean + gain * noise)); snr_db = 20 log10(rms(clean) / rms(gain * noise))"
+PEAK = 32767 / 32768
+"""Louder mixtures are scaled down to this, and `scale` says by how much."""
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The speech of a mixture."""
+
+    id: str
+    path: str
+    sha256: str
+    """Of the float32 samples at 16 kHz, little-endian."""
+
+
+@dataclass(frozen=True)
+class NoiseSource:
+    """The noise of a mixture."""
+
+    id: str
+    type: str
+    path: str
+    offset: int
+    """First sample, at 16 kHz; the file repeats when it ends too early."""
+    sha256: str
+    """Of the float32 samples of the segment, before the gain."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger."""
+
+    id: str
+    path: str
+    samples: int
+    sha256: str
+    """Of the int16 samples of the file, little-endian."""
+    speech: Source
+    noise: NoiseSource
+    snr_db: float
+    """Asked for."""
+    measured_snr_db: float
+    """The true one, of the mixture before it is rounded to 16 bits; differs from `snr_db` with `compat` only."""
+    written_snr_db: float
+    """Of the file: its samples less the scaled speech count as noise."""
+    gain: float
+    scale: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """What `write` made."""
+
+    entries: list[Entry]
+    rejected: list[Rejected]
+
+
+def write(
+    speech: Sequence[MonoCut],
+    pool: NoisePool,
+    output: Path,
+    *,
+    snrs_db: Sequence[float],
+    per_utterance: bool = False,
+    report: Report | None = None,
+) -> Written:
+    """Mix every utterance with every noise type at every SNR.
+
+    Args:
+        speech: utterances.
+        pool: noise; its seed is the seed of the set.
+        output: folder to make: `type/snr/utterance.flac`, `manifest.tsv`, `ledger.jsonl`.
+        snrs_db: signal-to-noise ratios.
+        per_utterance: give each utterance one type, drawn from (seed, utterance id), instead of all.
+        report: called with (finished utterances, all).
+
+    Raises:
+        ManifestError: no utterance can be used, or an id would leave the folder.
+    """
+    entries: list[Entry] = []
+    rejected: list[Rejected] = []
+    rows: list[tuple[Entry, MonoCut]] = []
+    for done, cut in enumerate(speech, start=1):
+        try:
+            made = list(_mixtures(cut, pool, output, snrs_db, per_utterance))
+        except (AudioError, MixError) as error:
+            reason = str(getattr(error, "reason", "silent"))
+            rejected.append(Rejected(path_of(cut), reason, str(error)))
+            made = []
+        entries += made
+        rows += [(entry, cut) for entry in made]
+        if report is not None:
+            report(done, len(speech))
+    if not entries:
+        raise ManifestError(f"the speech must have a usable utterance, but has none: {rejected[0].message}")
+    write_text(output / "manifest.tsv", _table(rows))
+    write_text(output / LEDGER, _lines(_header(pool, snrs_db, per_utterance), entries))
+    return Written(entries, rejected)
+
+
+def read(path: Path) -> tuple[dict[str, Any], list[Entry]]:
+    """Read a ledger, or the ledger of a folder: (what it says of the set, its entries).
+
+    Raises:
+        ManifestError: no such file, or a line that is not of this format.
+    """
+    path = path / LEDGER if path.is_dir() else path
+    if not path.is_file():
+        raise ManifestError(f"`{path}` must be a ledger, but there is no such file; check the path")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        header = json.loads(lines[0])
+        if header.get("ledger") != 1:
+            raise ManifestError(f"`{path}` must be a ledger of version 1, but says {header.get('ledger')!r} instead")
+        return header, [_entry(json.loads(line)) for line in lines[1:]]
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, ManifestError):
+            raise
+        raise ManifestError(f"`{path}` must be a ledger, but is not: {error!r}") from error
+
+
+def verify(folder: Path, entries: Sequence[Entry]) -> list[Rejected]:
+    """Decode every file of a set and compare its samples with the ledger: what does not agree."""
+    return [problem for entry in entries if (problem := _disagreement(folder, entry)) is not None]
+
+
+def rebuild(
+    ledger: Path,
+    speech: Sequence[MonoCut],
+    noise: Sequence[MonoCut],
+    output: Path,
+    report: Report | None = None,
+) -> list[Rejected]:
+    """Make a set again from its sources; an entry whose bits would differ is not written but returned.
+
+    Args:
+        ledger: of the set.
+        speech: manifest that holds the utterances by id.
+        noise: manifest that holds the noises by id.
+        output: folder to make; it gets the same ledger and table.
+        report: called with (finished, all).
+
+    Raises:
+        ManifestError: the ledger cannot be read.
+    """
+    header, entries = read(ledger)
+    voices, noises = {cut.id: cut for cut in speech}, _Noises(noise)
+    problems = []
+    rows = []
+    for done, entry in enumerate(entries, start=1):
+        try:
+            rows.append((entry, _rebuild_one(entry, voices, noises, output)))
+        except (NoisewiseError, OSError) as error:
+            problems.append(Rejected(entry.path, str(getattr(error, "reason", "differs")), str(error)))
+        if report is not None:
+            report(done, len(entries))
+    output.mkdir(parents=True, exist_ok=True)
+    write_text(output / "manifest.tsv", _table(rows))
+    write_text(output / LEDGER, _lines(header, entries))
+    return problems
+
+
+def int16_of(clean: Waveform, noise: Waveform, gain: float, scale: float) -> NDArray[np.int16]:
+    """The 16-bit samples of a mixture (T,): the formula of the ledger."""
+    mixture = (clean.astype(np.float64) + gain * noise.astype(np.float64)) * scale
+    return np.clip(np.rint(mixture * 32768), -32768, 32767).astype("<i2")
+
+
+def digest(samples: NDArray[Any]) -> str:
+    """sha256 of samples as little-endian bytes."""
+    return hashlib.sha256(np.ascontiguousarray(samples, dtype=samples.dtype.newbyteorder("<")).tobytes()).hexdigest()
+
+
+def _mixtures(
+    cut: MonoCut, pool: NoisePool, output: Path, snrs_db: Sequence[float], per_utterance: bool
+) -> Iterator[Entry]:
+    clean = load_audio(cut)
+    types = [Draws(pool.seed, "type", cut.id).choice(pool.types)] if per_utterance else pool.types
+    for kind in types:
+        for ratio in snrs_db:
+            yield _mixture(cut, clean, pool, output, kind, ratio)
+
+
+def _mixture(cut: MonoCut, clean: Waveform, pool: NoisePool, output: Path, kind: str, ratio: float) -> Entry:
+    _, draw, gain = pool.at(cut.id, kind, ratio, clean)
+    noise = pool.segment(draw, len(clean))
+    exact = clean.astype(np.float64) + gain * noise.astype(np.float64)
+    scale = min(1.0, PEAK / float(np.abs(exact).max()))
+    samples = int16_of(clean, noise, gain, scale)
+    name = f"{kind}/{ratio:g}/{cut.id}"
+    _save(output, f"{name}.flac", samples)
+    scaled = clean.astype(np.float64) * scale
+    return Entry(
+        id=name,
+        path=f"{name}.flac",
+        samples=len(samples),
+        sha256=digest(samples),
+        speech=Source(cut.id, _relative(path_of(cut), cut.id), digest(clean)),
+        noise=NoiseSource(draw.id, kind, _relative(draw.path, draw.id), draw.offset, digest(noise)),
+        snr_db=ratio,
+        measured_snr_db=snr_db(clean, exact - clean),
+        written_snr_db=snr_db(scaled, samples / 32768 - scaled),
+        gain=gain,
+        scale=scale,
+    )
+
+
+def _save(output: Path, name: str, samples: NDArray[np.int16]) -> None:
+    path = output / name
+    if not path.resolve().is_relative_to(output.resolve()):
+        raise ManifestError(f"`{name}` must lie in the output folder, but leads out of it; rename the entry")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    waveform.save(path, samples, SAMPLE_RATE, subtype="PCM_16")
+
+
+def _relative(path: str, name: str) -> str:
+    """The path as the manifest gives it: the id with the suffix of the file, without the folder of this
+    machine."""
+    return name + Path(path).suffix
+
+
+def _header(pool: NoisePool, snrs_db: Sequence[float], per_utterance: bool) -> dict[str, Any]:
+    return {
+        "ledger": 1,
+        "noisewise": __version__,
+        "seed": pool.seed,
+        "snr_db": list(snrs_db),
+        "types": pool.types,
+        "per_utterance": per_utterance,
+        "sample_rate": SAMPLE_RATE,
+        "compat": pool.config.compat,
+        "formula": FORMULA + (COMPAT if pool.config.compat else ""),
+        "versions": {name: version(name) for name in ("numpy", "soundfile", "soxr")},
+    }
+
+
+def _lines(header: dict[str, Any], entries: Sequence[Entry]) -> str:
+    return "".join(json.dumps(line) + "\n" for line in [header, *map(asdict, entries)])
+
+
+def _entry(values: dict[str, Any]) -> Entry:
+    return Entry(**{**values, "speech": Source(**values["speech"]), "noise": NoiseSource(**values["noise"])})
+
+
+def _table(rows: Sequence[tuple[Entry, MonoCut]]) -> str:
+    names = ("path", "duration_seconds", "speaker", "text", "label", "snr_db", "utterance")
+    lines = ["\t".join(names)]
+    for entry, cut in rows:
+        fields = (
+            entry.path,
+            f"{entry.samples / SAMPLE_RATE:.4f}",
+            column(cut, "speaker") or "",
+            " ".join((text_of(cut) or "").split()),
+            entry.noise.type,
+            f"{entry.snr_db:g}",
+            entry.speech.id,
+        )
+        lines.append("\t".join(fields))
+    return "\n".join(lines) + "\n"
+
+
+def _disagreement(folder: Path, entry: Entry) -> Rejected | None:
+    try:
+        samples = waveform.load(folder / entry.path, allow_silent=True)
+    except AudioError as error:
+        return Rejected(entry.path, error.reason, str(error))
+    if digest(np.rint(samples * 32768).astype("<i2")) == entry.sha256:
+        return None
+    return Rejected(entry.path, "differs", f"`{entry.path}` must hold the samples of the ledger, but does not")
+
+
+class _Noises:
+    """Noise segments by id, read as `NoisePool` reads them."""
+
+    def __init__(self, cuts: Sequence[MonoCut]) -> None:
+        self._pool = NoisePool(cuts, NoiseConfig(manifest=""), 0)
+        self.ids = {cut.id for cut in cuts}
+
+    def segment(self, source: NoiseSource, samples: int) -> Waveform:
+        if source.id not in self.ids:
+            raise ManifestError(f"the noise manifest must hold '{source.id}', but does not; give the one of the set")
+        return self._pool.segment(NoiseDraw(source.id, source.path, source.type, source.offset, 0.0), samples)
+
+
+def _rebuild_one(entry: Entry, voices: dict[str, MonoCut], noises: _Noises, output: Path) -> MonoCut:
+    if entry.speech.id not in voices:
+        raise ManifestError(f"the speech manifest must hold '{entry.speech.id}', but does not; give the one of the set")
+    clean = load_audio(voices[entry.speech.id])
+    noise = noises.segment(entry.noise, len(clean))
+    for what, samples, expected in (
+        ("speech", clean, entry.speech.sha256),
+        ("noise", noise, entry.noise.sha256),
+    ):
+        if digest(samples) != expected:
+            raise ManifestError(f"the {what} of `{entry.path}` must be as it was, but its samples have changed")
+    mixed = int16_of(clean, noise, entry.gain, entry.scale)
+    if digest(mixed) != entry.sha256:
+        raise ManifestError(f"`{entry.path}` must come out with the samples of the ledger, but does not")
+    _save(output, entry.path, mixed)
+    return voices[entry.speech.id]

@@ -1,0 +1,1 @@
+"""Decoding of attention encoder-decoders, jointly with CTC."""

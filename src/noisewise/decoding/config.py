@@ -1,0 +1,172 @@
+"""All options of decoding in one configuration, and the decoder that they make."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from noisewise.config import ConfigError, config
+from noisewise.decoding.attention.joint import JointConfig, JointSearch
+from noisewise.decoding.attention.rescoring import AttentionRescoring
+from noisewise.decoding.attention.search import AttentionSearch, Begin
+from noisewise.decoding.ctc.beam import BeamConfig, PrefixBeam
+from noisewise.decoding.fusion.fusion import Fusion, Scorer
+from noisewise.decoding.fusion.hotwords import BOOST, Hotwords
+from noisewise.decoding.fusion.lexicon import Lexicon, LexiconError
+from noisewise.decoding.fusion.lm_scorers import CharacterScorer, WordScorer
+from noisewise.decoding.fusion.subwords import SubwordScorers
+from noisewise.decoding.rescoring import RescoredBeam, RescoringConfig
+from noisewise.lm import loading
+from noisewise.lm.protocol import LanguageModel, Unit, unit_of
+from noisewise.text.subword import SubwordTokenizer
+from noisewise.text.tokenizer import Tokenizer
+
+Load = Callable[[str, str], LanguageModel]
+"""A path and a backend to a language model: `loading.load`, or one that knows more kinds."""
+
+
+@config
+class DecodingConfig:
+    """How log-probabilities become text."""
+
+    search: BeamConfig = BeamConfig()
+    """Size of the search."""
+    lm: str | None = None
+    """ARPA file of a language model, or folder of a Transformer language model; none for the acoustics alone."""
+    lm_unit: Unit = "words"
+    """What an ARPA file is over; a Transformer knows it."""
+    lm_backend: Literal["noisewise", "kenlm", "flashlight"] = "noisewise"
+    """What reads an ARPA file."""
+    lm_weight: float = 0.5
+    """alpha: weight of its natural logarithm."""
+    bonus: float = 1.0
+    """beta: added for each word, or for each character of a model over characters."""
+    unknown_penalty: float = 5.0
+    """Taken off for each word that a model over words does not know; hotwords are spared."""
+    lexicon: str | None = None
+    """File with one word a line: no other word can come out, but hotwords can."""
+    look_ahead: bool = False
+    """Spread the score of a word over its letters; needs a lexicon and a model over words."""
+    hotword_boost: float = BOOST
+    """Natural logarithm that each letter of a hotword earns."""
+    rescoring: RescoringConfig | None = None
+    """A second language model that chooses among the best hypotheses; none for a single pass."""
+    attention: JointConfig | None = None
+    """How an attention decoder takes part, of a model that has one; none for CTC alone."""
+
+    def __post_init__(self) -> None:
+        if self.attention is not None and self.rescoring is not None:
+            raise ConfigError("`rescoring` must be left out with `attention`, but is given; fuse its model as `lm`")
+
+    def most(self, nbest: int) -> "DecodingConfig":
+        """The same with so many hypotheses in the end, and a beam that holds them."""
+        if self.attention is not None:
+            wide = replace(self.attention, nbest=nbest, beam=max(nbest, self.attention.beam))
+            return replace(self, attention=wide)
+        return replace(self, search=replace(self.search, nbest=nbest, beam=max(nbest, self.search.beam)))
+
+
+def build(
+    config: DecodingConfig,
+    tokenizer: Tokenizer,
+    hotwords: Iterable[str] | Mapping[str, float] = (),
+    model: LanguageModel | None = None,
+    rescorer: LanguageModel | None = None,
+    load: Load = loading.load,
+) -> PrefixBeam:
+    """The decoder of a configuration.
+
+    Args:
+        config: all options.
+        tokenizer: of the model whose log-probabilities will come.
+        hotwords: normalised words or phrases to listen for, perhaps with boosts of their own.
+        model: a language model that is loaded already; that of the configuration if left out.
+        rescorer: the same for rescoring.
+        load: reads those that are left out.
+
+    Raises:
+        NoisewiseError: a file or word that cannot be used.
+    """
+    fusion = _fusion(config, tokenizer, hotwords, model, load)
+    if config.rescoring is None:
+        return PrefixBeam(tokenizer, config.search, fusion)
+    rescorer = rescorer or load(config.rescoring.lm, "noisewise")
+    return RescoredBeam(tokenizer, config.search, fusion, config.rescoring, rescorer)
+
+
+def build_attention(
+    config: DecodingConfig,
+    tokenizer: Tokenizer,
+    begin: Begin,
+    hotwords: Iterable[str] | Mapping[str, float] = (),
+    model: LanguageModel | None = None,
+    load: Load = loading.load,
+) -> AttentionSearch:
+    """The decoder of a configuration with `attention`.
+
+    Args:
+        config: all options.
+        tokenizer: of the model.
+        begin: makes the step function of its decoder.
+        hotwords: as in `build`, like the others.
+        model: see there.
+        load: see there.
+
+    Raises:
+        NoisewiseError: a file or word that cannot be used.
+    """
+    chosen = config.attention or JointConfig()
+    fusion = _fusion(config, tokenizer, hotwords, model, load)
+    search: JointSearch | AttentionRescoring = JointSearch(tokenizer, chosen, fusion)
+    if chosen.mode == "rescoring":
+        first = replace(config.search, nbest=chosen.beam, beam=max(chosen.beam, config.search.beam))
+        search = AttentionRescoring(PrefixBeam(tokenizer, first, fusion), chosen)
+    return AttentionSearch(search, begin, tokenizer, chosen.piece_seconds, chosen.nbest)
+
+
+def _fusion(
+    config: DecodingConfig,
+    tokenizer: Tokenizer,
+    hotwords: Iterable[str] | Mapping[str, float],
+    model: LanguageModel | None,
+    load: Load,
+) -> Fusion | None:
+    """What language model, lexicon and hotwords add; None for nothing."""
+    hotwords = hotwords if isinstance(hotwords, Mapping) else dict.fromkeys(hotwords, config.hotword_boost)
+    spared = {word for phrase in hotwords for word in phrase.split()}
+    words = sorted(spared | set(_read_words(config.lexicon))) if config.lexicon else []
+    if model is None and config.lm:
+        is_told = config.lm_backend == "flashlight"  # it must know beforehand what will be asked
+        model = loading.load(config.lm, "flashlight", words) if is_told else load(config.lm, config.lm_backend)
+    unit = config.lm_unit if model is None else unit_of(model, config.lm_unit)
+    if config.look_ahead and not (words and model and unit == "words"):
+        raise LexiconError("`look_ahead` must come with `lexicon` and an `lm` over words, but one is missing; add it")
+    pieces = tokenizer.pieces if isinstance(tokenizer, SubwordTokenizer) else None
+    if pieces is not None and model is not None and unit != "words":
+        raise LexiconError(
+            "`lm` must be over words for a model that writes subwords, but is over characters; train one over words"
+        )
+    spelling, scorers = pieces or tokenizer, list[Scorer]()
+    if words:
+        scorers.append(Lexicon(words, spelling, model if config.look_ahead else None, config.lm_weight))
+    if model is not None and unit == "words":
+        scorers.append(WordScorer(model, spelling, config.lm_weight, config.bonus, config.unknown_penalty, spared))
+    elif model is not None:
+        scorers.append(CharacterScorer(model, spelling, config.lm_weight, config.bonus))
+    if hotwords:
+        scorers.append(Hotwords(hotwords, spelling))
+    if scorers and pieces is not None:
+        scorers = [SubwordScorers(scorers, pieces)]
+    return Fusion(scorers, len(tokenizer)) if scorers else None
+
+
+def _read_words(path: str) -> list[str]:
+    if not Path(path).is_file():
+        raise LexiconError(f"`{path}` must be a file with one word a line, but there is no such file; check the path")
+    try:
+        words = Path(path).read_text(encoding="utf-8").split()
+    except UnicodeDecodeError as error:
+        raise LexiconError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
+    if not words:
+        raise LexiconError(f"`{path}` must hold one word a line, but holds none; add words, or leave the lexicon out")
+    return words

@@ -1,0 +1,1 @@
+"""Decoding of CTC posteriors: greedy and prefix beam search."""

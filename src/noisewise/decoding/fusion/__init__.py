@@ -1,0 +1,1 @@
+"""Shallow fusion: language models, lexicons and hotwords in the beam search."""

@@ -1,0 +1,1 @@
+"""Embeddings of frozen encoders, and the probes that measure them."""

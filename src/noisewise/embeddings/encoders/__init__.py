@@ -1,0 +1,77 @@
+"""Frozen encoders of others, and of ours: clips in, one vector a clip or the vectors of its frames out.
+
+An encoder is named by a specification:
+
+    box, or a model folder      the encoder of a noisewise model of any kind
+    a Hugging Face folder       an audio encoder of transformers, read offline (extra `hf`)
+    hf:ORG/NAME@REVISION        the same from the hub, the only one that uses the network
+    python:module:function      a function from a list of waveforms to a list of arrays: trusted code, which is run
+"""
+
+import json
+from pathlib import Path
+
+import torch
+
+from noisewise import hub
+from noisewise.config import NoisewiseError
+from noisewise.embeddings.encoders.frozen import ExternalEncoder, ExternalError
+from noisewise.embeddings.encoders.protocol import Hearing
+
+__all__ = ["ExternalEncoder", "ExternalError", "load"]
+
+
+def load(
+    specification: str,
+    *,
+    pooling: str | None = None,
+    normalise: bool = False,
+    window_seconds: float | None = None,
+    device: str = "cpu",
+) -> ExternalEncoder:
+    """An encoder from its specification.
+
+    Args:
+        specification: see above.
+        pooling: how frames become one vector: `mean`, `cls` or `pooler`; None for the encoder's own.
+        normalise: bring vectors to length 1.
+        window_seconds: hear longer clips in equal parts of at most this; None for the encoder's own.
+        device: where it runs.
+
+    Raises:
+        ExternalError: there is no such encoder, or it has no such pooling.
+    """
+    with torch.random.fork_rng(devices=[]):  # models are built with random weights before they are read
+        hearing = _hearing(specification, device)
+    return ExternalEncoder(hearing, pooling=pooling, normalise=normalise, window_seconds=window_seconds)
+
+
+def _hearing(specification: str, device: str) -> Hearing:
+    from noisewise.embeddings.encoders import folder, function
+
+    if specification.startswith(function.PREFIX):
+        return function.load(specification)
+    from_hub = specification.startswith(hub.PREFIX)
+    path = hub.fetch(specification) if from_hub else Path(specification).expanduser()
+    if from_hub or _is_huggingface(path):
+        from noisewise.embeddings.encoders import huggingface
+
+        return huggingface.load(specification if from_hub else path.name or specification, path, device)
+    try:
+        return folder.load(specification, device)
+    except NoisewiseError as error:
+        if path.is_dir() or specification == "box":
+            raise
+        raise ExternalError(
+            f"`encoder` must be box, a model folder, a folder of transformers, {hub.PREFIX}ORGANISATION/NAME@REVISION "
+            f"or {function.PREFIX}module:function, but is '{specification}' instead; check the path"
+        ) from error
+
+
+def _is_huggingface(path: Path) -> bool:
+    """Whether a folder is one of transformers: its config.json names a `model_type`, which ours does not."""
+    try:
+        values = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and "model_type" in values

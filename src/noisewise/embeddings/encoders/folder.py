@@ -1,0 +1,65 @@
+"""The encoder of a noisewise model of any kind: a recogniser, a pre-trained stage, CAT, a tagger."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from noisewise import __version__
+from noisewise.audio.waveform import SAMPLE_RATE
+from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import foreign as interop
+from noisewise.embeddings.encoders.protocol import Heard, Hearing
+from noisewise.models.cat.encoder import CAT
+from noisewise.models.encoder import EncoderOutput
+
+
+class FolderHearing(Hearing):
+    """An encoder of ours, which takes clips of any lengths in one batch."""
+
+    sample_rate = SAMPLE_RATE
+
+    def __init__(self, name: str, encoder: Any, weights_sha256: str, device: str) -> None:
+        self.name, self.encoder, self.weights_sha256 = name, encoder.to(device).eval(), weights_sha256
+        self.device = device
+        self.window = None
+        """Samples that a CAT of so many `frames` hears at once; what lies beyond them it would not hear."""
+        if isinstance(encoder, CAT) and encoder.config.frames:
+            self.window = encoder.config.frames * encoder.features.hop
+        self.pooling = "cls" if isinstance(encoder, CAT) else "mean"
+        self.details = {"architecture": type(encoder).__name__, "noisewise": __version__}
+
+    def hear(self, clips: Sequence[Tensor]) -> list[Heard]:
+        """All clips together; the layers know the length of each."""
+        waveform = pad_sequence(list(clips), batch_first=True).to(self.device)
+        lengths = torch.tensor([len(clip) for clip in clips], device=self.device)
+        if isinstance(self.encoder, CAT):
+            return _heard_by_cat(self.encoder, waveform, lengths)
+        output: EncoderOutput = self.encoder(waveform, lengths)
+        return [Heard(row[:count]) for row, count in zip(output.features, output.lengths.tolist(), strict=True)]
+
+
+def load(name: str, device: str = "cpu") -> FolderHearing:
+    """Read a model folder, `box`, or a checkpoint of fairseq.
+
+    Raises:
+        NoisewiseError: there is no usable model.
+    """
+    path = model_folder.locate(name)
+    model: Any = model_folder.load(path).model if interop.recognises(path) else model_folder.load_stage(path).model()
+    return FolderHearing(path.name, model.encoder, model_folder.weights_hash(path), device)
+
+
+def _heard_by_cat(encoder: CAT, waveform: Tensor, lengths: Tensor) -> list[Heard]:
+    """CLS, and each time's mean over the bands of the grid; a clip without a frame has no times. (B, S), (B,)"""
+    log_mel, counts = encoder.log_mel(waveform, lengths)
+    patches = encoder.patches(log_mel, counts)
+    heard = (patches.times * (counts > 0)).tolist()
+    output = encoder.encode(patches, patches.every().cpu())
+    frames = [
+        tokens[: times * patches.bands].view(times, patches.bands, tokens.size(1)).mean(dim=1)
+        for tokens, times in zip(output.tokens, heard, strict=True)
+    ]
+    return [Heard(each, cls=cls) for each, cls in zip(frames, output.clip, strict=True)]

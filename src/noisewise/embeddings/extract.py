@@ -1,0 +1,206 @@
+"""From a manifest to a store of embeddings: each clip is decoded once, heard once, and kept under its own id.
+
+Shards follow the manifest, so that an interrupted store that goes on holds, byte for byte, what an uninterrupted one
+does. Within a shard, clips of similar length are heard together.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from noisewise.config import NoisewiseError
+from noisewise.data.checks.quarantine import original
+from noisewise.data.corpora.preparation import in_order
+from noisewise.data.embeddings.store import EmbeddingError, EmbeddingFacts, EmbeddingStore, Stretch, Unread
+from noisewise.data.embeddings.writer import EmbeddingWriter
+from noisewise.data.manifests.cuts import load_audio, path_of
+from noisewise.embeddings.encoders import ExternalEncoder
+
+if TYPE_CHECKING:
+    from lhotse import MonoCut
+
+Report = Callable[[int, int, int], None]
+"""Called with the clips that are done, all of them, and those without a vector."""
+
+
+@dataclass(frozen=True)
+class EmbeddingConfig:
+    """How a manifest is gone through; of all this, only `frames` and `half` change what is stored."""
+
+    frames: bool = False
+    """Vectors of frames instead of one vector a clip."""
+    half: bool = False
+    """Store float16."""
+    batch_seconds: float = 60.0
+    """Seconds of audio that are heard together at most, padding counted."""
+    shard_clips: int | None = None
+    """Clips of the manifest in a shard: in memory until it is written, and what an interruption loses at most. None for
+    1024, or 256 with frames."""
+    retry: bool = False
+    """Try again what could not be read before."""
+    workers: int = 2
+    """Files decoded at a time."""
+
+    @property
+    def together(self) -> int:
+        """Clips in a shard."""
+        return self.shard_clips or (256 if self.frames else 1024)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What a call of `embed` did."""
+
+    clips: int
+    """Vectors that are new."""
+    there: int
+    """Clips that were done before."""
+    unread: list[Unread]
+    """Clips of the manifest without a vector, those of earlier calls included."""
+
+
+def facts_of(encoder: ExternalEncoder, config: EmbeddingConfig) -> EmbeddingFacts:
+    """What a reader of the store must know.
+
+    Raises:
+        ExternalError: frames are asked for, and the encoder gives none.
+    """
+    return EmbeddingFacts(
+        encoder=encoder.name,
+        weights_sha256=encoder.hearing.weights_sha256,
+        level="frames" if config.frames else "clip",
+        pooling="none" if config.frames else encoder.pooling,
+        normalised=encoder.normalise,
+        dim=encoder.frame_dim if config.frames else encoder.dim,
+        sample_rate=encoder.sample_rate,
+        window_seconds=None if encoder.window is None else encoder.window / encoder.sample_rate,
+        half=config.half,
+        details={**encoder.hearing.details, "torch": torch.__version__},
+    )
+
+
+def embed(
+    cuts: "Sequence[MonoCut]",
+    encoder: ExternalEncoder,
+    folder: str | Path,
+    config: EmbeddingConfig | None = None,
+    report: Report | None = None,
+) -> Embedded:
+    """Hear every clip that is not in the store yet, and append what was heard.
+
+    A clip that cannot be read, or heard, is listed in `quarantine.jsonl` of the store with the reason, and has no
+    vector. The copies of `#repeat` have the vector of their original.
+
+    Args:
+        cuts: with unique ids.
+        encoder: what hears them.
+        folder: of the store; made, or gone on with.
+        config: how.
+        report: called after each batch.
+
+    Raises:
+        EmbeddingError: the folder holds something else, or another recording under the id of a clip, or the encoder
+            fails on every clip.
+    """
+    config = config or EmbeddingConfig()
+    writer = EmbeddingWriter(folder, facts_of(encoder, config))
+    cuts = _without_copies(cuts)
+    writer.store.must_be_of(cuts, contents=True)
+    todo = _todo(cuts, writer.store, config.retry)
+    done, failed = len(cuts) - len(todo), 0
+    for start in range(0, len(todo), config.together):
+        shard = todo[start : start + config.together]
+        found: dict[str, Tensor | Unread] = {}
+        for batch in _batches(shard, config.batch_seconds):
+            answers = _heard(batch, encoder, config)
+            found |= answers
+            done, failed = done + len(batch), failed + sum(isinstance(each, Unread) for each in answers.values())
+            if report is not None:
+                report(done, len(cuts), failed)
+        if not len(writer.store):
+            _must_work(encoder, found.values())
+        vectors = [(cut.id, each) for cut in shard if isinstance(each := found[cut.id], Tensor)]
+        failures = [each for cut in shard if isinstance(each := found[cut.id], Unread)]
+        writer.add(vectors, failures, {cut.id: Stretch.of(cut) for cut in shard if isinstance(found[cut.id], Tensor)})
+    unread = [writer.store.unread[cut.id] for cut in cuts if cut.id in writer.store.unread]
+    return Embedded(len(todo) - failed, len(cuts) - len(todo), unread)
+
+
+def _without_copies(cuts: "Sequence[MonoCut]") -> "list[MonoCut]":
+    ids = {cut.id for cut in cuts}
+    return [cut for cut in cuts if original(cut.id) == cut.id or original(cut.id) not in ids]
+
+
+def _todo(cuts: "Sequence[MonoCut]", store: EmbeddingStore, retry: bool) -> "list[MonoCut]":
+    return [cut for cut in cuts if cut.id not in store and (retry or cut.id not in store.unread)]
+
+
+def _batches(shard: "Sequence[MonoCut]", batch_seconds: float) -> "Iterator[list[MonoCut]]":
+    """Clips from short to long, so many together that they last `batch_seconds`, or one that lasts longer."""
+    batch: list[MonoCut] = []
+    for cut in sorted(shard, key=lambda cut: float(cut.duration)):
+        if batch and (len(batch) + 1) * float(cut.duration) > batch_seconds:
+            yield batch
+            batch = []
+        batch.append(cut)
+    yield batch
+
+
+def _heard(batch: "Sequence[MonoCut]", encoder: ExternalEncoder, config: EmbeddingConfig) -> dict[str, Tensor | Unread]:
+    """The vector of each clip, or why it has none."""
+    load = partial(_loaded, sample_rate=encoder.sample_rate)
+    found = dict(zip([cut.id for cut in batch], in_order(load, batch, config.workers), strict=True))
+    readable = [cut for cut in batch if isinstance(found[cut.id], Tensor)]
+    hear = encoder.frame_vectors if config.frames else encoder.vectors
+    clips = [each for cut in readable if isinstance(each := found[cut.id], Tensor)]
+    for cut, answer in zip(readable, _attempt(hear, clips), strict=True):
+        found[cut.id] = _usable(cut, answer)
+    return found
+
+
+def _loaded(cut: "MonoCut", sample_rate: int) -> Tensor | Unread:
+    try:
+        return torch.from_numpy(load_audio(cut, sample_rate=sample_rate))
+    except (NoisewiseError, OSError) as error:
+        return Unread(cut.id, path_of(cut), str(getattr(error, "reason", "unreadable")), " ".join(str(error).split()))
+
+
+def _attempt(hear: Callable[[Sequence[Tensor]], list[Tensor]], clips: Sequence[Tensor]) -> list[Tensor | Exception]:
+    """Hear clips together; where that fails, one by one, so that only the culprits have no vector."""
+    if not clips:
+        return []
+    try:
+        return list(hear(clips))
+    except torch.OutOfMemoryError as error:
+        raise EmbeddingError(
+            f"`batch_seconds` must let a batch fit into memory, but {len(clips)} clips do not; lower it, or give "
+            "window_seconds"
+        ) from error
+    except Exception as error:  # what an encoder raises at a clip is open
+        if len(clips) == 1:
+            return [error]
+        return [answer for clip in clips for answer in _attempt(hear, [clip])]
+
+
+def _usable(cut: "MonoCut", answer: Tensor | Exception) -> Tensor | Unread:
+    if isinstance(answer, Exception):
+        message = " ".join(f"{type(answer).__name__}: {answer}".split())[:300]
+        return Unread(cut.id, path_of(cut), "not_heard", message)
+    if not torch.isfinite(answer).all():
+        return Unread(cut.id, path_of(cut), "not_finite", "its vector holds NaN or infinity")
+    return answer
+
+
+def _must_work(encoder: ExternalEncoder, found: Collection[Tensor | Unread]) -> None:
+    """An encoder that fails on every clip it has been given is at fault, and not the clips."""
+    failures = [each for each in found if isinstance(each, Unread) and each.reason in ("not_heard", "not_finite")]
+    if failures and not any(isinstance(each, Tensor) for each in found):
+        raise EmbeddingError(
+            f"`{encoder.name}` must hear a clip of the manifest, but fails on the first {len(failures)}; "
+            f"{failures[0].path}: {failures[0].message}"
+        )

@@ -1,0 +1,120 @@
+"""Transcripts kept on disk: what a recogniser has heard once is not asked again.
+
+One JSON value per line, only ever appended to: `{"recogniser": KEY, "audio": SHA-256, "text": ...}`. The key is the
+SHA-256 of the name of the recogniser and its details (hash of the weights, versions, address), the hash of the audio
+is over its 32-bit samples. Failures are not kept: they are tried again.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from noisewise.evaluation.provenance import portable
+from noisewise.evaluation.systems.protocol import Heard, NamedRecogniser, RecogniserError, Waveform, attempt
+
+AT_A_TIME = 16
+"""Utterances asked before their answers are written: what a kill can lose."""
+
+
+def cached(named: NamedRecogniser, path: str | Path, at_a_time: int = AT_A_TIME) -> NamedRecogniser:
+    """Put a file of transcripts in front of a recogniser.
+
+    Several recognisers, and several runs at the same time, can share a file.
+
+    Args:
+        named: the recogniser; the same name with other details has transcripts of its own.
+        path: file to read and to append to; made when it is missing.
+        at_a_time: utterances asked before their answers are written.
+
+    Raises:
+        RecogniserError: the file is not one of transcripts.
+    """
+    cache = TranscriptCache(Path(path), identity(named))
+
+    def recognise(waveforms: list[Waveform]) -> list[Heard]:
+        hashes = [audio_hash(waveform) for waveform in waveforms]
+        missing = [index for index, name in enumerate(hashes) if name not in cache.texts]
+        heard: dict[int, Heard] = {}
+        for start in range(0, len(missing), at_a_time):
+            indices = missing[start : start + at_a_time]
+            answers = attempt(named.recognise, [waveforms[index] for index in indices])
+            cache.add([(hashes[i], text) for i, text in zip(indices, answers, strict=True) if isinstance(text, str)])
+            heard.update(zip(indices, answers, strict=True))
+        return [heard[index] if index in heard else cache.texts[name] for index, name in enumerate(hashes)]
+
+    return NamedRecogniser(named.name, recognise, named.details)
+
+
+def identity(named: NamedRecogniser) -> str:
+    """SHA-256 of what a recogniser is: its name without paths of this machine, and its details."""
+    text = json.dumps([portable(named.name), named.details], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def audio_hash(waveform: Waveform) -> str:
+    """SHA-256 of the samples (T,), as little-endian 32-bit numbers."""
+    return hashlib.sha256(waveform.astype("<f4").tobytes()).hexdigest()
+
+
+class TranscriptCache:
+    """The transcripts of one recogniser in a file that others may share."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        """Read what is there; a line that was being written when a run was killed is left out.
+
+        Raises:
+            RecogniserError: the file holds something else.
+        """
+        self.path, self.key = path, key
+        self.texts: dict[str, str] = {}
+        for values in _lines(path):
+            if values["recogniser"] == key:
+                self.texts[values["audio"]] = values["text"]
+
+    def add(self, answers: list[tuple[str, str]]) -> None:
+        """Keep (hash of the audio, text) pairs, on disk before this returns."""
+        self.texts.update(answers)
+        if not answers:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lines = [{"recogniser": self.key, "audio": audio, "text": text} for audio, text in answers]
+        written = "".join(json.dumps(values) + "\n" for values in lines).encode()
+        with self.path.open("ab") as file:
+            file.write((b"" if _ends_a_line(self.path) else b"\n") + written)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        return
+    whole = 0
+    with path.open("rb") as file:
+        for line in file:
+            values = _parsed(line)
+            if values is not None:
+                whole += 1
+                yield values
+            elif whole == 0 and line.endswith(b"\n") and line.strip():
+                raise RecogniserError(
+                    f"`{path}` must be a file of transcripts, but begins with {line[:40]!r}; choose another --cache"
+                )
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        values = json.loads(line)
+        return values if all(isinstance(values[key], str) for key in ("recogniser", "audio", "text")) else None
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,102 @@
+"""The speech of a grid: utterances with texts that can be read, and those that cannot, with the reason."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noisewise.audio.mix import SILENCE_RMS, Waveform, rms
+from noisewise.audio.waveform import SAMPLE_RATE, AudioError
+from noisewise.config import NoisewiseError
+from noisewise.data.manifests import read as manifests
+from noisewise.evaluation.result import Skipped
+
+if TYPE_CHECKING:
+    from lhotse import MonoCut
+
+
+def speaker_of(cut: "MonoCut") -> str | None:
+    """Who speaks in an entry of a manifest."""
+    return manifests.column(cut, "speaker")
+
+
+class EvaluationError(NoisewiseError):
+    """Something that cannot be measured."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One utterance of the test set."""
+
+    id: str
+    speaker: str
+    """The utterance id when the manifest names no speaker."""
+    text: str
+    """What is to be heard: the words, or the labels."""
+    seconds: float
+
+
+@dataclass
+class Speech:
+    """A test set. Waveforms are read when they are needed."""
+
+    utterances: list[Utterance] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    cuts: "dict[str, MonoCut]" = field(default_factory=dict)
+    text_of: "Callable[[MonoCut], str | None]" = manifests.text_of
+    group_of: "Callable[[MonoCut], str | None]" = speaker_of
+
+    @classmethod
+    def read(
+        cls,
+        manifest: str,
+        limit: int | None = None,
+        *,
+        text_of: "Callable[[MonoCut], str | None]" = manifests.text_of,
+        group_of: "Callable[[MonoCut], str | None]" = speaker_of,
+    ) -> "Speech":
+        """Read a manifest, and decode every file once to find those that cannot be used.
+
+        Args:
+            manifest: as `noisewise.data.manifests.read.read` takes it.
+            limit: take this many, evenly spaced, so that a few utterances still come from many speakers.
+            text_of: what is to be heard in an entry; it may raise an EvaluationError that says why it cannot be used.
+            group_of: what utterances belong together by: their speaker.
+
+        Raises:
+            EvaluationError: no utterance is left.
+            ManifestError: the manifest cannot be used.
+        """
+        cuts = list(manifests.read(manifest))
+        if limit is not None and limit < 1:
+            raise EvaluationError(f"`limit` must be at least 1, but is {limit} instead")
+        if limit is not None and limit < len(cuts):
+            cuts = [cuts[index * len(cuts) // limit] for index in range(limit)]
+        speech = cls(cuts={cut.id: cut for cut in cuts}, text_of=text_of, group_of=group_of)
+        for name in speech.cuts:
+            speech._check(name)
+        if not speech.utterances:
+            raise EvaluationError(
+                f"`{manifest}` must hold a readable utterance with a text, but has none: {speech.skipped[0].reason}"
+            )
+        return speech
+
+    def waveform(self, name: str) -> Waveform:
+        """The samples of an utterance, (T,)."""
+        return manifests.load_audio(self.cuts[name])
+
+    def _check(self, name: str) -> None:
+        try:
+            self.utterances.append(self._utterance(name))
+        except (AudioError, EvaluationError) as error:
+            path = manifests.path_of(self.cuts[name])
+            self.skipped.append(Skipped(name, str(error).replace(path, Path(path).name)))
+
+    def _utterance(self, name: str) -> Utterance:
+        text = self.text_of(self.cuts[name])
+        if text is None:
+            raise EvaluationError("it must have a text to compare with, but has none")
+        clean = self.waveform(name)
+        if rms(clean) <= SILENCE_RMS:
+            raise EvaluationError(f"it must be audible, but its RMS is {rms(clean):.2g} of full scale")
+        return Utterance(name, self.group_of(self.cuts[name]) or name, text, len(clean) / SAMPLE_RATE)

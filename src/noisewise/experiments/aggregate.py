@@ -1,0 +1,107 @@
+"""From the records of a plan's runs to one `Reproduction`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from noisewise.evaluation.provenance import portable, versions
+from noisewise.evaluation.result import Bootstrap, GridResult
+from noisewise.experiments.bootstrap import MEANS, Resampler, check_same, groups, mixtures
+from noisewise.experiments.plan import ComparisonPlan, Plan
+from noisewise.experiments.records import Record
+from noisewise.experiments.result import Compared, Measured, Mixtures, Reproduction
+from noisewise.experiments.tagging import gather_sounds
+
+RESAMPLES = 1000
+Grids = dict[str, dict[int, GridResult]]
+"""Run and seed to what it got wrong."""
+
+
+def gather(
+    plan: Plan, path: Path, title: str, seeds: Sequence[int], records: Sequence[Record], command: str
+) -> Reproduction:
+    """All that finished runs and their grids say.
+
+    Args:
+        plan: what was to be done.
+        path: its file.
+        title: what the result is called.
+        seeds: with which every run was to be trained.
+        records: of the finished runs, of all seeds.
+        command: rebuilds the result.
+
+    Raises:
+        MixtureError: grids did not hear the same.
+        TestSetError: taggers were not tested on the same clips.
+    """
+    grids: Grids = {}
+    for one in records:
+        if one.grid is not None:
+            grids.setdefault(one.trained.run, {})[one.trained.seed] = one.grid
+    named = [(one.key, one.grid) for one in records if one.grid is not None]
+    result = Reproduction(
+        title=title,
+        plan=portable(str(path)),
+        seeds=sorted(seeds),
+        runs=[one.trained for one in records],
+        tables=plan.tables,
+        command=command,
+        versions=versions(),
+        sounds=None if plan.sounds is None else gather_sounds(plan.sounds, records),
+    )
+    if plan.grid is None or not named:
+        return result
+    check_same(named)
+    unit, first = plan.grid.bootstrap_unit, named[0][1]
+    resampler = Resampler.of(first, unit, RESAMPLES, plan.grid.seed)
+    return Reproduction(
+        **{
+            **vars(result),
+            "test": _test(first),
+            "bootstrap": Bootstrap(unit=unit, samples=RESAMPLES),
+            "measured": [_measured(name, found, resampler) for name, found in grids.items()],
+            "compared": [
+                _compared(one, grids, resampler)
+                for one in plan.comparisons
+                if grids.get(one.better, {}).keys() & grids.get(one.than, {}).keys()
+            ],
+        }
+    )
+
+
+def _measured(name: str, grids: dict[int, GridResult], resampler: Resampler) -> Measured:
+    found = list(grids.values())
+    rates = {mean: resampler.rate(found, conditions) for mean, conditions in groups(found[0]).items()}
+    return Measured(name, sorted(grids), rates)
+
+
+def _compared(plan: ComparisonPlan, grids: Grids, resampler: Resampler) -> Compared:
+    """Over the seeds that both have."""
+    seeds = sorted(grids[plan.better].keys() & grids[plan.than].keys())
+    better, than = ([grids[name][seed] for seed in seeds] for name in (plan.better, plan.than))
+    wanted = groups(better[0])
+    return Compared(
+        plan.better,
+        plan.than,
+        seeds,
+        {
+            name: resampler.difference(better, than, conditions)
+            for name, conditions in wanted.items()
+            if name in ("clean", *MEANS, *better[0].noise_types)
+        },
+    )
+
+
+def _test(grid: GridResult) -> Mixtures:
+    return Mixtures(
+        manifest=grid.manifest,
+        noise=grid.noise,
+        seed=grid.seed,
+        utterances=grid.utterances,
+        speakers=grid.speakers,
+        words=sum(grid.per_utterance.words),
+        seconds=grid.seconds,
+        normaliser=grid.normaliser,
+        noise_types=grid.noise_types,
+        snr_db=grid.snr_db,
+        mixtures=mixtures(grid),
+    )

@@ -1,0 +1,147 @@
+"""What is done for one run: its training, then its noise grid. Each is a program of its own that can be resumed."""
+
+import json
+import shlex
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from noisewise.checkpoints.folder import weights_hash
+from noisewise.evaluation.provenance import portable
+from noisewise.evaluation.result import GridResult, ResultError
+from noisewise.experiments.plan import GridPlan
+from noisewise.experiments.runs import Stage
+
+NOISEWISE = (sys.executable, "-m", "noisewise")
+
+
+@dataclass(frozen=True)
+class Training:
+    """`noisewise train` of a run."""
+
+    stage: Stage
+
+    @property
+    def name(self) -> str:
+        """`seed_0/ew2`."""
+        return self.stage.key
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Trainings that come first."""
+        return frozenset(f"seed_{self.stage.seed}/{name}" for name in self.stage.needs)
+
+    @property
+    def log(self) -> Path:
+        """What the program prints."""
+        return self.stage.folder / "train.log"
+
+    def command(self) -> list[str]:
+        """The program; the same one begins a run and goes on with it."""
+        one = self.stage
+        return [*NOISEWISE, "train", str(one.file), *one.overrides, "--output", str(one.folder)]
+
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.stage.finished()
+
+    def position(self) -> tuple[int, int]:
+        """Steps taken, and in all."""
+        return self.stage.reached(), self.stage.steps
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """`noisewise evaluate` of a run's best model."""
+
+    stage: Stage
+    grid: GridPlan
+
+    @property
+    def name(self) -> str:
+        """`seed_0/ew2 grid`."""
+        return f"{self.stage.key} grid"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The training of its model."""
+        return frozenset({self.stage.key})
+
+    @property
+    def log(self) -> Path:
+        """What the program prints."""
+        return self.stage.folder / "grid.log"
+
+    @property
+    def partial(self) -> Path:
+        """Where `noisewise evaluate` keeps finished cells."""
+        return self.stage.folder / ".grid.json.partial"
+
+    def command(self) -> list[str]:
+        """The program; it goes on with the cells of the same model and mixtures, and forgets those of others."""
+        grid = self.grid
+        words = [*NOISEWISE, "evaluate", grid.manifest, "--model", str(self.stage.best), "--seed", str(grid.seed)]
+        if grid.noise is not None:
+            words += ["--noise", grid.noise, "--snr", *(f"{snr:g}" for snr in grid.snrs_db)]
+        words += ["--types", ",".join(grid.types)] if grid.types else []
+        words += ["--limit", str(grid.limit)] if grid.limit is not None else []
+        words += ["--bootstrap", grid.bootstrap_unit, "--device", grid.device, "--output", str(self.stage.grid)]
+        return [*words, "--restart"] if self._begun_otherwise() else words
+
+    def done(self) -> bool:
+        """Whether there is a grid of this model on these mixtures."""
+        return self.result() is not None
+
+    def result(self) -> GridResult | None:
+        """The grid of this model on these mixtures, if there is one."""
+        if not self.stage.finished() or not self.stage.grid.is_file():
+            return None
+        try:
+            found = GridResult.load(self.stage.grid)
+        except ResultError:
+            return None
+        return found if self.fits(found) and found.recogniser_details == self._details else None
+
+    def fits(self, found: GridResult) -> bool:
+        """Whether a grid, of whatever model, is of these mixtures."""
+        grid = self.grid
+        said = (found.manifest, found.noise, found.seed, _limit(found.command))
+        return said == (portable(grid.manifest), self._noise, grid.seed, grid.limit) and (
+            grid.noise is None
+            or (
+                found.snr_db == sorted(set(grid.snrs_db))
+                and (not grid.types or set(found.noise_types) == set(grid.types))
+            )
+        )
+
+    def position(self) -> tuple[int, int]:
+        """Cells heard, and in all; 0 where that is not known."""
+        try:
+            heard = len(self.partial.read_text(encoding="utf-8").splitlines()) - 1
+        except OSError:
+            heard = 0
+        types, snrs = len(self.grid.types), len(set(self.grid.snrs_db))
+        return max(heard, 0), (1 if self.grid.noise is None else (types * snrs + 1 if types else 0))
+
+    @property
+    def _noise(self) -> str | None:
+        return portable(self.grid.noise) if self.grid.noise else None
+
+    @cached_property
+    def _details(self) -> dict[str, str]:
+        return {"weights_sha256": weights_hash(self.stage.best)}
+
+    def _begun_otherwise(self) -> bool:
+        try:
+            with self.partial.open(encoding="utf-8") as file:
+                about = json.loads(file.readline())
+            found = [about[name] for name in ("manifest", "noise", "seed", "recogniser_details")]
+        except (OSError, ValueError, KeyError, TypeError):
+            return True
+        return found != [portable(self.grid.manifest), self._noise, self.grid.seed, self._details]
+
+
+def _limit(command: str) -> int | None:
+    words = shlex.split(command)
+    return int(words[words.index("--limit") + 1]) if "--limit" in words else None

@@ -1,0 +1,1 @@
+"""Using a trained model: recognisers, taggers, and what they return."""

@@ -1,0 +1,55 @@
+"""Language models of all kinds by their path: the folder of a Transformer, or what `decoding.lm` reads."""
+
+from pathlib import Path
+from typing import cast
+
+from noisewise.checkpoints import folder as model_folder
+from noisewise.config import NoisewiseError
+from noisewise.lm import loading
+from noisewise.lm.protocol import LanguageModel
+from noisewise.models.incremental_lm import IncrementalLM
+from noisewise.models.lm import TransformerLMConfig
+from noisewise.text.vocabulary import Vocabulary
+
+
+def load(path: str | Path, backend: str = "noisewise", device: str = "cpu") -> LanguageModel:
+    """Read a language model.
+
+    Args:
+        path: folder that `noisewise train` wrote, ARPA file, or folder of a mixture.
+        backend: what reads a file; see `lm.loading.load`.
+        device: where a Transformer runs.
+
+    Raises:
+        NoisewiseError: it cannot be used.
+    """
+    if not Path(path).is_dir() or loading.is_mixture(path):
+        return loading.load(path, backend)
+    if backend != "noisewise":
+        raise NoisewiseError(f"`lm_backend` must be noisewise for the folder `{path}`, but is {backend} instead")
+    return cast(LanguageModel, transformer(path, device))
+
+
+def transformer(folder: str | Path, device: str = "cpu") -> IncrementalLM:
+    """The Transformer language model of a folder.
+
+    Raises:
+        NoisewiseError: the folder holds none, or not a whole one.
+    """
+    stage = model_folder.load_stage(folder)
+    model = stage.language_model().to(device)
+    vocabulary = Vocabulary.load(stage.folder / "tokens.txt")
+    if len(vocabulary) != stage.config.vocabulary:
+        raise NoisewiseError(
+            f"`{stage.folder / 'tokens.txt'}` must hold {stage.config.vocabulary} tokens, but holds {len(vocabulary)} "
+            "instead; copy the folder whole"
+        )
+    return IncrementalLM(model, vocabulary.tokens)
+
+
+def is_over_characters(path: str | Path, said: bool) -> bool:
+    """Whether the tokens of a language model are characters: a Transformer knows it, of a file it is said."""
+    if not Path(path).is_dir() or loading.is_mixture(path):
+        return said
+    config = model_folder.load_stage(path).config
+    return isinstance(config, TransformerLMConfig) and config.unit == "characters"

@@ -1,0 +1,313 @@
+"""Waveform in, transcript out: a released model made ready for files, arrays and hours of audio.
+
+Legend: B windows of a batch, T samples, F frames, V tokens.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from noisewise.audio.waveform import SAMPLE_RATE, AudioError
+from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints.folder import LoadedModel
+from noisewise.config import NoisewiseError
+from noisewise.decoding import saved_config as default
+from noisewise.decoding.alignment.align import Unknown, align, widened
+from noisewise.decoding.alignment.viterbi import AlignmentError
+from noisewise.decoding.attention.joint import JointConfig
+from noisewise.decoding.config import DecodingConfig
+from noisewise.decoding.hypothesis import Hypothesis
+from noisewise.decoding.recording_decoder import Greedy, Hotwords, RecordingDecoder, Search, gather, nbest
+from noisewise.decoding.stitch import Stitcher
+from noisewise.inference import language_model
+from noisewise.inference.transcript import Alternative, Transcript, overall_confidence
+from noisewise.inference.windowing import (
+    BATCH_SECONDS,
+    Listening,
+    Recording,
+    Source,
+    must_be_device,
+    must_be_positive,
+    padded,
+)
+from noisewise.models.encoder_decoder import EncoderDecoder, Steps
+
+__all__ = ["Recogniser", "Source", "Transcript", "load"]
+
+WINDOW_SECONDS = 30.0
+OVERLAP_SECONDS = 4.0
+
+
+def load(model: str | Path = "box", device: str = "cpu") -> "Recogniser":
+    """The recogniser of a model folder, or of the model that comes with the package (`box`)."""
+    return Recogniser.load(model, device)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the model hears in one whole recording, before decoding."""
+
+    source: str
+    """As in `Transcript`."""
+    log_probs: Tensor
+    """Log-probabilities of the tokens, windows joined; none if there is an error. (F, V)"""
+    seconds: float = 0.0
+    """Of audio."""
+    error: str | None = None
+    """What is wrong with the recording."""
+    frames: Tensor | None = None
+    """What an attention decoder looks at; if one takes part. (F, E)"""
+
+
+class Recogniser:
+    """A loaded model with its tokenizer, ready to transcribe."""
+
+    def __init__(self, loaded: LoadedModel, device: str = "cpu", decoding: DecodingConfig | Greedy | None = None):
+        self.model = loaded.model
+        self.tokenizer = loaded.tokenizer
+        self.folder = loaded.folder
+        self.device = device
+        chosen = decoding or default.read(loaded.folder)
+        if chosen is None and isinstance(loaded.model, EncoderDecoder):
+            chosen = DecodingConfig(attention=JointConfig())
+        self.decoding: DecodingConfig | Greedy = chosen or "greedy"
+        begin = self.begin if isinstance(loaded.model, EncoderDecoder) else None
+        self._decoder = RecordingDecoder(
+            loaded.tokenizer, self.decoding, partial(language_model.load, device=device), begin
+        )
+        self.window_seconds = float(loaded.about.get("window_seconds", WINDOW_SECONDS))
+        self.lead_seconds = float(loaded.about.get("lead_seconds", 0.0))
+        self.trail_seconds = float(loaded.about.get("trail_seconds", 0.0))
+
+    @classmethod
+    def load(
+        cls, model: str | Path = "box", device: str = "cpu", decoding: DecodingConfig | Greedy | None = None
+    ) -> "Recogniser":
+        """Read a model folder.
+
+        Args:
+            model: a folder, or `box` for the model that comes with the package.
+            device: where it runs, for instance `cpu`, `cuda`, `mps`.
+            decoding: of a search, or `greedy`; if left out, as decoding.json in the folder says. Without one, greedy,
+                or, for an encoder-decoder, by attention and CTC together.
+
+        Raises:
+            ModelFolderError: the folder cannot be used.
+            NoisewiseError: there is no such device, language model or lexicon.
+        """
+        must_be_device(device)
+        return cls(model_folder.load(model, device), device, decoding)
+
+    def transcribe(
+        self,
+        sources: Source | Sequence[Source],
+        *,
+        batch_seconds: float = BATCH_SECONDS,
+        window_seconds: float | None = None,
+        overlap_seconds: float | None = None,
+        hotwords: Hotwords = (),
+    ) -> list[Transcript]:
+        """Transcribe recordings; the results stand in the order of the sources.
+
+        A recording that cannot be used does not stop the others: its `Transcript.error` says what is wrong.
+
+        Args:
+            sources: files, or mono waveforms at 16 kHz (T,); one or several.
+            batch_seconds: audio that goes through the model at once, padding included.
+            window_seconds: longer recordings are cut into windows; what the model was made for if left out.
+            overlap_seconds: audio that two neighbouring windows share; 4 s, or a quarter of shorter windows.
+            hotwords: words or phrases to listen for, perhaps with boosts of their own.
+        """
+        sources = [sources] if isinstance(sources, str | Path | np.ndarray) else list(sources)
+        done = dict(
+            self.each(
+                sources,
+                batch_seconds=batch_seconds,
+                window_seconds=window_seconds,
+                overlap_seconds=overlap_seconds,
+                hotwords=hotwords,
+            )
+        )
+        return [done[position] for position in range(len(sources))]
+
+    def recognise(self, waveforms: Sequence[NDArray[Any]], hotwords: Hotwords = ()) -> list[str]:
+        """Texts of waveforms (T,) at 16 kHz; `hotwords` as in `transcribe`.
+
+        Raises:
+            AudioError: a waveform is empty, too short, silent or not finite.
+        """
+        transcripts = self.transcribe(waveforms, hotwords=hotwords)
+        for transcript in transcripts:
+            if transcript.error is not None:
+                raise AudioError(transcript.error, path=transcript.source)
+        return [transcript.text for transcript in transcripts]
+
+    @torch.inference_mode()
+    def log_probs(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
+        """Log-probabilities of the tokens, one batch. (T,) each -> (F, V) each, on the CPU"""
+        log_probs, frames = self.model.log_probs(*padded(waveforms, self.device))
+        return [each[:count].cpu() for each, count in zip(log_probs, frames.tolist(), strict=True)]
+
+    @torch.inference_mode()
+    def _log_probs_and_frames(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
+        """The same with the frames of the encoder behind them. (T,) each -> (F, V + E) each, on the CPU"""
+        assert isinstance(self.model, EncoderDecoder)
+        output = self.model.encode(*padded(waveforms, self.device))
+        both = torch.cat((self.model.recognise(output), output.features.float()), dim=2).cpu()
+        return [each[:count] for each, count in zip(both, output.lengths.tolist(), strict=True)]
+
+    def each(
+        self,
+        sources: Sequence[Source],
+        *,
+        batch_seconds: float = BATCH_SECONDS,
+        window_seconds: float | None = None,
+        overlap_seconds: float | None = None,
+        hotwords: Hotwords = (),
+    ) -> Iterator[tuple[int, Transcript]]:
+        """Transcribe recordings, short ones first; see `transcribe`.
+
+        Yields:
+            Position among the sources, and transcript, each as soon as it is ready; a search decodes several together.
+        """
+        found = self.hear(
+            sources, batch_seconds=batch_seconds, window_seconds=window_seconds, overlap_seconds=overlap_seconds
+        )
+        search = self._decoder.search(hotwords)
+        alone = ([item] for item in found)
+        for items in alone if search is None else gather(found, lambda item: len(item[1].log_probs)):
+            yield from self._transcripts(items, search)
+
+    def align(
+        self,
+        pairs: Sequence[tuple[Source, str]],
+        *,
+        unknown: Unknown = "error",
+        batch_seconds: float = BATCH_SECONDS,
+        window_seconds: float | None = None,
+        overlap_seconds: float | None = None,
+    ) -> Iterator[tuple[int, Transcript]]:
+        """Find when each word and letter of known texts was said; see `noisewise.decoding.alignment.align.align`.
+
+        A recording that cannot be used, or that its text does not fit, is an entry with an `error`.
+
+        Args:
+            pairs: recordings, each with what was said in it.
+            unknown: what becomes of words that the alphabet cannot spell: an error, or stars.
+            batch_seconds: as in `transcribe`, like the others.
+            window_seconds: see there.
+            overlap_seconds: see there.
+
+        Yields:
+            Position among the pairs, and a transcript whose words are `AlignedWord`s, each as soon as it is ready.
+        """
+        for position, heard in self.hear(
+            [source for source, _ in pairs],
+            batch_seconds=batch_seconds,
+            window_seconds=window_seconds,
+            overlap_seconds=overlap_seconds,
+        ):
+            yield position, self._aligned(heard, pairs[position][1], unknown)
+
+    def hear(
+        self,
+        sources: Sequence[Source],
+        *,
+        batch_seconds: float = BATCH_SECONDS,
+        window_seconds: float | None = None,
+        overlap_seconds: float | None = None,
+    ) -> Iterator[tuple[int, Heard]]:
+        """Put recordings through the model, short ones first, long ones in windows; see `transcribe`.
+
+        Yields:
+            Position among the sources, and log-probabilities, each as soon as they are whole.
+        """
+        size, step = self._window(window_seconds, overlap_seconds)
+        listening = Listening(
+            self._log_probs_and_frames if self._attends else self.log_probs,
+            lambda: Stitcher(self.tokenizer.blank),
+            size=size,
+            step=step,
+            hop=self.model.hop,
+            batch_seconds=batch_seconds,
+        )
+        for recording in listening.each(sources):
+            yield recording.position, self._heard(recording)
+
+    def _heard(self, recording: Recording[Stitcher]) -> Heard:
+        """What came of a recording that has been through the model."""
+        if recording.error is not None:
+            return Heard(recording.name, torch.empty(0, len(self.tokenizer)), error=recording.error)
+        log_probs, frames = recording.outputs.result().tensor_split((len(self.tokenizer),), dim=1)
+        return Heard(recording.name, log_probs, recording.seconds, frames=frames if self._attends else None)
+
+    def _window(self, window_seconds: float | None, overlap_seconds: float | None) -> tuple[int, int]:
+        """Samples of a window, and from one window to the next; whole frames."""
+        seconds = self.window_seconds if window_seconds is None else window_seconds
+        overlap = min(OVERLAP_SECONDS, seconds / 4) if overlap_seconds is None else overlap_seconds
+        must_be_positive("window_seconds", seconds)
+        if not 0 <= overlap <= seconds / 2:
+            raise NoisewiseError(
+                f"`overlap_seconds` must be 0 to {seconds / 2:g} (half a window), but is {overlap:g} instead"
+            )
+        hop = self.model.hop
+        size = max(1, round(seconds * SAMPLE_RATE / hop)) * hop
+        return size, size - round(overlap * SAMPLE_RATE / hop) * hop
+
+    @property
+    def _frame_seconds(self) -> float:
+        return self.model.hop / SAMPLE_RATE
+
+    @property
+    def _attends(self) -> bool:
+        """Whether an attention decoder takes part."""
+        return not isinstance(self.decoding, str) and self.decoding.attention is not None
+
+    def begin(self, frames: Tensor, lengths: Tensor) -> Steps:
+        """The attention decoder before its first token. (B, F, E), (B,)"""
+        assert isinstance(self.model, EncoderDecoder)
+        return self.model.steps(frames.to(self.device), lengths.to(self.device))
+
+    def _transcripts(self, items: list[tuple[int, Heard]], search: Search | None) -> Iterator[tuple[int, Transcript]]:
+        """Decode recordings whose windows have all been through the model."""
+        usable = [heard for _, heard in items if heard.error is None]
+        log_probs, frames = (
+            [each.log_probs for each in usable],
+            [each.frames for each in usable if each.frames is not None],
+        )
+        found = iter(nbest(log_probs, self.tokenizer, self._frame_seconds, search, frames))
+        for position, heard in items:
+            if heard.error is not None:
+                yield position, Transcript(heard.source, error=heard.error)
+                continue
+            yield position, _said(heard, next(found))
+
+    def _aligned(self, heard: Heard, text: str, unknown: Unknown) -> Transcript:
+        """Lay a text over a recording."""
+        if heard.error is not None:
+            return Transcript(heard.source, error=heard.error)
+        try:
+            words = align(heard.log_probs, text, self.tokenizer, self._frame_seconds, unknown=unknown).words
+        except AlignmentError as error:
+            return Transcript(heard.source, duration=heard.seconds, error=f"{heard.source}: {error}")
+        words = widened(words, self.lead_seconds, self.trail_seconds, heard.seconds)
+        said = " ".join(word.text for word in words)
+        known = [word for word in words if word.characters]  # no model is sure of a star
+        return Transcript(heard.source, said, [*words], heard.seconds, overall_confidence(known))
+
+
+def _said(heard: Heard, hypotheses: Sequence[Hypothesis]) -> Transcript:
+    """The best hypothesis, and the texts of the others."""
+    one, others = hypotheses[0], dict[str, Alternative]()
+    for each in hypotheses:
+        if each.text != one.text:
+            others.setdefault(each.text, Alternative(each.text, each.score))
+    confidence = overall_confidence(one.words)
+    return Transcript(heard.source, one.text, one.words, heard.seconds, confidence, list(others.values()))

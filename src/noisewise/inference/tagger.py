@@ -1,0 +1,176 @@
+"""Waveform in, labels of sounds out: a trained tagger made ready for files, arrays and hours of audio.
+
+Legend: T samples, K classes, N waveforms.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from noisewise.audio.waveform import SAMPLE_RATE, AudioError
+from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints.folder import LoadedTagger
+from noisewise.config import NoisewiseError
+from noisewise.inference.tags import Probabilities, Tags, Window
+from noisewise.inference.windowing import (
+    BATCH_SECONDS,
+    MIN_SECONDS,
+    Listening,
+    Recording,
+    Source,
+    must_be_device,
+    must_be_positive,
+    padded,
+)
+
+WINDOW_SECONDS = 10.0
+"""Of models that do not say what they were trained on: the clips of AudioSet."""
+FRAME_SECONDS = 0.01
+
+
+class Tagger:
+    """A loaded model with the names of its classes, ready to say what is heard."""
+
+    def __init__(self, loaded: LoadedTagger, device: str = "cpu"):
+        self.model = loaded.model
+        self.labels = loaded.labels
+        self.folder = loaded.folder
+        self.device = device
+        self.single = loaded.config.labels == "one"
+        """Whether each sound has exactly one label: probabilities sum to 1."""
+        frames = loaded.config.encoder.frames
+        self.longest = frames * FRAME_SECONDS if frames else float("inf")
+        """Seconds that the model hears; it would cut longer windows."""
+        given = max(MIN_SECONDS, float(loaded.about.get("window_seconds", WINDOW_SECONDS)))
+        self.window_seconds = self.longest if frames else given
+
+    @classmethod
+    def load(cls, model: str | Path, device: str = "cpu") -> "Tagger":
+        """Read a model folder.
+
+        Args:
+            model: the folder.
+            device: where it runs, for instance `cpu`, `cuda`, `mps`.
+
+        Raises:
+            ModelFolderError: the folder cannot be used, or holds no tagger.
+            NoisewiseError: there is no such device.
+        """
+        must_be_device(device)
+        return cls(model_folder.load_tagger(model, device), device)
+
+    def tag(
+        self,
+        sources: Source | Sequence[Source],
+        *,
+        window_seconds: float | None = None,
+        hop_seconds: float | None = None,
+        batch_seconds: float = BATCH_SECONDS,
+    ) -> list[Tags]:
+        """Say what is heard in recordings; the results stand in the order of the sources.
+
+        A recording that cannot be used does not stop the others: its `Tags.error` says what is wrong.
+
+        Args:
+            sources: files, or mono waveforms at 16 kHz (T,); one or several.
+            window_seconds: longer recordings are heard in windows of this length; what the model was made for if left
+                out.
+            hop_seconds: from the beginning of one window to that of the next; half a window if left out. The last
+                window ends with the recording, and so may begin sooner.
+            batch_seconds: audio that goes through the model at once, padding included.
+        """
+        sources = [sources] if isinstance(sources, str | Path | np.ndarray) else list(sources)
+        done = dict(
+            self.each(sources, window_seconds=window_seconds, hop_seconds=hop_seconds, batch_seconds=batch_seconds)
+        )
+        return [done[position] for position in range(len(sources))]
+
+    def each(
+        self,
+        sources: Sequence[Source],
+        *,
+        window_seconds: float | None = None,
+        hop_seconds: float | None = None,
+        batch_seconds: float = BATCH_SECONDS,
+    ) -> Iterator[tuple[int, Tags]]:
+        """Say what is heard in recordings, short ones first; see `tag`.
+
+        Yields:
+            Position among the sources, and what is heard, each as soon as it is known.
+        """
+        size, step = self._window(window_seconds, hop_seconds)
+        listening = Listening(self.probabilities, _Windows, size=size, step=step, batch_seconds=batch_seconds)
+        for recording in listening.each(sources):
+            yield recording.position, self._heard(recording, size / SAMPLE_RATE)
+
+    def scores(self, waveforms: Sequence[NDArray[Any]]) -> list[Probabilities]:
+        """Probabilities over whole waveforms (T,) at 16 kHz. -> (K,) each
+
+        Raises:
+            AudioError: a waveform is empty, too short, silent or not finite.
+        """
+        found = self.tag(waveforms)
+        for each in found:
+            if each.error is not None:
+                raise AudioError(each.error, path=each.source)
+        return [each.probabilities for each in found]
+
+    @torch.inference_mode()
+    def probabilities(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
+        """Probabilities of the labels of single windows, one batch. (T,) each -> (K,) each, on the CPU"""
+        return list(self.model.probabilities(*padded(waveforms, self.device)).cpu())
+
+    def _window(self, window_seconds: float | None, hop_seconds: float | None) -> tuple[int, int]:
+        """Samples of a window, and from one window to the next."""
+        seconds = self.window_seconds if window_seconds is None else window_seconds
+        hop = seconds / 2 if hop_seconds is None else hop_seconds
+        must_be_positive("window_seconds", seconds)
+        must_be_positive("hop_seconds", hop)
+        size, step = round(seconds * SAMPLE_RATE), round(hop * SAMPLE_RATE)
+        if seconds < MIN_SECONDS:
+            raise NoisewiseError(
+                f"`window_seconds` must be at least {MIN_SECONDS:g}, for shorter sounds are not told apart, but is "
+                f"{seconds:g} instead"
+            )
+        if seconds > self.longest:
+            raise NoisewiseError(
+                f"`window_seconds` must be at most {self.longest:g}, which is what the model hears, but is {seconds:g} "
+                "instead"
+            )
+        if not 0 < step <= size:
+            raise NoisewiseError(
+                f"`hop_seconds` must be at most `window_seconds`, {seconds:g}, or there would be gaps, and at least a "
+                f"sample, but is {hop:g} instead"
+            )
+        return size, step
+
+    def _heard(self, recording: "Recording[_Windows]", window_seconds: float) -> Tags:
+        """What came of a recording: over all of it the mean of its windows where each sound has one label, or the
+        greatest where it may have several, for a sound that is in one window is in the recording."""
+        if recording.error is not None:
+            return Tags(recording.name, self.labels, np.zeros(0, np.float32), error=recording.error)
+        parts = recording.outputs.parts
+        every = np.stack([probabilities for _, probabilities in parts])  # (windows, K)
+        whole = every.mean(axis=0) if self.single else every.max(axis=0)
+        windows = [
+            Window(start, min(start + window_seconds, recording.seconds), probabilities)
+            for start, probabilities in parts
+        ]
+        return Tags(recording.name, self.labels, whole, windows, recording.seconds)
+
+
+class _Windows:
+    """What the model makes of the windows of one recording."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[float, Probabilities]] = []
+        """Where it begins, in seconds; probabilities (K,)."""
+
+    def add(self, start: int, output: Tensor) -> None:
+        """Take a window that begins at a sample."""
+        self.parts.append((start / SAMPLE_RATE, output.numpy()))

@@ -1,0 +1,1 @@
+"""Language models: one protocol, n-grams, class models, mixtures, and KenLM."""

@@ -1,0 +1,67 @@
+"""Read a language model of any kind from its path."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from noisewise.config import ConfigError, parse
+from noisewise.lm import classes
+from noisewise.lm.kenlm import FlashlightKenLM, KenLM
+from noisewise.lm.mixture import MIXTURE, MixtureConfig, SentenceMixture
+from noisewise.lm.ngram import NGram
+from noisewise.lm.protocol import LanguageModel, LanguageModelError
+
+
+def is_mixture(path: str | Path) -> bool:
+    """Whether a path is the folder of a mixture."""
+    return (Path(path) / MIXTURE).is_file()
+
+
+def load(path: str | Path, backend: str = "noisewise", vocabulary: Sequence[str] | None = None) -> LanguageModel:
+    """Read a language model.
+
+    Args:
+        path: an ARPA file, also .gz; the folder of a mixture (`lm/mixture.py`); for `kenlm` and `flashlight`
+            also a KenLM binary, which must come from a source you trust.
+        backend: `noisewise` (needs nothing else), `kenlm` or `flashlight`.
+        vocabulary: the words that will be asked for; only `flashlight` wants to know them.
+
+    Raises:
+        LanguageModelError: the file cannot be used.
+    """
+    if is_mixture(path):
+        return read_mixture(path)
+    if not Path(path).is_file():
+        raise LanguageModelError(f"`{path}` must be a language model, but there is no such file; check the path")
+    match backend:
+        case "noisewise":
+            return NGram.load(path)
+        case "kenlm":
+            return KenLM(path)
+        case "flashlight":
+            return FlashlightKenLM(path, vocabulary or [])
+        case _:
+            raise LanguageModelError(
+                f"`backend` must be noisewise, kenlm or flashlight, but is '{backend}' instead; take noisewise"
+            )
+
+
+def read_mixture(folder: str | Path) -> SentenceMixture:
+    """The mixture in a folder: `mixture.json`, and the files that it names.
+
+    Raises:
+        LanguageModelError: a file that cannot be used.
+    """
+    path = Path(folder) / MIXTURE
+    try:
+        said = parse(MixtureConfig, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, ConfigError) as error:
+        raise LanguageModelError(f"`{path}` must say what is mixed, but does not: {error}") from error
+    files = [(path.parent / one.lm, one.classes and path.parent / one.classes) for one in said.models]
+    return SentenceMixture([part(*each) for each in files], [one.weight for one in said.models])
+
+
+def part(lm: str | Path, class_list: str | Path | None = None) -> LanguageModel:
+    """One model of a mixture from its files."""
+    model = load(lm)
+    return classes.ClassModel(model, classes.read(class_list)) if class_list else model

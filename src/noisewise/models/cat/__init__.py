@@ -1,0 +1,1 @@
+"""CAT, a convolutional audio transformer: encoder, objective, regularisation, tagger."""

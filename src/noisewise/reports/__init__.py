@@ -1,0 +1,1 @@
+"""Tables, comparisons, robustness cards and figures from stored results."""

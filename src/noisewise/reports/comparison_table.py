@@ -1,0 +1,145 @@
+"""A comparison as tables (Markdown, LaTeX, CSV) and as a list of the utterances that differ most."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+
+from noisewise.reports.comparison import Comparison, Hearing, Line, Pair
+from noisewise.reports.tables import NAMES, Table, as_latex, as_markdown
+
+RATES = ["condition", "system", "wer", "wer_low", "wer_high"]
+PAIRS = ["baseline", "difference", "difference_low", "difference_high", "z", "p", "better", "worse", "sign_p"]
+
+
+def markdown(comparison: Comparison, utterances: int = 0) -> str:
+    """Tables by noise type, by SNR and of every cell, and the greatest wins and losses of each system.
+
+    Args:
+        comparison: of two systems or more.
+        utterances: wins and losses to list, each.
+    """
+    parts = [_head(comparison), *(as_markdown(table) for table in _tables(comparison))]
+    for index, name in enumerate(comparison.names[1:] if utterances else []):
+        baseline = comparison.names[0]
+        wins, losses = comparison.wins(index, utterances), comparison.losses(index, utterances)
+        parts.append(_listing(f"Where {name} wins most over {baseline}", wins, comparison.of_taggers))
+        parts.append(_listing(f"Where {name} loses most to {baseline}", losses, comparison.of_taggers))
+    return "\n".join(parts)
+
+
+def latex(comparison: Comparison) -> str:
+    """The same tables as LaTeX tabulars with booktabs rules."""
+    return "\n".join(as_latex(table) for table in _tables(comparison))
+
+
+def comma_separated(comparison: Comparison) -> str:
+    """One line for each condition or mean and each system; rates as fractions, empty fields for the baseline.
+
+    `wer` is the error rate of taggers, where these are compared.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*RATES, *PAIRS])
+    for line in comparison.lines.values():
+        for index, name in enumerate(comparison.names):
+            rates = [line.wer[index], *line.ci[index]]
+            pair = line.pairs[index - 1] if index else None
+            writer.writerow([line.name, name, *map(_number, rates), *_fields(pair, comparison.names[0])])
+    return text.getvalue()
+
+
+def _fields(pair: Pair | None, baseline: str) -> list[object]:
+    if pair is None:
+        return [""] * len(PAIRS)
+    numbers = [*map(_number, (pair.difference, *pair.ci, pair.z)), f"{pair.p:.4g}"]
+    return [baseline, *numbers, pair.better, pair.worse, f"{pair.sign_p:.4g}"]
+
+
+def _head(comparison: Comparison) -> str:
+    if comparison.of_taggers:
+        text = f"{comparison.utterances} clips; errors are clips whose best class is none of theirs. "
+    else:
+        text = f"{comparison.utterances} utterances, {comparison.words} words, {comparison.normaliser}. "
+    text += (
+        f"Differences are to {comparison.names[0]}, with 95 % of paired bootstrap resamples ({_unit(comparison)}s), "
+        "p of matched pairs.\n"
+    )
+    if comparison.left_out:
+        text += f"Not heard by all, and left out: {', '.join(comparison.left_out)}.\n"
+    return text
+
+
+def _unit(comparison: Comparison) -> str:
+    names = {"utterance": "clip", "speaker": "source"}
+    return names[comparison.unit] if comparison.of_taggers else comparison.unit
+
+
+def _measure(comparison: Comparison) -> str:
+    return "errors (%)" if comparison.of_taggers else "WER (%)"
+
+
+def _tables(comparison: Comparison) -> Iterator[Table]:
+    means = [name for name in NAMES if name in comparison.lines]
+    measure = _measure(comparison)
+    yield _table(comparison, measure, ["clean", *comparison.noise_types, *means], _said)
+    if comparison.noise_types and not comparison.snr_db:
+        yield _table(comparison, measure, [name for name in comparison.lines if "@" in name], _said)
+    if comparison.snr_db:
+        by_snr = [f"all@{snr:g}" for snr in comparison.snr_db if f"all@{snr:g}" in comparison.lines]
+        yield _table(comparison, f"{measure}, all types", by_snr, lambda name: f"{name.partition('@')[2]} dB")
+        yield _cells(comparison)
+
+
+def _table(comparison: Comparison, corner: str, rows: list[str], say: Callable[[str], str]) -> Table:
+    others = comparison.names[1:]
+    pairs = [part for name in others for part in (f"{name} - {comparison.names[0]}", "p")]
+    lines = [[corner, *comparison.names, *pairs]]
+    for name in rows:
+        line = comparison.lines[name]
+        found = [part for pair in line.pairs for part in (_difference(pair), _probability(pair.p))]
+        lines.append([say(name), *(f"{100 * rate:.1f}" for rate in line.wer), *found])
+    return lines
+
+
+def _cells(comparison: Comparison) -> Table:
+    """The rates of all systems, in their order, at each type and SNR; a star where p of matched pairs is below 0.05."""
+    lines = [[f"{_measure(comparison)}: {' / '.join(comparison.names)}", *(f"{snr:g} dB" for snr in comparison.snr_db)]]
+    for kind in comparison.noise_types:
+        cells = [comparison.lines.get(f"{kind}@{snr:g}") for snr in comparison.snr_db]
+        lines.append([_said(kind), *("" if cell is None else _cell(cell) for cell in cells)])
+    return lines
+
+
+def _cell(line: Line) -> str:
+    stars = ["", *("*" if pair.p < 0.05 else "" for pair in line.pairs)]
+    return " / ".join(f"{100 * rate:.1f}{star}" for rate, star in zip(line.wer, stars, strict=True))
+
+
+def _listing(title: str, hearings: list[Hearing], of_taggers: bool) -> str:
+    lines = [f"### {title}\n"]
+    for one in hearings:
+        words = f"{one.words} word{'' if one.words == 1 else 's'}"
+        counts = "right to wrong" if one.difference > 0 else "wrong to right"
+        counts = counts if of_taggers else f"{one.errors[0]} to {one.errors[1]} errors in {words}"
+        lines.append(f"- {one.id}, {one.condition}: {counts}")
+        if one.reference is not None and one.heard is not None:
+            was = "is" if of_taggers else "said"
+            lines += [f"  - {was}: {one.reference}", *(f"  - heard: {text or '(nothing)'}" for text in one.heard)]
+    return "\n".join(lines if hearings else [*lines, "nowhere"]) + "\n"
+
+
+def _said(name: str) -> str:
+    return NAMES.get(name, name.replace("_", " "))
+
+
+def _difference(pair: Pair) -> str:
+    low, high = pair.ci
+    return f"{100 * pair.difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def _probability(p: float) -> str:
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}"

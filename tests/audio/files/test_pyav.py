@@ -1,0 +1,129 @@
+"""m4a, mp4 and webm through the media extra, made here by PyAV; and what is said where it is missing."""
+
+import builtins
+import io
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from noisewise.audio import waveform
+from noisewise.audio.files.truncation import media_format
+from noisewise.audio.waveform import AudioError
+
+Array = NDArray[np.float32]
+HEADS = [
+    (b"\x00\x00\x00\x1cftypM4A ", "mp4"),
+    (b"\x1a\x45\xdf\xa3\x01\x00", "matroska"),
+    (b"\xff\xf1\x50\x80", "aac"),
+    (b"#!AMR\n", "amr"),
+    (b"RIFF\x00\x00\x00\x00WAVE", None),
+    (b"\xff\xfb\x90\x00", None),
+    (b"#EXTM3U\n", None),
+    (b"", None),
+]
+
+
+def chirp(seconds: float, rate: int) -> Array:
+    time = np.arange(round(seconds * rate)) / rate
+    return (0.4 * np.sin(2 * np.pi * (100 * time + 200 * time**2))).astype(np.float32)
+
+
+def encode(path: Path, codec: str, rate: int, samples: Array, layout: str = "stereo") -> None:
+    """Write samples with FFmpeg, as a phone or a browser would."""
+    av = pytest.importorskip("av", reason="PyAV is not installed; it is in the extra `media`")
+    channels = np.stack([samples] * (2 if layout == "stereo" else 1))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, layout=layout)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(channels), format="fltp", layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+
+
+@pytest.mark.parametrize(("head", "expected"), HEADS)
+def test_containers_are_known_by_their_first_bytes(head: bytes, expected: str | None) -> None:
+    assert media_format(head) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate", "layout"),
+    [
+        ("a.m4a", "aac", 44_100, "stereo"),
+        ("a.mp4", "aac", 48_000, "mono"),
+        ("a.webm", "libopus", 48_000, "stereo"),
+    ],
+)
+def test_what_a_phone_or_a_browser_records(tmp_path: Path, name: str, codec: str, rate: int, layout: str) -> None:
+    path = tmp_path / name
+    encode(path, codec, rate, chirp(5.0, rate), layout)
+    loaded, expected = waveform.load(path), chirp(5.0, 16_000)
+    assert abs(len(loaded) - 80_000) < 1600
+    inner = slice(4000, 76_000)
+    error = np.sum((loaded[inner] - expected[inner]) ** 2) / np.sum(expected[inner] ** 2)
+    assert error < 0.01  # 20 dB; a shift of one sample is 0.2
+    found = waveform.info(path)
+    assert found.seconds == pytest.approx(5.0, abs=0.05) and found.sample_rate == rate
+    assert found.channels == (1 if layout == "mono" else 2)
+    part = waveform.load(path, offset=2.5, duration=1.0)
+    np.testing.assert_allclose(part, loaded[40_000:56_000], atol=1e-3)
+    np.testing.assert_array_equal(np.concatenate(list(waveform.stream(path, block_seconds=0.7))), loaded)
+    np.testing.assert_array_equal(waveform.load(io.BytesIO(path.read_bytes())), loaded)
+
+
+def test_bare_aac(tmp_path: Path) -> None:
+    encode(tmp_path / "a.aac", "aac", 16_000, chirp(3.0, 16_000), "mono")
+    assert len(waveform.load(tmp_path / "a.aac")) == pytest.approx(48_000, abs=2500)
+    assert np.isnan(waveform.info(tmp_path / "a.aac").seconds)
+
+
+@pytest.mark.parametrize("name", ["a.m4a", "a.webm"])
+@pytest.mark.parametrize("part", [0.1, 0.6])
+def test_truncated(tmp_path: Path, name: str, part: float) -> None:
+    encode(tmp_path / name, "aac" if name == "a.m4a" else "libopus", 48_000, chirp(5.0, 48_000))
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: int(len(content) * part)])
+    with pytest.raises(AudioError) as caught:
+        waveform.load(tmp_path / name)
+    assert caught.value.reason == "truncated"
+
+
+def test_a_film_without_sound(tmp_path: Path) -> None:
+    av = pytest.importorskip("av", reason="PyAV is not installed; it is in the extra `media`")
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = 32
+        for index in range(5):
+            frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+            frame.pts = index
+            for packet in stream.encode(frame):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+    with pytest.raises(AudioError, match="no audio stream"):
+        waveform.load(tmp_path / "a.mp4")
+
+
+def test_the_limit_holds(tmp_path: Path) -> None:
+    encode(tmp_path / "a.m4a", "aac", 16_000, chirp(4.0, 16_000), "mono")
+    with pytest.raises(AudioError) as caught:
+        waveform.load(tmp_path / "a.m4a", max_seconds=2.0)
+    assert caught.value.reason == "too_long"
+
+
+def test_the_extra_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.m4a").write_bytes(b"\x00\x00\x00\x1cftypM4A " + bytes(100))
+    real = builtins.__import__
+
+    def without_av(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == "av":
+            raise ModuleNotFoundError("No module named 'av'", name="av")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_av)
+    with pytest.raises(AudioError, match=r"pip install 'noisewise\[media\]'") as caught:
+        waveform.load(tmp_path / "a.m4a")
+    assert caught.value.reason == "not_audio"

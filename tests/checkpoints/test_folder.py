@@ -1,0 +1,96 @@
+"""Model folders: what is written is read, and what is broken is explained."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints.folder import ModelFolderError
+from noisewise.models.ctc import CTC, CTCConfig
+from noisewise.models.logmel_transformer import tiny
+from noisewise.text.tokenizer import CharacterTokenizer
+
+
+@pytest.fixture
+def folder(model_dir: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(model_dir, tmp_path / "model"))
+
+
+def test_half_precision_is_half_the_size_and_nearly_the_same(tmp_path: Path) -> None:
+    model, config = CTC(CTCConfig(encoder=tiny())), CTCConfig(encoder=tiny())
+    sizes = []
+    for half in (False, True):
+        saved = model_folder.save(tmp_path / str(half), model, config, CharacterTokenizer(), card="", half=half)
+        sizes.append((saved / "model.safetensors").stat().st_size)
+    assert sizes[1] < 0.6 * sizes[0]
+    loaded = model_folder.load(tmp_path / "True").model
+    assert {tensor.dtype for tensor in loaded.state_dict().values()} == {torch.float32}
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)
+
+
+def test_saving_replaces_the_old_folder_whole(folder: Path) -> None:
+    (folder / "left_over").write_text("old")
+    config = CTCConfig(encoder=tiny())
+    model_folder.save(folder, CTC(config), config, CharacterTokenizer(), card="new")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md", "config.json", "model.safetensors", "tokens.txt",
+    ]  # fmt: skip
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def break_vocabulary(folder: Path) -> None:
+    (folder / "tokens.txt").write_text("<blank>\n<unk>\n|\n")
+
+
+def break_config(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+
+
+def break_key(folder: Path) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    values["model"]["encoder"]["layerz"] = 1
+    (folder / "config.json").write_text(json.dumps(values))
+
+
+def break_shape(folder: Path) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    values["model"]["encoder"]["layers"] = 1
+    (folder / "config.json").write_text(json.dumps(values))
+
+
+def break_weights(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"\x80\x02cos\nsystem\n")
+
+
+def remove_weights(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (break_vocabulary, "must hold 30 symbols, but holds 3"),
+        (break_config, "must describe a model"),
+        (break_key, "did you mean 'layers'"),
+        (break_shape, r"must fit config\.json"),
+        (break_weights, "must be a safetensors file"),
+        (remove_weights, r"lacks model\.safetensors"),
+        (shutil.rmtree, "there is no such folder"),
+    ],
+)
+def test_damage_is_explained(folder: Path, damage: object, message: str) -> None:
+    damage(folder)  # type: ignore[operator]
+    with pytest.raises(ModelFolderError, match=message):
+        model_folder.load(folder)
+
+
+def test_hash_follows_the_weights(folder: Path, model_dir: Path) -> None:
+    before = model_folder.weights_hash(folder)
+    assert before == model_folder.weights_hash(model_dir)
+    config = CTCConfig(encoder=tiny())
+    model_folder.save(folder, CTC(config), config, CharacterTokenizer(), card="")
+    assert model_folder.weights_hash(folder) != before

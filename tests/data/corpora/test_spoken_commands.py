@@ -1,0 +1,91 @@
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from noisewise.audio.mix import rms
+from noisewise.data.corpora import spoken_commands
+from noisewise.data.corpora.phrases import COMMANDS, MONTHS, date, digits, edit, phrase, spelled_word
+from noisewise.data.manifests.read import ManifestError, load_audio, read, text_of
+from noisewise.data.random_streams import Draws
+from noisewise.text.normalise import normalise
+
+needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+PHRASES = [phrase(Draws(0, index, "phrase")) for index in range(3000)]
+
+
+def test_phrases_are_normalised_words() -> None:
+    assert all(text and normalise(text) == text for text in PHRASES)
+
+
+def test_phrases_cover_the_vocabulary() -> None:
+    words = Counter(word for text in PHRASES for word in text.split())
+    assert set("ABCDEFGHIJKLMNOPQRSTUVWXYZ") | set(COMMANDS) | set(MONTHS) < set(words)
+    assert min(words[letter] for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ") > 30
+    assert {"OH", "ZERO", "HUNDRED", "THOUSAND", "AND", "NINETEENTH", "THIRTIETH", "AREA", "CODE"} < set(words)
+    assert len(set(PHRASES)) > 2300
+
+
+def test_kinds_of_phrase() -> None:
+    draws = Draws("kinds")
+    month = "|".join(MONTHS)
+    for _ in range(50):
+        assert re.fullmatch(r"[A-Z]( [A-Z])+", spelled_word(draws))
+        assert re.fullmatch(rf"(THE .* OF )?({month}).*", date(draws))
+        assert edit(draws).split()[0] in ("ENTER", "ERASE", "RUBOUT")
+        assert not {"OH", "ZERO"} <= set(digits(draws).split())
+
+
+def test_phrases_are_pinned() -> None:
+    assert PHRASES[:3] == PINNED
+
+
+PINNED = ["SIX THOUSAND", "Q F S W O", "FIVE SEVEN"]
+
+
+def test_letters_and_commands_are_read_as_such() -> None:
+    assert spoken_commands._spoken("RUBOUT A B SIX") == "rub out [['eI]] B six"
+
+
+@needs_espeak
+def test_a_corpus_is_made_and_made_again(tmp_path: Path) -> None:
+    (part,) = spoken_commands.prepare(tmp_path / "one", utterances=6, seed=4, workers=2)
+    assert part.utterances == 6 and part.fresh
+    cuts = list(read(tmp_path / "one/cuts.jsonl.gz"))
+    for cut in cuts:
+        wave = load_audio(cut)
+        assert 0.3 < cut.duration < 30
+        assert -45 < 20 * np.log10(rms(wave)) < -12
+        assert np.abs(wave).max() < 1
+        assert (wave != 0).mean() > 0.5  # a recording is never digitally silent
+    spoken_commands.prepare(tmp_path / "two", utterances=6, seed=4, workers=1)
+    for name in sorted(path.name for path in (tmp_path / "one/flac").iterdir()):
+        assert (tmp_path / "one/flac" / name).read_bytes() == (tmp_path / "two/flac" / name).read_bytes()
+
+
+@needs_espeak
+def test_a_larger_corpus_begins_with_the_smaller_and_keeps_its_files(tmp_path: Path) -> None:
+    spoken_commands.prepare(tmp_path, utterances=2, seed=4)
+    files = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "flac").iterdir()}
+    small = [(cut.id, text_of(cut)) for cut in read(tmp_path / "cuts.jsonl.gz")]
+    (part,) = spoken_commands.prepare(tmp_path, utterances=4, seed=4)
+    assert part.fresh and part.utterances == 4
+    assert [(cut.id, text_of(cut)) for cut in read(tmp_path / "cuts.jsonl.gz")][:2] == small
+    assert all((tmp_path / "flac" / name).stat().st_mtime_ns == stamp for name, stamp in files.items())
+    (part,) = spoken_commands.prepare(tmp_path, utterances=4, seed=4)
+    assert not part.fresh
+    next((tmp_path / "flac").iterdir()).unlink()
+    (part,) = spoken_commands.prepare(tmp_path, utterances=4, seed=4)
+    assert part.fresh and len(list((tmp_path / "flac").iterdir())) == 4
+    with pytest.raises(ManifestError, match="choose another folder"):
+        spoken_commands.prepare(tmp_path, utterances=4, seed=5)
+
+
+def test_without_espeak_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ManifestError, match="install the package espeak-ng"):
+        spoken_commands.prepare(tmp_path / "out", utterances=1, seed=0)
+    assert not (tmp_path / "out").exists()

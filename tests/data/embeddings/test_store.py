@@ -1,0 +1,166 @@
+"""A store gives back what was written, whole or not at all, and says what is not there."""
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from noisewise.data.checks.quarantine import read_quarantine
+from noisewise.data.embeddings.store import INDEX, QUARANTINE, EmbeddingError, EmbeddingFacts, EmbeddingStore, Unread
+from noisewise.data.embeddings.writer import EmbeddingWriter
+
+FACTS = EmbeddingFacts(encoder="box", dim=3, sample_rate=16_000)
+FRAMES = EmbeddingFacts(encoder="box", dim=3, sample_rate=16_000, level="frames", pooling="none")
+
+
+def vectors(*names: str, rows: int | None = None) -> list[tuple[str, Tensor]]:
+    """A vector (3,) for each name, or `rows` of them and one more for each following name."""
+    torch.manual_seed(sum(map(ord, "".join(names))))
+    shapes = [(3,) if rows is None else (rows + turn, 3) for turn in range(len(names))]
+    return [(name, torch.randn(shape)) for name, shape in zip(names, shapes, strict=True)]
+
+
+def test_every_clip_has_its_own_vector_across_shards(tmp_path: Path) -> None:
+    first, second = vectors("a/1", "a/2", "b"), vectors("c", "d")
+    writer = EmbeddingWriter(tmp_path / "store", FACTS)
+    writer.add(first)
+    writer.add(second)
+    store = EmbeddingStore(tmp_path / "store")
+    assert list(store) == ["a/1", "a/2", "b", "c", "d"] and len(store) == 5 and store.dim == 3
+    assert store.encoder == "box"
+    for name, vector in first + second:
+        torch.testing.assert_close(store[name], vector, rtol=0, atol=0)
+        assert name in store and store[name].dtype == torch.float32
+    gathered, lengths = store.gather(["d", "a/2"])
+    assert torch.equal(gathered, torch.stack([second[1][1], first[1][1]])) and lengths is None
+
+
+def test_frames_keep_their_numbers(tmp_path: Path) -> None:
+    writer = EmbeddingWriter(tmp_path, FRAMES)
+    clips = vectors("a", "b", "c", rows=2)
+    writer.add(clips)
+    store = EmbeddingStore(tmp_path)
+    for name, frames in clips:
+        assert torch.equal(store[name], frames)
+    gathered, lengths = store.gather(["c", "a"])
+    assert lengths is not None and lengths.tolist() == [4, 2] and gathered.shape == (2, 4, 3)
+    assert torch.equal(gathered[1, :2], clips[0][1]) and not gathered[1, 2:].any()
+
+
+def test_halves_are_read_as_float32(tmp_path: Path) -> None:
+    EmbeddingWriter(tmp_path, EmbeddingFacts(encoder="box", dim=3, sample_rate=16_000, half=True)).add(vectors("a"))
+    found = EmbeddingStore(tmp_path)["a"]
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, vectors("a")[0][1], rtol=1e-3, atol=1e-3)
+    assert not torch.equal(found, vectors("a")[0][1])
+
+
+def test_a_returned_vector_is_the_callers(tmp_path: Path) -> None:
+    EmbeddingWriter(tmp_path, FACTS).add(vectors("a"))
+    store = EmbeddingStore(tmp_path)
+    store["a"].zero_()
+    assert store["a"].any()
+
+
+def test_a_missing_clip_is_said_with_what_to_do(tmp_path: Path) -> None:
+    EmbeddingWriter(tmp_path, FACTS).add(vectors("a"), [Unread("broken", "x/broken.wav", "truncated", "it ends")])
+    store = EmbeddingStore(tmp_path)
+    with pytest.raises(EmbeddingError, match=r"`z` must have an embedding in .* but has none; run `noisewise embed`"):
+        store["z"]
+    with pytest.raises(EmbeddingError, match=r"`broken` must have .* could not be read \(truncated\); leave it out"):
+        store["broken"]
+    assert store.missing(["a", "z", "broken"]) == ["z", "broken"] and "z" not in store
+    assert read_quarantine(tmp_path / QUARANTINE) == {"broken"}
+
+
+def test_copies_by_repeat_have_the_vector_of_their_original(tmp_path: Path) -> None:
+    EmbeddingWriter(tmp_path, FACTS).add(vectors("a", "b"))
+    store = EmbeddingStore(tmp_path)
+    assert torch.equal(store["b~2"], store["b"]) and "b~2" in store and "b~x" not in store
+
+
+def test_a_store_goes_on_and_forgets_a_failure_that_was_mended(tmp_path: Path) -> None:
+    EmbeddingWriter(tmp_path, FACTS).add(vectors("a"), [Unread("b", "b.wav", "truncated", "it ends")])
+    writer = EmbeddingWriter(tmp_path, FACTS)
+    writer.add(vectors("b"))
+    store = EmbeddingStore(tmp_path)
+    assert list(store) == ["a", "b"] and not store.unread and not (tmp_path / QUARANTINE).exists()
+
+
+def test_a_shard_that_is_not_in_the_index_does_not_count(tmp_path: Path) -> None:
+    EmbeddingWriter(tmp_path, FACTS).add(vectors("a"))
+    index = (tmp_path / INDEX).read_text()
+    EmbeddingWriter(tmp_path, FACTS).add(vectors("b"))
+    (tmp_path / INDEX).write_text(index)  # killed between the shard and the index
+    assert list(EmbeddingStore(tmp_path)) == ["a"]
+    EmbeddingWriter(tmp_path, FACTS).add(vectors("c"))
+    assert list(EmbeddingStore(tmp_path)) == ["a", "c"]
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = EmbeddingWriter(tmp_path, FACTS)
+    writer.add(vectors("a"))
+
+    def full(*_: Any) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        writer.add(vectors("b"))
+    assert list(EmbeddingStore(tmp_path)) == ["a"]
+    assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
+
+
+def test_other_facts_are_refused(tmp_path: Path) -> None:
+    EmbeddingWriter(tmp_path, FACTS)
+    details = EmbeddingFacts(encoder="box", dim=3, sample_rate=16_000, details={"torch": "9"})
+    assert len(EmbeddingWriter(tmp_path, details).store) == 0  # versions alone are no other store
+    with pytest.raises(EmbeddingError, match="its pooling is 'mean' and not 'cls'; choose another folder"):
+        EmbeddingWriter(tmp_path, EmbeddingFacts(encoder="box", dim=3, sample_rate=16_000, pooling="cls"))
+
+
+def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+    writer = EmbeddingWriter(tmp_path, FACTS)
+    writer.add(vectors("a"))
+    with pytest.raises(EmbeddingError, match="`a` must be embedded once"):
+        writer.add(vectors("a"))
+    with pytest.raises(EmbeddingError, match="`b` must be embedded once"):
+        writer.add([*vectors("b"), *vectors("b")])
+    with pytest.raises(EmbeddingError, match=r"vectors of shape \(3,\), but has \(4,\)"):
+        writer.add([("w", torch.zeros(4))])
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(EmbeddingError, match="must be empty or hold embeddings"):
+        EmbeddingWriter(tmp_path / "other", FACTS)
+
+
+def test_damage_is_found_when_a_store_is_opened(tmp_path: Path) -> None:
+    EmbeddingWriter(tmp_path, FACTS).add(vectors("a", "b"))
+    shard = tmp_path / "shard-000000.safetensors"
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-4])
+    with pytest.raises(EmbeddingError, match="must be a whole shard"):
+        EmbeddingStore(tmp_path)
+    shard.write_bytes(whole.replace(b'\\"a\\", ', b"       "))
+    with pytest.raises(EmbeddingError):
+        EmbeddingStore(tmp_path)
+    shard.unlink()
+    with pytest.raises(EmbeddingError, match="must be a whole shard"):
+        EmbeddingStore(tmp_path)
+    with pytest.raises(EmbeddingError, match="must be a folder that `noisewise embed` wrote"):
+        EmbeddingStore(tmp_path / "nowhere")
+    values = json.loads((tmp_path / INDEX).read_text())
+    (tmp_path / INDEX).write_text(json.dumps(values | {"format": "else"}))
+    with pytest.raises(EmbeddingError, match="must be the index of a store"):
+        EmbeddingStore(tmp_path)
+
+
+def test_a_store_goes_to_worker_processes(tmp_path: Path) -> None:
+    EmbeddingWriter(tmp_path, FACTS).add(vectors("a"))
+    store = EmbeddingStore(tmp_path)
+    expected = store["a"]
+    assert torch.equal(pickle.loads(pickle.dumps(store))["a"], expected)

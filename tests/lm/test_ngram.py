@@ -1,0 +1,156 @@
+"""The reader of ARPA files: back-off by hand, KenLM as outside oracle, and files that are broken."""
+
+import gzip
+import math
+from pathlib import Path
+
+import pytest
+
+from noisewise.lm.loading import load
+from noisewise.lm.ngram import NGram
+from noisewise.lm.protocol import LN_10, LanguageModel, LanguageModelError, sentence_score
+
+ARPA = """\
+a comment before the data
+
+\\data\\
+ngram 1=5
+ngram 2=4
+ngram 3=2
+
+\\1-grams:
+-1.0\t<unk>
+-99\t<s>\t-0.5
+-0.7\t</s>
+-0.6\tA\t-0.3
+-0.8\tB\t-0.2
+
+\\2-grams:
+-0.4\t<s> A\t-0.1
+-0.5\tA B\t-0.15
+-0.45\tB A\t-0.05
+-0.25\tB </s>
+
+\\3-grams:
+-0.2\t<s> A B
+-0.35\tA B A
+
+\\end\\
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "lm.arpa").write_text(ARPA)
+    return tmp_path / "lm.arpa"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "log10"),
+    [
+        ("", -0.5 - 0.7),  # <s> </s>: back off from <s>
+        ("A", -0.4 + -0.1 - 0.3 - 0.7),  # <s> A, then </s>: back off from `<s> A`, then from A
+        ("A B", -0.4 - 0.2 + -0.15 - 0.25),  # <s> A B, then B </s> below A B
+        ("A B A", -0.4 - 0.2 - 0.35 + -0.05 - 0.3 - 0.7),
+        ("C B", -0.5 - 1.0 + -0.8 + -0.25),  # unknown has no history behind it
+        ("B B", -0.5 - 0.8 + -0.2 - 0.8 + -0.25),
+    ],
+)
+def test_back_off_by_hand(path: Path, sentence: str, log10: float) -> None:
+    assert sentence_score(load(path), sentence.split()) == pytest.approx(log10 * LN_10)
+
+
+def test_states_of_equal_histories_are_equal(path: Path) -> None:
+    model = NGram.load(path)
+    states = []
+    for sentence in ("B A B", "A A B"):
+        state = model.start()
+        for token in sentence.split():
+            state = model.score(state, token)[1]
+        states.append(state)
+    assert states[0] == states[1]
+    assert model.knows("A") and not model.knows("C")
+
+
+def test_a_model_without_unknown_words(tmp_path: Path) -> None:
+    text = ARPA.replace("-1.0\t<unk>\n", "").replace("1=5", "1=4")
+    (tmp_path / "lm.arpa").write_text(text)
+    model = load(tmp_path / "lm.arpa")
+    assert model.score(model.start(), "C")[0] == pytest.approx((-100 - 0.5) * LN_10)
+
+
+def test_packed(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "lm.arpa.gz").write_bytes(gzip.compress(ARPA.encode()))
+    packed = load(tmp_path / "lm.arpa.gz")
+    assert sentence_score(packed, ["A", "B"]) == sentence_score(load(path), ["A", "B"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("\\data\\\n", "", "must go on with .data., but ends"),
+        ("ngram 2=4", "ngram 3=4", "line 5: must be `ngram 2=COUNT`"),
+        ("ngram 2=4", "ngram 2=many", "line 5"),
+        ("ngram 2=4", "ngram 2=5", "line 21.*5 times.*.3-grams:"),
+        ("ngram 2=4", "ngram 2=3", "line 19: must be .3-grams:"),
+        ("ngram 1=5\nngram 2=4\nngram 3=2\n", "", "count above 0"),
+        ("-0.4\t<s> A\t-0.1", "x\t<s> A\t-0.1", "line 16: must begin with a logarithm"),
+        ("-0.4\t<s> A\t-0.1", "0.4\t<s> A\t-0.1", "line 16.*0 or less"),
+        ("-0.4\t<s> A\t-0.1", "nan\t<s> A\t-0.1", "line 16"),
+        ("-0.4\t<s> A\t-0.1", "-0.4\t<s>", "line 16: must be a logarithm, 2 tokens"),
+        ("-0.4\t<s> A\t-0.1", "-0.4\t<s> Z\t-0.1", "line 16: must hold tokens of the 1-grams.*'Z'"),
+        ("-0.4\t<s> A\t-0.1", "-0.4\tA B\t-0.1", "line 17: must not repeat an n-gram"),
+        ("-0.6\tA\t-0.3", "-0.6\tB\t-0.3", "line 13: must not repeat a token"),
+        ("-0.35\tA B A", "-0.35\tA A A", "line 23: must come after an n-gram of its first tokens"),
+        ("\\end\\\n", "", "must go on with .end., but ends after line 24"),
+        ("\\end\\", "\\4-grams:", "must be .end."),
+    ],
+)
+def test_broken_files_name_the_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in ARPA
+    (tmp_path / "lm.arpa").write_text(ARPA.replace(old, new, 1))
+    with pytest.raises(LanguageModelError, match=message):
+        load(tmp_path / "lm.arpa")
+
+
+def test_no_text_and_no_file(tmp_path: Path) -> None:
+    (tmp_path / "lm.arpa").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(LanguageModelError, match="UTF-8"):
+        load(tmp_path / "lm.arpa")
+    (tmp_path / "lm.arpa.gz").write_bytes(gzip.compress(ARPA.encode())[:-20])
+    with pytest.raises(LanguageModelError, match="gzip"):
+        load(tmp_path / "lm.arpa.gz")
+    (tmp_path / "empty.arpa").write_text("")
+    with pytest.raises(LanguageModelError, match="ends after line 0"):
+        load(tmp_path / "empty.arpa")
+    with pytest.raises(LanguageModelError, match="no such file"):
+        load(tmp_path / "none.arpa")
+
+
+def test_missing_shorter_n_grams_are_skipped(tmp_path: Path) -> None:
+    """Pruned models may hold `<s> A B` without `A B`; the state then is that of B."""
+    text = ARPA.replace("-0.5\tA B\t-0.15\n", "").replace("2=4", "2=3").replace("3=2", "3=1")
+    (tmp_path / "lm.arpa").write_text(text.replace("-0.35\tA B A\n", ""))
+    assert sentence_score(load(tmp_path / "lm.arpa"), ["A", "B"]) == pytest.approx((-0.4 - 0.2 - 0.25) * LN_10)
+
+
+def test_infinite_scores_do_not_break_sums(path: Path) -> None:
+    assert math.isfinite(sentence_score(load(path), ["C"] * 50))
+
+
+@pytest.mark.parametrize("backend", ["kenlm", "flashlight"])
+def test_the_scores_are_those_of_kenlm(path: Path, backend: str) -> None:
+    pytest.importorskip("kenlm" if backend == "kenlm" else "flashlight.lib.text.decoder.kenlm")
+    path.write_text(ARPA.partition("\n\n")[2])  # KenLM wants no comment before
+    theirs: LanguageModel = load(path, backend, vocabulary=["A", "B"])
+    ours = load(path)
+    for sentence in ("", "A", "A B", "A B A B B", "C A B", "B C C A"):
+        assert sentence_score(theirs, sentence.split()) == pytest.approx(
+            sentence_score(ours, sentence.split()), abs=1e-5
+        )
+    assert theirs.knows("A") and not theirs.knows("C")
+
+
+def test_an_unknown_reader_is_refused(path: Path) -> None:
+    with pytest.raises(LanguageModelError, match="noisewise, kenlm or flashlight"):
+        load(path, "srilm")
