@@ -7,13 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import noisewise
 from noisewise.checkpoints import folder as model_folder
 from noisewise.cli.main import main
 from tests.checkpoints.foreign.conftest import LARGE, Maker, a_folder
 
 __all__ = ["a_folder"]
 
-RECORDINGS = sorted((Path(model_folder.__file__).parent / "assets" / "recordings").glob("*.flac"))
+RECORDINGS = sorted((Path(noisewise.__file__).parent / "assets" / "recordings").glob("*.flac"))
 
 
 def test_to_noisewise_and_back_is_exact(a_folder: Maker, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from noisewise.lm import kneser_ney, loading, mixture
-from noisewise.lm import protocol as lm
 from noisewise.lm.mixture import SentenceMixture, fit
 from noisewise.lm.protocol import LanguageModel, LanguageModelError, sentence_score
 
@@ -74,12 +73,12 @@ def test_a_folder_is_a_language_model(files: list[Path], models: list[LanguageMo
 
 @pytest.mark.parametrize("text", ["{", "{}", '{"models": []}', '{"models": [{"lm": "a.arpa", "weight": 0}]}'])
 def test_broken_files(tmp_path: Path, text: str) -> None:
-    (tmp_path / lm.MIXTURE).write_text(text)
+    (tmp_path / mixture.MIXTURE).write_text(text)
     with pytest.raises(LanguageModelError):
         loading.load(tmp_path)
 
 
 def test_missing_parts_are_named(tmp_path: Path) -> None:
-    (tmp_path / lm.MIXTURE).write_text(json.dumps({"models": [{"lm": "gone.arpa", "weight": 1}]}))
+    (tmp_path / mixture.MIXTURE).write_text(json.dumps({"models": [{"lm": "gone.arpa", "weight": 1}]}))
     with pytest.raises(LanguageModelError, match=r"gone\.arpa"):
         loading.load(tmp_path)

@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+import noisewise
 from noisewise import hub
 from noisewise.checkpoints import foreign as interop
 from noisewise.config import ConfigError, NoisewiseError, dump, parse
@@ -30,7 +31,7 @@ from noisewise.text.tokenizer import Tokenizer
 from noisewise.text.vocabulary import Vocabulary
 
 FORMAT = "noisewise-model-1"
-BOX = Path(__file__).parent / "assets" / "box"
+BOX = Path(noisewise.__file__).parent / "assets" / "box"
 
 
 class ModelFolderError(NoisewiseError):

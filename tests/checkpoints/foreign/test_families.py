@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import noisewise
 from noisewise.checkpoints import folder as model_folder
 from noisewise.checkpoints.foreign import huggingface_folder, parity, read
 from noisewise.checkpoints.foreign.huggingface import InteropError
@@ -23,7 +24,7 @@ from noisewise.text.tokenizer import CharacterTokenizer
 from tests.checkpoints.foreign.conftest import LARGE, VOCABULARY, Maker
 from tests.checkpoints.foreign.test_huggingface_folder import XLSR, edit, theirs, waveforms
 
-RECORDING = sorted((Path(model_folder.__file__).parent / "assets" / "recordings").glob("*.flac"))[0]
+RECORDING = sorted((Path(noisewise.__file__).parent / "assets" / "recordings").glob("*.flac"))[0]
 SHAPES: dict[str, dict[str, Any]] = {
     "Hubert": {},
     "Hubert large": LARGE,
