@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisewise.config import UNSAID, ConfigError, config, dump, dump_yaml, load, member, one_of, override, parse, schema
+from noisewise.config import UNSAID, config, dump, dump_yaml, load, member, one_of, override, parse, schema
+from noisewise.errors import ConfigError
 
 
 @config

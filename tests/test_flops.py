@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.flops import SIZES, ModelCost, measure
 from noisewise.models.cat.tagger import CATTaggerConfig
 from noisewise.models.ctc import CTCConfig

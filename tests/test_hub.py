@@ -7,7 +7,7 @@ import pytest
 
 from noisewise import hub
 from noisewise.checkpoints import folder as model_folder
-from noisewise.hub import HubError
+from noisewise.errors import ModelError
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 HASH = "0123456789abcdef0123456789abcdef01234567"
@@ -57,13 +57,13 @@ def test_a_commit_in_the_cache_needs_no_network(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("revision", [HASH, "main"])
 def test_offline_it_is_one_clear_sentence(revision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, Hub(tmp_path, online=False))
-    with pytest.raises(HubError, match=r"cannot be had: no network and not in the cache; download it"):
+    with pytest.raises(ModelError, match=r"cannot be had: no network and not in the cache; download it"):
         model_folder.load(f"hf:a/b@{revision}")
 
 
 @pytest.mark.parametrize("name", ["hf:a/b", "hf:", "hf:a/b/c@main", "hf:a/b@", "hf:../b@main x"])
 def test_a_name_without_revision_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = install(monkeypatch, Hub(tmp_path))
-    with pytest.raises(HubError, match="must be hf:ORGANISATION/NAME@REVISION"):
+    with pytest.raises(ModelError, match="must be hf:ORGANISATION/NAME@REVISION"):
         model_folder.load(name)
     assert not made.asked

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import ConfigError, NoisewiseError, dump, dump_yaml, load, parse
+from noisewise.config import dump, dump_yaml, load, parse
+from noisewise.errors import ConfigError, NoisewiseError
 from noisewise.inference.recogniser import Recogniser
 from noisewise.recipe import Recipe
 from noisewise.run import RecipeData, sets, train, trainer_for, was_tested

@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from noisewise.audio import waveform
-from noisewise.audio.waveform import AudioError
+from noisewise.errors import AudioError
 from noisewise.evaluation.systems.loading import parse
 from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, attempt
 

@@ -17,15 +17,9 @@ from typing import Any, TypeVar, dataclass_transform
 import yaml
 from pydantic import ConfigDict, Discriminator, Tag, TypeAdapter, ValidationError
 
+from noisewise.errors import ConfigError
+
 T = TypeVar("T")
-
-
-class NoisewiseError(ValueError):
-    """Any error that a user can cause and mend; the command line prints it as one line."""
-
-
-class ConfigError(NoisewiseError):
-    """A configuration that cannot be used; the message names the dotted key and what to write instead."""
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)

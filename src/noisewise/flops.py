@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from noisewise import models
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.layers.attention import MultiHeadAttention
 from noisewise.models.any_encoder import build_encoder
 from noisewise.models.cat.objective import CATPretrainingConfig

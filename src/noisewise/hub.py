@@ -3,17 +3,13 @@
 import re
 from pathlib import Path
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import ModelError
 
 PREFIX = "hf:"
 NAME = re.compile(r"hf:(?P<name>[\w.-]+(/[\w.-]+)?)@(?P<revision>[\w./-]+)")
 SETTINGS = ("*.json",)
 WEIGHTS = (("*.safetensors",), ("pytorch_model.bin",))
 """Old pickles are downloaded only where there is no safetensors file."""
-
-
-class HubError(NoisewiseError):
-    """A model of the hub that cannot be had."""
 
 
 def fetch(name: str) -> Path:
@@ -26,12 +22,12 @@ def fetch(name: str) -> Path:
             that a score can be repeated. A commit hash is the one that never moves.
 
     Raises:
-        HubError: the name is no such name, or the hub does not have it or cannot be reached.
+        ModelError: the name is no such name, or the hub does not have it or cannot be reached.
         ModuleNotFoundError: huggingface_hub is not installed.
     """
     found = NAME.fullmatch(name)
     if found is None:
-        raise HubError(
+        raise ModelError(
             f"`{name}` must be hf:ORGANISATION/NAME@REVISION, but is not; the revision is a commit hash, a tag or a "
             "branch such as main"
         )
@@ -56,7 +52,7 @@ def _snapshot(name: str, repository: str, revision: str, patterns: list[str]) ->
         except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
             if not cached:
                 reason = " ".join(str(error).split())[:300]
-                raise HubError(
+                raise ModelError(
                     f"`{name}` must be on the hub or in its cache, but cannot be had: {reason}; download it where "
                     "there is a network, or give the path of a folder"
                 ) from error

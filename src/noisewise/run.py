@@ -14,7 +14,7 @@ from noisewise.batch import Batch
 from noisewise.checkpoints import folder as model_folder
 from noisewise.checkpoints import foreign as interop
 from noisewise.checkpoints.transfer import hand_over
-from noisewise.config import ConfigError, dump, dump_yaml, load
+from noisewise.config import dump, dump_yaml, load
 from noisewise.data.loading.dataset import DataConfig
 from noisewise.data.loading.loader import build_loader, read_labels
 from noisewise.data.loading.text import TextConfig, TextSource
@@ -22,6 +22,7 @@ from noisewise.data.loading.text import read as read_sentences
 from noisewise.data.manifests.labels import Labels
 from noisewise.data.manifests.read import read_many, source_of
 from noisewise.data.manifests.transcripts import read_transcripts
+from noisewise.errors import ConfigError
 from noisewise.files import replaced
 from noisewise.models import AcousticConfig
 from noisewise.models.cat.tagger import CATTaggerConfig

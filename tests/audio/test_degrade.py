@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from noisewise.audio.degrade import DEGRADATIONS, DISTANCE_M, ROOM_M3, Waveform, degrade, room
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 
 RATE = 16_000
 

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from noisewise.audio.mix import MixError, add, gain_for_snr, mix, rms, snr_db
+from noisewise.audio.mix import add, gain_for_snr, mix, rms, snr_db
+from noisewise.errors import AudioError
 
 
 def signal(seed: int, samples: int, level: float) -> np.ndarray:
@@ -97,7 +98,7 @@ def test_add_rounds_once() -> None:
     ],
 )
 def test_what_cannot_be_mixed_is_refused(clean: np.ndarray, noise: np.ndarray, ratio: float, message: str) -> None:
-    with pytest.raises(MixError, match=message):
+    with pytest.raises(AudioError, match=message):
         mix(clean.astype(np.float32), noise.astype(np.float32), ratio)
 
 

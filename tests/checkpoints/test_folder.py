@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints.folder import ModelFolderError
+from noisewise.errors import ModelError
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.logmel_transformer import tiny
 from noisewise.text.tokenizer import CharacterTokenizer
@@ -84,7 +84,7 @@ def remove_weights(folder: Path) -> None:
 )
 def test_damage_is_explained(folder: Path, damage: object, message: str) -> None:
     damage(folder)  # type: ignore[operator]
-    with pytest.raises(ModelFolderError, match=message):
+    with pytest.raises(ModelError, match=message):
         model_folder.load(folder)
 
 

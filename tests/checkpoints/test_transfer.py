@@ -15,7 +15,7 @@ from noisewise.checkpoints import folder as model_folder
 from noisewise.checkpoints.folder import Stage
 from noisewise.checkpoints.transfer import hand_over
 from noisewise.cli.main import main
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.models import build, logmel_transformer
 from noisewise.models.cat.encoder import CATConfig
 from noisewise.models.cat.objective import CATObjectiveConfig, CATPretrainingConfig

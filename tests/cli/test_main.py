@@ -7,7 +7,7 @@ import pytest
 
 from noisewise import __version__
 from noisewise.cli import main as cli
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 
 
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:

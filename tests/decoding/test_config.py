@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from noisewise.config import ConfigError, NoisewiseError, parse
+from noisewise.config import parse
 from noisewise.decoding.config import DecodingConfig, build
+from noisewise.errors import ConfigError, NoisewiseError
 from noisewise.lm.kneser_ney import train
 from noisewise.text.tokenizer import CharacterTokenizer
 

@@ -7,7 +7,8 @@ import torch
 from noisewise.decoding.config import DecodingConfig, build
 from noisewise.decoding.ctc.beam import BeamConfig, PrefixBeam
 from noisewise.decoding.hypothesis import Hypothesis
-from noisewise.decoding.rescoring import RescoredBeam, RescoringConfig, RescoringError, rescore
+from noisewise.decoding.rescoring import RescoredBeam, RescoringConfig, rescore
+from noisewise.errors import DecodingError
 from noisewise.lm.kneser_ney import train
 from noisewise.lm.loading import load
 from noisewise.lm.protocol import LanguageModel, sentence_score
@@ -101,5 +102,5 @@ def test_no_more_hypotheses_than_the_beam_and_at_least_one(letters: Path) -> Non
     decoder = build(DecodingConfig(search=BeamConfig(beam=3), rescoring=rescoring), SMALL)
     assert isinstance(decoder, PrefixBeam) and decoder.config.nbest == 3
     assert [len(each) for each in decoder.decode(torch.zeros(1, 0, 4), torch.tensor([0]), 0.04)] == [1]
-    with pytest.raises(RescoringError, match=r"`rescoring\.nbest` must be 1 or more, but is 0"):
+    with pytest.raises(DecodingError, match=r"`rescoring\.nbest` must be 1 or more, but is 0"):
         RescoringConfig(lm="lm.arpa", nbest=0)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from noisewise.config import ConfigError
 from noisewise.decoding import saved_config as default
 from noisewise.decoding.config import DecodingConfig
 from noisewise.decoding.ctc.beam import BeamConfig
 from noisewise.decoding.rescoring import RescoringConfig
+from noisewise.errors import ConfigError
 
 
 def test_a_moved_folder_finds_its_files(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from noisewise.data.checks.quarantine import read_quarantine
-from noisewise.data.embeddings.store import EmbeddingError, EmbeddingStore
+from noisewise.data.embeddings.store import EmbeddingStore
 from noisewise.data.manifests import read as manifest
 from noisewise.embeddings import encoders as external
 from noisewise.embeddings.encoders import ExternalEncoder
 from noisewise.embeddings.encoders.protocol import Heard, Hearing
 from noisewise.embeddings.extract import EmbeddingConfig, embed
+from noisewise.errors import DataError
 
 
 class Level(Hearing):
@@ -136,9 +137,7 @@ def test_an_encoder_that_fails_on_everything_is_at_fault(tmp_path: Path) -> None
     level = Level()
     level.broken = {4000 - 100 * index for index in range(7)}
     cuts = list(manifest.read(write(tmp_path / "corpus")))
-    with pytest.raises(
-        EmbeddingError, match=r"`level` must hear a clip of the manifest, but fails on the first 2; .*clip"
-    ):
+    with pytest.raises(DataError, match=r"`level` must hear a clip of the manifest, but fails on the first 2; .*clip"):
         embed(cuts, ExternalEncoder(level), tmp_path / "store", small())
     assert len(EmbeddingStore(tmp_path / "store").shards) == 0
 
@@ -179,9 +178,9 @@ def test_an_id_that_stands_for_another_recording_is_refused_and_a_moved_corpus_i
     embed(list(manifest.read(first)), encoder, tmp_path / "store", small())
     assert embed(list(manifest.read(moved)), encoder, tmp_path / "store", small()).clips == 0
     soundfile.write(moved / "clip5.wav", np.full(3500, 0.5) * np.resize([1, -1], 3500), 16_000)  # as long, but louder
-    with pytest.raises(EmbeddingError, match=r"`clip5` must be one recording, but is 0.219 s of 'clip5' .* another"):
+    with pytest.raises(DataError, match=r"`clip5` must be one recording, but is 0.219 s of 'clip5' .* another"):
         embed(list(manifest.read(moved)), encoder, tmp_path / "store", small())
     cuts = list(manifest.read(first))
-    with pytest.raises(EmbeddingError, match=r"0.25 s of 'clip0' from 0 s on in .* another, 0.244 s of 'clip1'"):
+    with pytest.raises(DataError, match=r"0.25 s of 'clip0' from 0 s on in .* another, 0.244 s of 'clip1'"):
         embed([cuts[1].with_id("clip0")], encoder, tmp_path / "store", small())
     assert EmbeddingStore(tmp_path / "store")["clip5"][0] == pytest.approx(0.6, abs=1e-3)

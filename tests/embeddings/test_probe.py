@@ -13,8 +13,9 @@ from noisewise.data.embeddings.store import EmbeddingFacts, EmbeddingStore, Unre
 from noisewise.data.embeddings.writer import EmbeddingWriter
 from noisewise.data.manifests import read as manifest
 from noisewise.embeddings import probe as probing
-from noisewise.embeddings.probe import Clips, ProbeError, probe, read_clips
+from noisewise.embeddings.probe import Clips, probe, read_clips
 from noisewise.embeddings.probe_result import Probes
+from noisewise.errors import EvaluationError
 
 
 def clouds(noise: float = 0.1, seed: int = 0) -> Clips:
@@ -91,16 +92,16 @@ def test_where_one_fold_is_learned_from_a_group_of_it_is_drawn(seed: int) -> Non
     drawn = probing._drawn(Clips(clips.features, clips.labels, names, clips.groups, 0), train, seed)
     assert drawn.sum() == 4 and not (drawn & ~train).any(), "2 of its 12 groups of two"
     one = Clips(clips.features, clips.labels, names, ["s"] * 36, 0)
-    with pytest.raises(ProbeError, match="of two groups or more"):
+    with pytest.raises(EvaluationError, match="of two groups or more"):
         probing._drawn(one, train, seed)
 
 
 def test_a_named_fold_chooses() -> None:
     found = probe(clouds(), "knn", store="s", encoder="e", tests=["fold1"], held_out="fold3")
     assert found.folds[0].held_out == "fold3"
-    with pytest.raises(ProbeError, match="`held_out` must be no test fold, but 'fold3' is"):
+    with pytest.raises(EvaluationError, match="`held_out` must be no test fold, but 'fold3' is"):
         probe(clouds(), "knn", store="s", encoder="e", held_out="fold3")
-    with pytest.raises(ProbeError, match="it holds fold1, fold2, fold3 and no 'fold9'"):
+    with pytest.raises(EvaluationError, match="it holds fold1, fold2, fold3 and no 'fold9'"):
         probe(clouds(), "knn", store="s", encoder="e", tests=["fold9"])
 
 
@@ -140,9 +141,9 @@ def test_vectors_meet_the_labels_of_their_clips(tmp_path: Path, frames: bool) ->
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     store = write(tmp_path / "corpus")
     cuts = list(manifest.read(tmp_path / "corpus"))
-    with pytest.raises(ProbeError, match="must have a value in the column 'take'"):
+    with pytest.raises(EvaluationError, match="must have a value in the column 'take'"):
         read_clips(store, cuts, fold="take")
-    with pytest.raises(ProbeError, match="must hold all clips of the manifest, but lacks 1, such as 'z'"):
+    with pytest.raises(EvaluationError, match="must hold all clips of the manifest, but lacks 1, such as 'z'"):
         read_clips(store, [*cuts, cuts[0].with_id("z")])
 
 

@@ -9,7 +9,7 @@ import pytest
 from noisewise.audio.degrade import DEGRADATIONS
 from noisewise.audio.waveform import load, save
 from noisewise.cli import main as cli
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.evaluation.degradations import degraded, evaluate_degraded, parse_levels
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.systems.protocol import NamedRecogniser, Waveform

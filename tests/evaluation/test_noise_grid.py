@@ -11,8 +11,8 @@ import pytest
 
 from noisewise.audio.mix import snr_db
 from noisewise.audio.waveform import SAMPLE_RATE, load, save
-from noisewise.config import NoisewiseError
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
+from noisewise.errors import NoisewiseError
 from noisewise.evaluation.noise_grid import Progress, evaluate
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.systems.protocol import NamedRecogniser, Waveform, pcm16

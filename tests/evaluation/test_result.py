@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.evaluation.result import FORMAT, GridResult, Skipped
 from noisewise.evaluation.resume import Condition, HeardCell
 from noisewise.evaluation.summary import summarise

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition, HeardCell
 from noisewise.evaluation.summary import check, in_order, summarise

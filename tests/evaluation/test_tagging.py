@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from noisewise.audio.waveform import SAMPLE_RATE, save
-from noisewise.config import NoisewiseError
+from noisewise.errors import EvaluationError, NoisewiseError
 from noisewise.evaluation import noise_grid as grid
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition
@@ -16,13 +16,12 @@ from noisewise.evaluation.systems.protocol import Failure, Waveform
 from noisewise.evaluation.systems.taggers import NamedTagger
 from noisewise.evaluation.tagging import ScoredCell, _cell, evaluate_tagger, summarise
 from noisewise.evaluation.tagging_result import TaggingResult
-from noisewise.evaluation.test_set import EvaluationError, Utterance
+from noisewise.evaluation.test_set import Utterance
 from noisewise.reports import comparison_table
 from noisewise.reports.comparison import compare
 from noisewise.reports.per_item import read
 from noisewise.reports.tagging_table import latex, markdown
 from noisewise.scoring.tagging import bootstrap, score
-from noisewise.scoring.words import ScoreError
 
 TONES = {"low": 400, "middle": 800, "high": 1600}
 LABELS = list(TONES)
@@ -185,7 +184,7 @@ def test_clips_of_several_labels_have_no_accuracy_and_unknown_labels_are_skipped
     assert "has 'dog'" in result.skipped[0].reason and "has none" in result.skipped[1].reason
     with pytest.raises(EvaluationError, match="must hold a readable utterance"):
         evaluate_tagger(str(clips / "several.tsv"), named(), label_column="nothing")
-    with pytest.raises(ScoreError, match="`bootstrap_unit` must be"):
+    with pytest.raises(EvaluationError, match="`bootstrap_unit` must be"):
         evaluate_tagger(str(clips), named(), bootstrap_unit="fold")
 
 

@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from noisewise.errors import EvaluationError
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition, HeardCell
 from noisewise.evaluation.summary import summarise
 from noisewise.evaluation.test_set import Utterance
-from noisewise.experiments.bootstrap import MixtureError, Resampler, check_same, groups
+from noisewise.experiments.bootstrap import Resampler, check_same, groups
 from noisewise.reports.comparison import compare
 
 UTTERANCES = [Utterance(f"u{index}", f"s{index // 3}", "A B", 1.0) for index in range(12)]
@@ -95,5 +96,5 @@ def test_drawing_speakers_is_wider_where_errors_go_with_the_speaker() -> None:
 
 def test_other_mixtures_are_refused() -> None:
     check_same([("seed_0/a", GOOD[0]), ("seed_1/a", GOOD[1]), ("seed_0/b", BAD[0])])
-    with pytest.raises(MixtureError, match="`seed_0/b` must have heard what `seed_0/a` heard"):
+    with pytest.raises(EvaluationError, match="`seed_0/b` must have heard what `seed_0/a` heard"):
         check_same([("seed_0/a", GOOD[0]), ("seed_0/b", grid(NONE, SOME, SOME, ALL, NONE, sha="x"))])

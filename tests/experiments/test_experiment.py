@@ -11,10 +11,9 @@ import pytest
 import yaml
 
 from noisewise.cli.main import main
-from noisewise.config import ConfigError
-from noisewise.evaluation.result import GridResult, ResultError
-from noisewise.experiments.experiment import BusyError, Experiment, whole
-from noisewise.experiments.plan import PlanError
+from noisewise.errors import ConfigError, EvaluationError, RunError
+from noisewise.evaluation.result import GridResult
+from noisewise.experiments.experiment import Experiment, whole
 from noisewise.experiments.result import Reproduction
 from noisewise.experiments.scheduler import Outcome
 from noisewise.training import log
@@ -134,14 +133,14 @@ def without_folders(folder: Path, result: Reproduction) -> None:
     write_plan(folder, runs=runs)
     assert read().result("").runs == [], "begun from a run of another recipe"
     Path("results/mine/seed_3/second.json").write_text('{"format": "noisewise-run-1"}')
-    with pytest.raises(ResultError, match=r"second.json` must be the record of a run, but is not"):
+    with pytest.raises(EvaluationError, match=r"second.json` must be the record of a run, but is not"):
         read().result("")
 
 
 def test_only_takes_what_is_needed_with_it(folder: Path) -> None:
     assert [one.key for one in read(only=["second"]).stages] == ["seed_3/first", "seed_3/second"]
     assert [one.key for one in read(only=["first"], seeds=[0, 1]).stages] == ["seed_0/first", "seed_1/first"]
-    with pytest.raises(PlanError, match="names 'third'"):
+    with pytest.raises(RunError, match="names 'third'"):
         read(only=["third"])
 
 
@@ -161,7 +160,7 @@ def test_a_folder_in_training_is_left_alone(folder: Path) -> None:
     run.mkdir(parents=True)
     (run / "log.jsonl").write_text(json.dumps({"kind": "train", "step": 20}) + "\n")
     assert read().stages[0].reached() == 20
-    with pytest.raises(BusyError, match="something trains there now"):
+    with pytest.raises(RunError, match="something trains there now"):
         read().work(1)
 
 
@@ -207,7 +206,7 @@ def test_a_row_that_does_not_recognise_is_refused(folder: Path) -> None:
     recipe["model"] = {"kind": "ew2"}
     (folder / "mine" / "ew2.yaml").write_text(yaml.safe_dump(recipe))
     write_plan(folder, runs={"second": {"recipe": "ew2.yaml"}})
-    with pytest.raises(PlanError, match="`second` is a model of kind ew2; name the run that is fine-tuned from it"):
+    with pytest.raises(RunError, match="`second` is a model of kind ew2; name the run that is fine-tuned from it"):
         read()
     write_plan(folder, runs={"second": {"recipe": "ctc.yaml", "set": ["optimizer.lrr=1"]}})
     with pytest.raises(ConfigError, match=r"`runs.second`: optimizer.lrr: unknown key"):

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from noisewise.config import ConfigError, dump, parse
-from noisewise.experiments.plan import Plan, PlanError, find, read, title
+from noisewise.config import dump, parse
+from noisewise.errors import ConfigError, RunError
+from noisewise.experiments.plan import Plan, find, read, title
 
 PLANS = sorted((Path(__file__).parents[2] / "recipes").rglob("plan.yaml"))
 THREE = {
@@ -64,7 +65,7 @@ def test_runs_of_tables_and_comparisons_are_measured() -> None:
 def test_a_plan_that_cannot_be_carried_out_is_refused(values: dict[str, object], message: str, tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
     path.write_text(yaml.safe_dump({"runs": THREE, "grid": {"manifest": "corpus"}, **values}))
-    with pytest.raises(PlanError, match=message):
+    with pytest.raises(RunError, match=message):
         read(path)
 
 
@@ -77,13 +78,13 @@ def test_an_unknown_key_is_refused_with_the_nearest(tmp_path: Path) -> None:
 
 def test_a_plan_is_found_by_name_in_a_checkout_or_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PlanError, match=r"recipes are not in the installed package"):
+    with pytest.raises(RunError, match=r"recipes are not in the installed package"):
         find("wav2code", "mini")
     path = Path("recipes") / "mini" / "wav2code" / "plan.yaml"
     path.parent.mkdir(parents=True)
     path.write_text("")
     assert find("wav2code", "mini") == find(str(path), "tiny") == path
     assert title(path) == "wav2code_mini"
-    with pytest.raises(PlanError, match="there are wav2code --scale mini"):
+    with pytest.raises(RunError, match="there are wav2code --scale mini"):
         find("wav2code", "base")
     assert title(tmp_path / "mine" / "plan.yaml") == "mine"

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from noisewise.evaluation.result import Bootstrap, ResultError
+from noisewise.errors import EvaluationError
+from noisewise.evaluation.result import Bootstrap
 from noisewise.experiments.cells import Difference, Rate, Trained
 from noisewise.experiments.plan import RowPlan, TablePlan
 from noisewise.experiments.result import Compared, Measured, Mixtures, Reproduction
@@ -118,5 +119,7 @@ def test_a_result_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     assert Reproduction.load(path) == result("noise_by_snr")
     assert "0.30000000000000004" not in path.read_text()
     path.write_text('{"format": "noisewise-grid-1"}')
-    with pytest.raises(ResultError, match="must have the format noisewise-reproduction-1, but has 'noisewise-grid-1'"):
+    with pytest.raises(
+        EvaluationError, match="must have the format noisewise-reproduction-1, but has 'noisewise-grid-1'"
+    ):
         Reproduction.load(path)

@@ -10,12 +10,13 @@ import yaml
 
 from noisewise.cli.main import main
 from noisewise.config import dump, parse
+from noisewise.errors import EvaluationError, RunError
 from noisewise.experiments.cells import Trained
 from noisewise.experiments.experiment import Experiment, whole
-from noisewise.experiments.plan import CurvePlan, LinePlan, PlanError, SoundsPlan
+from noisewise.experiments.plan import CurvePlan, LinePlan, SoundsPlan
 from noisewise.experiments.records import Record
 from noisewise.experiments.result import Reproduction
-from noisewise.experiments.tagging import Sounds, TestSetError, gather_sounds
+from noisewise.experiments.tagging import Sounds, gather_sounds
 from tests.corpus import TINY, write_corpus, write_recipe
 
 IDS = ["a", "b", "c", "d"]
@@ -100,7 +101,7 @@ def test_what_is_never_reached_and_what_is_there_at_once() -> None:
 def test_other_clips_are_refused() -> None:
     records = [done(name, 0, "0000") for name in ("h40", "p40")]
     records[1] = replace(records[1], test={**records[1].test, "ids": ["a", "b", "c", "x"]})  # type: ignore[dict-item]
-    with pytest.raises(TestSetError, match="`h40` must be tested on the same clips as `p40`"):
+    with pytest.raises(EvaluationError, match="`h40` must be tested on the same clips as `p40`"):
         gather_sounds(parsed(), records)
     assert gather_sounds(parsed(), []) is None
 
@@ -125,7 +126,7 @@ def test_folds_are_pooled_clip_by_clip() -> None:
     pooled, first = found.of("all"), found.of("one")
     assert pooled is not None and first is not None and pooled.accuracy == 0.75 and first.accuracy == 1.0
     assert gather_sounds(plan, records[:1]).of("all") is None  # type: ignore[union-attr]
-    with pytest.raises(TestSetError, match="must be tested on other clips each"):
+    with pytest.raises(EvaluationError, match="must be tested on other clips each"):
         gather_sounds(plan, [replace(records[0], test=tests[1]), records[1]])
 
 
@@ -169,5 +170,5 @@ def test_runs_that_are_not_tested_are_refused(folder: Path) -> None:
     plan = yaml.safe_load((folder / "mine" / "plan.yaml").read_text())
     plan["sounds"]["comparisons"] = [{"better": "cat", "than": "scratch"}]
     (folder / "mine" / "plan.yaml").write_text(yaml.safe_dump(plan))
-    with pytest.raises(PlanError, match="must name runs that are tested, but `cat` is not"):
+    with pytest.raises(RunError, match="must name runs that are tested, but `cat` is not"):
         Experiment.read(Path("mine/plan.yaml"))

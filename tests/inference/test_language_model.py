@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.inference import language_model
 from noisewise.lm import kneser_ney, mixture
 from noisewise.lm.ngram import NGram

@@ -11,14 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from noisewise.audio import waveform
-from noisewise.audio.waveform import AudioError
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import NoisewiseError
 from noisewise.decoding import recording_decoder as recordings
 from noisewise.decoding import saved_config as default
 from noisewise.decoding.attention.joint import JointConfig
 from noisewise.decoding.config import DecodingConfig
 from noisewise.decoding.ctc.beam import BeamConfig
+from noisewise.errors import AudioError, NoisewiseError
 from noisewise.evaluation.systems.loading import parse as parse_recogniser
 from noisewise.inference.recogniser import Recogniser, Source, Transcript, load
 from noisewise.lm import kneser_ney

@@ -10,9 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from noisewise.audio import waveform
-from noisewise.audio.waveform import AudioError
-from noisewise.checkpoints.folder import ModelFolderError
-from noisewise.config import NoisewiseError
+from noisewise.errors import AudioError, ModelError, NoisewiseError
 from noisewise.inference.tagger import Tagger
 from noisewise.inference.windowing import Source
 
@@ -142,5 +140,5 @@ def test_settings_that_cannot_be_met_are_named(tagger: Tagger, tagger_dir: Path,
             tagger.tag(sound(0, 1.0), **options)
     with pytest.raises(NoisewiseError, match="`device` must be"):
         Tagger.load(tagger_dir, "gpuu")
-    with pytest.raises(ModelFolderError, match="must hold a tagger"):
+    with pytest.raises(ModelError, match="must hold a tagger"):
         Tagger.load(model_dir)

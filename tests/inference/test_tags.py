@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from noisewise.inference.tags import Tag, TagError, Tags, Window, render, spelled
+from noisewise.errors import ConfigError
+from noisewise.inference.tags import Tag, Tags, Window, render, spelled
 
 LABELS = ["dog", "rain, heavy", "a\tsiren"]
 
@@ -79,5 +80,5 @@ def test_text_is_a_line_a_recording_and_windows_where_there_are_several() -> Non
 
 @pytest.mark.parametrize("asked", [{"form": "xml"}, {"form": "json", "top": 0}, {"form": "json", "threshold": 1.5}])
 def test_what_cannot_be_written_is_refused(asked: dict[str, object]) -> None:
-    with pytest.raises(TagError, match="must be"):
+    with pytest.raises(ConfigError, match="must be"):
         render(heard(), **asked)  # type: ignore[arg-type]

@@ -7,7 +7,8 @@ import pytest
 
 from noisewise.decoding.alignment.align import AlignedWord
 from noisewise.decoding.hypothesis import Word
-from noisewise.inference.transcript import FormatError, Transcript, cues, overall_confidence, render, short_names
+from noisewise.errors import ConfigError
+from noisewise.inference.transcript import Transcript, cues, overall_confidence, render, short_names
 
 WORDS = [
     Word("ENTER", 0.5, 0.9, 0.99),
@@ -45,12 +46,12 @@ def test_a_rounded_clock_never_shows_a_thousand_milliseconds() -> None:
 
 
 def test_subtitles_hold_one_recording() -> None:
-    with pytest.raises(FormatError, match="srt must hold one recording, but there are 2"):
+    with pytest.raises(ConfigError, match="srt must hold one recording, but there are 2"):
         render([ONE, BAD], "srt")
 
 
 def test_an_unknown_form_is_named() -> None:
-    with pytest.raises(FormatError, match="one of txt, json, srt, vtt, tsv, ctm, textgrid, but is 'docx'"):
+    with pytest.raises(ConfigError, match="one of txt, json, srt, vtt, tsv, ctm, textgrid, but is 'docx'"):
         render([ONE], "docx")
 
 
@@ -138,5 +139,5 @@ def test_letters_are_in_json_and_a_textgrid_holds_one_recording() -> None:
     word = AlignedWord("A", 0.0, 0.5, 0.9, [Word("A", 0.0, 0.5, 0.9)])
     (found,) = json.loads(render([Transcript("a.wav", "A", [word], 1.0, 0.9)], "json"))["transcripts"]
     assert found["words"][0]["characters"] == [{"text": "A", "start": 0.0, "end": 0.5, "confidence": 0.9}]
-    with pytest.raises(FormatError, match="textgrid must hold one recording"):
+    with pytest.raises(ConfigError, match="textgrid must hold one recording"):
         render([ONE, ONE], "textgrid")

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.inference.windowing import Listening, Recording, must_be_device, padded
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from noisewise.errors import DecodingError
 from noisewise.lm import kneser_ney, loading
 from noisewise.lm.classes import ClassModel, named, read
-from noisewise.lm.protocol import LanguageModelError, sentence_score
+from noisewise.lm.protocol import sentence_score
 
 LIST = "DIGIT one TWO three\n\nLETTER A B\n"
 
@@ -48,7 +49,7 @@ def test_probabilities_sum_to_one(model: ClassModel) -> None:
 )
 def test_broken_lists(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "classes.txt").write_text(text)
-    with pytest.raises(LanguageModelError, match=message):
+    with pytest.raises(DecodingError, match=message):
         read(tmp_path / "classes.txt")
-    with pytest.raises(LanguageModelError, match="no such file"):
+    with pytest.raises(DecodingError, match="no such file"):
         read(tmp_path / "none.txt")

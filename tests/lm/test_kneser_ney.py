@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from noisewise.errors import DecodingError
 from noisewise.lm import kneser_ney
 from noisewise.lm.kneser_ney import train
 from noisewise.lm.loading import load
 from noisewise.lm.ngram import NGram
-from noisewise.lm.protocol import LN_10, LanguageModelError, sentence_score
+from noisewise.lm.protocol import LN_10, sentence_score
 
 
 def corpus(sentences: int = 400, seed: int = 0) -> list[list[str]]:
@@ -173,7 +174,7 @@ def test_kenlm_reads_what_we_write(tmp_path: Path, prune: tuple[int, ...]) -> No
     ],
 )
 def test_what_makes_no_model_is_refused(sentences: list[list[str]], options: dict[str, int], message: str) -> None:
-    with pytest.raises(LanguageModelError, match=message):
+    with pytest.raises(DecodingError, match=message):
         train(sentences, **options)  # type: ignore[arg-type]
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from noisewise.errors import DecodingError
 from noisewise.lm import kneser_ney, loading, mixture
 from noisewise.lm.mixture import SentenceMixture, fit
-from noisewise.lm.protocol import LanguageModel, LanguageModelError, sentence_score
+from noisewise.lm.protocol import LanguageModel, sentence_score
 
 KINDS = {"letters": [["A", "B"], ["B", "A", "C"]] * 5, "numbers": [["ONE", "A", "TWO"], ["TWO"], ["ONE", "ONE"]] * 5}
 
@@ -53,7 +54,7 @@ def test_the_fit_finds_the_shares_of_a_text(models: list[LanguageModel]) -> None
     best = sum(sentence_score(SentenceMixture(models, weights), each) for each in text)
     for other in ([0.65, 0.35], [0.85, 0.15]):
         assert best > sum(sentence_score(SentenceMixture(models, other), each) for each in text)
-    with pytest.raises(LanguageModelError, match="must hold a sentence"):
+    with pytest.raises(DecodingError, match="must hold a sentence"):
         fit(models, [])
 
 
@@ -74,11 +75,11 @@ def test_a_folder_is_a_language_model(files: list[Path], models: list[LanguageMo
 @pytest.mark.parametrize("text", ["{", "{}", '{"models": []}', '{"models": [{"lm": "a.arpa", "weight": 0}]}'])
 def test_broken_files(tmp_path: Path, text: str) -> None:
     (tmp_path / mixture.MIXTURE).write_text(text)
-    with pytest.raises(LanguageModelError):
+    with pytest.raises(DecodingError):
         loading.load(tmp_path)
 
 
 def test_missing_parts_are_named(tmp_path: Path) -> None:
     (tmp_path / mixture.MIXTURE).write_text(json.dumps({"models": [{"lm": "gone.arpa", "weight": 1}]}))
-    with pytest.raises(LanguageModelError, match=r"gone\.arpa"):
+    with pytest.raises(DecodingError, match=r"gone\.arpa"):
         loading.load(tmp_path)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from noisewise.errors import DecodingError
 from noisewise.lm.loading import load
 from noisewise.lm.ngram import NGram
-from noisewise.lm.protocol import LN_10, LanguageModel, LanguageModelError, sentence_score
+from noisewise.lm.protocol import LN_10, LanguageModel, sentence_score
 
 ARPA = """\
 a comment before the data
@@ -109,21 +110,21 @@ def test_packed(path: Path, tmp_path: Path) -> None:
 def test_broken_files_name_the_line(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in ARPA
     (tmp_path / "lm.arpa").write_text(ARPA.replace(old, new, 1))
-    with pytest.raises(LanguageModelError, match=message):
+    with pytest.raises(DecodingError, match=message):
         load(tmp_path / "lm.arpa")
 
 
 def test_no_text_and_no_file(tmp_path: Path) -> None:
     (tmp_path / "lm.arpa").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(LanguageModelError, match="UTF-8"):
+    with pytest.raises(DecodingError, match="UTF-8"):
         load(tmp_path / "lm.arpa")
     (tmp_path / "lm.arpa.gz").write_bytes(gzip.compress(ARPA.encode())[:-20])
-    with pytest.raises(LanguageModelError, match="gzip"):
+    with pytest.raises(DecodingError, match="gzip"):
         load(tmp_path / "lm.arpa.gz")
     (tmp_path / "empty.arpa").write_text("")
-    with pytest.raises(LanguageModelError, match="ends after line 0"):
+    with pytest.raises(DecodingError, match="ends after line 0"):
         load(tmp_path / "empty.arpa")
-    with pytest.raises(LanguageModelError, match="no such file"):
+    with pytest.raises(DecodingError, match="no such file"):
         load(tmp_path / "none.arpa")
 
 
@@ -152,5 +153,5 @@ def test_the_scores_are_those_of_kenlm(path: Path, backend: str) -> None:
 
 
 def test_an_unknown_reader_is_refused(path: Path) -> None:
-    with pytest.raises(LanguageModelError, match="noisewise, kenlm or flashlight"):
+    with pytest.raises(DecodingError, match="noisewise, kenlm or flashlight"):
         load(path, "srilm")

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from noisewise.errors import DecodingError
 from noisewise.lm import loading
 from noisewise.lm import protocol as lm
 from noisewise.lm.kneser_ney import train
-from noisewise.lm.protocol import LanguageModel, LanguageModelError, foresee, measure, sentence_score, unit_of
+from noisewise.lm.protocol import LanguageModel, foresee, measure, sentence_score, unit_of
 from tests.decoding.batched import Batched
 
 SENTENCES = [["A", "BA"], ["BA"], ["A", "A", "BA", "B"], ["BA", "A"]]
@@ -52,5 +53,5 @@ def test_units(model: LanguageModel) -> None:
     foresee(model, SENTENCES)  # one that does not work in batches needs no word
     assert unit_of(model, "characters") == "characters"
     assert unit_of(Batched(model, "words"), "characters") == "words"
-    with pytest.raises(LanguageModelError, match="no such file"):
+    with pytest.raises(DecodingError, match="no such file"):
         loading.load("none.arpa")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from noisewise.config import ConfigError
+from noisewise.errors import ConfigError
 from noisewise.models.lm import END, UNKNOWN, TransformerLM, TransformerLMConfig, tiny
 from noisewise.text import vocabulary
 

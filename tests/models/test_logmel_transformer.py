@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from noisewise.audio.features import MFCC, LogMel
-from noisewise.config import ConfigError
+from noisewise.errors import ConfigError
 from noisewise.layers.positions import sinusoids
 from noisewise.models.logmel_transformer import LogMelTransformer, LogMelTransformerConfig, small, tiny
 

@@ -9,7 +9,8 @@ import torch
 
 from noisewise.checkpoints import folder as model_folder
 from noisewise.config import load
-from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder, PretrainedError
+from noisewise.errors import ModelError
+from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder
 from noisewise.recipe import Recipe
 from noisewise.run import train
 from tests.checkpoints.foreign.conftest import LARGE, Maker, a_folder
@@ -92,5 +93,5 @@ def test_a_recipe_fine_tunes_it_and_the_release_needs_no_source(a_folder: Maker,
 )
 def test_what_is_no_encoder_is_refused(config: PretrainedConfig, message: str) -> None:
     pytest.importorskip("transformers")
-    with pytest.raises(PretrainedError, match=message):
+    with pytest.raises(ModelError, match=message):
         PretrainedEncoder(config)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from noisewise.cli import main as cli
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition, HeardCell
 from noisewise.evaluation.summary import summarise

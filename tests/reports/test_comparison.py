@@ -6,7 +6,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition, HeardCell
 from noisewise.evaluation.summary import summarise

@@ -8,6 +8,7 @@ import torch
 
 from noisewise.checkpoints import folder as model_folder
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
+from noisewise.errors import EvaluationError
 from noisewise.models.wav2code.codebook_learning import CodebookLearning, CodebookLearningConfig
 from noisewise.models.wav2code.iff_net import NoFusionConfig
 from noisewise.models.wav2code.predictor import CNNPredictorConfig, NearestConfig, PredictorConfig
@@ -16,7 +17,6 @@ from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.reports.inspection import (
     NEAREST,
     NEAREST_BY_TEACHER,
-    InspectionError,
     Inspector,
     Subject,
     load,
@@ -139,15 +139,15 @@ def test_what_cannot_be_looked_into(corpus: Path, pool: NoisePool, teacher: Code
     subject = student(teacher, NearestConfig())
     config = CodebookLearningConfig(encoder=ENCODER, codes=CODES - 1)
     other = model_folder.save(tmp_path / "other", CodebookLearning(config), config, None, card="")
-    with pytest.raises(InspectionError, match="must have 12 codes as it, but has 11"):
+    with pytest.raises(EvaluationError, match="must have 12 codes as it, but has 11"):
         load_teacher(other, [subject])
-    with pytest.raises(InspectionError, match="must hold a model of kind wav2code, but holds codebook_learning"):
+    with pytest.raises(EvaluationError, match="must hold a model of kind wav2code, but holds codebook_learning"):
         load(other)
-    with pytest.raises(InspectionError, match="two are alike"):
+    with pytest.raises(EvaluationError, match="two are alike"):
         Inspector([subject, subject], teacher, pool)
-    with pytest.raises(InspectionError, match="at least one ratio"):
+    with pytest.raises(EvaluationError, match="at least one ratio"):
         Inspector([subject], teacher, pool).look([], [])
-    with pytest.raises(InspectionError, match="1 or more"):
+    with pytest.raises(EvaluationError, match="1 or more"):
         list(speech([str(corpus / "corpus")], 0))
 
 

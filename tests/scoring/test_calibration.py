@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from noisewise.errors import EvaluationError
 from noisewise.scoring.calibration import (
-    CalibrationError,
     correct_words,
     fit_isotonic,
     fit_logistic,
@@ -101,11 +101,11 @@ def test_isotonic_never_falls_and_mends_what_was_drawn() -> None:
 
 
 def test_what_says_nothing_is_named() -> None:
-    with pytest.raises(CalibrationError, match="there are 1 for 2 confidences"):
+    with pytest.raises(EvaluationError, match="there are 1 for 2 confidences"):
         reliability([0.1, 0.2], [True])
-    with pytest.raises(CalibrationError, match="0 for 0"):
+    with pytest.raises(EvaluationError, match="0 for 0"):
         fit_isotonic([], [])
-    with pytest.raises(CalibrationError, match="must lie in 0 to 1"):
+    with pytest.raises(EvaluationError, match="must lie in 0 to 1"):
         reliability([0.1, 1.2], [True, False])
-    with pytest.raises(CalibrationError, match="all are right"):
+    with pytest.raises(EvaluationError, match="all are right"):
         fit_logistic([0.1, 0.2], [True, True])

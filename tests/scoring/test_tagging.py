@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from noisewise.errors import EvaluationError
 from noisewise.scoring.tagging import bootstrap, hits, score
-from noisewise.scoring.words import ScoreError
 
 
 def precision_by_hand(scores: list[float], truth: list[bool]) -> float:
@@ -101,9 +101,9 @@ def test_the_interval_of_accuracy_is_the_binomial_one() -> None:
 
 
 def test_what_cannot_be_scored_is_said() -> None:
-    with pytest.raises(ScoreError, match="clips by classes"):
+    with pytest.raises(EvaluationError, match="clips by classes"):
         score([[0.1, 0.2]], [[1]])
-    with pytest.raises(ScoreError, match="finite"):
+    with pytest.raises(EvaluationError, match="finite"):
         score([[math.nan]], [[1]])
-    with pytest.raises(ScoreError, match="hold a label"):
+    with pytest.raises(EvaluationError, match="hold a label"):
         score([[0.1]], [[0]])

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisewise.scoring.words import ScoreError, WordErrors, bootstrap, interval, resample, resampled_rates, score
+from noisewise.errors import EvaluationError
+from noisewise.scoring.words import WordErrors, bootstrap, interval, resample, resampled_rates, score
 from noisewise.text.normalise import NORMALISER
 
 
@@ -70,14 +71,14 @@ def test_an_empty_reference_counts_insertions_but_has_no_rate() -> None:
 
 
 def test_no_reference_word_at_all_is_refused() -> None:
-    with pytest.raises(ScoreError, match="must hold a word"):
+    with pytest.raises(EvaluationError, match="must hold a word"):
         score(["", "--"], ["A", "B"])
-    with pytest.raises(ScoreError, match="must hold a word"):
+    with pytest.raises(EvaluationError, match="must hold a word"):
         score([], [])
 
 
 def test_lists_of_different_lengths_are_refused() -> None:
-    with pytest.raises(ScoreError, match="one per reference, 2, but are 1"):
+    with pytest.raises(EvaluationError, match="one per reference, 2, but are 1"):
         score(["A", "B"], ["A"])
 
 
@@ -115,9 +116,9 @@ def test_groups_are_drawn_whole() -> None:
 
 
 def test_groups_must_fit() -> None:
-    with pytest.raises(ScoreError, match="2 groups, 3 utterances"):
+    with pytest.raises(EvaluationError, match="2 groups, 3 utterances"):
         resample(3, groups=["a", "b"])
-    with pytest.raises(ScoreError, match="0 utterances"):
+    with pytest.raises(EvaluationError, match="0 utterances"):
         resample(0)
 
 

@@ -11,11 +11,12 @@ import torch
 from noisewise.audio.mix import add, gain_for_snr
 from noisewise.batch import Batch
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import ConfigError, load
+from noisewise.config import load
 from noisewise.data.loading.loader import build_loader
 from noisewise.data.manifests.cuts import load_audio
 from noisewise.data.manifests.read import read
 from noisewise.data.noise.pool import NoisePool
+from noisewise.errors import ConfigError
 from noisewise.models.wav2vec2.encoder import tiny
 from noisewise.models.wav2vec2.ew2 import EW2, EW2Config
 from noisewise.models.wav2vec2.pretraining import ContrastConfig, Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig
@@ -130,7 +131,7 @@ def test_release_can_be_started_from(tmp_path: Path) -> None:
     stage = model_folder.load_stage(tmp_path / "best")
     assert stage.config == EW2_CONFIG
     assert all(stage.weights[name].equal(value) for name, value in task.model.state_dict().items())
-    with pytest.raises(model_folder.ModelFolderError, match="must hold a recogniser, but holds a model of kind ew2"):
+    with pytest.raises(model_folder.ModelError, match="must hold a recogniser, but holds a model of kind ew2"):
         model_folder.load(tmp_path / "best")
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from noisewise.batch import Batch
-from noisewise.config import ConfigError
+from noisewise.errors import ConfigError
 from noisewise.models.cat.alignment import AlignmentConfig
 from noisewise.tasks import external_vectors
 from noisewise.tasks.external_vectors import ExternalVectors, OnTheFlyConfig

@@ -10,10 +10,11 @@ from safetensors.torch import load_file
 
 from noisewise import tasks
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import ConfigError, load
+from noisewise.config import load
 from noisewise.decoding import saved_config as default
 from noisewise.decoding.attention.joint import JointConfig
 from noisewise.decoding.config import DecodingConfig
+from noisewise.errors import ConfigError
 from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig, tiny
 from noisewise.models.logmel_transformer import tiny as tiny_encoder
 from noisewise.recipe import Recipe

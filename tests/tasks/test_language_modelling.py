@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from noisewise import recipe, run
 from noisewise.batch import Batch
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import ConfigError, NoisewiseError, load
+from noisewise.config import load
+from noisewise.errors import ConfigError, NoisewiseError
 from noisewise.models.lm import TransformerLM, tiny
 from noisewise.tasks.language_modelling import LanguageModellingTask, LanguageModellingTaskConfig
 from noisewise.text.vocabulary import Vocabulary

@@ -7,7 +7,7 @@ import torch
 
 from noisewise.batch import Batch
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.models import build
 from noisewise.models.cat.encoder import CATConfig, statistics
 from noisewise.models.cat.objective import CATObjectiveConfig, CATPretraining, CATPretrainingConfig

@@ -8,8 +8,7 @@ import torch
 
 from noisewise.batch import Batch
 from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints.folder import ModelFolderError
-from noisewise.config import ConfigError
+from noisewise.errors import ConfigError, ModelError
 from noisewise.inference.tagger import Tagger
 from noisewise.models.cat.encoder import CATConfig
 from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig
@@ -130,10 +129,10 @@ def test_release_is_read_with_its_labels(tmp_path: Path) -> None:
     batch = a_batch(ONE, 16_000, 9_000, 12_000)
     task.eval()
     torch.testing.assert_close(loaded.model(batch.waveform, batch.lengths), task.model(batch.waveform, batch.lengths))
-    with pytest.raises(ModelFolderError, match="must hold a recogniser, but holds a tagger"):
+    with pytest.raises(ModelError, match="must hold a recogniser, but holds a tagger"):
         model_folder.load(tmp_path / "best")
     (tmp_path / "best" / "labels.txt").write_text("a\nb\n")
-    with pytest.raises(ModelFolderError, match="must name 3 classes, one a line, but names 2"):
+    with pytest.raises(ModelError, match="must name 3 classes, one a line, but names 2"):
         model_folder.load_tagger(tmp_path / "best")
 
 
@@ -145,5 +144,5 @@ def test_long_recordings_are_heard_in_windows_like_the_clips_that_were_validated
 
 
 def test_a_recogniser_is_no_tagger(model_dir: Path) -> None:
-    with pytest.raises(ModelFolderError, match="must hold a tagger, but holds a model of kind ctc"):
+    with pytest.raises(ModelError, match="must hold a tagger, but holds a model of kind ctc"):
         model_folder.load_tagger(model_dir)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from noisewise.batch import Batch
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import ConfigError
+from noisewise.errors import ConfigError
 from noisewise.models import Model, build
 from noisewise.models.ctc import ctc_loss
 from noisewise.models.wav2code.codebook_learning import CodebookLearning, CodebookLearningConfig

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.text.sentences import read
 
 

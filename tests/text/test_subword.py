@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from noisewise.errors import ModelError
 from noisewise.text.subword import LETTERS, SubwordTokenizer, learn, load
-from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, CharacterTokenizer, TokenizerError
+from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, CharacterTokenizer
 
 TEXTS = ["ONE TWO THREE", "TWENTY ONE", "THE ONE'S THERE", "ZERO TWO TWENTY THREE", "THEN THE OTHER ONE"] * 3
 TOKENIZER = learn(TEXTS, 50)
@@ -66,11 +67,11 @@ def test_it_is_kept_as_plain_json(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_used_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TokenizerError, match=r"`size` must be 30 \(the letters\) or more"):
+    with pytest.raises(ModelError, match=r"`size` must be 30 \(the letters\) or more"):
         learn(TEXTS, 29)
-    with pytest.raises(TokenizerError, match=r"must be at most .* for these texts"):
+    with pytest.raises(ModelError, match=r"must be at most .* for these texts"):
         learn(TEXTS[:5], 500)
-    with pytest.raises(TokenizerError, match="'XY' is none"):
+    with pytest.raises(ModelError, match="'XY' is none"):
         SubwordTokenizer([BLANK, BOUNDARY, "X", "Y"], [("X", "Y")])
     for text in (
         "{",
@@ -79,5 +80,5 @@ def test_what_cannot_be_used_is_refused(tmp_path: Path) -> None:
         '{"format": "noisewise-subwords-1", "symbols": ["A"], "merges": []}',
     ):
         (tmp_path / "tokens.json").write_text(text)
-        with pytest.raises(TokenizerError, match=r"tokens\.json|`symbols`"):
+        with pytest.raises(ModelError, match=r"tokens\.json|`symbols`"):
             load(tmp_path)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisewise.text.tokenizer import CharacterTokenizer, TokenizerError
+from noisewise.errors import ModelError
+from noisewise.text.tokenizer import CharacterTokenizer
 
 WORDS = st.lists(st.text("ABCXYZ'", min_size=1, max_size=5), max_size=4)
 
@@ -56,10 +57,10 @@ def test_file_round_trip(tmp_path: Path) -> None:
 )
 def test_broken_vocabularies_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "tokens.txt").write_bytes(content)
-    with pytest.raises(TokenizerError, match=message):
+    with pytest.raises(ModelError, match=message):
         CharacterTokenizer.load(tmp_path / "tokens.txt")
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TokenizerError, match="no such file"):
+    with pytest.raises(ModelError, match="no such file"):
         CharacterTokenizer.load(tmp_path / "tokens.txt")

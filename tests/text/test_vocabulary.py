@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from noisewise.text.vocabulary import Vocabulary, VocabularyError
+from noisewise.errors import ModelError
+from noisewise.text.vocabulary import Vocabulary
 
 SENTENCES = [["A", "B", "A"], ["C", "B", "A"], ["D"]]
 
@@ -39,13 +40,13 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 )
 def test_what_is_no_vocabulary_is_refused(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "tokens.txt").write_text(text)
-    with pytest.raises(VocabularyError, match=message):
+    with pytest.raises(ModelError, match=message):
         Vocabulary.load(tmp_path / "tokens.txt")
 
 
 def test_a_missing_file_and_another_encoding_are_named(tmp_path: Path) -> None:
-    with pytest.raises(VocabularyError, match="no such file"):
+    with pytest.raises(ModelError, match="no such file"):
         Vocabulary.load(tmp_path / "tokens.txt")
     (tmp_path / "tokens.txt").write_bytes(b"</s>\n<unk>\n\xff\n")
-    with pytest.raises(VocabularyError, match="UTF-8"):
+    with pytest.raises(ModelError, match="UTF-8"):
         Vocabulary.load(tmp_path / "tokens.txt")

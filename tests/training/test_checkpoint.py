@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from noisewise.errors import ModelError
 from noisewise.training import checkpoint
-from noisewise.training.checkpoint import CheckpointError, State
+from noisewise.training.checkpoint import State
 
 
 def saved(run: Path, step: int, keep: int = 2) -> Path:
@@ -50,6 +51,6 @@ def test_code_in_a_checkpoint_is_refused(tmp_path: Path) -> None:
 
     folder = saved(tmp_path, 1)
     (folder / "optimizer.pt").write_bytes(pickle.dumps(Hostile()))
-    with pytest.raises(CheckpointError, match="must be a whole checkpoint"):
+    with pytest.raises(ModelError, match="must be a whole checkpoint"):
         checkpoint.read(folder)
     assert not (tmp_path / "touched").exists()

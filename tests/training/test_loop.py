@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from noisewise.batch import Batch
-from noisewise.config import ConfigError
+from noisewise.errors import ConfigError
 from noisewise.training import checkpoint, log
 from noisewise.training.health import TrainingDiverged
 from noisewise.training.loop import Interrupted, Progress, RunConfig, Trainer
@@ -190,7 +190,7 @@ def test_too_many_bad_steps_stop_the_run(tmp_path: Path) -> None:
 def test_a_damaged_checkpoint_is_explained(tmp_path: Path) -> None:
     trainer(tmp_path, Numbers()).train()
     (checkpoint.folder_of(tmp_path, 6) / "model.safetensors").write_bytes(b"no")
-    with pytest.raises(checkpoint.CheckpointError, match="delete that folder"):
+    with pytest.raises(checkpoint.ModelError, match="delete that folder"):
         trainer(tmp_path, Numbers())
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from noisewise.config import ConfigError
+from noisewise.errors import ConfigError
 from noisewise.training.optimizer import OptimizerConfig, build_optimizer
 
 

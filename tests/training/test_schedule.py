@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from noisewise.config import ConfigError
+from noisewise.errors import ConfigError
 from noisewise.training.schedule import Cosine, Polynomial, Schedule, TriStage, factor
 
 

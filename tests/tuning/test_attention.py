@@ -9,7 +9,7 @@ from torch import Tensor
 
 from noisewise.decoding.attention.joint import JointConfig
 from noisewise.decoding.config import DecodingConfig
-from noisewise.evaluation.test_set import EvaluationError
+from noisewise.errors import EvaluationError
 from noisewise.inference import language_model
 from noisewise.lm import kneser_ney
 from noisewise.tuning.attention import Weights, in_numbers, joined, readings, tune_attention, weights_of

@@ -8,7 +8,7 @@ import torch
 
 from noisewise.audio.waveform import save
 from noisewise.decoding.config import DecodingConfig
-from noisewise.evaluation.test_set import EvaluationError
+from noisewise.errors import EvaluationError
 from noisewise.inference.recogniser import Recogniser
 from noisewise.lm import kneser_ney
 from noisewise.text.tokenizer import CharacterTokenizer

@@ -9,7 +9,7 @@ import torch
 from noisewise.decoding.config import DecodingConfig
 from noisewise.decoding.ctc.beam import BeamConfig
 from noisewise.decoding.rescoring import RescoringConfig
-from noisewise.evaluation.test_set import EvaluationError
+from noisewise.errors import EvaluationError
 from noisewise.inference.language_model import load
 from noisewise.lm import kneser_ney
 from noisewise.text.tokenizer import CharacterTokenizer

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from noisewise.audio.augment import reverberate, speed
 from noisewise.audio.waveform import SAMPLE_RATE
-from noisewise.config import NoisewiseError
+from noisewise.errors import AudioError
 
 Waveform = NDArray[np.float32]
 Uniforms = Callable[[int], NDArray[np.float64]]
@@ -32,10 +32,6 @@ FIRST_REFLECTION = SAMPLE_RATE // 400
 """Samples (2.5 ms) between the direct path and the tail."""
 MP3_DELAY = 1105
 """Samples that LAME and its decoder put in front: 576 + 529."""
-
-
-class DegradeError(NoisewiseError):
-    """A degradation that does not exist, or a level that it does not have."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ def degrade(kind: str, waveform: Waveform, level: float, uniforms: Uniforms) -> 
         16 kHz samples; (T,), but for the kind `speed`.
 
     Raises:
-        DegradeError: there is no such kind or level, or libsndfile lacks the codec.
+        AudioError: there is no such kind or level, or libsndfile lacks the codec.
     """
     chosen = checked(kind, level)
     if waveform.size == 0:
@@ -73,7 +69,7 @@ def degrade(kind: str, waveform: Waveform, level: float, uniforms: Uniforms) -> 
     try:
         return chosen.apply(waveform, level, uniforms)
     except soundfile.SoundFileError as error:
-        raise DegradeError(
+        raise AudioError(
             f"libsndfile must know the codec of `{kind}`, but refuses: {error}; update soundfile"
         ) from error
 
@@ -82,13 +78,13 @@ def checked(kind: str, level: float) -> Degradation:
     """The degradation of a name, when it has that level.
 
     Raises:
-        DegradeError: there is no such kind or level.
+        AudioError: there is no such kind or level.
     """
     chosen = DEGRADATIONS.get(kind)
     if chosen is None:
-        raise DegradeError(f"a degradation must be one of {', '.join(DEGRADATIONS)}, but is '{kind}' instead")
+        raise AudioError(f"a degradation must be one of {', '.join(DEGRADATIONS)}, but is '{kind}' instead")
     if not chosen.least <= level <= chosen.most:
-        raise DegradeError(
+        raise AudioError(
             f"the level of `{kind}` must be between {chosen.least:g} and {chosen.most:g} {chosen.unit}, but is "
             f"{level:g} instead"
         )

@@ -21,17 +21,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import AudioError
 
 Waveform = NDArray[np.float32]
 
 SILENCE_DB = -80.0
 """RMS level, relative to full scale, below which a signal counts as silent."""
 SILENCE_RMS = 10 ** (SILENCE_DB / 20)
-
-
-class MixError(NoisewiseError):
-    """Signals that cannot be mixed: silent, not finite, empty, or of different lengths."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ def snr_db(clean: NDArray[np.floating], noise: NDArray[np.floating]) -> float:
     """Signal-to-noise ratio of two waveforms (T,) in dB.
 
     Raises:
-        MixError: one of them is silent or not finite.
+        AudioError: one of them is silent or not finite.
     """
     return 20 * math.log10(_audible_rms(clean, "clean") / _audible_rms(noise, "noise", floor=0.0))
 
@@ -68,10 +64,10 @@ def gain_for_snr(
     """The factor on `noise` (T,) that makes it `snr_db` below `clean` (T,); its square root with `compat`.
 
     Raises:
-        MixError: one of them is silent (below -80 dB of full scale) or not finite, or `snr_db` is not finite.
+        AudioError: one of them is silent (below -80 dB of full scale) or not finite, or `snr_db` is not finite.
     """
     if not math.isfinite(snr_db):
-        raise MixError(f"`snr_db` must be a finite number, but is {snr_db} instead")
+        raise AudioError(f"`snr_db` must be a finite number, but is {snr_db} instead")
     gain = _audible_rms(clean, "clean") / (_audible_rms(noise, "noise") * 10 ** (snr_db / 20))
     return math.sqrt(gain) if compat else gain
 
@@ -86,10 +82,10 @@ def mix(clean: Waveform, noise: Waveform, snr_db: float, *, compat: bool = False
         compat: take the square root of the gain, as public code does; see the top of the file.
 
     Raises:
-        MixError: the lengths differ, or one signal is silent or not finite.
+        AudioError: the lengths differ, or one signal is silent or not finite.
     """
     if clean.shape != noise.shape or clean.ndim != 1:
-        raise MixError(
+        raise AudioError(
             f"`noise` must have the shape of `clean`, {clean.shape}, but has {noise.shape} instead; cut or tile it"
         )
     gain = gain_for_snr(clean, noise, snr_db, compat=compat)
@@ -105,9 +101,9 @@ def add(clean: Waveform, noise: Waveform, gain: float) -> Waveform:
 def _audible_rms(waveform: NDArray[np.floating], name: str, floor: float = SILENCE_RMS) -> float:
     level = rms(waveform)
     if not math.isfinite(level):
-        raise MixError(f"`{name}` must be finite, but holds NaN or infinity; repair or drop the file")
+        raise AudioError(f"`{name}` must be finite, but holds NaN or infinity; repair or drop the file")
     if level <= floor:
-        raise MixError(
+        raise AudioError(
             f"`{name}` must be audible, but its RMS is {level:.2g} of full scale; drop it or take another part"
         )
     return level

@@ -14,9 +14,10 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from noisewise.audio.files.libsndfile import AudioError, AudioInfo, Samples, Source
+from noisewise.audio.files.libsndfile import AudioInfo, Samples, Source
 from noisewise.audio.files.opening import name_of, open_source, readable_formats
 from noisewise.audio.files.saving import save
+from noisewise.errors import AudioError
 
 __all__ = [
     "MAX_SECONDS",

@@ -8,7 +8,7 @@ from noisewise.checkpoints import foreign as interop
 from noisewise.checkpoints.folder import LoadedModel
 from noisewise.checkpoints.foreign import huggingface_folder
 from noisewise.checkpoints.foreign.checkpoint import Checkpoint, Head
-from noisewise.config import NoisewiseError
+from noisewise.errors import InteropError
 from noisewise.models.ctc import CTC
 from noisewise.models.pretrained import PretrainedConfig
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
@@ -16,10 +16,6 @@ from noisewise.text.tokenizer import CharacterTokenizer
 
 Layout = Literal["noisewise", "huggingface"]
 LAYOUTS: tuple[Layout, ...] = ("noisewise", "huggingface")
-
-
-class ConvertError(NoisewiseError):
-    """A conversion that cannot be done."""
 
 
 def read(source: str | Path, dictionary: Path | None = None) -> Checkpoint:
@@ -42,11 +38,11 @@ def write(checkpoint: Checkpoint, folder: Path, layout: Layout) -> None:
     """Write a model, whole or not at all.
 
     Raises:
-        ConvertError: the folder exists; what is in it is never replaced.
+        InteropError: the folder exists; what is in it is never replaced.
         InteropError: our layout is for recognisers, and the model is an encoder alone.
     """
     if folder.exists():
-        raise ConvertError(f"`{folder}` must be a new folder, but exists; choose another or remove it")
+        raise InteropError(f"`{folder}` must be a new folder, but exists; choose another or remove it")
     if layout == "huggingface":
         huggingface_folder.write(folder, checkpoint)
         return
@@ -63,12 +59,12 @@ def _checkpoint(loaded: LoadedModel) -> Checkpoint:
     plain = isinstance(encoder, Wav2Vec2Config) and encoder.front_end == "waveform" and not encoder.convolution_kernel
     known = plain or isinstance(encoder, PretrainedConfig)
     if not isinstance(loaded.model, CTC) or not isinstance(encoder, Wav2Vec2Config | PretrainedConfig) or not known:
-        raise ConvertError(
+        raise InteropError(
             f"`{loaded.folder}` must hold CTC over a wav2vec 2.0 encoder of the waveform, but holds "
             f"{loaded.config.kind} over {encoder.kind} instead, which transformers does not know"
         )
     if not isinstance(loaded.tokenizer, CharacterTokenizer):
-        raise ConvertError(
+        raise InteropError(
             f"`{loaded.folder}` must write letters, but writes subwords, which CTC of transformers does not know"
         )
     head = Head(loaded.model.head.weight, loaded.model.head.bias, loaded.tokenizer, loaded.config.dropout)

@@ -21,7 +21,8 @@ from safetensors.torch import load_file, save_file
 import noisewise
 from noisewise import hub
 from noisewise.checkpoints import foreign as interop
-from noisewise.config import ConfigError, NoisewiseError, dump, parse
+from noisewise.config import dump, parse
+from noisewise.errors import ConfigError, ModelError
 from noisewise.files import whole_folder
 from noisewise.models import AcousticConfig, AcousticModel, AnyModel, Model, ModelConfig, build, settled
 from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig
@@ -32,10 +33,6 @@ from noisewise.text.vocabulary import Vocabulary
 
 FORMAT = "noisewise-model-1"
 BOX = Path(noisewise.__file__).parent / "assets" / "box"
-
-
-class ModelFolderError(NoisewiseError):
-    """A folder that is not a model, or not a whole one."""
 
 
 @dataclass(frozen=True)
@@ -79,22 +76,22 @@ class Stage:
         """The model itself, in evaluation mode.
 
         Raises:
-            ModelFolderError: it is a language model, or the weights do not fit.
+            ModelError: it is a language model, or the weights do not fit.
         """
         model = self._filled()
         if isinstance(model, TransformerLM):
-            raise ModelFolderError(f"`{self.folder}` must hold a model of sound, but holds a language model (for --lm)")
+            raise ModelError(f"`{self.folder}` must hold a model of sound, but holds a language model (for --lm)")
         return model
 
     def language_model(self) -> TransformerLM:
         """The language model itself, in evaluation mode.
 
         Raises:
-            ModelFolderError: it is none, or the weights do not fit.
+            ModelError: it is none, or the weights do not fit.
         """
         model = self._filled()
         if not isinstance(model, TransformerLM):
-            raise ModelFolderError(f"`{self.folder}` must hold a language model, but is of kind {self.config.kind}")
+            raise ModelError(f"`{self.folder}` must hold a language model, but is of kind {self.config.kind}")
         return model
 
     def _filled(self) -> AnyModel:
@@ -112,7 +109,7 @@ def locate(name: str | Path) -> Path:
         return folder
     missing = [file for file in ("config.json", "model.safetensors") if not (folder / file).is_file()]
     if missing:
-        raise ModelFolderError(
+        raise ModelError(
             f"`{name}` must be 'box' or the folder of a model, but "
             f"{'there is no such folder' if not folder.is_dir() else 'lacks ' + ', '.join(missing)}; check the path"
         )
@@ -123,7 +120,7 @@ def load(name: str | Path = "box", device: str | torch.device = "cpu") -> Loaded
     """Read a model folder, or a CTC model from elsewhere.
 
     Raises:
-        ModelFolderError: the folder, its configuration or its weights cannot be used.
+        ModelError: the folder, its configuration or its weights cannot be used.
         InteropError: the same of a model from elsewhere.
     """
     folder = locate(name)
@@ -133,16 +130,16 @@ def load(name: str | Path = "box", device: str | torch.device = "cpu") -> Loaded
     model = stage.model()
     if not isinstance(model, AcousticModel):
         if isinstance(model, CATTagger):
-            raise ModelFolderError(f"`{name}` must hold a recogniser, but holds a tagger, which gives labels, not text")
-        raise ModelFolderError(
+            raise ModelError(f"`{name}` must hold a recogniser, but holds a tagger, which gives labels, not text")
+        raise ModelError(
             f"`{name}` must hold a recogniser, but holds a model of kind {stage.config.kind}; fine-tune it first: "
             "`start_from` in a recipe takes it as it is"
         )
     if not subword.is_in(folder):
-        raise ModelFolderError(f"`{name}` must hold tokens.txt or tokens.json, but lacks them; copy the folder whole")
+        raise ModelError(f"`{name}` must hold tokens.txt or tokens.json, but lacks them; copy the folder whole")
     tokenizer = subword.load(folder)
     if len(tokenizer) != stage.config.vocabulary:
-        raise ModelFolderError(
+        raise ModelError(
             f"`{folder / tokenizer.FILE}` must hold {stage.config.vocabulary} symbols, but holds {len(tokenizer)} "
             "instead"
         )
@@ -153,17 +150,17 @@ def load_tagger(name: str | Path, device: str | torch.device = "cpu") -> LoadedT
     """Read the folder of a model that names sounds.
 
     Raises:
-        ModelFolderError: the folder, its configuration, weights or labels cannot be used.
+        ModelError: the folder, its configuration, weights or labels cannot be used.
     """
     folder = locate(name)
     stage, about = _read(folder) if not interop.recognises(folder) else (None, {})
     if stage is None or not isinstance(stage.config, CATTaggerConfig):
         kind = "a model from elsewhere" if stage is None else f"a model of kind {stage.config.kind}"
-        raise ModelFolderError(f"`{name}` must hold a tagger, but holds {kind}; train one with task.kind=tagging")
+        raise ModelError(f"`{name}` must hold a tagger, but holds {kind}; train one with task.kind=tagging")
     path = folder / "labels.txt"
     labels = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     if len(labels) != stage.config.classes:
-        raise ModelFolderError(
+        raise ModelError(
             f"`{path}` must name {stage.config.classes} classes, one a line, but names {len(labels)}; "
             "copy the folder whole"
         )
@@ -175,11 +172,11 @@ def load_stage(name: str | Path) -> Stage:
     """Read a model folder of ours, of any kind.
 
     Raises:
-        ModelFolderError: the folder, its configuration or its weights cannot be used.
+        ModelError: the folder, its configuration or its weights cannot be used.
     """
     folder = locate(name)
     if interop.recognises(folder):
-        raise ModelFolderError(f"`{name}` must be a folder that noisewise wrote, but comes from elsewhere")
+        raise ModelError(f"`{name}` must be a folder that noisewise wrote, but comes from elsewhere")
     return _read(folder)[0]
 
 
@@ -188,12 +185,12 @@ def _read(folder: Path) -> tuple[Stage, dict[str, Any]]:
         about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         config: Any = parse(cast(Any, ModelConfig), about["model"])
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ConfigError) as error:
-        raise ModelFolderError(f"`{folder / 'config.json'}` must describe a model, but does not: {error}") from error
+        raise ModelError(f"`{folder / 'config.json'}` must describe a model, but does not: {error}") from error
     path = folder / "model.safetensors"
     try:
         weights = {name: tensor.float() for name, tensor in load_file(path).items()}
     except (SafetensorError, OSError) as error:
-        raise ModelFolderError(f"`{path}` must be a safetensors file, but cannot be read: {error}") from error
+        raise ModelError(f"`{path}` must be a safetensors file, but cannot be read: {error}") from error
     return Stage(config, weights, folder), about
 
 
@@ -254,7 +251,7 @@ def _from_elsewhere(path: Path, device: str | torch.device) -> LoadedModel:
     checkpoint = interop.read(path)
     model, config = checkpoint.ctc()
     if checkpoint.head is None:
-        raise ModelFolderError(f"`{path}` must hold a CTC head, but does not")
+        raise ModelError(f"`{path}` must hold a CTC head, but does not")
     return LoadedModel(model.to(device), config, checkpoint.head.tokenizer, path, {"origin": checkpoint.origin})
 
 
@@ -263,4 +260,4 @@ def _fill(model: AnyModel, weights: dict[str, torch.Tensor], path: Path) -> None
         model.load_state_dict(weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        raise ModelFolderError(f"`{path}` must fit config.json, but does not: {reason}") from error
+        raise ModelError(f"`{path}` must fit config.json, but does not: {reason}") from error

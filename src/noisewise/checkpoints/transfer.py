@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from noisewise.checkpoints.folder import Stage
-from noisewise.config import NoisewiseError, dump
+from noisewise.config import dump
+from noisewise.errors import NoisewiseError
 from noisewise.models import AnyModel
 
 CONTRASTIVE = frozenset({"wav2vec2_pretraining", "ew2"})

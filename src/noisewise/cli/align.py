@@ -38,19 +38,19 @@ def command(
 ) -> None:
     """Align texts with recordings. Exit status 1 when some could not be aligned; the others are written."""
     from noisewise.cli.transcribe import complain, write
-    from noisewise.config import NoisewiseError
-    from noisewise.inference.transcript import SINGLE, FormatError
+    from noisewise.errors import ConfigError, NoisewiseError
+    from noisewise.inference.transcript import SINGLE
 
     suffix = output.suffix.lower().lstrip(".") if output is not None else ""
     form = form or (suffix if suffix in FORMS else "json")
     if form not in FORMS:
-        raise FormatError(f"--format must be one of {', '.join(FORMS)}, but is '{form}' instead")
+        raise ConfigError(f"--format must be one of {', '.join(FORMS)}, but is '{form}' instead")
     if unknown not in ("error", "star"):
         raise NoisewiseError(f"--unknown must be error or star, but is '{unknown}' instead")
     pairs = pairs_of(audio, text)
     into_folder = output is not None and (output.is_dir() or not output.suffix)
     if form in SINGLE and len(pairs) > 1 and not into_folder:
-        raise FormatError(f"{form} holds one recording, but {len(pairs)} were given; give --output FOLDER")
+        raise ConfigError(f"{form} holds one recording, but {len(pairs)} were given; give --output FOLDER")
     from noisewise.inference.recogniser import Recogniser
 
     recogniser = Recogniser.load(model, device)
@@ -73,7 +73,7 @@ def pairs_of(audio: str, text: str | None) -> list[tuple["Source", str]]:
     Raises:
         NoisewiseError: a file that is not there, is not text, or lacks a column.
     """
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
 
     if text is not None:
         return [(audio, _read(Path(text)) if text.lower().endswith(".txt") else text)]
@@ -95,7 +95,7 @@ def pairs_of(audio: str, text: str | None) -> list[tuple["Source", str]]:
 
 def _read(path: Path) -> str:
     """The text of a file."""
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
 
     if not path.is_file():
         raise NoisewiseError(f"`{path}` must be a text file, but there is no such file; check the path")

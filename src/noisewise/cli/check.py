@@ -68,7 +68,7 @@ def command(
 
 
 def _vocabulary(model: str | None, tokens: str | None) -> "tuple[Tokenizer, int]":
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
     from noisewise.text.tokenizer import CharacterTokenizer
 
     if model is not None and tokens is not None:
@@ -84,8 +84,8 @@ def _vocabulary(model: str | None, tokens: str | None) -> "tuple[Tokenizer, int]
 def _codes(text: str) -> frozenset[str]:
     from difflib import get_close_matches
 
-    from noisewise.config import NoisewiseError
     from noisewise.data.checks.reasons import REASONS
+    from noisewise.errors import NoisewiseError
 
     codes = frozenset(filter(None, (part.strip() for part in text.split(","))))
     for code in sorted(codes - REASONS.keys()):
@@ -97,7 +97,7 @@ def _codes(text: str) -> frozenset[str]:
 
 def _check_parent(path: "Path") -> None:
     """Refuse before the work what could not be written after it."""
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
 
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise NoisewiseError(f"`{path}` must be a file in a folder that exists, but is not; make the folder")

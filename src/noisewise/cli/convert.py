@@ -24,11 +24,12 @@ def command(
 ) -> None:
     """Convert a model, or check it. Exit status 1 when the check finds a difference of more than rounding."""
     from noisewise.checkpoints import convert
+    from noisewise.errors import InteropError
 
     if to not in convert.LAYOUTS:
-        raise convert.ConvertError(f"--to must be one of {', '.join(convert.LAYOUTS)}, but is '{to}' instead")
+        raise InteropError(f"--to must be one of {', '.join(convert.LAYOUTS)}, but is '{to}' instead")
     if output is None and not check:
-        raise convert.ConvertError("`OUT` must be given, but is missing; or ask for --check alone")
+        raise InteropError("`OUT` must be given, but is missing; or ask for --check alone")
     checkpoint = convert.read(source, dictionary)
     if checkpoint.left_out:
         print(f"noisewise: left out of {source}: {', '.join(checkpoint.left_out)}", file=sys.stderr)

@@ -77,7 +77,7 @@ class DecodingOptions:
         Raises:
             NoisewiseError: options that contradict each other.
         """
-        from noisewise.config import NoisewiseError
+        from noisewise.errors import NoisewiseError
 
         if self.decoding not in (None, *DECODINGS):
             raise NoisewiseError(f"--decoding must be {_either(DECODINGS)}, but is '{self.decoding}' instead")
@@ -107,8 +107,8 @@ class DecodingOptions:
 
     def _attending(self, config: "DecodingConfig") -> "DecodingConfig":
         """With or without attention, as the decoding says and what is its own."""
-        from noisewise.config import NoisewiseError
         from noisewise.decoding.attention.joint import JointConfig
+        from noisewise.errors import NoisewiseError
 
         own = {"ctc_weight": self.ctc_weight, "bonus": self.length_bonus}
         wanted: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
@@ -132,7 +132,7 @@ class DecodingOptions:
         Raises:
             NoisewiseError: a boost that is no number.
         """
-        from noisewise.config import NoisewiseError
+        from noisewise.errors import NoisewiseError
 
         found: dict[str, float | None] = {}
         for text in self.hotword or []:
@@ -188,8 +188,8 @@ def _changed(config: "DecodingConfig", given: dict[str, Any]) -> "DecodingConfig
 
 def _rescored(config: "DecodingConfig", given: dict[str, Any]) -> "DecodingConfig":
     """A configuration whose second pass is as was given."""
-    from noisewise.config import NoisewiseError
     from noisewise.decoding.rescoring import RescoringConfig
+    from noisewise.errors import NoisewiseError
 
     wanted: dict[str, Any] = {field: given[name] for name, field in OF_RESCORING.items() if name in given}
     if "rescore" in given:
@@ -209,10 +209,11 @@ def default_of(model: str) -> "DecodingConfig":
     from noisewise.decoding import saved_config as default
     from noisewise.decoding.attention.joint import JointConfig
     from noisewise.decoding.config import DecodingConfig
+    from noisewise.errors import ModelError
 
     try:
         folder = model_folder.locate(model)
-    except model_folder.ModelFolderError:
+    except ModelError:
         return DecodingConfig()
     return default.read(folder) or DecodingConfig(attention=JointConfig() if _attends(folder) else None)
 

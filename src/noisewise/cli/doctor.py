@@ -136,11 +136,12 @@ def _formats() -> dict[str, str]:
 
 
 def _box() -> dict[str, Any]:
-    from noisewise.checkpoints.folder import ModelFolderError, locate, weights_hash
+    from noisewise.checkpoints.folder import locate, weights_hash
+    from noisewise.errors import ModelError
 
     try:
         weights = locate("box") / "model.safetensors"
         return {"sha256": weights_hash("box"), "size": f"{weights.stat().st_size / 1e6:.1f} MB"}
-    except ModelFolderError as error:
+    except ModelError as error:
         print(f"noisewise: {error}", file=sys.stderr)
         return {"missing": "install the package again"}

@@ -136,7 +136,7 @@ def command(
 
 def _must_be_plain(decoding: list[str], cache: Path | None) -> None:
     """Refuse for a tagger what only recognisers have."""
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
 
     if decoding or cache is not None:
         what = decoding[0] if decoding else "--cache"
@@ -147,7 +147,7 @@ def _levels(degrade: list[str] | None, noise: str | None) -> dict[str, list[floa
     """Degradations to their levels; none when not asked for."""
     if not degrade:
         return {}
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
     from noisewise.evaluation.degradations import parse_levels
 
     if noise is not None:

@@ -23,7 +23,7 @@ def command(
     from json import dumps
 
     from noisewise import flops as costs
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
 
     if convention not in costs.CONVENTIONS:
         raise NoisewiseError(f"--convention must be one of {', '.join(costs.CONVENTIONS)}, but is '{convention}'")
@@ -47,6 +47,7 @@ def _config(name: str) -> Any:
     from noisewise import flops as costs
     from noisewise.checkpoints import folder as model_folder
     from noisewise.checkpoints import foreign as interop
+    from noisewise.errors import NoisewiseError
 
     if name in costs.SIZES:
         return costs.SIZES[name]
@@ -55,7 +56,7 @@ def _config(name: str) -> Any:
 
         return config.load(Recipe, Path(name)).model
     if name != "box" and not name.startswith("hf:") and not Path(name).exists():
-        raise config.NoisewiseError(
+        raise NoisewiseError(
             f"`MODEL` must be one of {', '.join(costs.SIZES)}, a recipe or a model folder, but is '{name}' instead"
         )
     folder = model_folder.locate(name)

@@ -69,7 +69,7 @@ def _recipe(folder: Path) -> dict[str, Any]:
 
 
 def _known(recipe: dict[str, Any], option: str, part: str, name: str) -> Any:
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
 
     value = (recipe.get(part) or {}).get(name)
     if not value:

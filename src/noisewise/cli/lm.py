@@ -35,7 +35,7 @@ def train(
     ] = None,
 ) -> None:
     """Train a modified Kneser-Ney model; the text is normalised first."""
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
     from noisewise.lm import classes as classing
     from noisewise.lm import kneser_ney
     from noisewise.text import sentences
@@ -87,7 +87,7 @@ def mix(
     ] = None,
 ) -> None:
     """Make one model of several, for text of several kinds: each sentence is of one of them."""
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
     from noisewise.files import whole_folder
     from noisewise.lm import loading, mixture
     from noisewise.text import sentences
@@ -151,8 +151,9 @@ def tune(
     from dataclasses import replace
 
     from noisewise.checkpoints.folder import weights_hash
-    from noisewise.config import NoisewiseError, dump, parse
+    from noisewise.config import dump, parse
     from noisewise.decoding.config import DecodingConfig
+    from noisewise.errors import NoisewiseError
     from noisewise.evaluation.provenance import hash_of
     from noisewise.evaluation.test_set import Speech
     from noisewise.inference.recogniser import Recogniser
@@ -256,7 +257,7 @@ def _target(model: str, output: Path | None) -> Path | None:
     Raises:
         NoisewiseError: the model is not the user's own, or the folder is taken.
     """
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
 
     if output is None and (model == "box" or model.startswith("hf:")):
         raise NoisewiseError(f"`{model}` must stay as it is, for others use it too; give --output FOLDER for a copy")

@@ -93,7 +93,7 @@ def run(verb: str, words: list[str]) -> int:
     import typer
 
     from noisewise.cli.lists import spread
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
 
     try:
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

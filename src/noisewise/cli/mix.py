@@ -41,7 +41,7 @@ def command(
     OUT gets type/snr/utterance.flac, manifest.tsv and ledger.jsonl. The exit status is 1 when some
     utterances could not be mixed, or some files differ from the ledger.
     """
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
 
     needed = 0 if verify else 3
     if len(paths) != needed or (verify and rebuild):

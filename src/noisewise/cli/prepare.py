@@ -107,7 +107,7 @@ def command(
 def _checked(corpus: str, paths: list[str]) -> Corpus:
     from difflib import get_close_matches
 
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
 
     if corpus not in CORPORA:
         near = get_close_matches(corpus, CORPORA, n=1)
@@ -121,7 +121,7 @@ def _checked(corpus: str, paths: list[str]) -> Corpus:
 
 def _options(corpus: str, made: Corpus, given: dict[str, Any]) -> dict[str, Any]:
     """The options of a corpus with their defaults, and the progress bar for those that show one."""
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
 
     foreign = sorted(set(given) - set(made.options))
     if foreign:

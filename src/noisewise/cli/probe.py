@@ -61,8 +61,8 @@ def command(
 
 
 def _kinds(names: str) -> "list[Kind]":
-    from noisewise.config import NoisewiseError
     from noisewise.embeddings.probe import PROBES
+    from noisewise.errors import NoisewiseError
 
     kinds = [kind for kind in PROBES if kind in names.split(",")]
     if not kinds or set(names.split(",")) - set(PROBES):

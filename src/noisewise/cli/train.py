@@ -22,6 +22,7 @@ def command(
     import json
 
     from noisewise import config
+    from noisewise.errors import ConfigError
     from noisewise.recipe import Recipe
     from noisewise.run import train
 
@@ -29,7 +30,7 @@ def command(
         print(json.dumps(config.schema(Recipe), indent=2))
         return
     if recipe is None:
-        raise config.ConfigError("`RECIPE` must be given, but is missing; see recipes/ for examples")
+        raise ConfigError("`RECIPE` must be given, but is missing; see recipes/ for examples")
     chosen = config.load(Recipe, recipe, overrides or [])
     if show:
         print(config.dump_yaml(chosen), end="")

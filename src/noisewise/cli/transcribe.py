@@ -56,16 +56,17 @@ def command(
     options: DecodingOptions,
 ) -> None:
     """Transcribe audio files. Exit status 1 when some of them could not be used; the others are written."""
-    from noisewise.inference.transcript import SINGLE, WRITERS, FormatError
+    from noisewise.errors import ConfigError
+    from noisewise.inference.transcript import SINGLE, WRITERS
 
     if form not in WRITERS:
-        raise FormatError(f"--format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
+        raise ConfigError(f"--format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
     sources = expand(files)
     into_folder = output is not None and (output.is_dir() or not output.suffix)
     if form in SINGLE and len(sources) > 1 and not into_folder:
-        raise FormatError(f"{form} holds one recording, but {len(sources)} were given; give --output FOLDER")
+        raise ConfigError(f"{form} holds one recording, but {len(sources)} were given; give --output FOLDER")
     if tag is not None and form not in WITH_SOUNDS:
-        raise FormatError(f"--tag must come with --format {', '.join(WITH_SOUNDS)}, but the format is {form}")
+        raise ConfigError(f"--tag must come with --format {', '.join(WITH_SOUNDS)}, but the format is {form}")
     from noisewise.inference.recogniser import Recogniser
 
     tagger = None if tag is None else _tagger(tag, device, sources)
@@ -82,7 +83,7 @@ def command(
 
 def _tagger(model: str, device: str, sources: Sequence[str]) -> "Tagger":
     """A tagger for recordings that can be read twice."""
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
     from noisewise.inference.tagger import Tagger
 
     odd = [source for source in sources if Path(source).exists() and not Path(source).is_file()]
@@ -114,7 +115,7 @@ def complain(found: Sequence[Any]) -> None:
 
 def expand(files: Sequence[str]) -> list[str]:
     """Replace each folder by the audio files under it, in the order of their names."""
-    from noisewise.config import NoisewiseError
+    from noisewise.errors import NoisewiseError
 
     found: list[str] = []
     for file in files:

@@ -5,17 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from noisewise.config import ConfigError, config
+from noisewise.config import config
 from noisewise.decoding.attention.joint import JointConfig, JointSearch
 from noisewise.decoding.attention.rescoring import AttentionRescoring
 from noisewise.decoding.attention.search import AttentionSearch, Begin
 from noisewise.decoding.ctc.beam import BeamConfig, PrefixBeam
 from noisewise.decoding.fusion.fusion import Fusion, Scorer
 from noisewise.decoding.fusion.hotwords import BOOST, Hotwords
-from noisewise.decoding.fusion.lexicon import Lexicon, LexiconError
+from noisewise.decoding.fusion.lexicon import Lexicon
 from noisewise.decoding.fusion.lm_scorers import CharacterScorer, WordScorer
 from noisewise.decoding.fusion.subwords import SubwordScorers
 from noisewise.decoding.rescoring import RescoredBeam, RescoringConfig
+from noisewise.errors import ConfigError, DecodingError
 from noisewise.lm import loading
 from noisewise.lm.protocol import LanguageModel, Unit, unit_of
 from noisewise.text.subword import SubwordTokenizer
@@ -140,10 +141,10 @@ def _fusion(
         model = loading.load(config.lm, "flashlight", words) if is_told else load(config.lm, config.lm_backend)
     unit = config.lm_unit if model is None else unit_of(model, config.lm_unit)
     if config.look_ahead and not (words and model and unit == "words"):
-        raise LexiconError("`look_ahead` must come with `lexicon` and an `lm` over words, but one is missing; add it")
+        raise DecodingError("`look_ahead` must come with `lexicon` and an `lm` over words, but one is missing; add it")
     pieces = tokenizer.pieces if isinstance(tokenizer, SubwordTokenizer) else None
     if pieces is not None and model is not None and unit != "words":
-        raise LexiconError(
+        raise DecodingError(
             "`lm` must be over words for a model that writes subwords, but is over characters; train one over words"
         )
     spelling, scorers = pieces or tokenizer, list[Scorer]()
@@ -162,11 +163,11 @@ def _fusion(
 
 def _read_words(path: str) -> list[str]:
     if not Path(path).is_file():
-        raise LexiconError(f"`{path}` must be a file with one word a line, but there is no such file; check the path")
+        raise DecodingError(f"`{path}` must be a file with one word a line, but there is no such file; check the path")
     try:
         words = Path(path).read_text(encoding="utf-8").split()
     except UnicodeDecodeError as error:
-        raise LexiconError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
+        raise DecodingError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
     if not words:
-        raise LexiconError(f"`{path}` must hold one word a line, but holds none; add words, or leave the lexicon out")
+        raise DecodingError(f"`{path}` must hold one word a line, but holds none; add words, or leave the lexicon out")
     return words

@@ -9,12 +9,12 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor
 
-from noisewise.config import NoisewiseError
 from noisewise.decoding.attention.search import AttentionSearch, Begin
 from noisewise.decoding.config import DecodingConfig, Load, build, build_attention
 from noisewise.decoding.ctc.beam import BeamConfig, PrefixBeam
 from noisewise.decoding.ctc.greedy import greedy
 from noisewise.decoding.hypothesis import Hypothesis
+from noisewise.errors import NoisewiseError
 from noisewise.lm import loading
 from noisewise.lm import protocol as lm
 from noisewise.text.normalise import normalise
@@ -69,7 +69,7 @@ class RecordingDecoder:
         """The search that listens for some words, normalised here; None for greedy decoding.
 
         Raises:
-            HotwordError: a hotword that cannot be spelled.
+            DecodingError: a hotword that cannot be spelled.
         """
         wanted = spelled(hotwords)
         if not wanted:

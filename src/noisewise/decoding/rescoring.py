@@ -10,20 +10,17 @@ with |Y|_c the number of characters; long hypotheses are then not punished for t
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from noisewise.config import NoisewiseError, config
+from noisewise.config import config
 from noisewise.decoding.ctc.beam import BeamConfig, PrefixBeam
 from noisewise.decoding.ctc.search import BeamState
 from noisewise.decoding.fusion.fusion import Fusion
 from noisewise.decoding.hypothesis import Hypothesis
+from noisewise.errors import DecodingError
 from noisewise.lm.protocol import LanguageModel, Unit, foresee, sentence_score, unit_of
 from noisewise.text.tokenizer import BOUNDARY, Tokenizer
 
 TOGETHER = 32
 """Utterances whose hypotheses are put to the language model together."""
-
-
-class RescoringError(NoisewiseError):
-    """Options of rescoring that make no sense."""
 
 
 @config
@@ -47,7 +44,7 @@ class RescoringConfig:
 
     def __post_init__(self) -> None:
         if self.nbest < 1:
-            raise RescoringError(f"`rescoring.nbest` must be 1 or more, but is {self.nbest} instead")
+            raise DecodingError(f"`rescoring.nbest` must be 1 or more, but is {self.nbest} instead")
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from noisewise.config import ConfigError, dump, parse
+from noisewise.config import dump, parse
 from noisewise.decoding.config import DecodingConfig
+from noisewise.errors import ConfigError
 
 NAME = "decoding.json"
 LEXICON = "lexicon.txt"

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from noisewise.config import NoisewiseError
 from noisewise.data.checks.quarantine import original
 from noisewise.data.corpora.preparation import in_order
-from noisewise.data.embeddings.store import EmbeddingError, EmbeddingFacts, EmbeddingStore, Stretch, Unread
+from noisewise.data.embeddings.store import EmbeddingFacts, EmbeddingStore, Stretch, Unread
 from noisewise.data.embeddings.writer import EmbeddingWriter
 from noisewise.data.manifests.cuts import load_audio, path_of
 from noisewise.embeddings.encoders import ExternalEncoder
+from noisewise.errors import DataError, NoisewiseError
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
@@ -68,7 +68,7 @@ def facts_of(encoder: ExternalEncoder, config: EmbeddingConfig) -> EmbeddingFact
     """What a reader of the store must know.
 
     Raises:
-        ExternalError: frames are asked for, and the encoder gives none.
+        ModelError: frames are asked for, and the encoder gives none.
     """
     return EmbeddingFacts(
         encoder=encoder.name,
@@ -104,7 +104,7 @@ def embed(
         report: called after each batch.
 
     Raises:
-        EmbeddingError: the folder holds something else, or another recording under the id of a clip, or the encoder
+        DataError: the folder holds something else, or another recording under the id of a clip, or the encoder
             fails on every clip.
     """
     config = config or EmbeddingConfig()
@@ -177,7 +177,7 @@ def _attempt(hear: Callable[[Sequence[Tensor]], list[Tensor]], clips: Sequence[T
     try:
         return list(hear(clips))
     except torch.OutOfMemoryError as error:
-        raise EmbeddingError(
+        raise DataError(
             f"`batch_seconds` must let a batch fit into memory, but {len(clips)} clips do not; lower it, or give "
             "window_seconds"
         ) from error
@@ -200,7 +200,7 @@ def _must_work(encoder: ExternalEncoder, found: Collection[Tensor | Unread]) -> 
     """An encoder that fails on every clip it has been given is at fault, and not the clips."""
     failures = [each for each in found if isinstance(each, Unread) and each.reason in ("not_heard", "not_finite")]
     if failures and not any(isinstance(each, Tensor) for each in found):
-        raise EmbeddingError(
+        raise DataError(
             f"`{encoder.name}` must hear a clip of the manifest, but fails on the first {len(failures)}; "
             f"{failures[0].path}: {failures[0].message}"
         )

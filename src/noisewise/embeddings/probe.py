@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from noisewise.config import NoisewiseError
 from noisewise.data.embeddings.store import EmbeddingStore
 from noisewise.data.manifests.cuts import column
 from noisewise.data.manifests.labels import Labels, labels_of, names_in
 from noisewise.embeddings.classifiers import NEIGHBOURS, PENALTIES, linear, nearest
 from noisewise.embeddings.probe_result import FoldScore, Kind, Metric, Probe
+from noisewise.errors import EvaluationError
 from noisewise.scoring import tagging
 
 if TYPE_CHECKING:
@@ -35,10 +35,6 @@ PROBES: dict[Kind, tuple[Callable[[Tensor, Tensor, Tensor, Sequence[Any]], list[
     "knn": (nearest, NEIGHBOURS),
 }
 """Kind to the classifier and the strengths that are tried, from cautious to bold."""
-
-
-class ProbeError(NoisewiseError):
-    """Labels, folds or vectors that cannot be probed."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +75,12 @@ def read_clips(
         group: column that says which clips belong together.
 
     Raises:
-        ProbeError: a clip is not in the store, or has no label or no fold.
-        EmbeddingError: its id stands for another recording in the store.
+        EvaluationError: a clip is not in the store, or has no label or no fold.
+        DataError: its id stands for another recording in the store.
     """
     known = [cut for cut in cuts if cut.id not in store.unread]
     if absent := store.missing(cut.id for cut in known):
-        raise ProbeError(
+        raise EvaluationError(
             f"`{store.folder}` must hold all clips of the manifest, but lacks {len(absent)}, such as '{absent[0]}'; "
             "run `noisewise embed` on it into the same folder"
         )
@@ -93,7 +89,7 @@ def read_clips(
     counts = {len(labels_of(cut, label)) for cut in known}
     if 0 in counts and max(counts) < 2:
         bare = next(cut.id for cut in known if not labels_of(cut, label))
-        raise ProbeError(f"'{bare}' must have a label in the column '{label}', but has none; filter it out")
+        raise EvaluationError(f"'{bare}' must have a label in the column '{label}', but has none; filter it out")
     labels = Labels(names_in(known, label), label)
     features = _means(store, [cut.id for cut in known])
     truth = torch.stack([labels.row(cut) for cut in known]).bool()
@@ -123,7 +119,7 @@ def probe(
         seed: of the bootstrap, and of the held-out draw where training is one fold.
 
     Raises:
-        ProbeError: there is no such fold, or none to train on.
+        EvaluationError: there is no such fold, or none to train on.
     """
     known = sorted(set(clips.folds))
     _check_folds(known, tests, held_out)
@@ -170,12 +166,12 @@ def _drawn(clips: Clips, train: NDArray[np.bool_], seed: int) -> NDArray[np.bool
     """One group in five of the training clips, or one clip. (N,)
 
     Raises:
-        ProbeError: they are of one group.
+        EvaluationError: they are of one group.
     """
     names = clips.groups or [str(place) for place in range(len(clips.folds))]
     groups = sorted({name for name, learned in zip(names, train, strict=True) if learned})
     if len(groups) < 2:
-        raise ProbeError(
+        raise EvaluationError(
             "the training clips must be of two groups or more, so that one can be held out, but are all of "
             f"'{groups[0]}'; give more folds, or leave --groups out"
         )
@@ -193,20 +189,20 @@ def _score(scores: Tensor, labels: Tensor, metric: Metric) -> float:
 def _check_folds(known: Sequence[str], tests: Sequence[str], held_out: str | None) -> None:
     unknown = [name for name in (*tests, *([] if held_out is None else [held_out])) if name not in known]
     if unknown or len(known) < 2:
-        raise ProbeError(
+        raise EvaluationError(
             f"`folds` must name a column with the test fold and another, but it holds {', '.join(known)}"
             + (f" and no '{unknown[0]}'" if unknown else "")
         )
     if held_out in (tests or known):
-        raise ProbeError(f"`held_out` must be no test fold, but '{held_out}' is; name the test folds with --test")
+        raise EvaluationError(f"`held_out` must be no test fold, but '{held_out}' is; name the test folds with --test")
     if held_out is not None and len(known) < 3:
-        raise ProbeError("`held_out` must leave a fold to train on, but leaves none; leave it out")
+        raise EvaluationError("`held_out` must leave a fold to train on, but leaves none; leave it out")
 
 
 def _value(cut: "MonoCut", name: str) -> str:
     value = column(cut, name)
     if value is None:
-        raise ProbeError(f"'{cut.id}' must have a value in the column '{name}', but has none; name another column")
+        raise EvaluationError(f"'{cut.id}' must have a value in the column '{name}', but has none; name another column")
     return value
 
 

@@ -12,13 +12,14 @@ import numpy as np
 
 from noisewise.audio.degrade import CODECS, DEGRADATIONS, degrade
 from noisewise.data.random_streams import Draws
+from noisewise.errors import EvaluationError
 from noisewise.evaluation.noise_grid import hear_texts, named_recogniser
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition, HeardCell, Partial
 from noisewise.evaluation.runner import BATCH_SECONDS, Progress, Trial
 from noisewise.evaluation.summary import check, summarise
 from noisewise.evaluation.systems.protocol import NamedRecogniser, Recognise, Waveform
-from noisewise.evaluation.test_set import EvaluationError, Speech, Utterance
+from noisewise.evaluation.test_set import Speech, Utterance
 
 Levels = Mapping[str, Sequence[float]]
 """Degradation to levels."""
@@ -52,7 +53,7 @@ def evaluate_degraded(
         progress: called after each batch.
 
     Raises:
-        DegradeError: a degradation or level does not exist, or a codec is not there.
+        AudioError: a degradation or level does not exist, or a codec is not there.
         EvaluationError: no utterance is left, or the recogniser failed on every utterance of a cell.
     """
     conditions = conditions_of(levels)
@@ -95,7 +96,7 @@ def parse_levels(words: Iterable[str]) -> dict[str, list[float]]:
 
     Raises:
         EvaluationError: levels are no numbers, or there is nothing to do.
-        DegradeError: there is no such degradation or level.
+        AudioError: there is no such degradation or level.
     """
     found: dict[str, list[float]] = {}
     for word in words:
@@ -124,7 +125,7 @@ def conditions_of(levels: Levels) -> list[Condition]:
     """Clean, and all of them, after a try on a little noise: what cannot be done is said before hours of recognition.
 
     Raises:
-        DegradeError: there is no such degradation or level.
+        AudioError: there is no such degradation or level.
     """
     conditions = [Condition(kind, float(level)) for kind, chosen in levels.items() for level in chosen]
     sound = (0.1 * (Draws("degradations").uniforms(4000) - 0.5)).astype(np.float32)

@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
+from noisewise.errors import EvaluationError
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.resume import Condition, HeardCell, Partial
 from noisewise.evaluation.runner import BATCH_SECONDS, Hearing, Progress, Trial, hear_all
 from noisewise.evaluation.summary import check, in_order, summarise
 from noisewise.evaluation.systems.protocol import Failure, Heard, NamedRecogniser, Recognise, Waveform, attempt
-from noisewise.evaluation.test_set import EvaluationError, Speech, Utterance
+from noisewise.evaluation.test_set import Speech, Utterance
 
 __all__ = ["EvaluationError", "Progress", "evaluate", "hear_texts", "named_recogniser", "noisy"]
 
@@ -52,9 +53,9 @@ def evaluate(
 
     Raises:
         EvaluationError: no utterance is left, or the recogniser failed on every utterance of a cell.
-        ManifestError: a manifest cannot be used, or lacks a type.
-        ResumeError: the partial results belong to another run.
-        ScoreError: the bootstrap unit is unknown, or no reference has a word.
+        DataError: a manifest cannot be used, or lacks a type.
+        EvaluationError: the partial results belong to another run.
+        EvaluationError: the bootstrap unit is unknown, or no reference has a word.
     """
     named = named_recogniser(recogniser)
     speech = Speech.read(manifest, limit)
@@ -85,7 +86,7 @@ def noisy(
 
     Raises:
         EvaluationError: a ratio is not finite, or there is none.
-        ManifestError: the noise cannot be used, or lacks a type.
+        DataError: the noise cannot be used, or lacks a type.
     """
     if noise is None:
         return Trial(manifest, None, speech, [Condition()], lambda one, _: speech.waveform(one.id), seed)

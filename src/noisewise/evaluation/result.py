@@ -6,14 +6,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, cast
 
-from noisewise.config import ConfigError, NoisewiseError, parse
+from noisewise.config import parse
+from noisewise.errors import ConfigError, EvaluationError
 from noisewise.files import replaced
 
 FORMAT = "noisewise-grid-1"
-
-
-class ResultError(NoisewiseError):
-    """A file that is not the result of a grid."""
 
 
 @dataclass(frozen=True)
@@ -147,19 +144,19 @@ class GridFile(Generic[RowT]):
         """Read a JSON file.
 
         Raises:
-            ResultError: it is missing, or not such a result.
+            EvaluationError: it is missing, or not such a result.
         """
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ResultError(f"`{path}` must be a JSON file, but cannot be read: {error}") from error
+            raise EvaluationError(f"`{path}` must be a JSON file, but cannot be read: {error}") from error
         found = values.pop("format", None) if isinstance(values, dict) else None
         if found != cls.FORMAT:
-            raise ResultError(f"`{path}` must have the format {cls.FORMAT}, but has {found!r} instead")
+            raise EvaluationError(f"`{path}` must have the format {cls.FORMAT}, but has {found!r} instead")
         try:
             return parse(cls, values)
         except ConfigError as error:
-            raise ResultError(f"`{path}` must be a whole result, but is not: {error}") from error
+            raise EvaluationError(f"`{path}` must be a whole result, but is not: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from noisewise.config import ConfigError, NoisewiseError, parse
+from noisewise.config import parse
+from noisewise.errors import ConfigError, EvaluationError
 from noisewise.files import replaced
-
-
-class ResumeError(NoisewiseError):
-    """A file of partial results that belongs to another run."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class Partial(Generic[CellT]):
             kind: what is kept.
 
         Raises:
-            ResumeError: the file belongs to another run.
+            EvaluationError: the file belongs to another run.
         """
         self.path = path
         self.cells: dict[Condition, CellT] = {}
@@ -76,7 +73,7 @@ class Partial(Generic[CellT]):
         lines = _lines(path)
         if lines and lines[0] != identity:
             changed = [key for key in identity if lines[0].get(key) != identity[key]]
-            raise ResumeError(
+            raise EvaluationError(
                 f"`{path}` must be the beginning of this run, but differs in {', '.join(changed)}; "
                 "delete it, or choose another output"
             )
@@ -115,4 +112,4 @@ def _cell(kind: type[CellT], values: Any, path: Path) -> CellT:
     try:
         return parse(kind, values)
     except ConfigError as error:
-        raise ResumeError(f"`{path}` must hold partial results, but does not: {error}; delete it") from error
+        raise EvaluationError(f"`{path}` must hold partial results, but does not: {error}; delete it") from error

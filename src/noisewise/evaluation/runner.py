@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
+from noisewise.errors import EvaluationError
 from noisewise.evaluation.provenance import portable
 from noisewise.evaluation.resume import CellT, Condition, Partial
 from noisewise.evaluation.systems.protocol import Failure, Waveform, pcm16
-from noisewise.evaluation.test_set import EvaluationError, Speech, Utterance
+from noisewise.evaluation.test_set import Speech, Utterance
 
 A = TypeVar("A")
 BATCH_SECONDS = 120.0

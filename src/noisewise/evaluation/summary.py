@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from noisewise.errors import EvaluationError
 from noisewise.evaluation.result import Average, Bootstrap, GridResult, PerUtterance, Row
 from noisewise.evaluation.resume import Condition, HeardCell
 from noisewise.evaluation.test_set import Utterance
-from noisewise.scoring.words import Counts, Rates, Score, ScoreError, interval, resample, resampled_rates, score
+from noisewise.scoring.words import Counts, Rates, Score, interval, resample, resampled_rates, score
 
 TYPE_A = ("traffic", "metro", "car")
 """Stationary noise (Wav2code, Tables I and II)."""
@@ -28,7 +29,7 @@ def check(utterances: Sequence[Utterance], bootstrap_unit: str) -> None:
     """Refuse, before hours of recognition, what `summarise` could not score.
 
     Raises:
-        ScoreError: the bootstrap unit is unknown, or speakers that nobody names, or no reference has a word.
+        EvaluationError: the bootstrap unit is unknown, or speakers that nobody names, or no reference has a word.
     """
     check_unit(utterances, bootstrap_unit)
     texts = [one.text for one in utterances]
@@ -39,12 +40,12 @@ def check_unit(utterances: Sequence[Utterance], bootstrap_unit: str) -> None:
     """Refuse what cannot be resampled.
 
     Raises:
-        ScoreError: the bootstrap unit is unknown, or is the speaker where no entry names one.
+        EvaluationError: the bootstrap unit is unknown, or is the speaker where no entry names one.
     """
     if bootstrap_unit not in ("utterance", "speaker"):
-        raise ScoreError(f"`bootstrap_unit` must be 'utterance' or 'speaker', but is '{bootstrap_unit}' instead")
+        raise EvaluationError(f"`bootstrap_unit` must be 'utterance' or 'speaker', but is '{bootstrap_unit}' instead")
     if bootstrap_unit == "speaker" and all(one.speaker == one.id for one in utterances):
-        raise ScoreError(
+        raise EvaluationError(
             "`bootstrap_unit` must be 'utterance' where no entry names a speaker, but is 'speaker' instead; add a "
             "column speaker, or resample utterances"
         )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from noisewise.data.manifests.labels import SEPARATOR, labels_of
 from noisewise.data.manifests.read import column
+from noisewise.errors import EvaluationError
 from noisewise.evaluation.degradations import Levels, conditions_of, degrading
 from noisewise.evaluation.noise_grid import noisy
 from noisewise.evaluation.result import Bootstrap
@@ -25,7 +26,7 @@ from noisewise.evaluation.summary import averaged, check_unit, ci, in_order, snr
 from noisewise.evaluation.systems.protocol import Failure
 from noisewise.evaluation.systems.taggers import NamedTagger
 from noisewise.evaluation.tagging_result import PerClip, Share, TaggingAverage, TaggingResult, TaggingRow
-from noisewise.evaluation.test_set import EvaluationError, Speech, Utterance
+from noisewise.evaluation.test_set import Speech, Utterance
 from noisewise.inference.tags import Probabilities
 from noisewise.scoring.tagging import Labels, hits, resampled, score
 from noisewise.scoring.words import Counts, Rates, resample
@@ -93,9 +94,9 @@ def evaluate_tagger(
 
     Raises:
         EvaluationError: no clip has labels that the tagger knows, or the tagger failed on every clip of a cell.
-        ManifestError: a manifest cannot be used, or lacks a type.
-        ResumeError: the partial results belong to another run.
-        ScoreError: the bootstrap unit is unknown, or what clips were cut from is.
+        DataError: a manifest cannot be used, or lacks a type.
+        EvaluationError: the partial results belong to another run.
+        EvaluationError: the bootstrap unit is unknown, or what clips were cut from is.
     """
     known = frozenset(tagger.labels)
     clips = Speech.read(manifest, limit, text_of=bound(_labels, label_column, known), group_of=_group)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisewise.audio.mix import SILENCE_RMS, Waveform, rms
-from noisewise.audio.waveform import SAMPLE_RATE, AudioError
-from noisewise.config import NoisewiseError
+from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.manifests import read as manifests
+from noisewise.errors import AudioError, EvaluationError
 from noisewise.evaluation.result import Skipped
 
 if TYPE_CHECKING:
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 def speaker_of(cut: "MonoCut") -> str | None:
     """Who speaks in an entry of a manifest."""
     return manifests.column(cut, "speaker")
-
-
-class EvaluationError(NoisewiseError):
-    """Something that cannot be measured."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ class Speech:
 
         Raises:
             EvaluationError: no utterance is left.
-            ManifestError: the manifest cannot be used.
+            DataError: the manifest cannot be used.
         """
         cuts = list(manifests.read(manifest))
         if limit is not None and limit < 1:

@@ -30,8 +30,8 @@ def gather(
         command: rebuilds the result.
 
     Raises:
-        MixtureError: grids did not hear the same.
-        TestSetError: taggers were not tested on the same clips.
+        EvaluationError: grids did not hear the same.
+        EvaluationError: taggers were not tested on the same clips.
     """
     grids: Grids = {}
     for one in records:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import EvaluationError
 from noisewise.evaluation.result import GridResult, Row
 from noisewise.evaluation.resume import Condition
 from noisewise.experiments.cells import Difference, Rate
@@ -22,10 +22,6 @@ from noisewise.reports.comparison import matched_pairs, sign_test
 from noisewise.scoring.words import Counts, Rates, interval, resample, resampled_rates
 
 MEANS = ("type_a", "type_b", "all", "type_a_above_0_db", "type_b_above_0_db", "all_above_0_db")
-
-
-class MixtureError(NoisewiseError):
-    """Grids that did not hear the same."""
 
 
 def condition(row: Row) -> str:
@@ -56,13 +52,13 @@ def check_same(grids: Sequence[tuple[str, GridResult]]) -> None:
     """See that all heard the same utterances in the same mixtures, scored by the same rules.
 
     Raises:
-        MixtureError: one did not.
+        EvaluationError: one did not.
     """
     name, first = grids[0]
     for other_name, other in grids[1:]:
         ours, theirs = ((one.per_utterance.ids, one.normaliser, mixtures(one)) for one in (first, other))
         if ours != theirs:
-            raise MixtureError(
+            raise EvaluationError(
                 f"`{other_name}` must have heard what `{name}` heard, but did not (utterances, mixture_sha256 or "
                 "normaliser differ: files have changed between the two); delete the older grid.json"
             )

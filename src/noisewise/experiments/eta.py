@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from noisewise.evaluation.result import ResultError
+from noisewise.errors import EvaluationError
 from noisewise.experiments.result import Reproduction
 from noisewise.experiments.runs import Stage
 
@@ -30,7 +30,7 @@ def remembered(path: Path) -> dict[str, float]:
     """What a stored result says, perhaps of another machine; nothing where there is none."""
     try:
         runs = Reproduction.load(path).runs
-    except ResultError:
+    except EvaluationError:
         return {}
     return {one.run: one.training_seconds / one.steps for one in runs if one.steps and one.training_seconds}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import RunError
 from noisewise.experiments import plan as plans
 from noisewise.experiments import tables
 from noisewise.experiments.aggregate import gather
@@ -17,10 +17,6 @@ from noisewise.experiments.result import Reproduction
 from noisewise.experiments.runs import BUSY_SECONDS, Stage, stages
 from noisewise.experiments.scheduler import POLL_SECONDS, Outcome, Watch, work
 from noisewise.experiments.tagging_tables import draw
-
-
-class BusyError(NoisewiseError):
-    """Something else works in a run's folder."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +85,12 @@ class Experiment:
         """Train and measure what is not done.
 
         Raises:
-            BusyError: something else trains one of the runs.
+            RunError: something else trains one of the runs.
             KeyboardInterrupt: asked to stop, and stopped.
         """
         for one in self.stages:
             if one.busy():
-                raise BusyError(
+                raise RunError(
                     f"`{one.folder}` must be left alone, but something trains there now (log.jsonl grows); "
                     f"wait for it or stop it; if it was killed, wait {BUSY_SECONDS:.0f} s"
                 )

@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from noisewise.checkpoints.folder import weights_hash
+from noisewise.errors import EvaluationError
 from noisewise.evaluation.provenance import portable
-from noisewise.evaluation.result import GridResult, ResultError
+from noisewise.evaluation.result import GridResult
 from noisewise.experiments.plan import GridPlan
 from noisewise.experiments.runs import Stage
 
@@ -99,7 +100,7 @@ class Measurement:
             return None
         try:
             found = GridResult.load(self.stage.grid)
-        except ResultError:
+        except EvaluationError:
             return None
         return found if self.fits(found) and found.recogniser_details == self._details else None
 

@@ -17,16 +17,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from noisewise.config import ConfigError, NoisewiseError, config, load
+from noisewise.config import config, load
+from noisewise.errors import ConfigError, RunError
 
 RECIPES = Path("recipes")
 """Where plans are looked for: in the current folder, a checkout."""
 _NEEDS = re.compile(r"\{runs\}/([^/\s,\]}\"']+)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-
-
-class PlanError(NoisewiseError):
-    """A plan that cannot be carried out."""
 
 
 @config
@@ -205,7 +202,7 @@ class Plan:
         """These runs and all that they need, in an order in which each comes after what it needs.
 
         Raises:
-            PlanError: a run is unknown, or needs itself in the end.
+            RunError: a run is unknown, or needs itself in the end.
         """
         found: list[str] = []
         for name in names:
@@ -218,10 +215,10 @@ class Plan:
         if name not in self.runs:
             near = get_close_matches(name, self.runs, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"the plan has {', '.join(self.runs)}"
-            raise PlanError(f"{wanted_by} must name a run of the plan, but names '{name}'; {hint}")
+            raise RunError(f"{wanted_by} must name a run of the plan, but names '{name}'; {hint}")
         if name in path:
             circle = " -> ".join((*path[path.index(name) :], name))
-            raise PlanError(f"runs must not need one another in a circle, but do: {circle}; change a start_from")
+            raise RunError(f"runs must not need one another in a circle, but do: {circle}; change a start_from")
         for need in self.runs[name].needs:
             self._visit(need, f"`runs.{name}.set`", (*path, name), found)
         found.append(name)
@@ -231,14 +228,14 @@ def find(name: str, scale: str) -> Path:
     """The file of a plan: a path, or `recipes/<scale>/<name>/plan.yaml`.
 
     Raises:
-        PlanError: there is none.
+        RunError: there is none.
     """
     for path in (Path(name), RECIPES / scale / name / "plan.yaml"):
         if path.is_file():
             return path
     there = sorted(path.parent for path in RECIPES.glob("*/*/plan.yaml"))
     known = ", ".join(f"{path.name} --scale {path.parent.name}" for path in there)
-    raise PlanError(
+    raise RunError(
         f"`{name}` must be the path of a plan, or the name of one in {RECIPES / scale}, but is neither; "
         + (f"there are {known}" if known else "recipes are not in the installed package: run it in a checkout")
     )
@@ -256,17 +253,17 @@ def read(path: Path) -> Plan:
 
     Raises:
         ConfigError: it is not a plan.
-        PlanError: it names a run that it does not have, or one that needs itself.
+        RunError: it names a run that it does not have, or one that needs itself.
     """
     plan = load(Plan, path)
     for problem in _problems(plan):
-        raise PlanError(f"`{path}`: {problem}")
+        raise RunError(f"`{path}`: {problem}")
     try:
         plan.chosen(list(plan.runs))
         for name in sorted(plan.named):
             plan.chosen([name])
-    except PlanError as error:
-        raise PlanError(f"`{path}`: {error}") from error
+    except RunError as error:
+        raise RunError(f"`{path}`: {error}") from error
     return plan
 
 
@@ -305,7 +302,6 @@ __all__ = [
     "GridPlan",
     "LinePlan",
     "Plan",
-    "PlanError",
     "RowPlan",
     "RunPlan",
     "SoundsPlan",

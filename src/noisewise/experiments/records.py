@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import ConfigError, parse
+from noisewise.config import parse
+from noisewise.errors import ConfigError, EvaluationError
 from noisewise.evaluation.provenance import portable
-from noisewise.evaluation.result import GridResult, ResultError, Row, as_json
+from noisewise.evaluation.result import GridResult, Row, as_json
 from noisewise.experiments.bootstrap import condition
 from noisewise.experiments.cells import Cell, Trained
 from noisewise.experiments.jobs import Measurement
@@ -66,7 +67,7 @@ def kept(stage: Stage, plan: Plan, folder: Path) -> Record | None:
     """What was kept of a run; None where nothing was, or of another recipe. A grid of other conditions is left out.
 
     Raises:
-        ResultError: the file is not such a record.
+        EvaluationError: the file is not such a record.
     """
     path = folder / f"{stage.key}.json"
     if not path.is_file():
@@ -75,10 +76,10 @@ def kept(stage: Stage, plan: Plan, folder: Path) -> Record | None:
         values = json.loads(path.read_text(encoding="utf-8"))
         found = values.pop("format", None)
         if found != FORMAT:
-            raise ResultError(f"`{path}` must have the format {FORMAT}, but has {found!r} instead; delete it")
+            raise EvaluationError(f"`{path}` must have the format {FORMAT}, but has {found!r} instead; delete it")
         result = parse(Record, values)
     except (OSError, ValueError, AttributeError, ConfigError) as error:
-        raise ResultError(f"`{path}` must be the record of a run, but is not: {error}; delete it") from error
+        raise EvaluationError(f"`{path}` must be the record of a run, but is not: {error}; delete it") from error
     if result.trained.recipe_sha256 != _hash(stage):
         return None
     fits = plan.grid is not None and result.grid is not None and Measurement(stage, plan.grid).fits(result.grid)

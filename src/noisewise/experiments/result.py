@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from noisewise.config import ConfigError, parse
-from noisewise.evaluation.result import Bootstrap, ResultError, as_json
+from noisewise.config import parse
+from noisewise.errors import ConfigError, EvaluationError
+from noisewise.evaluation.result import Bootstrap, as_json
 from noisewise.experiments.cells import Difference, Rate, Trained
 from noisewise.experiments.plan import TablePlan
 from noisewise.experiments.tagging import Sounds
@@ -91,16 +92,16 @@ class Reproduction:
         """Read a JSON file.
 
         Raises:
-            ResultError: it is missing, or not of this format.
+            EvaluationError: it is missing, or not of this format.
         """
         try:
             values: Any = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ResultError(f"`{path}` must be a JSON file, but cannot be read: {error}") from error
+            raise EvaluationError(f"`{path}` must be a JSON file, but cannot be read: {error}") from error
         found = values.pop("format", None) if isinstance(values, dict) else None
         if found != FORMAT:
-            raise ResultError(f"`{path}` must have the format {FORMAT}, but has {found!r} instead")
+            raise EvaluationError(f"`{path}` must have the format {FORMAT}, but has {found!r} instead")
         try:
             return parse(cls, values)
         except ConfigError as error:
-            raise ResultError(f"`{path}` must be a whole result, but is not: {error}") from error
+            raise EvaluationError(f"`{path}` must be a whole result, but is not: {error}") from error

@@ -11,8 +11,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from noisewise.config import ConfigError, load
-from noisewise.experiments.plan import Plan, PlanError
+from noisewise.config import load
+from noisewise.errors import ConfigError, RunError
+from noisewise.experiments.plan import Plan
 from noisewise.models import AcousticConfig
 from noisewise.recipe import Recipe
 from noisewise.run import TEST, check_folder
@@ -129,7 +130,7 @@ def stages(plan: Plan, path: Path, output: Path, seeds: list[int], names: list[s
     """Runs of a plan and what they need, seed after seed, each after what it needs.
 
     Raises:
-        PlanError: an unknown run; a run in a table that does not recognise.
+        RunError: an unknown run; a run in a table that does not recognise.
         ConfigError: a recipe that cannot be used.
     """
     found: list[Stage] = []
@@ -140,12 +141,12 @@ def stages(plan: Plan, path: Path, output: Path, seeds: list[int], names: list[s
         found += there.values()
     for one in found:
         if one.name in plan.measured and not one.recognises:
-            raise PlanError(
+            raise RunError(
                 f"tables and comparisons must name runs that recognise, but `{one.name}` is a model of kind "
                 f"{one.recipe.model.kind}; name the run that is fine-tuned from it"
             )
         if plan.sounds is not None and one.name in plan.sounds.runs and one.recipe.test is None:
-            raise PlanError(
+            raise RunError(
                 f"`sounds` must name runs that are tested, but `{one.name}` is not; add `test` to its recipe"
             )
     return found

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import EvaluationError
 from noisewise.experiments.plan import ComparisonPlan, CurvePlan, LinePlan, SoundsPlan
 from noisewise.experiments.records import Record
 from noisewise.run import TEST
@@ -24,12 +24,6 @@ from noisewise.scoring.words import interval, resample
 RESAMPLES = 1000
 Right = NDArray[np.float64]
 """Which clips were right. (N,)"""
-
-
-class TestSetError(NoisewiseError):
-    """Runs that were not tested on the same clips."""
-
-    __test__ = False  # no test of pytest
 
 
 @dataclass(frozen=True)
@@ -123,7 +117,7 @@ def gather_sounds(plan: SoundsPlan, records: Sequence[Record]) -> Sounds | None:
     """What finished runs say of the clips of their test sets; None when there is none.
 
     Raises:
-        TestSetError: runs that are compared heard other clips, or runs of a pool the same.
+        EvaluationError: runs that are compared heard other clips, or runs of a pool the same.
     """
     tested = [(one, one.test) for one in records if one.trained.run in plan.runs and one.test is not None]
     if not tested:
@@ -154,7 +148,9 @@ def _sources(found: Mapping[str, Any]) -> dict[str, str]:
     sources: dict[str, str] = {}
     for name, each in found.items():
         if "right" not in each:
-            raise TestSetError(f"`{name}` must be tested on clips of one label each, but is not; set model.labels=one")
+            raise EvaluationError(
+                f"`{name}` must be tested on clips of one label each, but is not; set model.labels=one"
+            )
         sources.update(zip(each["ids"], each["sources"], strict=True))
     return dict(sorted(sources.items()))
 
@@ -173,7 +169,7 @@ def _pooled(name: str, runs: Sequence[str], right: Mapping[str, Mapping[int, Rig
     for seed in sorted(set.intersection(*(set(right[run]) for run in runs))):
         rows = np.stack([right[run][seed] for run in runs])
         if ((~np.isnan(rows)).sum(axis=0) > 1).any():
-            raise TestSetError(f"runs of the pool `{name}` must be tested on other clips each, but share some")
+            raise EvaluationError(f"runs of the pool `{name}` must be tested on other clips each, but share some")
         heard = ~np.isnan(rows).all(axis=0)
         found[seed] = np.where(heard, np.nansum(rows, axis=0), np.nan)
     return found
@@ -181,7 +177,7 @@ def _pooled(name: str, runs: Sequence[str], right: Mapping[str, Mapping[int, Rig
 
 def _same_clips(name: str, other: str, rows: Sequence[Right]) -> None:
     if any((np.isnan(row) != np.isnan(rows[0])).any() for row in rows):
-        raise TestSetError(
+        raise EvaluationError(
             f"`{name}` must be tested on the same clips as `{other}`, with each seed, but is not; delete the older "
             f"{TEST} and run again"
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import cast
 
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.lm import loading
 from noisewise.lm.protocol import LanguageModel
 from noisewise.models.incremental_lm import IncrementalLM

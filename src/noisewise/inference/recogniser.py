@@ -14,18 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from noisewise.audio.waveform import SAMPLE_RATE, AudioError
+from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.checkpoints import folder as model_folder
 from noisewise.checkpoints.folder import LoadedModel
-from noisewise.config import NoisewiseError
 from noisewise.decoding import saved_config as default
 from noisewise.decoding.alignment.align import Unknown, align, widened
-from noisewise.decoding.alignment.viterbi import AlignmentError
 from noisewise.decoding.attention.joint import JointConfig
 from noisewise.decoding.config import DecodingConfig
 from noisewise.decoding.hypothesis import Hypothesis
 from noisewise.decoding.recording_decoder import Greedy, Hotwords, RecordingDecoder, Search, gather, nbest
 from noisewise.decoding.stitch import Stitcher
+from noisewise.errors import AlignmentError, AudioError, NoisewiseError
 from noisewise.inference import language_model
 from noisewise.inference.transcript import Alternative, Transcript, overall_confidence
 from noisewise.inference.windowing import (
@@ -99,7 +98,7 @@ class Recogniser:
                 or, for an encoder-decoder, by attention and CTC together.
 
         Raises:
-            ModelFolderError: the folder cannot be used.
+            ModelError: the folder cannot be used.
             NoisewiseError: there is no such device, language model or lexicon.
         """
         must_be_device(device)

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from noisewise.audio.waveform import SAMPLE_RATE, AudioError
+from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.checkpoints import folder as model_folder
 from noisewise.checkpoints.folder import LoadedTagger
-from noisewise.config import NoisewiseError
+from noisewise.errors import AudioError, NoisewiseError
 from noisewise.inference.tags import Probabilities, Tags, Window
 from noisewise.inference.windowing import (
     BATCH_SECONDS,
@@ -58,7 +58,7 @@ class Tagger:
             device: where it runs, for instance `cpu`, `cuda`, `mps`.
 
         Raises:
-            ModelFolderError: the folder cannot be used, or holds no tagger.
+            ModelError: the folder cannot be used, or holds no tagger.
             NoisewiseError: there is no such device.
         """
         must_be_device(device)

@@ -12,15 +12,11 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import ConfigError
 
 Probabilities = NDArray[np.float32]
 TOP = 5
 """Labels that are written, at most."""
-
-
-class TagError(NoisewiseError):
-    """Labels that cannot be written as asked."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,7 @@ class Tags:
             threshold: leave out less likely ones.
 
         Raises:
-            TagError: `top` is no count, or `threshold` no probability.
+            ConfigError: `top` is no count, or `threshold` no probability.
         """
         _must_choose(top, threshold)
         windows = [
@@ -110,17 +106,19 @@ def render(found: Sequence[Tags], form: str, top: int = TOP, threshold: float = 
         threshold: as in `Tags.sounds`.
 
     Raises:
-        TagError: an unknown form, or as `Tags.sounds`.
+        ConfigError: an unknown form, or as `Tags.sounds`.
     """
     if form not in WRITERS:
-        raise TagError(f"format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
+        raise ConfigError(f"format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
     _must_choose(top, threshold)
     return WRITERS[form]([(each, each.sounds(top, threshold)) for each in found])
 
 
 def _must_choose(top: int, threshold: float) -> None:
     if top < 1 or not 0 <= threshold <= 1:
-        raise TagError(f"`top` must be 1 or more, and `threshold` 0 to 1, but they are {top} and {threshold:g} instead")
+        raise ConfigError(
+            f"`top` must be 1 or more, and `threshold` 0 to 1, but they are {top} and {threshold:g} instead"
+        )
 
 
 def spelled(tags: Sequence[Tag]) -> str:

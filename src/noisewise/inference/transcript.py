@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from noisewise.config import NoisewiseError
 from noisewise.decoding.hypothesis import Word
+from noisewise.errors import ConfigError
 from noisewise.inference.tags import Sounds, rounded, spelled
 
 CUE_PAUSE = 0.8
@@ -16,10 +16,6 @@ CUE_SECONDS = 6.0
 """Longest subtitle in seconds; a reader keeps up with about two lines in six seconds."""
 CUE_LETTERS = 84
 """Longest subtitle in letters: two lines of 42."""
-
-
-class FormatError(NoisewiseError):
-    """A transcript that cannot be written in the form that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +64,12 @@ def render(transcripts: Sequence[Transcript], form: str) -> str:
         form: a key of `WRITERS`.
 
     Raises:
-        FormatError: an unknown form, or several recordings in a form that holds one.
+        ConfigError: an unknown form, or several recordings in a form that holds one.
     """
     if form not in WRITERS:
-        raise FormatError(f"format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
+        raise ConfigError(f"format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
     if form in SINGLE and len(transcripts) != 1:
-        raise FormatError(
+        raise ConfigError(
             f"{form} must hold one recording, but there are {len(transcripts)} instead; write into a folder"
         )
     return WRITERS[form](transcripts)

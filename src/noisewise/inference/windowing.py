@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.audio import waveform
-from noisewise.audio.waveform import SAMPLE_RATE, SILENCE, AudioError
+from noisewise.audio.waveform import SAMPLE_RATE, SILENCE
 from noisewise.audio.windows import windows
-from noisewise.config import NoisewiseError
+from noisewise.errors import AudioError, NoisewiseError
 
 Source = str | Path | NDArray[Any]
 MIN_SECONDS = 0.1

@@ -11,7 +11,8 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from noisewise.lm.protocol import LanguageModel, LanguageModelError
+from noisewise.errors import DecodingError
+from noisewise.lm.protocol import LanguageModel
 from noisewise.text.normalise import normalise
 
 
@@ -19,27 +20,27 @@ def read(path: str | Path) -> dict[str, str]:
     """Words to their classes, from lines of a name and the words of that class; names become `<name>`.
 
     Raises:
-        LanguageModelError: what is wrong with the file.
+        DecodingError: what is wrong with the file.
     """
     if not Path(path).is_file():
-        raise LanguageModelError(f"`{path}` must list classes of words, but there is no such file; check the path")
+        raise DecodingError(f"`{path}` must list classes of words, but there is no such file; check the path")
     found: dict[str, str] = {}
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise LanguageModelError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
+        raise DecodingError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
     for number, line in enumerate(lines, start=1):
         name, *words = line.split()[:1] + normalise(line.partition(" ")[2]).split() if line.split() else [""]
         if name and not words:
-            raise LanguageModelError(f"`{path}` line {number} must be a name and words, but is '{line}'; add words")
+            raise DecodingError(f"`{path}` line {number} must be a name and words, but is '{line}'; add words")
         for word in words:
             if found.setdefault(word, f"<{name}>") != f"<{name}>":
-                raise LanguageModelError(
+                raise DecodingError(
                     f"`{path}` must have each word in one class, but {word} is in {found[word]} and <{name}>; "
                     "take it out of one"
                 )
     if not found:
-        raise LanguageModelError(f"`{path}` must list classes of words, but lists none; write `DIGIT ONE TWO THREE`")
+        raise DecodingError(f"`{path}` must list classes of words, but lists none; write `DIGIT ONE TWO THREE`")
     return found
 
 

@@ -5,7 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from noisewise.lm.protocol import LN_10, LanguageModelError
+from noisewise.errors import DecodingError
+from noisewise.lm.protocol import LN_10
 
 
 class KenLM:
@@ -16,7 +17,7 @@ class KenLM:
         try:
             self._model = self._kenlm.Model(str(path))
         except OSError as error:
-            raise LanguageModelError(f"`{path}` must be readable by kenlm, but is not: {error}") from error
+            raise DecodingError(f"`{path}` must be readable by kenlm, but is not: {error}") from error
 
     def start(self) -> Hashable:
         """The state at the beginning of a sentence."""
@@ -55,7 +56,7 @@ class FlashlightKenLM:
         try:
             self._model = kenlm.KenLM(str(path), words)
         except RuntimeError as error:
-            raise LanguageModelError(f"`{path}` must be readable by KenLM, but is not: {error}") from error
+            raise DecodingError(f"`{path}` must be readable by KenLM, but is not: {error}") from error
         self._words = words
         self._known = frozenset(vocabulary)
 
@@ -81,6 +82,6 @@ def _import(module: str, package: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise LanguageModelError(
+        raise DecodingError(
             f"`backend` must be installed, but {package} is not; take `noisewise`, which needs nothing, or install it"
         ) from error

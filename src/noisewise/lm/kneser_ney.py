@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from noisewise.errors import DecodingError
 from noisewise.lm.ngram import BEGIN, END, UNKNOWN
-from noisewise.lm.protocol import LanguageModelError
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -98,7 +98,7 @@ def train(
         vocabulary: keep so many tokens, the most frequent; the others become `<unk>`.
 
     Raises:
-        LanguageModelError: no text, tokens that mean something else in ARPA files, or numbers that make no model.
+        DecodingError: no text, tokens that mean something else in ARPA files, or numbers that make no model.
     """
     thresholds = _thresholds(prune, order)
     words, stream, places = _encode(sentences, vocabulary)
@@ -128,12 +128,12 @@ def train(
 
 def _thresholds(prune: Sequence[int], order: int) -> list[int]:
     if order < 1:
-        raise LanguageModelError(f"`order` must be 1 or more, but is {order} instead")
+        raise DecodingError(f"`order` must be 1 or more, but is {order} instead")
     if len(prune) > order:
-        raise LanguageModelError(f"`prune` must have at most {order} numbers, but has {len(prune)}; leave some out")
+        raise DecodingError(f"`prune` must have at most {order} numbers, but has {len(prune)}; leave some out")
     thresholds = [*prune, *([prune[-1] if prune else 0] * (order - len(prune)))]
     if thresholds[0] < 0 or thresholds != sorted(thresholds):
-        raise LanguageModelError(
+        raise DecodingError(
             f"`prune` must be numbers that do not fall, from 0 on, but is {list(prune)} instead; no n-gram may begin "
             "with a pruned one"
         )
@@ -147,18 +147,16 @@ def _encode(sentences: Iterable[Sequence[str]], limit: int | None) -> tuple[list
     places: list[int] = []
     for sentence in sentences:
         if any(token in (UNKNOWN, BEGIN, END) or len(token.split()) != 1 for token in sentence):
-            raise LanguageModelError(
-                "tokens must be words without blanks, and not <s>, </s> or <unk>; normalise the text"
-            )
+            raise DecodingError("tokens must be words without blanks, and not <s>, </s> or <unk>; normalise the text")
         if sentence:
             pieces += [1, *(numbers.setdefault(token, len(numbers)) for token in sentence), 2]
             places += range(len(sentence) + 2)
     if not pieces:
-        raise LanguageModelError("the text must hold words, but holds none; check that it is text in English letters")
+        raise DecodingError("the text must hold words, but holds none; check that it is text in English letters")
     stream, words = np.array(pieces, dtype=np.int64), list(numbers)
     if limit is not None:
         if limit < 1:
-            raise LanguageModelError(f"`vocabulary` must be 1 or more, but is {limit} instead")
+            raise DecodingError(f"`vocabulary` must be 1 or more, but is {limit} instead")
         often = Counter(dict(zip(words, np.bincount(stream, minlength=len(words)).tolist(), strict=True)))
         chosen = sorted(words[3:], key=lambda word: (-often[word], word))[:limit]
         renumbered = {word: index for index, word in enumerate([*words[:3], *chosen])}

@@ -4,12 +4,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from noisewise.config import ConfigError, parse
+from noisewise.config import parse
+from noisewise.errors import ConfigError, DecodingError
 from noisewise.lm import classes
 from noisewise.lm.kenlm import FlashlightKenLM, KenLM
 from noisewise.lm.mixture import MIXTURE, MixtureConfig, SentenceMixture
 from noisewise.lm.ngram import NGram
-from noisewise.lm.protocol import LanguageModel, LanguageModelError
+from noisewise.lm.protocol import LanguageModel
 
 
 def is_mixture(path: str | Path) -> bool:
@@ -27,12 +28,12 @@ def load(path: str | Path, backend: str = "noisewise", vocabulary: Sequence[str]
         vocabulary: the words that will be asked for; only `flashlight` wants to know them.
 
     Raises:
-        LanguageModelError: the file cannot be used.
+        DecodingError: the file cannot be used.
     """
     if is_mixture(path):
         return read_mixture(path)
     if not Path(path).is_file():
-        raise LanguageModelError(f"`{path}` must be a language model, but there is no such file; check the path")
+        raise DecodingError(f"`{path}` must be a language model, but there is no such file; check the path")
     match backend:
         case "noisewise":
             return NGram.load(path)
@@ -41,7 +42,7 @@ def load(path: str | Path, backend: str = "noisewise", vocabulary: Sequence[str]
         case "flashlight":
             return FlashlightKenLM(path, vocabulary or [])
         case _:
-            raise LanguageModelError(
+            raise DecodingError(
                 f"`backend` must be noisewise, kenlm or flashlight, but is '{backend}' instead; take noisewise"
             )
 
@@ -50,13 +51,13 @@ def read_mixture(folder: str | Path) -> SentenceMixture:
     """The mixture in a folder: `mixture.json`, and the files that it names.
 
     Raises:
-        LanguageModelError: a file that cannot be used.
+        DecodingError: a file that cannot be used.
     """
     path = Path(folder) / MIXTURE
     try:
         said = parse(MixtureConfig, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, ConfigError) as error:
-        raise LanguageModelError(f"`{path}` must say what is mixed, but does not: {error}") from error
+        raise DecodingError(f"`{path}` must say what is mixed, but does not: {error}") from error
     files = [(path.parent / one.lm, one.classes and path.parent / one.classes) for one in said.models]
     return SentenceMixture([part(*each) for each in files], [one.weight for one in said.models])
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from noisewise.config import config, dump
-from noisewise.lm.protocol import LanguageModel, LanguageModelError, sentence_score
+from noisewise.errors import DecodingError
+from noisewise.lm.protocol import LanguageModel, sentence_score
 
 MIXTURE = "mixture.json"
 """Says what is mixed, in the folder of a mixture."""
@@ -52,7 +53,7 @@ class MixtureConfig:
 
     def __post_init__(self) -> None:
         if not self.models or any(not part.weight > 0 for part in self.models):
-            raise LanguageModelError(
+            raise DecodingError(
                 f"`models` must be at least one, with weights above 0, but are {self.models} instead; change them"
             )
 
@@ -101,11 +102,11 @@ def fit(models: Sequence[LanguageModel], sentences: Iterable[Sequence[str]]) -> 
     """The weights under which a text is likeliest, by expectation and maximisation.
 
     Raises:
-        LanguageModelError: there is no text.
+        DecodingError: there is no text.
     """
     scored = [[sentence_score(model, sentence) for model in models] for sentence in sentences]
     if not scored:
-        raise LanguageModelError("the text must hold a sentence, but holds none; give another")
+        raise DecodingError("the text must hold a sentence, but holds none; give another")
     weights = [1 / len(models)] * len(models)
     for _ in range(ROUNDS):
         shares = [0.0] * len(models)

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from noisewise.lm.protocol import LN_10, LanguageModelError
+from noisewise.errors import DecodingError
+from noisewise.lm.protocol import LN_10
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 MISSING_LOG10 = -100.0
@@ -45,7 +46,7 @@ class NGram:
         """Read an ARPA file, also .gz.
 
         Raises:
-            LanguageModelError: what is wrong with the file, and in which line.
+            DecodingError: what is wrong with the file, and in which line.
         """
         model = cls()
         opened = gzip.open if str(path).endswith(".gz") else open
@@ -53,11 +54,9 @@ class NGram:
             with opened(path, "rt", encoding="utf-8") as file:
                 _Reader(model, file, str(path)).read()
         except UnicodeDecodeError as error:
-            raise LanguageModelError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
+            raise DecodingError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
         except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise LanguageModelError(
-                f"`{path}` must be a whole gzip file, but is not ({error}); get it again"
-            ) from error
+            raise DecodingError(f"`{path}` must be a whole gzip file, but is not ({error}); get it again") from error
         return model
 
     def start(self) -> int:
@@ -184,11 +183,11 @@ class _Reader:
             self.number += 1
             if line := line.strip():
                 return line
-        raise LanguageModelError(
+        raise DecodingError(
             f"`{self.name}` must go on with {expected}, but ends after line {self.number}; it is cut short, or no ARPA "
             "file: get it again"
         )
 
     def _refuse(self, must: str, line: str) -> NoReturn:
         shown = line if len(line) <= 60 else line[:57] + "..."
-        raise LanguageModelError(f"`{self.name}`, line {self.number}: {must}, but is '{shown}' instead")
+        raise DecodingError(f"`{self.name}`, line {self.number}: {must}, but is '{shown}' instead")

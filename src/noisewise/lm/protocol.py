@@ -9,7 +9,6 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from noisewise.config import NoisewiseError
 from noisewise.text.tokenizer import BOUNDARY
 
 Unit = Literal["words", "characters"]
@@ -18,10 +17,6 @@ LN_10 = math.log(10)
 """Language model files hold logarithms to the base of 10."""
 TOGETHER = 2000
 """Tokens of a text that a model which works in batches computes together, about."""
-
-
-class LanguageModelError(NoisewiseError):
-    """A language model that cannot be read, made or used."""
 
 
 class LanguageModel(Protocol):

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from noisewise.config import ConfigError, config
+from noisewise.config import config
+from noisewise.errors import ConfigError
 from noisewise.layers.causal import CausalLayer, CausalTransformer
 from noisewise.layers.positions import sinusoids
 

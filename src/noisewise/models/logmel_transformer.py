@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from noisewise.audio.augment import SpecAugment
 from noisewise.audio.features import MFCC, LogMel, normalise_utterance
-from noisewise.config import ConfigError, config
+from noisewise.config import config
+from noisewise.errors import ConfigError
 from noisewise.layers.convolution import MelSubsampling
 from noisewise.layers.masking import zero_padding
 from noisewise.layers.positions import sinusoids

@@ -14,16 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from noisewise import hub
-from noisewise.config import NoisewiseError, config
+from noisewise.config import config
+from noisewise.errors import ModelError
 from noisewise.layers.span_masking import span_where
 from noisewise.models.encoder import EncoderOutput
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
 """Model types that are known to work; XLS-R is of type wav2vec2."""
-
-
-class PretrainedError(NoisewiseError):
-    """A pre-trained encoder that cannot be used."""
 
 
 @config
@@ -101,7 +98,7 @@ def settled(config: PretrainedConfig) -> PretrainedConfig:
     """The configuration with all that its source says, so that the source is needed no more.
 
     Raises:
-        PretrainedError: there is no source, or it is not one of these encoders.
+        ModelError: there is no source, or it is not one of these encoders.
     """
     if config.architecture is not None:
         return config if config.normalise is not None else replace(config, normalise=False)
@@ -122,9 +119,7 @@ def _built(config: PretrainedConfig) -> tuple[PretrainedConfig, nn.Module]:
     values = dict(known.architecture or {})
     family = values.pop("model_type", None)
     if family not in FAMILIES or values.get("add_adapter"):
-        raise PretrainedError(
-            f"`encoder` must be one of {', '.join(FAMILIES)} without an adapter, but is {family} instead"
-        )
+        raise ModelError(f"`encoder` must be one of {', '.join(FAMILIES)} without an adapter, but is {family} instead")
     values |= {"mask_time_prob": 0.05, "mask_feature_prob": 0.0}  # without the first there is no mask embedding
     makers: Any = transformers
     try:
@@ -137,11 +132,11 @@ def _built(config: PretrainedConfig) -> tuple[PretrainedConfig, nn.Module]:
                 folder, config=settings, local_files_only=True, use_safetensors=True, output_loading_info=True
             )
             _must_be_whole(folder, report)
-    except PretrainedError:
+    except ModelError:
         raise
     except Exception as error:  # what transformers raises at a wrong value is open
         reason = " ".join(str(error).split())[:300]
-        raise PretrainedError(f"`encoder` must be a model of transformers, but cannot be built: {reason}") from error
+        raise ModelError(f"`encoder` must be a model of transformers, but cannot be built: {reason}") from error
     model.config.mask_time_prob = 0.0
     return known, model
 
@@ -149,14 +144,14 @@ def _built(config: PretrainedConfig) -> tuple[PretrainedConfig, nn.Module]:
 def _must_be_whole(folder: Path, report: Any) -> None:
     missing = sorted(name for name in report["missing_keys"] if not name.endswith("masked_spec_embed"))
     if missing:
-        raise PretrainedError(f"`{folder}` must hold every weight, but lacks `{missing[0]}`; download it whole")
+        raise ModelError(f"`{folder}` must hold every weight, but lacks `{missing[0]}`; download it whole")
 
 
 def _folder(source: str) -> Path:
     if source.startswith(hub.PREFIX):
         return hub.fetch(source)
     if not source or not (Path(source) / "config.json").is_file():
-        raise PretrainedError(
+        raise ModelError(
             "`encoder.source` must be a folder with config.json and model.safetensors, or "
             f"hf:ORGANISATION/NAME@REVISION, but is '{source}' instead"
         )
@@ -167,7 +162,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise PretrainedError(f"`{path}` must be JSON, but is not: {error}") from error
+        raise ModelError(f"`{path}` must be JSON, but is not: {error}") from error
     if not isinstance(values, dict):
-        raise PretrainedError(f"`{path}` must hold names and values, but does not")
+        raise ModelError(f"`{path}` must hold names and values, but does not")
     return values

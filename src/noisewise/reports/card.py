@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import EvaluationError
 from noisewise.evaluation.provenance import portable
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.tagging_result import TaggingResult
@@ -30,10 +30,6 @@ from noisewise.scoring.words import Interval, Rates, interval, resample, resampl
 WORST = 8
 """Conditions listed as those where it breaks."""
 SAMPLES = 1000
-
-
-class CardError(NoisewiseError):
-    """Results from which no card can be made."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,7 @@ def make(model: str, noise: Result, degraded: Result, *, seed: int = 0) -> Card:
         seed: of the resamples.
 
     Raises:
-        CardError: one is not what it should be, or they are of different recognisers.
+        EvaluationError: one is not what it should be, or they are of different recognisers.
     """
     _check(model, noise, degraded)
     heard = (of(noise), of(degraded))
@@ -219,27 +215,33 @@ def _recordings(result: Result) -> str:
 
 def _check(model: str, noise: Result, degraded: Result) -> None:
     if kind_of(noise) != kind_of(degraded):
-        raise CardError(
+        raise EvaluationError(
             f"both results must be of one model, but the grid is of a {kind_of(noise)} and the degradations are of a "
             f"{kind_of(degraded)}"
         )
     if noise.axis != "snr_db" or not noise.cells:
-        raise CardError("the grid must hold cells in noise, but does not; measure it with noisewise evaluate --noise")
+        raise EvaluationError(
+            "the grid must hold cells in noise, but does not; measure it with noisewise evaluate --noise"
+        )
     if degraded.axis != "level" or not degraded.cells:
-        raise CardError("the degradations must be those of noisewise evaluate --degrade, but are not")
+        raise EvaluationError("the degradations must be those of noisewise evaluate --degrade, but are not")
     for result, what in ((noise, "grid"), (degraded, "degradations")):
         if result.recogniser != portable(model):
-            raise CardError(f"the {what} must be of `{portable(model)}`, but are of `{result.recogniser}` instead")
+            raise EvaluationError(
+                f"the {what} must be of `{portable(model)}`, but are of `{result.recogniser}` instead"
+            )
     if noise.recogniser_details != degraded.recogniser_details:
-        raise CardError(
+        raise EvaluationError(
             f"both results must be of the same `{noise.recogniser}`, but its details differ: "
             f"{noise.recogniser_details} and {degraded.recogniser_details}; measure the older one again"
         )
     if of(noise).truth != of(degraded).truth:
-        raise CardError("both results must have clips with the same labels, but do not; measure one of them again")
+        raise EvaluationError(
+            "both results must have clips with the same labels, but do not; measure one of them again"
+        )
     rules = [of(result).rules for result in (noise, degraded)]
     if rules[0] != rules[1]:
-        raise CardError(f"both must be scored by one rule, but are by {rules[0]} and {rules[1]}")
+        raise EvaluationError(f"both must be scored by one rule, but are by {rules[0]} and {rules[1]}")
 
 
 def _accuracy(heard: Heard, conditions: list[str], times: np.ndarray) -> Rates:

@@ -19,7 +19,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import EvaluationError
 from noisewise.evaluation.result import CellRow
 from noisewise.evaluation.summary import TYPE_A, TYPE_B, in_order
 from noisewise.reports.per_item import Heard, Result, kind_of, name_of, of
@@ -27,10 +27,6 @@ from noisewise.reports.tables import label
 from noisewise.scoring.words import Counts, interval, resample, resampled_rates
 
 Errors = NDArray[np.int64]
-
-
-class ComparisonError(NoisewiseError):
-    """Results that say nothing about one another."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +134,7 @@ def compare(
         seed: of the resamples.
 
     Raises:
-        ComparisonError: they heard other utterances or mixtures, or were scored by other rules.
+        EvaluationError: they heard other utterances or mixtures, or were scored by other rules.
     """
     chosen = list(names) if names else _names(results)
     _check_kinds(results, chosen, unit)
@@ -236,37 +232,37 @@ def _hearings(baseline: Heard, other: Heard, common: list[str]) -> list[Hearing]
 
 def _check_kinds(results: Sequence[Result], names: Sequence[str], unit: str) -> None:
     if len(results) < 2 or len(names) != len(results):
-        raise ComparisonError(
+        raise EvaluationError(
             f"`results` must be two or more, with a name for each, but are {len(results)} with {len(names)} names"
         )
     if len({type(result) for result in results}) > 1:
         kinds = ", ".join(f"{name} a {kind_of(result)}" for name, result in zip(names, results, strict=True))
-        raise ComparisonError(f"`results` must all be of recognisers or all of taggers, but are of both: {kinds}")
+        raise EvaluationError(f"`results` must all be of recognisers or all of taggers, but are of both: {kinds}")
     if len(set(names)) != len(names):
-        raise ComparisonError(f"names must differ, but are {', '.join(names)}; give --names A,B")
+        raise EvaluationError(f"names must differ, but are {', '.join(names)}; give --names A,B")
     if unit not in ("utterance", "speaker"):
-        raise ComparisonError(f"`unit` must be 'utterance' or 'speaker', but is '{unit}' instead")
+        raise EvaluationError(f"`unit` must be 'utterance' or 'speaker', but is '{unit}' instead")
 
 
 def _check(heard: Sequence[Heard], axes: Sequence[str], names: Sequence[str]) -> None:
     first = heard[0]
     for name, other, axis in zip(names[1:], heard[1:], axes[1:], strict=True):
         if (other.ids, other.words) != (first.ids, first.words):
-            raise ComparisonError(
+            raise EvaluationError(
                 f"`{name}` must have heard the {len(first.ids)} recordings of `{names[0]}`, but heard "
                 f"{len(other.ids)}, not the same; evaluate both on one manifest and --limit"
             )
         if other.truth != first.truth:
-            raise ComparisonError(
+            raise EvaluationError(
                 f"`{name}` must have clips with the labels of `{names[0]}`, and as many classes, but has others; "
                 "evaluate both on one manifest and --label-column"
             )
         if axis != axes[0]:
-            raise ComparisonError(
+            raise EvaluationError(
                 f"`{name}` must be noise or degradations as `{names[0]}` is, but is the other of them"
             )
         if other.rules != first.rules:
-            raise ComparisonError(
+            raise EvaluationError(
                 f"`{name}` must be scored under {first.rules}, as `{names[0]}` is, but is under {other.rules}"
             )
 
@@ -276,12 +272,12 @@ def _check_mixtures(heard: Sequence[Heard], common: list[str], names: Sequence[s
     for one, name in zip(heard[1:], names[1:], strict=True):
         for condition in common:
             if one.mixtures[condition] != first.mixtures[condition]:
-                raise ComparisonError(
+                raise EvaluationError(
                     f"`{name}` must have heard the mixtures of `{names[0]}`, but heard others in {condition} "
                     "(mixture_sha256 differs); evaluate both with the same --noise, --seed and files"
                 )
         if common in ([], ["clean"]) and (len(one.rows) > 1 or len(first.rows) > 1):
-            raise ComparisonError(f"`{name}` and `{names[0]}` must share a noise type and SNR, but share none")
+            raise EvaluationError(f"`{name}` and `{names[0]}` must share a noise type and SNR, but share none")
 
 
 def _names(results: Sequence[Result]) -> list[str]:

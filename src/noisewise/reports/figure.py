@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from noisewise.audio.degrade import DEGRADATIONS
 from noisewise.audio.features import MFCC, LogMel, Spectrogram
 from noisewise.audio.waveform import SAMPLE_RATE
-from noisewise.config import NoisewiseError
-from noisewise.evaluation.result import GridResult, ResultError
+from noisewise.errors import EvaluationError, NoisewiseError
+from noisewise.evaluation.result import GridResult
 from noisewise.reports.comparison import Comparison
 from noisewise.reports.inspection import Inspection, Parallel, Scene
 from noisewise.reports.tables import WER, Measure, Measured, label
@@ -32,10 +32,10 @@ def plot_grid(result: GridResult, path: str | Path) -> None:
         path: picture to write; the suffix names the format (png, pdf, svg).
 
     Raises:
-        ResultError: there is no noisy cell, or matplotlib does not know the format.
+        EvaluationError: there is no noisy cell, or matplotlib does not know the format.
     """
     if not result.cells:
-        raise ResultError("`result` must have noisy cells to draw, but holds clean speech only; add noise")
+        raise EvaluationError("`result` must have noisy cells to draw, but holds clean speech only; add noise")
     rows, columns = len(result.noise_types), len(result.snr_db)
     figure = Figure(figsize=(3.2 + 0.9 * columns, 1.6 + 0.45 * rows), layout="constrained")
     _draw_heat_map(figure, result)
@@ -52,7 +52,7 @@ def plot_card(noise: Measured, degraded: Measured, path: str | Path, measure: Me
         measure: what is drawn.
 
     Raises:
-        ResultError: matplotlib does not know the format.
+        EvaluationError: matplotlib does not know the format.
     """
     heights = [1.6 + 0.45 * len(noise.noise_types), _panel_height(degraded)]
     figure = Figure(figsize=(max(3.2 + 0.9 * len(noise.snr_db), 13.2), sum(heights)), layout="constrained")
@@ -71,10 +71,10 @@ def plot_measures(result: Measured, measures: Sequence[Measure], path: str | Pat
         path: picture to write; the suffix names the format (png, pdf, svg).
 
     Raises:
-        ResultError: there is no such cell, or matplotlib does not know the format.
+        EvaluationError: there is no such cell, or matplotlib does not know the format.
     """
     if not result.cells:
-        raise ResultError("`result` must have noisy cells to draw, but holds the clean test set only; add noise")
+        raise EvaluationError("`result` must have noisy cells to draw, but holds the clean test set only; add noise")
     rows, columns = len(result.noise_types), len(result.snr_db)
     width, height = 3.2 + 0.9 * columns, 1.6 + 0.45 * rows
     if result.axis == "level":
@@ -121,10 +121,10 @@ def plot_comparison(comparison: Comparison, path: str | Path) -> None:
         path: picture to write; the suffix names the format (png, pdf, svg).
 
     Raises:
-        ResultError: there is no noisy cell, or matplotlib does not know the format.
+        EvaluationError: there is no noisy cell, or matplotlib does not know the format.
     """
     if not comparison.snr_db:
-        raise ResultError("`comparison` must have cells in noise to draw, but has none; compare noise grids")
+        raise EvaluationError("`comparison` must have cells in noise to draw, but has none; compare noise grids")
     panels = ["all", *comparison.noise_types] if len(comparison.noise_types) > 1 else comparison.noise_types
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
@@ -149,7 +149,7 @@ def plot_degradations(result: GridResult, path: str | Path) -> None:
         path: picture to write; the suffix names the format (png, pdf, svg).
 
     Raises:
-        ResultError: matplotlib does not know the format.
+        EvaluationError: matplotlib does not know the format.
     """
     figure = Figure(figsize=(1.2 + 2.4 * min(PANELS, len(result.noise_types)), _panel_height(result)))
     figure.set_layout_engine("constrained")
@@ -182,7 +182,7 @@ def _save(figure: Figure, path: str | Path) -> None:
     try:
         figure.savefig(path, dpi=150)
     except ValueError as error:
-        raise ResultError(f"`{path}` must end in a format such as .png, .pdf or .svg, but: {error}") from error
+        raise EvaluationError(f"`{path}` must end in a format such as .png, .pdf or .svg, but: {error}") from error
 
 
 def _draw_levels(axes: Axes, result: Measured, kind: str, measure: Measure) -> None:
@@ -299,7 +299,7 @@ def plot_accuracy(inspection: Inspection, path: str | Path) -> None:
         path: picture to write; the suffix names the format (png, pdf, svg).
 
     Raises:
-        ResultError: matplotlib does not know the format.
+        EvaluationError: matplotlib does not know the format.
     """
     figure, axes = _over_conditions(inspection, inspection.accuracy, scale=100)
     axes.axhline(100 * inspection.commonest, linestyle="--", color="grey", linewidth=1, label="always the commonest")
@@ -316,7 +316,7 @@ def plot_distances(inspection: Inspection, path: str | Path) -> None:
         path: picture to write; the suffix names the format (png, pdf, svg).
 
     Raises:
-        ResultError: matplotlib does not know the format.
+        EvaluationError: matplotlib does not know the format.
     """
     figure, axes = _over_conditions(inspection, inspection.distances)
     axes.axhline(inspection.spread, linestyle="--", color="grey", linewidth=1, label="mean of the clean")
@@ -347,7 +347,7 @@ def plot_codes(scene: Scene, path: str | Path) -> None:
         path: picture to write; the suffix names the format (png, pdf, svg).
 
     Raises:
-        ResultError: matplotlib does not know the format.
+        EvaluationError: matplotlib does not know the format.
     """
     figure = Figure(figsize=(10, 5), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -384,7 +384,7 @@ def plot_curves(
         x_label: under it.
 
     Raises:
-        ResultError: matplotlib does not know the format.
+        EvaluationError: matplotlib does not know the format.
     """
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
@@ -422,7 +422,7 @@ def plot_restoration(parallel: Parallel, path: str | Path) -> None:
         path: picture to write; the suffix names the format (png, pdf, svg).
 
     Raises:
-        ResultError: matplotlib does not know the format.
+        EvaluationError: matplotlib does not know the format.
     """
     clean = parallel.views["clean"]
     mean, deviation = clean.mean(axis=0), clean.std(axis=0) + 1e-5

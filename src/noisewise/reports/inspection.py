@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.audio.mix import Waveform
-from noisewise.audio.waveform import AudioError
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import NoisewiseError
 from noisewise.data.manifests import read as manifest
 from noisewise.data.noise.pool import NoisePool
+from noisewise.errors import AudioError, EvaluationError
 from noisewise.models import Model
 from noisewise.models.wav2code.codebook_learning import CodebookLearning
 from noisewise.models.wav2code.wav2code import Restoration, Wav2Code
@@ -40,10 +39,6 @@ FRAMES = 600
 """Frames that are drawn at most, of clean and of noisy speech each."""
 Matrix = NDArray[np.float32]
 log = logging.getLogger(__name__)
-
-
-class InspectionError(NoisewiseError):
-    """A run that cannot be looked into."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +106,13 @@ def load(folder: str | Path) -> Subject:
     """Read a run or a model folder.
 
     Raises:
-        InspectionError: it holds another kind of model.
+        EvaluationError: it holds another kind of model.
     """
     place = best(folder)
     stage = model_folder.load_stage(place)
     model = stage.model()
     if not isinstance(model, Wav2Code):
-        raise InspectionError(f"`{folder}` must hold a model of kind wav2code, but holds {stage.config.kind} instead")
+        raise EvaluationError(f"`{folder}` must hold a model of kind wav2code, but holds {stage.config.kind} instead")
     name = place.parent.name if place.name == "best" else place.name
     return Subject(f"{model.config.predictor.kind} ({name})", model)
 
@@ -131,19 +126,19 @@ def load_teacher(folder: str | Path, subjects: Sequence[Subject]) -> Model:
     """Read the stage that gives the clean codes.
 
     Raises:
-        InspectionError: its frames or its codes are not those of a subject.
+        EvaluationError: its frames or its codes are not those of a subject.
     """
     teacher = model_folder.load_stage(best(folder)).model()
     for subject in subjects:
         own, other = subject.model.encoder, teacher.encoder
         if (own.dim, own.hop) != (other.dim, other.hop):
-            raise InspectionError(
+            raise EvaluationError(
                 f"`teacher` must give {own.dim} values every {own.hop} samples as {subject.name}, but gives "
                 f"{other.dim} every {other.hop}; give the teacher of its training"
             )
         size = subject.model.codebook.size
         if isinstance(teacher, CodebookLearning) and teacher.codebook.size != size:
-            raise InspectionError(
+            raise EvaluationError(
                 f"`teacher` must have {size} codes as {subject.name}, but has {teacher.codebook.size}"
             )
     return teacher
@@ -152,7 +147,7 @@ def load_teacher(folder: str | Path, subjects: Sequence[Subject]) -> Model:
 def speech(manifests: Sequence[str], limit: int) -> Iterator[tuple[str, Waveform]]:
     """Ids and samples of at most `limit` utterances, evenly spaced; what cannot be read is logged and left out."""
     if limit < 1:
-        raise InspectionError(f"`limit` must be 1 or more, but is {limit} instead")
+        raise EvaluationError(f"`limit` must be 1 or more, but is {limit} instead")
     cuts = manifest.read_many(manifests)
     for cut in cuts if len(cuts) <= limit else [cuts[index * len(cuts) // limit] for index in range(limit)]:
         try:
@@ -168,10 +163,10 @@ class Inspector:
         """The first of the `subjects` is looked into, the others are compared by their codes.
 
         Raises:
-            InspectionError: two subjects have one name.
+            EvaluationError: two subjects have one name.
         """
         if len({subject.name for subject in subjects}) < len(subjects):
-            raise InspectionError("runs must differ in their predictor or their folder's name, but two are alike")
+            raise EvaluationError("runs must differ in their predictor or their folder's name, but two are alike")
         self.subjects, self.teacher, self.pool = list(subjects), teacher, pool
         self.codebook = teacher.codebook if isinstance(teacher, CodebookLearning) else subjects[0].model.codebook
         self.parallel: list[Parallel] = []
@@ -182,10 +177,10 @@ class Inspector:
         """Hear every utterance clean, and in every noise at every SNR.
 
         Raises:
-            InspectionError: no utterance, or no SNR.
+            EvaluationError: no utterance, or no SNR.
         """
         if not snrs_db:
-            raise InspectionError("`snrs_db` must name at least one ratio, but is empty")
+            raise EvaluationError("`snrs_db` must name at least one ratio, but is empty")
         lowest, sums = min(snrs_db), _Sums()
         clean: dict[str, Tensor] = {}
         self.parallel = []
@@ -198,7 +193,7 @@ class Inspector:
                 if snr == lowest:
                     self._keep(name, lowest, views, truth, codes)
         if not clean:
-            raise InspectionError("the manifest must hold an utterance that can be read, but holds none")
+            raise EvaluationError("the manifest must hold an utterance that can be read, but holds none")
         return self._found(torch.cat(list(clean.values())), list(clean), sums)
 
     def _hear(self, heard: Matrix, truth: Tensor, codes: Tensor, condition: str, sums: "_Sums") -> dict[str, Tensor]:
@@ -269,7 +264,7 @@ def _restored(subject: Subject, heard: Matrix, frames: int) -> Restoration:
     lengths = torch.full((len(heard),), heard.shape[1])
     output = subject.model.restore(torch.from_numpy(heard), lengths)
     if int(output.lengths[0]) != frames:
-        raise InspectionError(
+        raise EvaluationError(
             f"{subject.name} must give {frames} frames as the teacher, but gives {int(output.lengths[0])} instead"
         )
     whole = (output.noisy, output.restored, output.fused, output.ids)

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from noisewise.evaluation.result import CellRow, GridResult, ResultError
+from noisewise.errors import EvaluationError
+from noisewise.evaluation.result import CellRow, GridResult
 from noisewise.evaluation.resume import Condition
 from noisewise.evaluation.tagging_result import TaggingResult
 
@@ -70,11 +71,11 @@ def read(path: str | Path) -> Result:
     """A grid of `noisewise evaluate`, of a recogniser or a tagger.
 
     Raises:
-        ResultError: it is neither.
+        EvaluationError: it is neither.
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ResultError(f"`{path}` must be a JSON file, but cannot be read: {error}") from error
+        raise EvaluationError(f"`{path}` must be a JSON file, but cannot be read: {error}") from error
     tagger = isinstance(values, dict) and values.get("format") == TaggingResult.FORMAT
     return (TaggingResult if tagger else GridResult).load(path)

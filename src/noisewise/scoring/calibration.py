@@ -20,16 +20,12 @@ import jiwer
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import EvaluationError
 
 Floats = NDArray[np.float64]
 BINS = 15
 CLOSEST = 1e-6
 """Confidences are kept so far from 0 and 1, where the logit has no end."""
-
-
-class CalibrationError(NoisewiseError):
-    """Confidences that say nothing about calibration."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ def reliability(confidences: Sequence[float], correct: Sequence[bool], bins: int
     """Words in bins that hold as many each as can be; equal confidences are never parted.
 
     Raises:
-        CalibrationError: no words, lists of different lengths, or confidences outside 0 to 1.
+        EvaluationError: no words, lists of different lengths, or confidences outside 0 to 1.
     """
     sure, right = _checked(confidences, correct)
     order = np.argsort(sure, kind="stable")
@@ -83,7 +79,7 @@ def normalised_cross_entropy(confidences: Sequence[float], correct: Sequence[boo
     """1 - H(correct | confidence) / H(correct).
 
     Raises:
-        CalibrationError: as `reliability`, or all words are right, or all wrong.
+        EvaluationError: as `reliability`, or all words are right, or all wrong.
     """
     sure, right = _checked(confidences, correct)
     _must_be_mixed(right)
@@ -124,7 +120,7 @@ def fit_logistic(confidences: Sequence[float], correct: Sequence[bool], *, tempe
         temperature: keep the offset at 0, so that 0.5 stays 0.5.
 
     Raises:
-        CalibrationError: as `normalised_cross_entropy`.
+        EvaluationError: as `normalised_cross_entropy`.
     """
     sure, right = _checked(confidences, correct)
     _must_be_mixed(right)
@@ -153,7 +149,7 @@ def fit_isotonic(confidences: Sequence[float], correct: Sequence[bool]) -> Isoto
     """The rising steps with the least squares: neighbours that fall are pooled until none do.
 
     Raises:
-        CalibrationError: as `reliability`.
+        EvaluationError: as `reliability`.
     """
     sure, right = _checked(confidences, correct)
     values, where = np.unique(sure, return_inverse=True)
@@ -173,19 +169,19 @@ def _checked(confidences: Sequence[float], correct: Sequence[bool]) -> tuple[Flo
     """Both as float64 arrays. (N,), (N,)"""
     sure, right = np.asarray(confidences, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     if sure.shape != right.shape or sure.ndim != 1 or not len(sure):
-        raise CalibrationError(
+        raise EvaluationError(
             f"`correct` must say of each word whether it is right, but there are {right.size} for {sure.size} "
             "confidences instead"
         )
     if not ((sure >= 0) & (sure <= 1)).all():
-        raise CalibrationError("`confidences` must lie in 0 to 1, but some do not; give probabilities")
+        raise EvaluationError("`confidences` must lie in 0 to 1, but some do not; give probabilities")
     return sure, right
 
 
 def _must_be_mixed(right: Floats) -> None:
     if right.min() == right.max():
         which = "right" if right[0] else "wrong"
-        raise CalibrationError(
+        raise EvaluationError(
             f"`correct` must hold right and wrong words, but all are {which} instead; take harder recordings, or more"
         )
 

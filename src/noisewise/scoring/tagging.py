@@ -17,7 +17,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.scoring.words import Counts, Interval, Rates, ScoreError, interval, resample
+from noisewise.errors import EvaluationError
+from noisewise.scoring.words import Counts, Interval, Rates, interval, resample
 
 Scores = NDArray[np.float64]
 Labels = NDArray[np.bool_]
@@ -54,7 +55,7 @@ def score(scores: Any, labels: Any) -> TaggingScore:
         labels: whether a label holds. (N, K)
 
     Raises:
-        ScoreError: shapes differ, a score is not a number, or no clip has a label.
+        EvaluationError: shapes differ, a score is not a number, or no clip has a label.
     """
     given, truth = _checked(scores, labels)
     once = np.ones((1, len(given)))
@@ -148,11 +149,11 @@ def _above(scores: Scores, truth: Labels, times: Rates) -> tuple[Rates, Rates]:
 def _checked(scores: Any, labels: Any) -> tuple[Scores, Labels]:
     given, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels).astype(bool)
     if given.ndim != 2 or given.shape != truth.shape or not given.size:
-        raise ScoreError(
+        raise EvaluationError(
             f"`scores` and `labels` must both be clips by classes, but are {given.shape} and {truth.shape} instead"
         )
     if not np.isfinite(given).all():
-        raise ScoreError("`scores` must be finite, but some are not; look for a model that has diverged")
+        raise EvaluationError("`scores` must be finite, but some are not; look for a model that has diverged")
     if not truth.any():
-        raise ScoreError("`labels` must hold a label, but hold none; check the table of labels")
+        raise EvaluationError("`labels` must hold a label, but hold none; check the table of labels")
     return given, truth

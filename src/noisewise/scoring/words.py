@@ -23,15 +23,11 @@ import jiwer
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import EvaluationError
 from noisewise.text.normalise import NORMALISER, normalise
 
 Counts = NDArray[np.int64]
 Rates = NDArray[np.float64]
-
-
-class ScoreError(NoisewiseError):
-    """Transcripts that cannot be scored: lists of different lengths, or no reference word at all."""
 
 
 @dataclass(frozen=True)
@@ -106,16 +102,16 @@ def score(
         normaliser_name: stored with the score; name a normaliser of your own.
 
     Raises:
-        ScoreError: the lists differ in length, or no reference has a word.
+        EvaluationError: the lists differ in length, or no reference has a word.
     """
     if len(references) != len(hypotheses):
-        raise ScoreError(
+        raise EvaluationError(
             f"`hypotheses` must be one per reference, {len(references)}, but are {len(hypotheses)} instead; "
             "give an empty text where nothing was heard"
         )
     said, heard = [normaliser(text) for text in references], [normaliser(text) for text in hypotheses]
     if not any(said):
-        raise ScoreError(f"`references` must hold a word under {normaliser_name}, but hold none; check the texts")
+        raise EvaluationError(f"`references` must hold a word under {normaliser_name}, but hold none; check the texts")
     per_utterance = _errors(jiwer.process_words(said, heard))
     characters = _errors(jiwer.process_characters(said, heard))
     return Score(sum(per_utterance, WordErrors()), sum(characters, WordErrors()), per_utterance, normaliser_name)
@@ -174,11 +170,11 @@ def resample(count: int, *, groups: Sequence[str] | None = None, samples: int = 
     differences between recognisers are resampled in pairs.
 
     Raises:
-        ScoreError: `groups` does not name one group per utterance, or there is nothing to draw.
+        EvaluationError: `groups` does not name one group per utterance, or there is nothing to draw.
     """
     names = list(range(count)) if groups is None else list(groups)
     if len(names) != count or count == 0 or samples < 1:
-        raise ScoreError(
+        raise EvaluationError(
             f"`groups` must name a group for each utterance, and there must be something to draw, "
             f"but there are {len(names)} groups, {count} utterances and {samples} resamples instead"
         )

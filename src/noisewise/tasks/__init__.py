@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from noisewise.config import ConfigError, one_of
+from noisewise.config import one_of
+from noisewise.errors import ConfigError
 from noisewise.models import AnyModel
 from noisewise.models.cat.objective import CATPretraining
 from noisewise.models.cat.tagger import CATTagger

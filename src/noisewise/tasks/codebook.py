@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from noisewise.batch import Batch
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import NoisewiseError, config
+from noisewise.config import config
+from noisewise.errors import NoisewiseError
 from noisewise.layers.codebook import perplexity, usage
 from noisewise.layers.masking import valid_mask
 from noisewise.models.wav2code.codebook_learning import (

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from noisewise.batch import Batch
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import ConfigError, config
+from noisewise.config import config
+from noisewise.errors import ConfigError
 from noisewise.layers.quantizer import perplexity
 from noisewise.models.wav2vec2.ew2 import EW2, EW2Config
 from noisewise.models.wav2vec2.pretraining import ContrastOutput, Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from noisewise.batch import Batch
-from noisewise.config import ConfigError, config
+from noisewise.config import config
 from noisewise.embeddings import encoders as external
+from noisewise.errors import ConfigError
 from noisewise.models.cat.alignment import AlignmentConfig, External
 
 
@@ -71,7 +72,7 @@ class ExternalVectors:
 
         Raises:
             ConfigError: no alignment names an encoder, or its vectors have another width.
-            ExternalError: an encoder cannot be used.
+            ModelError: an encoder cannot be used.
         """
         self.alignments = alignments
         self.hearers: dict[str, Hearer] = {}

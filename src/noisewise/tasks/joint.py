@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from noisewise.batch import Batch
-from noisewise.config import ConfigError, config
+from noisewise.config import config
 from noisewise.decoding import saved_config as default
 from noisewise.decoding.attention.joint import JointConfig
 from noisewise.decoding.config import DecodingConfig, build_attention
+from noisewise.errors import ConfigError
 from noisewise.models import AcousticConfig
 from noisewise.models.ctc import ctc_loss
 from noisewise.models.encoder_decoder import EncoderDecoder, Steps

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from noisewise.batch import Batch
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import ConfigError, config
+from noisewise.config import config
+from noisewise.errors import ConfigError
 from noisewise.models.lm import UNKNOWN, TransformerLM, TransformerLMConfig
 from noisewise.text.vocabulary import Vocabulary
 from noisewise.training.task import Loss, Task

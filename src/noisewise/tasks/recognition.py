@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from noisewise.batch import Batch
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import ConfigError
 from noisewise.decoding.ctc.greedy import greedy
+from noisewise.errors import ConfigError
 from noisewise.models import AcousticConfig, AcousticModel
 from noisewise.models.ctc import ctc_loss
 from noisewise.scoring.words import score

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from noisewise.batch import Batch
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import NoisewiseError, config
+from noisewise.config import config
+from noisewise.errors import NoisewiseError
 from noisewise.models.cat.encoder import CATConfig, statistics
 from noisewise.models.cat.objective import CATLosses, CATPretraining, CATPretrainingConfig
 from noisewise.tasks.external_vectors import ExternalVectors, OnTheFlyConfig

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from noisewise.batch import Batch
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import ConfigError, config
+from noisewise.config import config
+from noisewise.errors import ConfigError
 from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig, layer_scale
 from noisewise.scoring.tagging import bootstrap, hits, score
 from noisewise.scoring.words import Interval
@@ -90,7 +91,7 @@ class TaggingTask(Task):
         """Accuracy where each clip has one label, mean average precision, d-prime, and the loss per clip.
 
         Raises:
-            ScoreError: no clip has a label.
+            EvaluationError: no clip has a label.
         """
         return self._metrics(self._heard(batches))
 

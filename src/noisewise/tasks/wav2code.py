@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from noisewise.batch import Batch
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import ConfigError, config
+from noisewise.config import config
+from noisewise.errors import ConfigError
 from noisewise.layers.masking import valid_mask
 from noisewise.models import Model
 from noisewise.models.ctc import ctc_loss

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.text.normalise import normalise
 from noisewise.text.tokenizer import BOUNDARY
 

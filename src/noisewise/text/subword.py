@@ -18,7 +18,8 @@ from string import ascii_uppercase
 from typing import Annotated, Any, Literal
 
 from noisewise.config import config, one_of
-from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, CharacterTokenizer, Tokenizer, TokenizerError
+from noisewise.errors import ModelError
+from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, CharacterTokenizer, Tokenizer
 
 LETTERS = (BOUNDARY, "'", *ascii_uppercase)
 """What every vocabulary can spell."""
@@ -88,7 +89,7 @@ class SubwordTokenizer:
         self._ranks = {pair: rank for rank, pair in reversed([*enumerate(self.merges)])}
         strange = [one + other for one, other in self.merges if not {one, other, one + other} <= self._ids.keys()]
         if strange:
-            raise TokenizerError(f"`merges` must join symbols to symbols, but '{strange[0]}' is none; learn them again")
+            raise ModelError(f"`merges` must join symbols to symbols, but '{strange[0]}' is none; learn them again")
         self._word = lru_cache(maxsize=REMEMBERED)(self._encode_word)
 
     @cached_property
@@ -128,10 +129,10 @@ class SubwordTokenizer:
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
             if values["format"] != FORMAT:
-                raise TokenizerError(f"`{path}` must be of format {FORMAT}, but is of {values['format']} instead")
+                raise ModelError(f"`{path}` must be of format {FORMAT}, but is of {values['format']} instead")
             return cls(values["symbols"], values["merges"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TokenizerError(f"`{path}` must hold symbols and merges, but does not: {error}") from error
+            raise ModelError(f"`{path}` must hold symbols and merges, but does not: {error}") from error
 
 
 def learn(texts: Iterable[str], size: int, *, least: int = 2) -> SubwordTokenizer:
@@ -143,11 +144,11 @@ def learn(texts: Iterable[str], size: int, *, least: int = 2) -> SubwordTokenize
         least: a pair must occur so often to be joined.
 
     Raises:
-        TokenizerError: the texts are too few for so many symbols, or there are fewer than letters.
+        ModelError: the texts are too few for so many symbols, or there are fewer than letters.
     """
     fewest = len(LETTERS) + 2
     if size < fewest:
-        raise TokenizerError(f"`size` must be {fewest} (the letters) or more, but is {size} instead")
+        raise ModelError(f"`size` must be {fewest} (the letters) or more, but is {size} instead")
     library = _library()
     tokenizer = library.Tokenizer(library.models.BPE(unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = library.pre_tokenizers.WhitespaceSplit()
@@ -160,7 +161,7 @@ def learn(texts: Iterable[str], size: int, *, least: int = 2) -> SubwordTokenize
     merges = [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
     symbols = list(dict.fromkeys((BLANK, UNKNOWN, *LETTERS, *(one + other for one, other in merges))))
     if len(symbols) != size:
-        raise TokenizerError(
+        raise ModelError(
             f"`size` must be at most {len(symbols)} for these texts, but is {size} instead: no further pair of symbols "
             f"occurs {least} times; take fewer, or more texts"
         )
@@ -176,7 +177,7 @@ def load(folder: str | Path) -> Tokenizer:
     """The tokenizer of a model folder.
 
     Raises:
-        TokenizerError: there is none that can be used.
+        ModelError: there is none that can be used.
     """
     path = Path(folder) / SubwordTokenizer.FILE
     return (
@@ -201,6 +202,6 @@ def _library() -> Any:
     try:
         return import_module("tokenizers")
     except ImportError as error:
-        raise TokenizerError(
+        raise ModelError(
             "`tokenizers` must be installed to learn subwords, but is not; pip install 'noisewise[train]'"
         ) from error

@@ -6,7 +6,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Protocol
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import ModelError
 
 BLANK = "<blank>"
 UNKNOWN = "<unk>"
@@ -15,10 +15,6 @@ BOUNDARY = "|"
 
 _SILENT = re.compile(r"<[^<>]+>")
 """Symbols that are no text: sentence marks and unused places of vocabularies from elsewhere."""
-
-
-class TokenizerError(NoisewiseError):
-    """A vocabulary that cannot be used."""
 
 
 class Tokenizer(Protocol):
@@ -61,13 +57,13 @@ class CharacterTokenizer:
     def __init__(self, symbols: Sequence[str] = (BLANK, UNKNOWN, BOUNDARY, "'", *ascii_uppercase)):
         self.symbols = list(symbols)
         if len(set(self.symbols)) != len(self.symbols):
-            raise TokenizerError("`symbols` must all differ, but some appear twice; remove the doubles")
+            raise ModelError("`symbols` must all differ, but some appear twice; remove the doubles")
         if not self.symbols or self.symbols[0] != BLANK:
-            raise TokenizerError(f"`symbols` must begin with {BLANK} (id 0), but is {self.symbols[:1]} instead")
+            raise ModelError(f"`symbols` must begin with {BLANK} (id 0), but is {self.symbols[:1]} instead")
         if "" in self.symbols:
-            raise TokenizerError("`symbols` must not be empty, but one is; remove the empty line")
+            raise ModelError("`symbols` must not be empty, but one is; remove the empty line")
         if BOUNDARY not in self.symbols:
-            raise TokenizerError(f"`symbols` must hold {BOUNDARY}, but does not; add a line with it")
+            raise ModelError(f"`symbols` must hold {BOUNDARY}, but does not; add a line with it")
         self._ids = {symbol: index for index, symbol in enumerate(self.symbols)}
         self.blank = 0
         self.unknown = self._ids.get(UNKNOWN)
@@ -96,8 +92,8 @@ class CharacterTokenizer:
         """Read what `save` wrote."""
         path = Path(path)
         if not path.is_file():
-            raise TokenizerError(f"`{path}` must be a file with one symbol a line, but there is no such file")
+            raise ModelError(f"`{path}` must be a file with one symbol a line, but there is no such file")
         try:
             return cls(path.read_text(encoding="utf-8").splitlines())
         except UnicodeDecodeError as error:
-            raise TokenizerError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
+            raise ModelError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error

@@ -4,15 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import ModelError
 from noisewise.text.tokenizer import BLANK, UNKNOWN, CharacterTokenizer
 
 END = "</s>"
 """Begins and ends every sentence; always id 0, as `<unk>` is id 1."""
-
-
-class VocabularyError(NoisewiseError):
-    """A list of tokens that is no vocabulary."""
 
 
 class Vocabulary:
@@ -24,10 +20,10 @@ class Vocabulary:
     def __init__(self, tokens: Sequence[str]):
         self.tokens = list(tokens)
         if self.tokens[:2] != [END, UNKNOWN]:
-            raise VocabularyError(f"`tokens` must begin with {END} and {UNKNOWN}, but begins with {self.tokens[:2]}")
+            raise ModelError(f"`tokens` must begin with {END} and {UNKNOWN}, but begins with {self.tokens[:2]}")
         self._ids = {token: index for index, token in enumerate(self.tokens)}
         if len(self._ids) != len(self.tokens) or any(token.split() != [token] for token in self.tokens):
-            raise VocabularyError("`tokens` must all differ and hold no space, but do not; write each once, one a line")
+            raise ModelError("`tokens` must all differ and hold no space, but do not; write each once, one a line")
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -60,11 +56,11 @@ class Vocabulary:
         """Read what `save` wrote.
 
         Raises:
-            VocabularyError: there is no such file, or it is no vocabulary.
+            ModelError: there is no such file, or it is no vocabulary.
         """
         if not Path(path).is_file():
-            raise VocabularyError(f"`{path}` must be a file with one token a line, but there is no such file")
+            raise ModelError(f"`{path}` must be a file with one token a line, but there is no such file")
         try:
             return cls(Path(path).read_text(encoding="utf-8").splitlines())
         except UnicodeDecodeError as error:
-            raise VocabularyError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
+            raise ModelError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error

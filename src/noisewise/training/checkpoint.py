@@ -17,13 +17,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import ModelError
 
 _NAME = re.compile(r"step_(\d{8})")
-
-
-class CheckpointError(NoisewiseError):
-    """A checkpoint that cannot be resumed from."""
 
 
 @dataclass
@@ -136,7 +132,7 @@ def read(folder: Path, rank: int = 0) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:
-        CheckpointError: a file is missing or damaged.
+        ModelError: a file is missing or damaged.
     """
     try:
         average = folder / "average.safetensors"
@@ -149,7 +145,7 @@ def read(folder: Path, rank: int = 0) -> Checkpoint:
             state=State(**json.loads((folder / "state.json").read_text(encoding="utf-8"))),
         )
     except Exception as error:
-        raise CheckpointError(
+        raise ModelError(
             f"`{folder}` must be a whole checkpoint, but cannot be read ({' '.join(str(error).split())}); "
             "delete that folder to go on from the one before"
         ) from error

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from noisewise.batch import Batch
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,8 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
 from noisewise.batch import Batch
-from noisewise.config import NoisewiseError, config, within
+from noisewise.config import config, within
+from noisewise.errors import ModelError, NoisewiseError
 from noisewise.training import checkpoint
 from noisewise.training.average import Average
 from noisewise.training.health import Guard
@@ -337,7 +338,7 @@ class Trainer:
             return None
         saved = checkpoint.read(checkpoint.folder_of(self.folder, found[-1]), self.fabric.global_rank)
         if saved.state.world != self.fabric.world_size:
-            raise checkpoint.CheckpointError(
+            raise ModelError(
                 f"`run.devices` x `run.nodes` must be {saved.state.world}, as when the run began, "
                 f"but is {self.fabric.world_size} instead"
             )

@@ -3,7 +3,8 @@
 import math
 from typing import Annotated, Literal, assert_never
 
-from noisewise.config import ConfigError, config, one_of, within
+from noisewise.config import config, one_of, within
+from noisewise.errors import ConfigError
 
 
 @config

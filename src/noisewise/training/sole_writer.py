@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import IO
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 
 _HELD: dict[Path, IO[str]] = {}
 """Locks of this process; they end with it, however it ends."""

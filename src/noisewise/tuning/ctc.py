@@ -18,8 +18,9 @@ from noisewise.data.noise.pool import NoiseConfig, NoisePool
 from noisewise.decoding.attention.search import Begin
 from noisewise.decoding.config import DecodingConfig, build, build_attention
 from noisewise.decoding.recording_decoder import Search, best, gather
+from noisewise.errors import EvaluationError
 from noisewise.evaluation.systems.protocol import Waveform
-from noisewise.evaluation.test_set import EvaluationError, Speech
+from noisewise.evaluation.test_set import Speech
 from noisewise.inference import language_model
 from noisewise.inference.recogniser import Recogniser
 from noisewise.lm.protocol import LanguageModel
@@ -134,7 +135,7 @@ def hear(
 
     Raises:
         EvaluationError: no utterance is left.
-        ManifestError: a manifest cannot be used.
+        DataError: a manifest cannot be used.
     """
     speech = Speech.read(manifest, limit)
     pool = NoisePool.load(NoiseConfig(manifest=noise, types=list(types) if types else None), seed) if noise else None

@@ -17,7 +17,7 @@ from noisewise.decoding.config import DecodingConfig, build
 from noisewise.decoding.hypothesis import Hypothesis
 from noisewise.decoding.recording_decoder import gather, nbest
 from noisewise.decoding.rescoring import RescoringConfig, ask
-from noisewise.evaluation.test_set import EvaluationError
+from noisewise.errors import EvaluationError
 from noisewise.inference import language_model
 from noisewise.lm.protocol import LanguageModel, unit_of
 from noisewise.scoring.words import score

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from noisewise.audio import waveform
 from noisewise.audio.files.truncation import media_format
-from noisewise.audio.waveform import AudioError
+from noisewise.errors import AudioError
 
 Array = NDArray[np.float32]
 HEADS = [

@@ -17,7 +17,7 @@ from torch import Tensor
 from noisewise.checkpoints import folder as model_folder
 from noisewise.checkpoints import foreign as interop
 from noisewise.checkpoints.foreign import fairseq, unpickle
-from noisewise.checkpoints.foreign.huggingface import InteropError
+from noisewise.errors import InteropError
 from tests.checkpoints.foreign.conftest import LARGE, LETTERS, SMALL, Maker
 
 WORDS = {  # theirs in transformers to fairseq's, written down independently of the package's table

@@ -13,9 +13,8 @@ from safetensors.torch import load_file, save_file
 import noisewise
 from noisewise.checkpoints import folder as model_folder
 from noisewise.checkpoints.foreign import huggingface_folder, parity, read
-from noisewise.checkpoints.foreign.huggingface import InteropError
 from noisewise.cli.main import main
-from noisewise.config import NoisewiseError
+from noisewise.errors import InteropError, NoisewiseError
 from noisewise.evaluation.systems.loading import parse as hears
 from noisewise.inference.recogniser import Recogniser
 from noisewise.models.ctc import CTC, CTCConfig

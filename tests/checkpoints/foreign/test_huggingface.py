@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from noisewise.checkpoints.foreign import huggingface
-from noisewise.checkpoints.foreign.huggingface import InteropError
+from noisewise.errors import InteropError
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config, Wav2Vec2Encoder, base, tiny
 
 SMALL = {

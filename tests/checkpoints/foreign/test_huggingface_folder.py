@@ -13,7 +13,7 @@ from torch import Tensor
 
 from noisewise.checkpoints import folder as model_folder
 from noisewise.checkpoints.foreign import huggingface_folder, read
-from noisewise.checkpoints.foreign.huggingface import InteropError
+from noisewise.errors import InteropError
 from noisewise.inference.recogniser import Recogniser
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.text.tokenizer import CharacterTokenizer

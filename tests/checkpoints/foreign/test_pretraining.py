@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 from noisewise.checkpoints import folder as model_folder
 from noisewise.checkpoints import foreign as interop
-from noisewise.checkpoints.foreign.huggingface import InteropError
 from noisewise.config import dump, load
+from noisewise.errors import InteropError
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.models.wav2vec2.ew2 import EW2, EW2Config
 from noisewise.models.wav2vec2.pretraining import ContrastConfig, Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig

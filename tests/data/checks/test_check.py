@@ -17,7 +17,8 @@ from noisewise.data.checks.audio_stats import Sounding, sound
 from noisewise.data.checks.check import Rules, Summary, check, frames_needed
 from noisewise.data.checks.reasons import REASONS, Finding
 from noisewise.data.corpora.preparation import write_cuts
-from noisewise.data.manifests.read import ManifestError, read
+from noisewise.data.manifests.read import read
+from noisewise.errors import DataError
 from noisewise.text.subword import SubwordTokenizer
 from noisewise.text.tokenizer import CharacterTokenizer
 
@@ -229,10 +230,10 @@ def test_an_interrupted_check_goes_on_from_its_cache(
 
 
 def test_nothing_to_check(speech: Path, tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="at least one entry"):
+    with pytest.raises(DataError, match="at least one entry"):
         found(f"{speech}#split=dev")
     (tmp_path / "cache").write_text("something else, which must not be overwritten" * 30)
-    with pytest.raises(ManifestError, match="must be a cache"):
+    with pytest.raises(DataError, match="must be a cache"):
         found(speech, cache=tmp_path / "cache")
     assert (tmp_path / "cache").read_text().startswith("something else")
 

@@ -12,7 +12,7 @@ from noisewise.data.checks.quarantine import read_quarantine, write_quarantine
 from noisewise.data.checks.reasons import Finding, Spool
 from noisewise.data.loading.dataset import DataConfig
 from noisewise.data.loading.loader import build_loader
-from noisewise.data.manifests.read import ManifestError
+from noisewise.errors import DataError
 
 
 def finding(name: str, reason: str, severity: str = "error", line: int = 1) -> Finding:
@@ -86,7 +86,7 @@ def test_a_list_of_all_noises_is_an_error(speech: Path, noise: Path, tmp_path: P
     plain = {"manifests": [str(speech)], "quarantine": str(tmp_path / "list"), "workers": 0}
     for choice, message in (({}, "must leave at least one noise"), ({"types": ["car"]}, r"\['car'\] are not")):
         made = parse(DataConfig, {**plain, "noise": {"manifest": str(noise), **choice}})
-        with pytest.raises(ManifestError, match=f"{message}.*or the quarantine list"):
+        with pytest.raises(DataError, match=f"{message}.*or the quarantine list"):
             build_loader(made)
 
 
@@ -101,11 +101,11 @@ def test_lists_that_cannot_be_used(speech: Path, tmp_path: Path) -> None:
     ):
         if content is not None:
             (tmp_path / "list.jsonl").write_bytes(content)
-        with pytest.raises(ManifestError, match=message):
+        with pytest.raises(DataError, match=message):
             build_loader(config)
     entries = [finding(f"{'train' if n < 9 else 'test'}/u{n}", "silent", line=n) for n in range(12)]
     write_quarantine(tmp_path / "list.jsonl", entries)
-    with pytest.raises(ManifestError, match="lists all 12"):
+    with pytest.raises(DataError, match="lists all 12"):
         build_loader(config)
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from noisewise.data.corpora import an4
-from noisewise.data.manifests.read import ManifestError, column, load_audio, read, text_of
+from noisewise.data.manifests.read import column, load_audio, read, text_of
+from noisewise.errors import DataError
 
 
 @pytest.fixture
@@ -62,5 +63,5 @@ def test_faults_are_listed(corpus: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_of_another_kind(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match=r"an4_train\.fileids.*holds wav/ and etc/"):
+    with pytest.raises(DataError, match=r"an4_train\.fileids.*holds wav/ and etc/"):
         an4.prepare(tmp_path, tmp_path / "out")

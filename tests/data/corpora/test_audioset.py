@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from noisewise.data.corpora import audioset
-from noisewise.data.manifests.read import ManifestError, column, read
+from noisewise.data.manifests.read import column, read
+from noisewise.errors import DataError
 
 HEADER = "# Segments csv created Sun Mar  5 10:54:31 2017\n# num_ytids=3\n# YTID, start_seconds, ...\n"
 
@@ -47,5 +48,5 @@ def test_a_segment_elsewhere_in_the_video_is_not_taken() -> None:
 
 def test_no_table_of_classes(corpus: Path, tmp_path: Path) -> None:
     (corpus / "class_labels_indices.csv").unlink()
-    with pytest.raises(ManifestError, match=r"class_labels_indices\.csv` must exist"):
+    with pytest.raises(DataError, match=r"class_labels_indices\.csv` must exist"):
         audioset.prepare(corpus, tmp_path / "out")

@@ -5,9 +5,10 @@ import pytest
 
 from noisewise.audio.mix import rms
 from noisewise.data.corpora import babble
-from noisewise.data.manifests.read import ManifestError, column, load_audio, read
+from noisewise.data.manifests.read import column, load_audio, read
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
 from noisewise.data.random_streams import Draws
+from noisewise.errors import DataError
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_bad_voice_is_listed(talkers: Path, tmp_path: Path) -> None:
 
 
 def test_more_voices_than_speakers(talkers: Path, tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="at least 9 speakers, but has 5"):
+    with pytest.raises(DataError, match="at least 9 speakers, but has 5"):
         prepare(talkers, tmp_path / "out", voices=(2, 9))
-    with pytest.raises(ManifestError, match="LOW HIGH"):
+    with pytest.raises(DataError, match="LOW HIGH"):
         prepare(talkers, tmp_path / "out", voices=(3, 2))

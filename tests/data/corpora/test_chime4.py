@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from noisewise.data.corpora import chime4
-from noisewise.data.manifests.read import ManifestError, column, read, text_of
+from noisewise.data.manifests.read import column, read, text_of
+from noisewise.errors import DataError
 
 ENVIRONMENTS = ("bus", "str")
 LINES = {
@@ -118,12 +119,12 @@ def test_close_talk_and_references_of_other_tracks(corpus: Path, tmp_path: Path,
 def test_simulated_training_needs_wsj0(corpus: Path, tmp_path: Path) -> None:
     wsj0 = corpus / "elsewhere"
     (corpus / "CHiME4/data/WSJ0").rename(wsj0)
-    with pytest.raises(ManifestError, match="give WSJ0 for simulated training"):
+    with pytest.raises(DataError, match="give WSJ0 for simulated training"):
         chime4.prepare(corpus, tmp_path / "out")
     chime4.prepare(corpus, tmp_path / "out", wsj0=wsj0)
     assert column(read(tmp_path / "out/cuts_tr05_simu.jsonl.gz")[0], "original") is not None
 
 
 def test_another_folder(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="must exist, but does not; give the folder that holds data/audio/16kHz"):
+    with pytest.raises(DataError, match="must exist, but does not; give the folder that holds data/audio/16kHz"):
         chime4.prepare(tmp_path, tmp_path / "out")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from noisewise.data.corpora.chime4_transcripts import check_words, normalise_escapes, transcripts, wsj_transcripts
-from noisewise.data.manifests.cuts import ManifestError
+from noisewise.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_ids_are_upper_case(tmp_path: Path) -> None:
 
 def test_a_line_without_an_id(tmp_path: Path) -> None:
     (tmp_path / "x.dot_all").write_text("A (F01_1_BUS)\nB\n")
-    with pytest.raises(ManifestError, match="line 2: must end in"):
+    with pytest.raises(DataError, match="line 2: must end in"):
         transcripts(tmp_path / "x.dot_all")
 
 

@@ -4,7 +4,8 @@ import pytest
 import soundfile
 
 from noisewise.data.corpora import common_voice
-from noisewise.data.manifests.read import ManifestError, column, read, text_of
+from noisewise.data.manifests.read import column, read, text_of
+from noisewise.errors import DataError
 
 HEADER = "client_id\tpath\tsentence\tup_votes\tdown_votes\tage\tgender\taccents\tlocale\n"
 
@@ -43,8 +44,8 @@ def test_broken_rows_are_rejected(corpus: Path, tmp_path: Path) -> None:
 def test_which_language(corpus: Path, tmp_path: Path) -> None:
     (corpus.parent / "fr").mkdir()
     (corpus.parent / "fr/test.tsv").write_text(HEADER)
-    with pytest.raises(ManifestError, match="but has en, fr; give the folder of a language"):
+    with pytest.raises(DataError, match="but has en, fr; give the folder of a language"):
         common_voice.prepare(corpus.parent, tmp_path / "out")
     (corpus / "train.tsv").write_text("path\tsentence\n")
-    with pytest.raises(ManifestError, match="must have the columns client_id"):
+    with pytest.raises(DataError, match="must have the columns client_id"):
         common_voice.prepare(corpus, tmp_path / "out")

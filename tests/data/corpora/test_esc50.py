@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from noisewise.data.corpora import esc50
-from noisewise.data.manifests.read import ManifestError, column, read
+from noisewise.data.manifests.read import column, read
+from noisewise.errors import DataError
 
 TABLE = """filename,fold,target,category,esc10,src_file,take
 1-100032-A-0.wav,1,0,dog,True,100032,A
@@ -37,7 +38,7 @@ def test_a_missing_clip_is_rejected(corpus: Path, tmp_path: Path) -> None:
 
 def test_a_wrong_table(corpus: Path, tmp_path: Path) -> None:
     (corpus / "ESC-50-master/meta/esc50.csv").write_text("file,fold\n")
-    with pytest.raises(ManifestError, match=r"lacks \['filename', 'target', 'category'\]"):
+    with pytest.raises(DataError, match=r"lacks \['filename', 'target', 'category'\]"):
         esc50.prepare(corpus, tmp_path / "out")
-    with pytest.raises(ManifestError, match=r"esc50\.csv` must exist"):
+    with pytest.raises(DataError, match=r"esc50\.csv` must exist"):
         esc50.prepare(tmp_path, tmp_path / "out")

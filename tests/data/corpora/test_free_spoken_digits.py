@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from noisewise.data.corpora import free_spoken_digits
-from noisewise.data.manifests.read import ManifestError, column, read, text_of
+from noisewise.data.manifests.read import column, read, text_of
+from noisewise.errors import DataError
 
 
 @pytest.fixture
@@ -29,5 +30,5 @@ def test_a_wrong_name_is_rejected_once(corpus: Path, tmp_path: Path, save: objec
 
 
 def test_another_folder(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="must hold recordings/"):
+    with pytest.raises(DataError, match="must hold recordings/"):
         free_spoken_digits.prepare(tmp_path, tmp_path / "out")

@@ -4,7 +4,8 @@ import pytest
 from lhotse.recipes import prepare_librispeech
 
 from noisewise.data.corpora import librispeech
-from noisewise.data.manifests.read import ManifestError, column, read, text_of
+from noisewise.data.manifests.read import column, read, text_of
+from noisewise.errors import DataError
 
 LINES = {
     "dev-clean/84/121123": ["84-121123-0000 GO DO YOU HEAR", "84-121123-0001 BUT IN LESS THAN FIVE MINUTES"],
@@ -51,5 +52,5 @@ def test_faults_are_listed(corpus: Path, tmp_path: Path) -> None:
 
 
 def test_another_folder(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="must hold folders such as train-clean-100"):
+    with pytest.raises(DataError, match="must hold folders such as train-clean-100"):
         librispeech.prepare(tmp_path, tmp_path / "out")

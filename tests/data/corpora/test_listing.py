@@ -7,7 +7,8 @@ import pytest
 from noisewise.data.corpora.listing import audio_below, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Rejected, in_order
 from noisewise.data.corpora.table import Row
-from noisewise.data.manifests.read import ManifestError, read
+from noisewise.data.manifests.read import read
+from noisewise.errors import DataError
 
 
 @pytest.fixture
@@ -55,10 +56,10 @@ def test_a_changed_file_makes_its_part_anew(root: Path, tmp_path: Path, save: ob
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="must hold some folders"):
+    with pytest.raises(DataError, match="must hold some folders"):
         prepare_parts("c", tmp_path, tmp_path / "out", {"a": lambda: []}, layout="some folders")
     assert not (tmp_path / "out").exists()
-    with pytest.raises(ManifestError, match="must be a folder"):
+    with pytest.raises(DataError, match="must be a folder"):
         folder_with(tmp_path / "nowhere", "x")
 
 

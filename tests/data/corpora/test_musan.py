@@ -4,8 +4,9 @@ import pytest
 from lhotse.recipes import prepare_musan
 
 from noisewise.data.corpora import musan
-from noisewise.data.manifests.read import ManifestError, column, read
+from noisewise.data.manifests.read import column, read
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
+from noisewise.errors import DataError
 
 
 @pytest.fixture
@@ -46,5 +47,5 @@ def test_it_is_a_noise_pool(corpus: Path, tmp_path: Path) -> None:
 
 
 def test_another_folder(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="must hold music/, noise/ and speech/"):
+    with pytest.raises(DataError, match="must hold music/, noise/ and speech/"):
         musan.prepare(tmp_path, tmp_path / "out")

@@ -5,8 +5,9 @@ import pytest
 
 from noisewise.data.corpora import robust_asr
 from noisewise.data.corpora.robust_asr import TYPES, parse_name, type_of
-from noisewise.data.manifests.read import ManifestError, column, read, text_of
+from noisewise.data.manifests.read import column, read, text_of
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
+from noisewise.errors import DataError
 from noisewise.evaluation.summary import TYPE_A, TYPE_B
 
 FILES = ("Babble", "AirportStation", "Car", "MetroSubway", "CafeRestaurant", "Traffic", "ACVacuum")
@@ -51,7 +52,7 @@ def test_noises_and_the_noisy_set(corpus: Path, tmp_path: Path, caplog: pytest.L
 
 
 def test_without_transcripts(corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="give test-clean with --librispeech"):
+    with pytest.raises(DataError, match="give test-clean with --librispeech"):
         robust_asr.prepare(corpus, tmp_path / "out")
 
 
@@ -91,5 +92,5 @@ def test_names(stem: str, parsed: tuple[str, str, float] | None) -> None:
 
 
 def test_another_folder(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="must hold files such as Babble_1"):
+    with pytest.raises(DataError, match="must hold files such as Babble_1"):
         robust_asr.prepare(tmp_path, tmp_path / "out")

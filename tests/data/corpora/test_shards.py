@@ -8,8 +8,9 @@ from lhotse import CutSet
 
 from noisewise.data.corpora import shards
 from noisewise.data.corpora.preparation import write_cuts
-from noisewise.data.manifests.read import ManifestError, load_audio, read
+from noisewise.data.manifests.read import load_audio, read
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
+from noisewise.errors import DataError
 
 
 def test_lhotse_reads_them(speech: Path, tmp_path: Path) -> None:
@@ -50,7 +51,7 @@ def test_a_second_run_makes_what_is_missing(speech: Path, tmp_path: Path) -> Non
     again = shards.prepare(speech, tmp_path / "out", shard_size=5)
     assert [part.fresh for part in again] == [False, True, False]
     assert (tmp_path / "out/recording.000001.tar").read_bytes() == before
-    with pytest.raises(ManifestError, match=r"must hold 1 shards of this set only, but holds"):
+    with pytest.raises(DataError, match=r"must hold 1 shards of this set only, but holds"):
         shards.prepare(speech, tmp_path / "out", shard_size=12)
 
 

@@ -4,7 +4,8 @@ import pytest
 from lhotse.recipes import prepare_speechcommands
 
 from noisewise.data.corpora import speech_commands
-from noisewise.data.manifests.read import ManifestError, column, read, text_of
+from noisewise.data.manifests.read import column, read, text_of
+from noisewise.errors import DataError
 
 
 @pytest.fixture
@@ -39,5 +40,5 @@ def test_the_lists_make_the_splits(corpus: Path, tmp_path: Path, save: object) -
 
 def test_a_missing_list(corpus: Path, tmp_path: Path) -> None:
     (corpus / "speech_commands_v0.02/testing_list.txt").unlink()
-    with pytest.raises(ManifestError, match=r"testing_list\.txt` must exist"):
+    with pytest.raises(DataError, match=r"testing_list\.txt` must exist"):
         speech_commands.prepare(corpus, tmp_path / "out")

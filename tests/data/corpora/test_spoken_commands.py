@@ -9,8 +9,9 @@ import pytest
 from noisewise.audio.mix import rms
 from noisewise.data.corpora import spoken_commands
 from noisewise.data.corpora.phrases import COMMANDS, MONTHS, date, digits, edit, phrase, spelled_word
-from noisewise.data.manifests.read import ManifestError, load_audio, read, text_of
+from noisewise.data.manifests.read import load_audio, read, text_of
 from noisewise.data.random_streams import Draws
+from noisewise.errors import DataError
 from noisewise.text.normalise import normalise
 
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
@@ -80,12 +81,12 @@ def test_a_larger_corpus_begins_with_the_smaller_and_keeps_its_files(tmp_path: P
     next((tmp_path / "flac").iterdir()).unlink()
     (part,) = spoken_commands.prepare(tmp_path, utterances=4, seed=4)
     assert part.fresh and len(list((tmp_path / "flac").iterdir())) == 4
-    with pytest.raises(ManifestError, match="choose another folder"):
+    with pytest.raises(DataError, match="choose another folder"):
         spoken_commands.prepare(tmp_path, utterances=4, seed=5)
 
 
 def test_without_espeak_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ManifestError, match="install the package espeak-ng"):
+    with pytest.raises(DataError, match="install the package espeak-ng"):
         spoken_commands.prepare(tmp_path / "out", utterances=1, seed=0)
     assert not (tmp_path / "out").exists()

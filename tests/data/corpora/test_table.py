@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisewise.data.corpora import table
-from noisewise.data.manifests.read import ManifestError, column, read, text_of
+from noisewise.data.manifests.read import column, read, text_of
+from noisewise.errors import DataError
 
 ROWS = [
     {"path": "a.wav", "text": 'SAY "YES"', "speaker": "s1", "split": "train", "label": "x"},
@@ -105,27 +106,27 @@ def test_a_file_that_cannot_be_opened_stays_in_the_list(folder: Path) -> None:
 )
 def test_faults_of_a_table_name_the_line(folder: Path, content: str, message: str) -> None:
     (folder / "list.tsv").write_text(content)
-    with pytest.raises(ManifestError, match=message):
+    with pytest.raises(DataError, match=message):
         read(folder / "list.tsv")
 
 
 def test_faults_of_json_lines(folder: Path) -> None:
     (folder / "list.jsonl").write_text('{"path": "a.wav"}\n{"path": \n')
-    with pytest.raises(ManifestError, match="line 2: must be JSON"):
+    with pytest.raises(DataError, match="line 2: must be JSON"):
         read(folder / "list.jsonl")
     (folder / "list.jsonl").write_text('{"path": "a.wav"}\n["a"]\n')
-    with pytest.raises(ManifestError, match="line 2: must be a JSON object"):
+    with pytest.raises(DataError, match="line 2: must be a JSON object"):
         read(folder / "list.jsonl")
 
 
 def test_a_table_must_be_utf8(folder: Path) -> None:
     (folder / "list.tsv").write_bytes("path\ttext\na.wav\tOLÉ\n".encode("latin-1"))
-    with pytest.raises(ManifestError, match="must be UTF-8"):
+    with pytest.raises(DataError, match="must be UTF-8"):
         read(folder / "list.tsv")
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="must hold manifest"):
+    with pytest.raises(DataError, match="must hold manifest"):
         read(tmp_path)
 
 
@@ -232,18 +233,18 @@ def test_another_corpus_is_not_overwritten(speech: Path, tmp_path: Path) -> None
     table.prepare(str(speech), tmp_path / "out")
     record = tmp_path / "out/prepared.json"
     record.write_text(record.read_text().replace('"table"', '"an4"'))
-    with pytest.raises(ManifestError, match="choose another folder"):
+    with pytest.raises(DataError, match="choose another folder"):
         table.prepare(str(speech), tmp_path / "out")
     record.write_text("{}")
-    with pytest.raises(ManifestError, match="record of this program"):
+    with pytest.raises(DataError, match="record of this program"):
         table.prepare(str(speech), tmp_path / "out")
 
 
 def test_nothing_usable(tmp_path: Path) -> None:
     (tmp_path / "list.tsv").write_text("path\ngone.wav\n")
-    with pytest.raises(ManifestError, match=r"usable entry.*gone\.wav"):
+    with pytest.raises(DataError, match=r"usable entry.*gone\.wav"):
         table.prepare(str(tmp_path / "list.tsv"), tmp_path / "out")
-    with pytest.raises(ManifestError, match="no such path"):
+    with pytest.raises(DataError, match="no such path"):
         table.prepare(str(tmp_path / "nowhere"), tmp_path / "out")
 
 

@@ -4,7 +4,8 @@ import pytest
 from lhotse.recipes import prepare_vctk
 
 from noisewise.data.corpora import vctk
-from noisewise.data.manifests.read import ManifestError, column, read, text_of
+from noisewise.data.manifests.read import column, read, text_of
+from noisewise.errors import DataError
 
 INFO = """ID  AGE  GENDER  ACCENTS  REGION COMMENTS
 {p}225  23  F    English    Southern  England
@@ -53,5 +54,5 @@ def test_the_older_version(tmp_path: Path, save: object) -> None:
 
 
 def test_another_folder(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="must hold wav48_silence_trimmed/"):
+    with pytest.raises(DataError, match="must hold wav48_silence_trimmed/"):
         vctk.prepare(tmp_path, tmp_path / "out")

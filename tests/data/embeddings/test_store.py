@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from noisewise.data.checks.quarantine import read_quarantine
-from noisewise.data.embeddings.store import INDEX, QUARANTINE, EmbeddingError, EmbeddingFacts, EmbeddingStore, Unread
+from noisewise.data.embeddings.store import INDEX, QUARANTINE, EmbeddingFacts, EmbeddingStore, Unread
 from noisewise.data.embeddings.writer import EmbeddingWriter
+from noisewise.errors import DataError
 
 FACTS = EmbeddingFacts(encoder="box", dim=3, sample_rate=16_000)
 FRAMES = EmbeddingFacts(encoder="box", dim=3, sample_rate=16_000, level="frames", pooling="none")
@@ -69,9 +70,9 @@ def test_a_returned_vector_is_the_callers(tmp_path: Path) -> None:
 def test_a_missing_clip_is_said_with_what_to_do(tmp_path: Path) -> None:
     EmbeddingWriter(tmp_path, FACTS).add(vectors("a"), [Unread("broken", "x/broken.wav", "truncated", "it ends")])
     store = EmbeddingStore(tmp_path)
-    with pytest.raises(EmbeddingError, match=r"`z` must have an embedding in .* but has none; run `noisewise embed`"):
+    with pytest.raises(DataError, match=r"`z` must have an embedding in .* but has none; run `noisewise embed`"):
         store["z"]
-    with pytest.raises(EmbeddingError, match=r"`broken` must have .* could not be read \(truncated\); leave it out"):
+    with pytest.raises(DataError, match=r"`broken` must have .* could not be read \(truncated\); leave it out"):
         store["broken"]
     assert store.missing(["a", "z", "broken"]) == ["z", "broken"] and "z" not in store
     assert read_quarantine(tmp_path / QUARANTINE) == {"broken"}
@@ -119,22 +120,22 @@ def test_other_facts_are_refused(tmp_path: Path) -> None:
     EmbeddingWriter(tmp_path, FACTS)
     details = EmbeddingFacts(encoder="box", dim=3, sample_rate=16_000, details={"torch": "9"})
     assert len(EmbeddingWriter(tmp_path, details).store) == 0  # versions alone are no other store
-    with pytest.raises(EmbeddingError, match="its pooling is 'mean' and not 'cls'; choose another folder"):
+    with pytest.raises(DataError, match="its pooling is 'mean' and not 'cls'; choose another folder"):
         EmbeddingWriter(tmp_path, EmbeddingFacts(encoder="box", dim=3, sample_rate=16_000, pooling="cls"))
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     writer = EmbeddingWriter(tmp_path, FACTS)
     writer.add(vectors("a"))
-    with pytest.raises(EmbeddingError, match="`a` must be embedded once"):
+    with pytest.raises(DataError, match="`a` must be embedded once"):
         writer.add(vectors("a"))
-    with pytest.raises(EmbeddingError, match="`b` must be embedded once"):
+    with pytest.raises(DataError, match="`b` must be embedded once"):
         writer.add([*vectors("b"), *vectors("b")])
-    with pytest.raises(EmbeddingError, match=r"vectors of shape \(3,\), but has \(4,\)"):
+    with pytest.raises(DataError, match=r"vectors of shape \(3,\), but has \(4,\)"):
         writer.add([("w", torch.zeros(4))])
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")
-    with pytest.raises(EmbeddingError, match="must be empty or hold embeddings"):
+    with pytest.raises(DataError, match="must be empty or hold embeddings"):
         EmbeddingWriter(tmp_path / "other", FACTS)
 
 
@@ -143,19 +144,19 @@ def test_damage_is_found_when_a_store_is_opened(tmp_path: Path) -> None:
     shard = tmp_path / "shard-000000.safetensors"
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-4])
-    with pytest.raises(EmbeddingError, match="must be a whole shard"):
+    with pytest.raises(DataError, match="must be a whole shard"):
         EmbeddingStore(tmp_path)
     shard.write_bytes(whole.replace(b'\\"a\\", ', b"       "))
-    with pytest.raises(EmbeddingError):
+    with pytest.raises(DataError):
         EmbeddingStore(tmp_path)
     shard.unlink()
-    with pytest.raises(EmbeddingError, match="must be a whole shard"):
+    with pytest.raises(DataError, match="must be a whole shard"):
         EmbeddingStore(tmp_path)
-    with pytest.raises(EmbeddingError, match="must be a folder that `noisewise embed` wrote"):
+    with pytest.raises(DataError, match="must be a folder that `noisewise embed` wrote"):
         EmbeddingStore(tmp_path / "nowhere")
     values = json.loads((tmp_path / INDEX).read_text())
     (tmp_path / INDEX).write_text(json.dumps(values | {"format": "else"}))
-    with pytest.raises(EmbeddingError, match="must be the index of a store"):
+    with pytest.raises(DataError, match="must be the index of a store"):
         EmbeddingStore(tmp_path)
 
 

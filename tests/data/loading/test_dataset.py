@@ -7,13 +7,14 @@ import soundfile
 import torch
 
 from noisewise.audio.mix import snr_db
-from noisewise.config import ConfigError, parse
-from noisewise.data.embeddings.store import EmbeddingError, EmbeddingFacts, Stretch
+from noisewise.config import parse
+from noisewise.data.embeddings.store import EmbeddingFacts, Stretch
 from noisewise.data.embeddings.writer import EmbeddingWriter
 from noisewise.data.loading.dataset import DataConfig, SpeechDataset
 from noisewise.data.loading.sampler import BatchRequest
-from noisewise.data.manifests.read import ManifestError, load_audio, read
+from noisewise.data.manifests.read import load_audio, read
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
+from noisewise.errors import ConfigError, DataError
 
 
 def encode(text: str) -> list[int]:
@@ -156,7 +157,7 @@ def test_a_good_utterance_stands_in_for_a_batch_of_bad_ones(speech: Path) -> Non
 def test_nothing_usable_is_an_error(speech: Path) -> None:
     for path in speech.rglob("*.flac"):
         path.write_bytes(b"")
-    with pytest.raises(ManifestError, match=r"usable utterance.*u1\.flac.*empty"):
+    with pytest.raises(DataError, match=r"usable utterance.*u1\.flac.*empty"):
         dataset(speech)[BatchRequest(0, (1, 2))]
 
 
@@ -246,13 +247,11 @@ def test_a_vector_of_another_recording_is_refused(speech: Path, tmp_path: Path, 
     save(speech / "train" / "u3.flac", 1.5)
     text = (speech / "manifest.tsv").read_text()
     (speech / "manifest.tsv").write_text(text.replace("u3.flac\t0.7000", "u3.flac\t1.5000"))
-    with pytest.raises(EmbeddingError, match=r"`train/u3` must be one recording, but is 0.7 s .* another, 1.5 s of"):
+    with pytest.raises(DataError, match=r"`train/u3` must be one recording, but is 0.7 s .* another, 1.5 s of"):
         dataset(speech, embeddings={"clap": folder})
 
 
 def test_a_recording_without_a_vector_is_refused_by_name(speech: Path, tmp_path: Path) -> None:
     folder = store(tmp_path / "s", speech, leave_out="train/u3")
-    with pytest.raises(
-        EmbeddingError, match=r"`embeddings.clap` must have .* lacks 1 of \d+, the first of them 'train/u3'"
-    ):
+    with pytest.raises(DataError, match=r"`embeddings.clap` must have .* lacks 1 of \d+, the first of them 'train/u3'"):
         dataset(speech, embeddings={"clap": folder})

@@ -10,7 +10,7 @@ from noisewise.batch import Batch
 from noisewise.config import parse
 from noisewise.data.loading.dataset import DataConfig
 from noisewise.data.loading.loader import Loader, build_loader
-from noisewise.data.manifests.read import ManifestError
+from noisewise.errors import DataError
 
 
 def config(speech: Path, noise: Path, **values: object) -> DataConfig:
@@ -109,7 +109,7 @@ def test_lengths_are_filtered_and_said(speech: Path, noise: Path, caplog: pytest
         made = loader(config(speech, noise, min_seconds=0.5, max_seconds=1.0))
     assert all(0.5 <= cut.duration <= 1.0 for cut in made.dataset.cuts)
     assert "left out 6 of 12" in caplog.text
-    with pytest.raises(ManifestError, match="utterances of 20"):
+    with pytest.raises(DataError, match="utterances of 20"):
         loader(config(speech, noise, min_seconds=20.0))
 
 

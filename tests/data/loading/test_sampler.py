@@ -3,8 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from noisewise.config import ConfigError
 from noisewise.data.loading.sampler import BatchSampler
+from noisewise.errors import ConfigError
 
 DURATIONS = np.random.default_rng(0).uniform(0.5, 12, 300).tolist()
 

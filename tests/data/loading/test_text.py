@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from noisewise.config import ConfigError
 from noisewise.data.loading.text import Pieces, TextConfig, TextSource, read
+from noisewise.errors import ConfigError
 
 LINES = [f"{'one ' * (at % 5)}two{' three' * (at % 3)}" for at in range(40)]
 IDS = {"ONE": 2, "TWO": 3, "THREE": 4}

@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from noisewise.config import ConfigError
 from noisewise.data.loading.dataset import DataConfig
 from noisewise.data.loading.loader import build_loader, read_labels
-from noisewise.data.manifests.cuts import ManifestError
 from noisewise.data.manifests.labels import Labels, labels_of, names_in, read_names
 from noisewise.data.manifests.read import read
+from noisewise.errors import ConfigError, DataError
 from tests.corpus import write_corpus
 
 
@@ -48,9 +47,9 @@ def test_batches_carry_the_labels_of_their_clips(corpus: Path) -> None:
 
 def test_a_label_that_is_no_class_is_refused_by_name(corpus: Path, tmp_path: Path) -> None:
     config = DataConfig(manifests=[str(corpus)], workers=0)
-    with pytest.raises(ManifestError, match="'u1' must have labels of 1 known classes, but has 'rain'"):
+    with pytest.raises(DataError, match="'u1' must have labels of 1 known classes, but has 'rain'"):
         build_loader(config, labels=Labels(["dog"]))
-    with pytest.raises(ManifestError, match="must have labels in the column 'kind', but have none"):
+    with pytest.raises(DataError, match="must have labels in the column 'kind', but have none"):
         read_labels(DataConfig(manifests=[str(corpus)], label_column="kind"))
 
 
@@ -61,9 +60,9 @@ def test_a_file_may_name_the_classes(corpus: Path, tmp_path: Path) -> None:
     assert read_labels(config).names == ["rain", "dog", "cat"] and len(read_labels(config)) == 3
     for content in ("", "dog\ndog\n"):
         path.write_text(content)
-        with pytest.raises(ManifestError, match="each once"):
+        with pytest.raises(DataError, match="each once"):
             read_names(path)
-    with pytest.raises(ManifestError, match="cannot be read"):
+    with pytest.raises(DataError, match="cannot be read"):
         read_names(tmp_path / "none.txt")
 
 

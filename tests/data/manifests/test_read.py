@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from lhotse import CutSet, MonoCut, Recording
 
 from noisewise.data.corpora.preparation import write_cuts
-from noisewise.data.manifests.read import ManifestError, column, load_audio, path_of, read, read_many, stream, text_of
+from noisewise.data.manifests.read import column, load_audio, path_of, read, read_many, stream, text_of
+from noisewise.errors import DataError
 
 
 def test_a_folder_with_a_table(speech: Path) -> None:
@@ -52,16 +53,16 @@ def test_held_out_recordings_are_whole_sources_the_same_in_any_manifest(tmp_path
         cut.id for cut in held if cut.id in {name.removesuffix(".wav") for name, _ in rows[:30]}
     }
     for share in ("0", "1", "x", ""):
-        with pytest.raises(ManifestError, match="must hold out a share between 0 and 1"):
+        with pytest.raises(DataError, match="must hold out a share between 0 and 1"):
             read(f"{tmp_path}#held_out={share}")
 
 
 def test_a_filter_that_leaves_nothing_says_so(speech: Path) -> None:
-    with pytest.raises(ManifestError, match=r"at least one entry.*split.*dev"):
+    with pytest.raises(DataError, match=r"at least one entry.*split.*dev"):
         read(f"{speech}#split=dev")
-    with pytest.raises(ManifestError, match="column=value"):
+    with pytest.raises(DataError, match="column=value"):
         read(f"{speech}#test")
-    with pytest.raises(ManifestError, match="whole number"):
+    with pytest.raises(DataError, match="whole number"):
         read(f"{speech}#repeat=x")
 
 
@@ -74,9 +75,9 @@ def test_a_filter_that_leaves_nothing_says_so(speech: Path) -> None:
     ],
 )
 def test_a_slip_in_what_is_left_out_keeps_nobody_in(speech: Path, slip: str, message: str) -> None:
-    with pytest.raises(ManifestError, match=message):
+    with pytest.raises(DataError, match=message):
         read(f"{speech}#split=train&{slip}")
-    with pytest.raises(ManifestError, match=message):
+    with pytest.raises(DataError, match=message):
         list(stream(f"{speech}#split=train&{slip}"))
 
 
@@ -84,7 +85,7 @@ def test_two_entries_of_one_id_are_refused(speech: Path, tmp_path: Path) -> None
     cuts = list(read(speech))[:2]
     lines = [json.dumps(cut.to_dict()) + "\n" for cut in (*cuts, cuts[0])]
     (tmp_path / "cuts.jsonl").write_text("".join(lines))
-    with pytest.raises(ManifestError, match="'train/u0' more than once"):
+    with pytest.raises(DataError, match="'train/u0' more than once"):
         read(tmp_path / "cuts.jsonl")
 
 
@@ -99,7 +100,7 @@ def test_repeat_gives_copies_with_ids_of_their_own(speech: Path) -> None:
 def test_environment_variables_are_expanded(speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOISEWISE_TEST_DATA", str(speech.parent))
     assert len(read("$NOISEWISE_TEST_DATA/speech#split=test")) == 3
-    with pytest.raises(ManifestError, match="unset environment variable"):
+    with pytest.raises(DataError, match="unset environment variable"):
         read("$NOISEWISE_NOWHERE/speech")
 
 
@@ -139,7 +140,7 @@ def test_stereo_is_the_mean_unless_a_cut_names_the_channel(tmp_path: Path) -> No
 
 def test_joining_manifests_needs_unique_ids(speech: Path) -> None:
     assert len(read_many([f"{speech}#split=train", f"{speech}#split=test"])) == 12
-    with pytest.raises(ManifestError, match=r"must not repeat ids.*train/u0"):
+    with pytest.raises(DataError, match=r"must not repeat ids.*train/u0"):
         read_many([speech, f"{speech}#split=train"])
 
 
@@ -156,7 +157,7 @@ def test_sources_that_cannot_be_read(tmp_path: Path, name: str, content: str | N
     path = tmp_path / name
     if content is not None:
         path.write_bytes(gzip.compress(content.encode()) if name.startswith("cuts") else content.encode())
-    with pytest.raises(ManifestError, match=message):
+    with pytest.raises(DataError, match=message):
         read(path)
 
 
@@ -172,8 +173,8 @@ def test_a_stream_goes_on_after_a_bad_line(speech: Path) -> None:
     lines = gzip.decompress((speech / "cuts.jsonl.gz").read_bytes()).splitlines(keepends=True)
     (speech / "cuts.jsonl").write_bytes(b"".join([lines[0], b"{}\n", lines[1]]))
     entries = list(stream(speech / "cuts.jsonl"))
-    assert [isinstance(entry, ManifestError) for _, entry in entries] == [False, True, False]
-    with pytest.raises(ManifestError, match=r"line 2: must be a MonoCut"):
+    assert [isinstance(entry, DataError) for _, entry in entries] == [False, True, False]
+    with pytest.raises(DataError, match=r"line 2: must be a MonoCut"):
         read(speech / "cuts.jsonl")
 
 
@@ -205,14 +206,14 @@ def test_any_bytes_are_a_manifest_or_a_manifest_error(name: str, content: bytes,
         path.write_bytes(gzip.compress(content) if compressed and name.endswith("gz") else content)
         try:
             entries = [entry for _, entry in stream(path)]
-        except ManifestError as error:
+        except DataError as error:
             assert str(path) in str(error)
             return
         for entry in entries:
-            assert isinstance(entry, ManifestError) or (entry.id and path_of(entry).startswith(folder))
+            assert isinstance(entry, DataError) or (entry.id and path_of(entry).startswith(folder))
 
 
 @given(st.binary(max_size=30))
 def test_any_text_is_a_source_or_a_manifest_error(source: bytes) -> None:
-    with tempfile.TemporaryDirectory() as folder, pytest.raises(ManifestError):
+    with tempfile.TemporaryDirectory() as folder, pytest.raises(DataError):
         read(f"{folder}/{source.decode('utf-8', 'surrogateescape')}")

@@ -7,8 +7,8 @@ from lhotse.shar import SharWriter
 
 from noisewise.data.corpora import shards
 from noisewise.data.manifests import shar
-from noisewise.data.manifests.cuts import ManifestError
 from noisewise.data.manifests.read import column, load_audio, read, text_of
+from noisewise.errors import DataError
 
 
 @pytest.fixture
@@ -57,20 +57,20 @@ def test_shards_written_by_lhotse(speech: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_missing_or_broken(packed: Path, tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match=r"must hold cuts\.000000\.jsonl\.gz"):
+    with pytest.raises(DataError, match=r"must hold cuts\.000000\.jsonl\.gz"):
         read(f"shar:{tmp_path}")
-    with pytest.raises(ManifestError, match="must be shards that can be read"):
+    with pytest.raises(DataError, match="must be shards that can be read"):
         read("shar:nosuchstore://bucket/x")
     (packed / "recording.000001.tar").unlink()
-    with pytest.raises(ManifestError, match=r"recording\.000001\.tar` must be beside"):
+    with pytest.raises(DataError, match=r"recording\.000001\.tar` must be beside"):
         read(f"shar:{packed}")
     manifest = packed / "cuts.000000.jsonl.gz"
     lines = gzip.decompress(manifest.read_bytes()).splitlines()
     broken = json.loads(lines[0])
     broken["custom"][shar.PLACE] = "x"
     manifest.write_bytes(gzip.compress(json.dumps(broken).encode()))
-    with pytest.raises(ManifestError, match="line 1: must be a cut with its recording"):
+    with pytest.raises(DataError, match="line 1: must be a cut with its recording"):
         read(f"shar:{packed}")
     manifest.write_bytes(manifest.read_bytes()[:30])
-    with pytest.raises(ManifestError, match="must be gzip"):
+    with pytest.raises(DataError, match="must be gzip"):
         read(f"shar:{packed}")

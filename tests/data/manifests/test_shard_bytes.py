@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from noisewise.audio.waveform import AudioError
 from noisewise.data.manifests.shard_bytes import address, fetch, is_address
+from noisewise.errors import AudioError
 
 
 def test_bytes_by_their_address(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@ import sqlite3
 
 import pytest
 
-from noisewise.data.manifests.read import ManifestError
 from noisewise.data.manifests.spool import Names, Rows
+from noisewise.errors import DataError
 
 
 def test_the_first_line_of_a_name_is_remembered() -> None:
@@ -37,7 +37,7 @@ def test_order_is_that_of_numbers_and_not_of_digits() -> None:
 def test_a_full_disk_is_one_line() -> None:
     with Rows() as rows:
         rows._base.execute("PRAGMA max_page_count = 4")
-        with pytest.raises(ManifestError, match=r"temporary file, but cannot: .*full; free some disk"):
+        with pytest.raises(DataError, match=r"temporary file, but cannot: .*full; free some disk"):
             for number in range(1000):
                 rows.add("a", {"path": "x" * 1000, "number": number})
 
@@ -45,6 +45,6 @@ def test_a_full_disk_is_one_line() -> None:
 def test_the_files_go_with_the_object() -> None:
     with Names() as names:
         names.first("a", 1)
-    with pytest.raises(ManifestError, match="closed"):
+    with pytest.raises(DataError, match="closed"):
         names.first("a", 1)
     assert sqlite3.sqlite_version_info >= (3, 8, 2)  # WITHOUT ROWID

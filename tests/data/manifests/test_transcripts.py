@@ -7,8 +7,8 @@ import pytest
 
 from noisewise.audio.waveform import save
 from noisewise.data.loading.dataset import DataConfig
-from noisewise.data.manifests.cuts import ManifestError
 from noisewise.data.manifests.transcripts import read_transcripts
+from noisewise.errors import DataError
 
 
 def test_they_are_normalised_and_counted(tmp_path: Path) -> None:
@@ -18,5 +18,5 @@ def test_they_are_normalised_and_counted(tmp_path: Path) -> None:
     (tmp_path / "manifest.tsv").write_text(rows)
     assert list(read_transcripts(DataConfig(manifests=[f"{tmp_path}#split=train&repeat=2"]))) == ["YES NO"] * 2
     (tmp_path / "manifest.tsv").write_text("path\ttext\na.wav\t\n")
-    with pytest.raises(ManifestError, match="must hold transcripts"):
+    with pytest.raises(DataError, match="must hold transcripts"):
         list(read_transcripts(DataConfig(manifests=[str(tmp_path)])))

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from noisewise.data.manifests.read import ManifestError, column, load_audio, read
+from noisewise.data.manifests.read import column, load_audio, read
 from noisewise.data.noise import noisy_sets as ledger
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
+from noisewise.errors import DataError
 
 SNRS = [0.0, 7.5, -5.0]
 
@@ -136,7 +137,7 @@ def test_a_bad_utterance_is_listed_and_the_rest_written(speech: Path, noise: Pat
 def test_an_id_cannot_lead_out_of_the_folder(speech: Path, noise: Path, tmp_path: Path) -> None:
     cut = next(iter(read(speech))).with_id("../../../outside")
     pool = NoisePool.load(NoiseConfig(manifest=str(noise)), 3)
-    with pytest.raises(ManifestError, match="leads out of it"):
+    with pytest.raises(DataError, match="leads out of it"):
         ledger.write([cut], pool, tmp_path / "out", snrs_db=[0.0])
     assert not (tmp_path / "outside.flac").exists()
 
@@ -144,7 +145,7 @@ def test_an_id_cannot_lead_out_of_the_folder(speech: Path, noise: Path, tmp_path
 @pytest.mark.parametrize("content", ["", "{}", '{"ledger": 2}', '{"ledger": 1}\n{"id": "x"}', "not json"])
 def test_a_broken_ledger(tmp_path: Path, content: str) -> None:
     (tmp_path / "ledger.jsonl").write_text(content)
-    with pytest.raises(ManifestError, match="must be a ledger"):
+    with pytest.raises(DataError, match="must be a ledger"):
         ledger.read(tmp_path)
 
 

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from noisewise.audio.mix import MixError, rms, snr_db
-from noisewise.config import ConfigError, parse
-from noisewise.data.manifests.read import ManifestError, read
+from noisewise.audio.mix import rms, snr_db
+from noisewise.config import parse
+from noisewise.data.manifests.read import read
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
+from noisewise.errors import AudioError, ConfigError, DataError
 
 SPEECH = (0.1 * np.random.default_rng(9).standard_normal(16_000)).astype(np.float32)
 
@@ -118,7 +119,7 @@ def test_pauses_are_not_drawn(tmp_path: Path) -> None:
 
 def test_a_silent_noise_is_named(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "silent.wav", np.zeros(16_000), 16_000)
-    with pytest.raises(MixError, match=r"silent\.wav.*must be audible"):
+    with pytest.raises(AudioError, match=r"silent\.wav.*must be audible"):
         NoisePool.load(NoiseConfig(manifest=str(tmp_path)), 0).draw(0, "u", 4000)
 
 
@@ -145,14 +146,14 @@ def test_long_files_are_read_in_parts(noise: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("values", "error", "message"),
     [
-        ({"types": ["cafe", "moon"]}, ManifestError, r"\['moon'\] are not"),
-        ({"exclude": ["car/7"]}, ManifestError, "noise id 'car/7'"),
-        ({"types": ["cafe"], "exclude": ["cafe/0", "cafe/1"]}, ManifestError, "cafe"),
+        ({"types": ["cafe", "moon"]}, DataError, r"\['moon'\] are not"),
+        ({"exclude": ["car/7"]}, DataError, "noise id 'car/7'"),
+        ({"types": ["cafe"], "exclude": ["cafe/0", "cafe/1"]}, DataError, "cafe"),
         ({"snr_low": 1.0}, ConfigError, "given together"),
         ({"snr_low": 2.0, "snr_high": 1.0}, ConfigError, "swap"),
         ({"snr_db": []}, ConfigError, "at least one ratio"),
         ({"probability": 1.5}, ConfigError, "between 0 and 1"),
-        ({"split": "nowhere"}, ManifestError, "at least one entry"),
+        ({"split": "nowhere"}, DataError, "at least one entry"),
     ],
 )
 def test_choices_that_make_no_sense(
@@ -163,13 +164,13 @@ def test_choices_that_make_no_sense(
 
 
 def test_an_unknown_type_of_a_cell(noise: Path) -> None:
-    with pytest.raises(ManifestError, match="must be one of"):
+    with pytest.raises(DataError, match="must be one of"):
         pool(noise).at("u", "moon", 0.0, SPEECH)
 
 
 def test_the_same_noise_twice_is_refused(noise: Path) -> None:
     cuts = list(read(noise))
-    with pytest.raises(ManifestError, match="unique"):
+    with pytest.raises(DataError, match="unique"):
         NoisePool([*cuts, cuts[0]], NoiseConfig(manifest=str(noise)), 0)
 
 

@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 
 from noisewise.decoding.alignment.align import AlignedWord, align, spell, widened
-from noisewise.decoding.alignment.viterbi import STAR, AlignmentError
+from noisewise.decoding.alignment.viterbi import STAR
 from noisewise.decoding.ctc.greedy import greedy
+from noisewise.errors import AlignmentError
 from noisewise.text.tokenizer import CharacterTokenizer
 
 TOKENIZER = CharacterTokenizer()

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from noisewise.decoding.alignment import viterbi as module
-from noisewise.decoding.alignment.viterbi import STAR, AlignmentError, Path, frames_needed, viterbi
+from noisewise.decoding.alignment.viterbi import STAR, Path, frames_needed, viterbi
 from noisewise.decoding.hypothesis import collapse
+from noisewise.errors import AlignmentError
 from tests.decoding.exhaustive import every_transcript, random_log_probs
 
 

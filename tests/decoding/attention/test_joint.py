@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from noisewise.decoding.attention.joint import JointConfig, JointError, JointSearch, even_runs, runs_of
+from noisewise.decoding.attention.joint import JointConfig, JointSearch, even_runs, runs_of
 from noisewise.decoding.fusion.fusion import Fusion
 from noisewise.decoding.fusion.lm_scorers import CharacterScorer
+from noisewise.errors import DecodingError
 from tests.decoding.exhaustive import every_transcript, random_log_probs
 from tests.decoding.table import SYMBOLS, TOKENIZER, Table, attention_score
 
@@ -185,5 +186,5 @@ def test_utterances_that_are_over_are_let_go() -> None:
     "wrong", [{"beam": 0}, {"nbest": 9}, {"ctc_weight": 1.5}, {"tokens_per_frame": 0.0}, {"length_power": -1.0}]
 )
 def test_options_that_cannot_be_used_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(JointError, match=f"`{'nbest' if 'beam' in wrong else next(iter(wrong))}` must be"):
+    with pytest.raises(DecodingError, match=f"`{'nbest' if 'beam' in wrong else next(iter(wrong))}` must be"):
         JointConfig(**wrong)  # type: ignore[arg-type]

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from noisewise.decoding.ctc import prefixes
-from noisewise.decoding.ctc.beam import BeamConfig, BeamError, PrefixBeam
+from noisewise.decoding.ctc.beam import BeamConfig, PrefixBeam
 from noisewise.decoding.ctc.greedy import greedy
 from noisewise.decoding.hypothesis import Hypothesis, collapse
+from noisewise.errors import DecodingError
 from noisewise.text.tokenizer import CharacterTokenizer
 from tests.decoding.exhaustive import every_transcript, random_log_probs
 
@@ -226,7 +227,7 @@ def test_impossible_frames_leave_one_empty_hypothesis() -> None:
     ],
 )
 def test_what_cannot_be_log_probabilities_is_refused(log_probs: Tensor, lengths: list[int], message: str) -> None:
-    with pytest.raises(BeamError, match=message):
+    with pytest.raises(DecodingError, match=message):
         PrefixBeam(SMALL).decode(log_probs, torch.tensor(lengths), FRAME)
 
 
@@ -243,7 +244,7 @@ def test_what_cannot_be_log_probabilities_is_refused(log_probs: Tensor, lengths:
     ],
 )
 def test_sizes_that_make_no_search_are_refused(options: dict[str, float]) -> None:
-    with pytest.raises(BeamError, match=next(reversed(options))):
+    with pytest.raises(DecodingError, match=next(reversed(options))):
         BeamConfig(**options)  # type: ignore[arg-type]
 
 

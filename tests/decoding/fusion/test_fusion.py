@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from noisewise.decoding.ctc.beam import BeamConfig, BeamError, PrefixBeam
+from noisewise.decoding.ctc.beam import BeamConfig, PrefixBeam
 from noisewise.decoding.fusion.fusion import Fusion, Scorer
-from noisewise.decoding.fusion.hotwords import HotwordError, Hotwords
-from noisewise.decoding.fusion.lexicon import Lexicon, LexiconError
+from noisewise.decoding.fusion.hotwords import Hotwords
+from noisewise.decoding.fusion.lexicon import Lexicon
 from noisewise.decoding.fusion.lm_scorers import UNKNOWN_FLOOR, CharacterScorer, WordScorer
 from noisewise.decoding.hypothesis import Hypothesis
+from noisewise.errors import DecodingError
 from noisewise.lm.kneser_ney import train
 from noisewise.lm.loading import load
 from noisewise.lm.protocol import LanguageModel, sentence_score
@@ -178,13 +179,13 @@ def test_a_hotword_wins_letter_by_letter() -> None:
 
 @pytest.mark.parametrize("phrase", ["", "  ", "C", "AC", "ab"])
 def test_hotwords_that_cannot_be_spelled_are_refused(phrase: str) -> None:
-    with pytest.raises(HotwordError, match="spell"):
+    with pytest.raises(DecodingError, match="spell"):
         Hotwords([phrase], SMALL)
 
 
 def test_a_lexicon_leaves_out_what_cannot_be_spelled() -> None:
     assert Lexicon(["A", "C", "", "A B"], SMALL).left_out == 3
-    with pytest.raises(LexiconError, match="check the case"):
+    with pytest.raises(DecodingError, match="check the case"):
         Lexicon(["ab"], SMALL)
 
 
@@ -205,7 +206,7 @@ def test_all_together_in_batches_chunks_and_twice(words: LanguageModel) -> None:
 
 
 def test_another_tokenizer_is_refused() -> None:
-    with pytest.raises(BeamError, match="same tokenizer"):
+    with pytest.raises(DecodingError, match="same tokenizer"):
         PrefixBeam(CharacterTokenizer(), fusion=Fusion([Hotwords(["A"], SMALL)], len(SMALL)))
 
 

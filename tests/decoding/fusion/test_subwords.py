@@ -16,10 +16,11 @@ from noisewise.decoding.ctc.beam import PrefixBeam
 from noisewise.decoding.ctc.greedy import greedy
 from noisewise.decoding.fusion.fusion import Fusion, Scorer
 from noisewise.decoding.fusion.hotwords import Hotwords
-from noisewise.decoding.fusion.lexicon import Lexicon, LexiconError
+from noisewise.decoding.fusion.lexicon import Lexicon
 from noisewise.decoding.fusion.lm_scorers import WordScorer
 from noisewise.decoding.fusion.subwords import SubwordScorers
 from noisewise.decoding.recording_decoder import RecordingDecoder, best
+from noisewise.errors import DecodingError
 from noisewise.lm import kneser_ney
 from noisewise.lm import protocol as lm
 from noisewise.text.subword import LETTERS, learn
@@ -123,7 +124,7 @@ def test_models_lexicons_and_hotwords_choose(tmp_path: Path) -> None:
         assert best([heard], TOKENIZER, 0.04, build(config, TOKENIZER))[0].text == "ONE TWO"
     search = RecordingDecoder(TOKENIZER).search({"two": 2.0})
     assert best([heard], TOKENIZER, 0.04, search)[0].text == "ONE TWO"
-    with pytest.raises(LexiconError, match="must be over words"):
+    with pytest.raises(DecodingError, match="must be over words"):
         build(replace(plain, lm=str(tmp_path / "lm.arpa"), lm_unit="characters"), TOKENIZER)
 
 

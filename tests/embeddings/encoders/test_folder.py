@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from noisewise.checkpoints import folder as model_folder
-from noisewise.config import NoisewiseError
-from noisewise.embeddings.encoders import ExternalEncoder, ExternalError, load
+from noisewise.embeddings.encoders import ExternalEncoder, load
 from noisewise.embeddings.encoders.folder import FolderHearing
+from noisewise.errors import ModelError, NoisewiseError
 from noisewise.models.cat.encoder import CAT, CATConfig
 
 
@@ -111,5 +111,5 @@ def test_a_clip_without_a_frame_has_no_vector(pooling: str, frames: int) -> None
     encoder = ExternalEncoder(small_cat(frames).hearing, pooling=pooling)
     waveform, _ = batch()
     encoder(waveform, torch.tensor([16_000, 500, 9_000]))
-    with pytest.raises(ExternalError, match="must be long enough for a frame"):
+    with pytest.raises(ModelError, match="must be long enough for a frame"):
         encoder(waveform, torch.tensor([16_000, 300, 9_000]))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from noisewise.embeddings.encoders import ExternalError, load
+from noisewise.embeddings.encoders import load
+from noisewise.errors import ModelError
 
 MODULE = """
 import numpy as np
@@ -38,7 +39,7 @@ def test_a_function_may_give_one_vector_a_clip() -> None:
     assert encoder.sample_rate == 8000 and encoder.dim == 3 and encoder.pooling == "pooler"
     assert vectors[:, 0].tolist() == [200, 100]  # at 8 kHz
     assert encoder.hearing.details == {"mine": "3"} and encoder.hearing.weights_sha256 is None
-    with pytest.raises(ExternalError, match="must give frames, but gives one vector a clip"):
+    with pytest.raises(ModelError, match="must give frames, but gives one vector a clip"):
         _ = encoder.frame_dim
 
 
@@ -48,7 +49,7 @@ def test_a_function_may_give_frames() -> None:
     torch.testing.assert_close(encoder(wave[None], torch.tensor([300]), 8000)[0], expected)
     frames, counts = encoder.frames(wave.expand(2, -1), torch.tensor([300, 150]), 8000)
     assert counts.tolist() == [3, 1] and torch.equal(frames[0], wave.view(3, 100)) and not frames[1, 1:].any()
-    with pytest.raises(ExternalError, match="a clip must be long enough for a frame"):
+    with pytest.raises(ModelError, match="a clip must be long enough for a frame"):
         encoder(wave[None], torch.tensor([99]), 8000)
 
 
@@ -62,13 +63,13 @@ def test_a_function_may_give_frames() -> None:
     ],
 )
 def test_what_is_no_encoder_is_refused(name: str, message: str) -> None:
-    with pytest.raises(ExternalError, match=message):
+    with pytest.raises(ModelError, match=message):
         load(f"python:{name}")
 
 
 def test_one_answer_for_two_clips_is_refused() -> None:
     encoder = load("python:my_encoders:one")
-    with pytest.raises(ExternalError, match="must return one array a waveform, 2"):
+    with pytest.raises(ModelError, match="must return one array a waveform, 2"):
         encoder(torch.ones(2, 400), torch.tensor([400, 200]))
 
 

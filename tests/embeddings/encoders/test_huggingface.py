@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from noisewise.audio.waveform import resample
-from noisewise.embeddings.encoders import ExternalEncoder, ExternalError, load
+from noisewise.embeddings.encoders import ExternalEncoder, load
+from noisewise.errors import ModelError
 from tests.embeddings.encoders.conftest import Write
 
 transformers: Any = pytest.importorskip("transformers")
@@ -117,7 +118,7 @@ def test_longer_clips_are_heard_in_equal_parts(write: Write) -> None:
     speech = load(str(write("hubert")), window_seconds=0.5)
     halves = torch.stack([alone(speech, half) for half in clip(1.0).chunk(2)]).mean(dim=0)
     torch.testing.assert_close(alone(speech, clip(1.0)), halves, rtol=1e-4, atol=1e-5)
-    with pytest.raises(ExternalError, match=r"`window_seconds` must be positive and at most 2.00, but is 3"):
+    with pytest.raises(ModelError, match=r"`window_seconds` must be positive and at most 2.00, but is 3"):
         load(str(write("whisper")), window_seconds=3)
 
 
@@ -145,21 +146,19 @@ def test_what_is_no_audio_encoder_is_refused(write: Write, tmp_path: Path) -> No
     bare = tmp_path / "bare"
     shutil.copytree(write("hubert"), bare)
     (bare / "preprocessor_config.json").unlink()
-    with pytest.raises(ExternalError, match="must be an audio encoder of transformers with its extractor"):
+    with pytest.raises(ModelError, match="must be an audio encoder of transformers with its extractor"):
         load(str(bare))
     partial = tmp_path / "partial"
     shutil.copytree(write("hubert"), partial)
     weights = load_file(partial / "model.safetensors")
     weights.pop("feature_projection.projection.weight")
     save_file(weights, partial / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(
-        ExternalError, match=r"must hold every weight, but lacks `feature_projection\.projection\.weight`"
-    ):
+    with pytest.raises(ModelError, match=r"must hold every weight, but lacks `feature_projection\.projection\.weight`"):
         load(str(partial))
-    with pytest.raises(ExternalError, match="`pooling` must be one of mean for"):
+    with pytest.raises(ModelError, match="`pooling` must be one of mean for"):
         load(str(write("hubert")), pooling="cls")
 
 
 def test_too_short_a_clip_is_refused(write: Write) -> None:
-    with pytest.raises((ExternalError, RuntimeError)):
+    with pytest.raises((ModelError, RuntimeError)):
         alone(load(str(write("wav2vec2"))), clip(0.01))

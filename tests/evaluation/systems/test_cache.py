@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.evaluation.systems.cache import cached
 from noisewise.evaluation.systems.protocol import Failure, Heard, NamedRecogniser, Waveform, attempt
 

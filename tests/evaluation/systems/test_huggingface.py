@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from noisewise.cli import main as cli
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.evaluation.systems.loading import parse
 from noisewise.evaluation.systems.protocol import Failure, attempt
 from tests.corpus import write_corpus

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from noisewise.audio.waveform import load, save
-from noisewise.config import NoisewiseError
 from noisewise.decoding.config import DecodingConfig
 from noisewise.decoding.ctc.beam import BeamConfig
 from noisewise.decoding.rescoring import RescoringConfig
+from noisewise.errors import NoisewiseError
 from noisewise.evaluation.systems.loading import parse
 from noisewise.evaluation.systems.protocol import Failure, attempt, pcm16
 from tests.inference.test_language_model import write_lm

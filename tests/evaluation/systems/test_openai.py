@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from noisewise.cli import main as cli
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError
 from noisewise.evaluation.systems.loading import parse
 from noisewise.evaluation.systems.openai import Server, address
 from noisewise.evaluation.systems.protocol import Failure, attempt, pcm16

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from noisewise.config import NoisewiseError
-from noisewise.evaluation.systems.protocol import Failure, RecogniserError
+from noisewise.errors import NoisewiseError, RecogniserError
+from noisewise.evaluation.systems.protocol import Failure
 from noisewise.evaluation.systems.taggers import NamedTagger, is_tagger, parse
 
 OUTSIDER = """

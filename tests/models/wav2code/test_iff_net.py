@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from noisewise.config import ConfigError, config, dump, parse
+from noisewise.config import config, dump, parse
+from noisewise.errors import ConfigError
 from noisewise.models.wav2code.iff_net import (
     ConcatFusion,
     ConcatFusionConfig,

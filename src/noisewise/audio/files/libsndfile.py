@@ -5,16 +5,15 @@ Legend: T samples, C channels.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Literal, Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import AudioError
 
 Samples = NDArray[np.float32]
-Reason = Literal["missing", "not_audio", "empty", "truncated", "nan", "silent", "too_long", "too_short"]
 
 BLOCK_VALUES = 1 << 20
 """Values (samples times channels) decoded at a time."""
@@ -22,15 +21,6 @@ MPEG_SLACK_SECONDS = 0.1
 """An mp3 header may count the delay of the codec, so its promise is not exact."""
 MPEG_PREROLL = 16_384
 """Samples decoded and dropped before a part of an mp3, whose frames lean on those before them."""
-
-
-class AudioError(NoisewiseError):
-    """A recording that cannot be used; `reason` says why in one word and `path` names it."""
-
-    def __init__(self, message: str, reason: Reason = "not_audio", path: str = ""):
-        super().__init__(message)
-        self.reason: Reason = reason
-        self.path = path
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,10 @@ from typing import Any, BinaryIO
 
 import soundfile
 
-from noisewise.audio.files.libsndfile import AudioError, SoundFileSource, Source
+from noisewise.audio.files.libsndfile import SoundFileSource, Source
 from noisewise.audio.files.pyav import MediaSource
 from noisewise.audio.files.truncation import media_format, missing_bytes
+from noisewise.errors import AudioError
 
 MAX_PIPE_BYTES = 1 << 31
 """The most that is read from a pipe, which has to be kept to be searched."""

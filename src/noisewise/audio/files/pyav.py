@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from noisewise.audio.files.libsndfile import AudioError, Samples, cut_off
+from noisewise.audio.files.libsndfile import Samples, cut_off
+from noisewise.errors import AudioError
 
 PREROLL_SECONDS = 0.5
 """Decoding starts this much before a part, because codecs lean on what came before."""

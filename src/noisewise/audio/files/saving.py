@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from noisewise.audio.files.libsndfile import AudioError
+from noisewise.errors import AudioError
 
 BLOCK = 1 << 16
 """Samples handed to an encoder at a time; Vorbis needs stack for each."""

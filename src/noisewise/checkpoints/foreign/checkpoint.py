@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from noisewise.checkpoints.foreign import families, pretraining
-from noisewise.checkpoints.foreign.huggingface import InteropError, fit, matched
+from noisewise.checkpoints.foreign.huggingface import fit, matched
+from noisewise.errors import InteropError
 from noisewise.models import AcousticModel, AnyModel
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder

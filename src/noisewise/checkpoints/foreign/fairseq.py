@@ -13,9 +13,10 @@ from torch import Tensor
 
 from noisewise.checkpoints.foreign import pretraining, unpickle, vocabulary
 from noisewise.checkpoints.foreign.checkpoint import Checkpoint, Head
-from noisewise.checkpoints.foreign.huggingface import InteropError, modern, renamed
+from noisewise.checkpoints.foreign.huggingface import modern, renamed
 from noisewise.checkpoints.foreign.vocabulary import Names
 from noisewise.config import parse
+from noisewise.errors import InteropError
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 
 SUFFIXES = (".pt", ".pth")

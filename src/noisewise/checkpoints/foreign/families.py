@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from noisewise.checkpoints.foreign.huggingface import InteropError, modern
+from noisewise.checkpoints.foreign.huggingface import modern
+from noisewise.errors import InteropError
 from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder
 
 OURS = "model."

@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from noisewise.config import NoisewiseError, parse
+from noisewise.config import parse
+from noisewise.errors import InteropError
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 
 TABLE = (
@@ -45,10 +46,6 @@ MASK_EMBEDDINGS = ("mask_embedding", "model.masked_spec_embed")
 """Our names of the weight that may be absent: models built without masks do not have it, and only training uses it."""
 
 _REMEDY = "build the encoder with `config_from_huggingface` from the config.json beside the weights"
-
-
-class InteropError(NoisewiseError):
-    """Weights or a configuration from elsewhere that do not fit; the message names what and why."""
 
 
 def from_huggingface(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -20,8 +20,9 @@ from torch import Tensor
 
 from noisewise.checkpoints.foreign import families, huggingface, pretraining, vocabulary
 from noisewise.checkpoints.foreign.checkpoint import Checkpoint, Head
-from noisewise.checkpoints.foreign.huggingface import HEADS, InteropError
+from noisewise.checkpoints.foreign.huggingface import HEADS
 from noisewise.checkpoints.foreign.vocabulary import Names
+from noisewise.errors import InteropError
 from noisewise.files import whole_folder
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.text.tokenizer import BLANK

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.serialization import safe_globals
 
-from noisewise.checkpoints.foreign.huggingface import InteropError
+from noisewise.errors import InteropError
 
 _KINDS = ("Float", "Half", "Double", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
 _DTYPES = ("float32", "float16", "float64", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from noisewise.checkpoints.foreign.huggingface import InteropError
+from noisewise.errors import InteropError
 from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, CharacterTokenizer
 
 

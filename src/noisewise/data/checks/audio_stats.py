@@ -10,8 +10,9 @@ from lhotse import MonoCut
 from numpy.typing import NDArray
 
 from noisewise.audio import waveform
-from noisewise.audio.waveform import SAMPLE_RATE, SILENCE, AudioError
+from noisewise.audio.waveform import SAMPLE_RATE, SILENCE
 from noisewise.data.manifests.cuts import audio_of, is_whole, load_audio, needs_lhotse, path_of
+from noisewise.errors import AudioError
 
 FULL_SCALE = 32767 / 32768
 """The largest positive sample of 16 bits, as a float; a louder one cannot be written."""

@@ -16,7 +16,8 @@ from noisewise.data.checks.duplicates import Place, Seen, file_key
 from noisewise.data.checks.reasons import REASONS, Finding, Severity
 from noisewise.data.corpora.preparation import in_order
 from noisewise.data.manifests.cuts import column, path_of, text_of
-from noisewise.data.manifests.read import ManifestError, stream
+from noisewise.data.manifests.read import stream
+from noisewise.errors import DataError
 from noisewise.text.normalise import normalise
 from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
 
@@ -79,7 +80,7 @@ def check(
         report: called after each entry.
 
     Raises:
-        ManifestError: a manifest or the cache cannot be read, or a manifest has no entry.
+        DataError: a manifest or the cache cannot be read, or a manifest has no entry.
     """
     summary = Summary()
     seen = Seen(cache)
@@ -88,12 +89,10 @@ def check(
             before = summary.entries
             _check_one(manifest, rules, sink, seen, workers, summary, report)
             if summary.entries == before:
-                raise ManifestError(f"`{manifest}` must have at least one entry, but has none; check the filter")
+                raise DataError(f"`{manifest}` must have at least one entry, but has none; check the filter")
         seen.commit()
     except sqlite3.Error as error:
-        raise ManifestError(
-            f"the check must keep what it meets in a file, but cannot: {error}; free some disk"
-        ) from error
+        raise DataError(f"the check must keep what it meets in a file, but cannot: {error}; free some disk") from error
     finally:
         seen.close()
     return summary
@@ -103,7 +102,7 @@ def check(
 class _Entry:
     manifest: str
     line: int
-    cut: MonoCut | ManifestError
+    cut: MonoCut | DataError
     key: bytes = b""
     known: Sounding | None = None
 
@@ -118,7 +117,7 @@ def _check_one(
     report: Callable[[Summary], None],
 ) -> None:
     def measured(entry: _Entry) -> tuple[_Entry, Sounding]:
-        if isinstance(entry.cut, ManifestError):
+        if isinstance(entry.cut, DataError):
             return entry, Sounding()
         return entry, entry.known or sound(entry.cut, rules.max_seconds)
 
@@ -137,7 +136,7 @@ def _check_one(
 
 def _entries(manifest: str, rules: Rules, seen: Seen) -> Iterator[_Entry]:
     for line, cut in stream(manifest):
-        if isinstance(cut, ManifestError):
+        if isinstance(cut, DataError):
             yield _Entry(manifest, line, cut)
         else:
             key = file_key(path_of(cut), cut.start, cut.duration, cut.channel, rules.max_seconds)
@@ -146,7 +145,7 @@ def _entries(manifest: str, rules: Rules, seen: Seen) -> Iterator[_Entry]:
 
 def _findings(entry: _Entry, found: Sounding, rules: Rules, seen: Seen) -> Iterator[Finding]:
     cut = entry.cut
-    if isinstance(cut, ManifestError):
+    if isinstance(cut, DataError):
         yield Finding("", "bad_row", "error", str(cut), entry.manifest, entry.line)
         return
     if entry.known is None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from noisewise.data.checks.audio_stats import Sounding
-from noisewise.data.manifests.cuts import ManifestError
+from noisewise.errors import DataError
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS sounding (file BLOB PRIMARY KEY, found TEXT) WITHOUT ROWID;
@@ -37,14 +37,14 @@ class Seen:
         """Open a file, or a temporary one that goes with the object.
 
         Raises:
-            ManifestError: the file is something else.
+            DataError: the file is something else.
         """
         self._path, self._writes = path, 0
         try:
             self._base = sqlite3.connect("" if path is None else path)
             self._base.executescript(TABLES)
         except sqlite3.Error as error:
-            raise ManifestError(f"`{path}` must be a cache of `noisewise check`, but is not: {error}") from error
+            raise DataError(f"`{path}` must be a cache of `noisewise check`, but is not: {error}") from error
 
     def first(self, kind: str, key: str | bytes, place: Place) -> Place | None:
         """The place where `key` was met before, or None when this is the first time."""

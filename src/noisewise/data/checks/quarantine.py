@@ -9,7 +9,7 @@ from pathlib import Path
 from lhotse import MonoCut
 
 from noisewise.data.checks.reasons import Finding
-from noisewise.data.manifests.cuts import ManifestError
+from noisewise.errors import DataError
 from noisewise.files import replaced
 
 
@@ -40,7 +40,7 @@ def read_quarantine(path: Path) -> frozenset[str]:
     """The ids of a quarantine list.
 
     Raises:
-        ManifestError: no such file, or a line that is no JSON object with an `id`.
+        DataError: no such file, or a line that is no JSON object with an `id`.
     """
     return frozenset(_ids(path))
 
@@ -62,7 +62,7 @@ def _ids(path: Path) -> Iterator[str]:
                 if line.strip():
                     yield _id(path, number, line)
     except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"`{path}` must be a list of `noisewise check --quarantine`: {error}") from error
+        raise DataError(f"`{path}` must be a list of `noisewise check --quarantine`: {error}") from error
 
 
 def _id(path: Path, number: int, line: str) -> str:
@@ -72,7 +72,7 @@ def _id(path: Path, number: int, line: str) -> str:
     except (ValueError, TypeError, KeyError, RecursionError):
         name = None
     if not isinstance(name, str):
-        raise ManifestError(f'`{path}`, line {number}: must be like {{"id": "..."}}, but is not; write the list again')
+        raise DataError(f'`{path}`, line {number}: must be like {{"id": "..."}}, but is not; write the list again')
     return name
 
 

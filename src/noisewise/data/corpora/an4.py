@@ -21,7 +21,7 @@ from lhotse import MonoCut
 
 from noisewise.data.corpora.preparation import Part, Preparation, Rejected, checked, file_facts, fingerprint
 from noisewise.data.corpora.table import cut_of
-from noisewise.data.manifests.cuts import ManifestError
+from noisewise.errors import DataError
 
 SPLITS = ("train", "test")
 SUFFIXES = (".wav", ".sph", ".flac")
@@ -37,12 +37,12 @@ def prepare(corpus: Path, output: Path) -> list[Part]:
         output: folder to make.
 
     Raises:
-        ManifestError: a list or a transcription file is missing, or no recording of a split can be used.
+        DataError: a list or a transcription file is missing, or no recording of a split can be used.
     """
     lists = [corpus / "etc" / f"an4_{split}.{kind}" for split in SPLITS for kind in ("fileids", "transcription")]
     for path in lists:
         if not path.is_file():
-            raise ManifestError(f"`{path}` must exist, but does not; give the folder that holds wav/ and etc/")
+            raise DataError(f"`{path}` must exist, but does not; give the folder that holds wav/ and etc/")
     preparation = Preparation(output, "an4")
     return [preparation.part(split, _fingerprint(corpus, split), partial(_split, corpus, split)) for split in SPLITS]
 

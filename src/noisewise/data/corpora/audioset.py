@@ -17,7 +17,7 @@ from pathlib import Path
 from noisewise.data.corpora.listing import Report, audio_below, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part, Rejected
 from noisewise.data.corpora.table import AUDIO_SUFFIXES, Row
-from noisewise.data.manifests.cuts import ManifestError
+from noisewise.errors import DataError
 
 LISTS = {
     "balanced_train": "balanced_train_segments.csv",
@@ -39,11 +39,11 @@ def prepare(source: Path, output: Path, *, workers: int | None = None, report: R
         report: called with (finished, all) of a part.
 
     Raises:
-        ManifestError: the table of classes or all lists are missing, or no clip of a list can be used.
+        DataError: the table of classes or all lists are missing, or no clip of a list can be used.
     """
     root = folder_with(source)
     if not (root / CLASSES).is_file():
-        raise ManifestError(f"`{root / CLASSES}` must exist, but does not; put it beside the segment lists")
+        raise DataError(f"`{root / CLASSES}` must exist, but does not; put it beside the segment lists")
     with (root / CLASSES).open(encoding="utf-8", newline="") as lines:
         names = {row["mid"]: row["display_name"] for row in csv.DictReader(lines)}
     clips = {path.stem: path.relative_to(root).as_posix() for path in audio_below(root, *AUDIO_SUFFIXES)}

@@ -11,12 +11,13 @@ from lhotse import MonoCut
 
 from noisewise.audio import waveform
 from noisewise.audio.mix import SILENCE_RMS, Waveform, rms
-from noisewise.audio.waveform import SAMPLE_RATE, AudioError
+from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.corpora.preparation import Part, Preparation, Rejected, fingerprint
 from noisewise.data.corpora.table import cut_of
-from noisewise.data.manifests.cuts import ManifestError, column, load_audio
+from noisewise.data.manifests.cuts import column, load_audio
 from noisewise.data.manifests.read import read
 from noisewise.data.random_streams import Draws
+from noisewise.errors import AudioError, DataError
 
 JITTER_DB = 6.0
 """Each voice is up to this much louder or softer than the average: some speakers stand nearer."""
@@ -47,18 +48,16 @@ def prepare(
         report: called with (finished, all).
 
     Raises:
-        ManifestError: fewer speakers than voices, or sizes that make no sense.
+        DataError: fewer speakers than voices, or sizes that make no sense.
     """
     if not (1 <= voices[0] <= voices[1] and clips > 0 and seconds > 0):
-        raise ManifestError(
+        raise DataError(
             f"`voices` must be LOW HIGH with 1 <= LOW <= HIGH, and `clips` and `seconds` positive, "
             f"but are {voices}, {clips}, {seconds}"
         )
     speakers = _speakers(list(read(speech)))
     if len(speakers) < voices[1]:
-        raise ManifestError(
-            f"`{speech}` must have at least {voices[1]} speakers, but has {len(speakers)}; lower `voices`"
-        )
+        raise DataError(f"`{speech}` must have at least {voices[1]} speakers, but has {len(speakers)}; lower `voices`")
     names = fingerprint([[name, [cut.id for cut in cuts]] for name, cuts in speakers.items()])
     facts = {"seed": seed, "seconds": seconds, "voices": list(voices), "speech": names}
     preparation = Preparation(output, "babble", facts)
@@ -96,7 +95,7 @@ def babble(
         if level > SILENCE_RMS:
             total += voice * (10 ** (draws.uniform(-JITTER_DB, JITTER_DB) / 20) / level)
     if rms(total) == 0:
-        raise ManifestError(f"speakers must have usable speech, but none of {count} has; check the manifest")
+        raise DataError(f"speakers must have usable speech, but none of {count} has; check the manifest")
     total *= 10 ** (LEVEL_DB / 20) / rms(total)
     return (total * min(1.0, PEAK / float(np.abs(total).max()))).astype(np.float32)
 

@@ -22,7 +22,7 @@ from noisewise.data.corpora.chime4_transcripts import WORDS, check_words, transc
 from noisewise.data.corpora.listing import Report, Rows, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part, Rejected
 from noisewise.data.corpora.table import Row
-from noisewise.data.manifests.cuts import ManifestError
+from noisewise.errors import DataError
 
 SETS = ("tr05", "dt05", "et05")
 KINDS = ("real", "simu")
@@ -70,7 +70,7 @@ def prepare(
         report: called with (finished, all) of a part.
 
     Raises:
-        ManifestError: the folders are not there, or nothing in a part can be used.
+        DataError: the folders are not there, or nothing in a part can be used.
     """
     tree = _tree(source, wsj0)
     chosen = tuple(CHANNELS if channels is None else channels)
@@ -90,7 +90,7 @@ def _tree(source: Path, wsj0: Path | None) -> Tree:
     data = folder_with(folder_with(source, "CHiME4", "CHiME3"), "data")
     audio = data / "audio" / "16kHz"
     if not audio.is_dir():
-        raise ManifestError(f"`{audio}` must exist, but does not; give the folder that holds data/audio/16kHz")
+        raise DataError(f"`{audio}` must exist, but does not; give the folder that holds data/audio/16kHz")
     return Tree(audio, data, wsj0 or data / "WSJ0")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from noisewise.data.manifests.cuts import ManifestError
+from noisewise.errors import DataError
 
 LINE = re.compile(r"^(?P<words>.*?)\s*\((?P<id>[^()\s]+)\)\s*$")
 SPAN = re.compile(r"\[<\w+\]|\[\w+>\]|\[\w+/\]|\[/\w+\]")
@@ -48,7 +48,7 @@ def transcripts(path: Path) -> dict[str, str]:
     """Normalised transcripts of one file by upper-case id.
 
     Raises:
-        ManifestError: a line does not end in its id.
+        DataError: a line does not end in its id.
     """
     return dict(_lines(path))
 
@@ -76,4 +76,4 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
         if match:
             yield match["id"].upper(), normalise_escapes(match["words"])
         elif line.strip():
-            raise ManifestError(f"`{path}`, line {number}: must end in `(id)`, but is {line[:60]!r} instead; repair it")
+            raise DataError(f"`{path}`, line {number}: must end in `(id)`, but is {line[:60]!r} instead; repair it")

@@ -11,7 +11,7 @@ from pathlib import Path
 from noisewise.data.corpora.listing import Report, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part, Rejected
 from noisewise.data.corpora.table import Row
-from noisewise.data.manifests.cuts import ManifestError
+from noisewise.errors import DataError
 
 SPLITS = ("train", "dev", "test")
 KEPT = ("age", "gender", "accents", "accent", "variant", "locale")
@@ -28,7 +28,7 @@ def prepare(source: Path, output: Path, *, workers: int | None = None, report: R
         report: called with (finished, all) of a part.
 
     Raises:
-        ManifestError: no language or several, a table without its columns, or no clip of a part can be used.
+        DataError: no language or several, a table without its columns, or no clip of a part can be used.
     """
     root = _language(folder_with(source))
     parts = {split: partial(_split, root, split) for split in SPLITS}
@@ -44,7 +44,7 @@ def _language(source: Path) -> Path:
     if len(languages) == 1:
         return languages[0]
     have = f"has {', '.join(path.name for path in languages)}" if languages else "has none"
-    raise ManifestError(f"`{source}` must hold train.tsv, or one language, but {have}; give the folder of a language")
+    raise DataError(f"`{source}` must hold train.tsv, or one language, but {have}; give the folder of a language")
 
 
 def _split(root: Path, split: str) -> Iterator[Row | Rejected]:
@@ -54,7 +54,7 @@ def _split(root: Path, split: str) -> Iterator[Row | Rejected]:
     with table.open(encoding="utf-8", newline="") as lines:
         names = next(lines, "").rstrip("\r\n").split("\t")
         if not {"client_id", "path", "sentence"} <= set(names):
-            raise ManifestError(f"`{table}` must have the columns client_id, path, sentence, but has {names} instead")
+            raise DataError(f"`{table}` must have the columns client_id, path, sentence, but has {names} instead")
         for number, line in enumerate(lines, start=2):
             if line.strip():
                 yield _row(table, number, split, names, line.rstrip("\r\n").split("\t"))

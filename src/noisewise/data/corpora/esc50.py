@@ -12,7 +12,7 @@ from pathlib import Path
 from noisewise.data.corpora.listing import Report, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part
 from noisewise.data.corpora.table import Row
-from noisewise.data.manifests.cuts import ManifestError
+from noisewise.errors import DataError
 
 COLUMNS = ("filename", "fold", "target", "category")
 
@@ -21,12 +21,12 @@ def prepare(source: Path, output: Path, *, workers: int | None = None, report: R
     """Write `cuts.jsonl.gz`: the label is the category; `#fold!=1` and `#fold=1` make a turn of the five.
 
     Raises:
-        ManifestError: the table is missing or has other columns, or no clip can be used.
+        DataError: the table is missing or has other columns, or no clip can be used.
     """
     root = folder_with(source, "ESC-50-master", "ESC-50")
     table = root / "meta" / "esc50.csv"
     if not table.is_file():
-        raise ManifestError(f"`{table}` must exist, but does not; give the folder that holds audio/ and meta/")
+        raise DataError(f"`{table}` must exist, but does not; give the folder that holds audio/ and meta/")
     parts = {"": partial(_clips, table)}
     return prepare_parts("esc50", root, output, parts, layout="rows in meta/esc50.csv", workers=workers, report=report)
 
@@ -36,7 +36,7 @@ def _clips(table: Path) -> Iterator[Row]:
         reader = csv.DictReader(lines)
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
         if missing:
-            raise ManifestError(f"`{table}` must have the columns {', '.join(COLUMNS)}, but lacks {missing}")
+            raise DataError(f"`{table}` must have the columns {', '.join(COLUMNS)}, but lacks {missing}")
         for row in reader:
             yield {
                 "path": f"audio/{row['filename']}",

@@ -21,7 +21,7 @@ def prepare(source: Path, output: Path, *, workers: int | None = None, report: R
     """Write `cuts_train.jsonl.gz` and `cuts_test.jsonl.gz`.
 
     Raises:
-        ManifestError: no recording of that name, or none that can be used.
+        DataError: no recording of that name, or none that can be used.
     """
     root = folder_with(source, "free-spoken-digit-dataset")
     parts = {split: partial(_split, root, split) for split in ("train", "test")}

@@ -23,7 +23,7 @@ def prepare(source: Path, output: Path, *, workers: int | None = None, report: R
         report: called with (finished, all) of a part.
 
     Raises:
-        ManifestError: no transcript in the folder, or no utterance of a subset can be used.
+        DataError: no transcript in the folder, or no utterance of a subset can be used.
     """
     root = folder_with(source, "LibriSpeech")
     subsets = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))

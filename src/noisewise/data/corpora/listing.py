@@ -13,8 +13,8 @@ from lhotse import MonoCut
 
 from noisewise.data.corpora.preparation import Part, Preparation, Rejected, file_facts, in_order, tested
 from noisewise.data.corpora.table import Row, cut_id, cut_of
-from noisewise.data.manifests.cuts import ManifestError
 from noisewise.data.manifests.spool import Names
+from noisewise.errors import DataError
 
 Rows = Callable[[], Iterable[Row | Rejected]]
 Report = Callable[[int, int], None]
@@ -42,11 +42,11 @@ def prepare_parts(
         report: called with (finished, all) of a part.
 
     Raises:
-        ManifestError: no part has a row, or no row of a part can be used.
+        DataError: no part has a row, or no row of a part can be used.
     """
     found = {name: _surveyed(root, rows) for name, rows in parts.items()}
     if not any(count for _, count in found.values()):
-        raise ManifestError(f"`{root}` must hold {layout}, but does not; check the path")
+        raise DataError(f"`{root}` must hold {layout}, but does not; check the path")
     preparation = Preparation(output, corpus)
     made = []
     for name, (mark, count) in found.items():
@@ -60,10 +60,10 @@ def folder_with(source: Path, *names: str) -> Path:
     """`source`, or the folder in it of one of the names: people give either.
 
     Raises:
-        ManifestError: no such folder.
+        DataError: no such folder.
     """
     if not source.is_dir():
-        raise ManifestError(f"`{source}` must be a folder, but there is none; check the path")
+        raise DataError(f"`{source}` must be a folder, but there is none; check the path")
     return next((source / name for name in names if (source / name).is_dir()), source)
 
 

@@ -24,7 +24,7 @@ def prepare(source: Path, output: Path, *, workers: int | None = None, report: R
     """Write `cuts_music.jsonl.gz`, `cuts_noise.jsonl.gz` and `cuts_speech.jsonl.gz`; the label is the part.
 
     Raises:
-        ManifestError: none of the three folders has a recording that can be used.
+        DataError: none of the three folders has a recording that can be used.
     """
     root = folder_with(source, "musan")
     parts = {kind: partial(_kind, root, kind) for kind in KINDS}

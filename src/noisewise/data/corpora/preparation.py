@@ -20,8 +20,8 @@ from lhotse import MonoCut
 from lhotse.qa import validate
 
 from noisewise import __version__
-from noisewise.audio.waveform import AudioError
-from noisewise.data.manifests.cuts import ManifestError, load_audio, path_of
+from noisewise.data.manifests.cuts import load_audio, path_of
+from noisewise.errors import AudioError, DataError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -63,7 +63,7 @@ class Preparation:
         """Open a folder, or make it.
 
         Raises:
-            ManifestError: the folder holds another corpus, or the same one made with other facts.
+            DataError: the folder holds another corpus, or the same one made with other facts.
         """
         self.output, self.corpus, self.facts = output, corpus, facts or {}
         output.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ class Preparation:
                 corpus need not fit into memory.
 
         Raises:
-            ManifestError: no entry can be used.
+            DataError: no entry can be used.
         """
         found = self._parts.get(name)
         if found is not None and found.fingerprint == fingerprint and self._is_whole(found):
@@ -89,9 +89,7 @@ class Preparation:
         try:
             part = _written(self.output / file, fingerprint, make())
         except _NothingLeft as error:
-            raise ManifestError(
-                f"part '{name}' of {self.corpus} must have a usable entry, but has none; {error}"
-            ) from None
+            raise DataError(f"part '{name}' of {self.corpus} must have a usable entry, but has none; {error}") from None
         self._parts[name] = part
         self._write()
         return part
@@ -105,9 +103,9 @@ class Preparation:
             same = record["corpus"] == self.corpus and record["facts"] == json.loads(json.dumps(self.facts))
             parts = {name: _part(values) for name, values in record["parts"].items()}
         except (ValueError, KeyError, TypeError) as error:
-            raise ManifestError(f"`{path}` must be a record of this program, but is not; remove it") from error
+            raise DataError(f"`{path}` must be a record of this program, but is not; remove it") from error
         if not same:
-            raise ManifestError(
+            raise DataError(
                 f"`{self.output}` must be empty or hold the same set, but holds {record['corpus']} "
                 f"made with {record['facts']}; choose another folder"
             )
@@ -225,7 +223,7 @@ def _portable(cut: MonoCut, folder: Path) -> dict[str, Any]:
     return values
 
 
-class _NothingLeft(ManifestError):
+class _NothingLeft(DataError):
     """No entry of a part can be used; says why the first cannot."""
 
 

@@ -59,7 +59,7 @@ def prepare(
         report: called with (finished, all) of a part.
 
     Raises:
-        ManifestError: no file of these names, or none of a part can be used.
+        DataError: no file of these names, or none of a part can be used.
     """
     root = folder_with(source)
     parts = {f"noise_{split}" if split else "noise": partial(_noises, root, split) for split in (*SPLITS, "")}

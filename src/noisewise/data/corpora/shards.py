@@ -19,12 +19,13 @@ from lhotse import MonoCut
 
 from noisewise.audio import waveform
 from noisewise.audio.mix import Waveform
-from noisewise.audio.waveform import SAMPLE_RATE, AudioError
+from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.corpora.listing import Report
 from noisewise.data.corpora.preparation import Part, Rejected, in_order, write_rejected
-from noisewise.data.manifests.cuts import ManifestError, audio_of, is_whole, load_audio, needs_lhotse, path_of
+from noisewise.data.manifests.cuts import audio_of, is_whole, load_audio, needs_lhotse, path_of
 from noisewise.data.manifests.read import read
 from noisewise.data.manifests.shar import PLACE
+from noisewise.errors import AudioError, DataError
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def prepare(
         report: called with (finished, all).
 
     Raises:
-        ManifestError: the manifest cannot be read, no entry can be used, or the folder holds other shards.
+        DataError: the manifest cannot be read, no entry can be used, or the folder holds other shards.
     """
     cuts = list(read(source))
     chunks = [cuts[start : start + shard_size] for start in range(0, len(cuts), shard_size)]
@@ -73,7 +74,7 @@ def prepare(
     rejected = [item for part in parts for item in part.rejected]
     write_rejected(output.with_name(f"{output.name}.rejected.jsonl"), rejected)
     if not any(part.utterances for part in parts):
-        raise ManifestError(f"`{source}` must have a usable entry, but has none; the first: {rejected[0].message}")
+        raise DataError(f"`{source}` must have a usable entry, but has none; the first: {rejected[0].message}")
     return parts
 
 
@@ -83,9 +84,7 @@ def _check_empty(output: Path, count: int) -> None:
         fields = path.name.split(".")
         ours = fields[0] in ("cuts", "recording") and len(fields) > 2 and fields[1].isdigit() and int(fields[1]) < count
         if not ours and not path.name.endswith(".partial"):
-            raise ManifestError(
-                f"`{output}` must hold {count} shards of this set only, but holds `{path.name}`; remove it"
-            )
+            raise DataError(f"`{output}` must hold {count} shards of this set only, but holds `{path.name}`; remove it")
 
 
 def _shard(output: Path, number: int, chunk: list[MonoCut], workers: int) -> Part:

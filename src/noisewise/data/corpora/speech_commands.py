@@ -12,7 +12,7 @@ from pathlib import Path
 from noisewise.data.corpora.listing import Report, audio_below, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part
 from noisewise.data.corpora.table import Row
-from noisewise.data.manifests.cuts import ManifestError
+from noisewise.errors import DataError
 
 NOISE = "_background_noise_"
 LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
@@ -24,7 +24,7 @@ def prepare(source: Path, output: Path, *, workers: int | None = None, report: R
     Train is what neither list names. The separate archive of the 12-class task is not read.
 
     Raises:
-        ManifestError: a list is missing, or no recording of a part can be used.
+        DataError: a list is missing, or no recording of a part can be used.
     """
     root = folder_with(source, "speech_commands_v0.02")
     named = {split: _listed(root / file) for split, file in LISTS.items()}
@@ -43,7 +43,7 @@ def prepare(source: Path, output: Path, *, workers: int | None = None, report: R
 
 def _listed(path: Path) -> frozenset[str]:
     if not path.is_file():
-        raise ManifestError(f"`{path}` must exist, but does not; give the folder of the unpacked archive")
+        raise DataError(f"`{path}` must exist, but does not; give the folder of the unpacked archive")
     return frozenset(path.read_text(encoding="utf-8").split())
 
 

@@ -23,8 +23,8 @@ from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.corpora.phrases import PHRASES, phrase, words_of
 from noisewise.data.corpora.preparation import Part, Preparation, Rejected, fingerprint
 from noisewise.data.corpora.table import cut_of
-from noisewise.data.manifests.cuts import ManifestError
 from noisewise.data.random_streams import Draws
+from noisewise.errors import DataError
 
 ACCENTS = words_of("""
     en-us en-us en-us en-us en-us en-us en-us en-us en-us-nyc en-gb en-gb-scotland en-gb-x-rp en-gb-x-gbclan
@@ -84,7 +84,7 @@ def prepare(
         report: called with (finished, all).
 
     Raises:
-        ManifestError: espeak-ng is absent, or the folder holds another set.
+        DataError: espeak-ng is absent, or the folder holds another set.
     """
     version = _version()
     preparation = Preparation(output, "spoken_commands", {"seed": seed, "espeak_ng": version, "phrases": PHRASES})
@@ -121,7 +121,7 @@ def synthesise(text: str, how: Speaking) -> Waveform:
     """Speak words with espeak-ng, (T,) at 16 kHz, without pauses at the ends.
 
     Raises:
-        ManifestError: espeak-ng fails or says nothing.
+        DataError: espeak-ng fails or says nothing.
     """
     command = [
         "espeak-ng",
@@ -135,7 +135,7 @@ def synthesise(text: str, how: Speaking) -> Waveform:
     ]
     done = subprocess.run([*command, "-g", str(how.gap), _spoken(text)], capture_output=True, check=False)
     if done.returncode or not done.stdout:
-        raise ManifestError(f"espeak-ng must speak '{text}' with {how.voice}, but fails: {done.stderr.decode()}")
+        raise DataError(f"espeak-ng must speak '{text}' with {how.voice}, but fails: {done.stderr.decode()}")
     samples = waveform.load(io.BytesIO(done.stdout))
     loud = np.flatnonzero(np.abs(samples) > FLOOR)
     return samples[loud[0] : loud[-1] + 1]
@@ -167,8 +167,6 @@ def _spoken(text: str) -> str:
 
 def _version() -> str:
     if shutil.which("espeak-ng") is None:
-        raise ManifestError(
-            "`espeak-ng` must be installed to speak this corpus, but is not; install the package espeak-ng"
-        )
+        raise DataError("`espeak-ng` must be installed to speak this corpus, but is not; install the package espeak-ng")
     done = subprocess.run(["espeak-ng", "--version"], capture_output=True, text=True, check=False)
     return done.stdout.split("Data at")[0].strip()

@@ -22,10 +22,11 @@ from lhotse import MonoCut, Recording, SupervisionSegment
 from lhotse.audio import AudioSource
 
 from noisewise.audio import waveform
-from noisewise.audio.waveform import SAMPLE_RATE, AudioError
+from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.corpora.preparation import Part, Preparation, Rejected, checked, file_facts
-from noisewise.data.manifests.cuts import ManifestError, must_be_file
+from noisewise.data.manifests.cuts import must_be_file
 from noisewise.data.manifests.spool import Names, Rows
+from noisewise.errors import AudioError, DataError
 
 Row = dict[str, Any]
 
@@ -35,14 +36,14 @@ UNKNOWN_SECONDS = 1.0
 skipped."""
 
 
-def cuts(source: Path) -> Iterator[tuple[int, MonoCut | ManifestError]]:
+def cuts(source: Path) -> Iterator[tuple[int, MonoCut | DataError]]:
     """Yield (line, cut) of a table or of a plain folder; a row that cannot be used comes as the error.
 
     Raises:
-        ManifestError: no audio in the folder, an unknown suffix, or a table that is not text.
+        DataError: no audio in the folder, an unknown suffix, or a table that is not text.
     """
     for line, row in entries(source):
-        yield line, row if isinstance(row, ManifestError) else cut_of(row, folder_of(source))
+        yield line, row if isinstance(row, DataError) else cut_of(row, folder_of(source))
 
 
 def table_of(source: Path) -> Path:
@@ -50,15 +51,15 @@ def table_of(source: Path) -> Path:
     return source / "manifest.tsv" if (source / "manifest.tsv").is_file() else source
 
 
-def entries(source: Path) -> Iterator[tuple[int, Row | ManifestError]]:
+def entries(source: Path) -> Iterator[tuple[int, Row | DataError]]:
     """Yield (line, row) of a table or of a plain folder; a row that cannot be used comes as the error.
 
     Raises:
-        ManifestError: the whole source cannot be read.
+        DataError: the whole source cannot be read.
     """
     with Names() as names:
         for line, row in _rows(source):
-            if not isinstance(row, ManifestError):
+            if not isinstance(row, DataError):
                 row = _checked(source, line, row, names)
             yield line, row
 
@@ -68,35 +69,35 @@ def folder_of(source: Path) -> Path:
     return source if source.is_dir() else source.parent
 
 
-def _rows(source: Path) -> Iterator[tuple[int, Row | ManifestError]]:
+def _rows(source: Path) -> Iterator[tuple[int, Row | DataError]]:
     if source.is_dir():
         yield from _files(source)
         return
     readers = {".tsv": _tsv, ".csv": _csv, ".jsonl": _jsonl}
     if source.suffix.lower() not in readers:
-        raise ManifestError(f"`{source}` must end in .tsv, .csv or .jsonl, but ends in '{source.suffix}' instead")
+        raise DataError(f"`{source}` must end in .tsv, .csv or .jsonl, but ends in '{source.suffix}' instead")
     try:
         with source.open(encoding="utf-8-sig", newline="" if source.suffix.lower() == ".csv" else "\n") as lines:
             yield from readers[source.suffix.lower()](source, lines)
     except UnicodeDecodeError as error:
-        raise ManifestError(f"`{source}` must be UTF-8 text, but is not: {error}; save it as UTF-8") from error
+        raise DataError(f"`{source}` must be UTF-8 text, but is not: {error}; save it as UTF-8") from error
     except csv.Error as error:
-        raise ManifestError(f"`{source}` must be CSV, but is not: {error}; write it again") from error
+        raise DataError(f"`{source}` must be CSV, but is not: {error}; write it again") from error
     except (OSError, ValueError) as error:
-        if isinstance(error, ManifestError):
+        if isinstance(error, DataError):
             raise
-        raise ManifestError(f"`{source}` must be a table, but cannot be read: {error}") from error
+        raise DataError(f"`{source}` must be a table, but cannot be read: {error}") from error
 
 
-def _checked(source: Path, line: int, row: Row, names: Names) -> Row | ManifestError:
+def _checked(source: Path, line: int, row: Row, names: Names) -> Row | DataError:
     path = row.get("path")
     if not isinstance(path, str) or not path:
-        return ManifestError(f"`{source}`, line {line}: must have a `path`, but has {sorted(map(str, row))} instead")
+        return DataError(f"`{source}`, line {line}: must have a `path`, but has {sorted(map(str, row))} instead")
     if not PurePosixPath(path.replace("\\", "/")).name or "\0" in path:
-        return ManifestError(f"`{source}`, line {line}: `path` must name a file, but is {path!r} instead")
+        return DataError(f"`{source}`, line {line}: `path` must name a file, but is {path!r} instead")
     first = names.first(cut_id(path), line)
     if first is not None:
-        return ManifestError(
+        return DataError(
             f"`{source}`, line {line}: must name each file once, but '{path}' has the id of line {first}; remove one"
         )
     return row
@@ -177,16 +178,16 @@ def prepare(source: str | Path, output: Path) -> list[Part]:
         output: folder to make.
 
     Raises:
-        ManifestError: the table cannot be read, or nothing in a split can be used.
+        DataError: the table cannot be read, or nothing in a split can be used.
     """
     table = table_of(Path(source))
     if not table.exists():
-        raise ManifestError(f"`{source}` must be a folder or a table, but there is no such path; check it")
+        raise DataError(f"`{source}` must be a folder or a table, but there is no such path; check it")
     with Rows() as rows:
         bad = _spooled(table, rows)
         if not rows.splits:
             first = f"the first: {bad[0].message}" if bad else "it is empty"
-            raise ManifestError(f"`{source}` must have a usable row, but has none; {first}")
+            raise DataError(f"`{source}` must have a usable row, but has none; {first}")
         preparation = Preparation(output, "table")
         parts = []
         for split in rows.splits:
@@ -201,7 +202,7 @@ def _spooled(table: Path, rows: Rows) -> list[Rejected]:
     """Put the rows that can be used on disk; the others."""
     bad = []
     for line, row in entries(table):
-        if isinstance(row, ManifestError):
+        if isinstance(row, DataError):
             bad.append(Rejected(f"{table}:{line}", "bad_row", str(row)))
         else:
             rows.add(str(row.get("split") or ""), row)
@@ -222,12 +223,12 @@ def _part(table: Path, rows: Rows, split: str, bad: list[Rejected]) -> Iterator[
     yield from checked(cut_of(row, folder_of(table)) for row in rows.of(split))
 
 
-def _files(folder: Path) -> Iterator[tuple[int, Row | ManifestError]]:
+def _files(folder: Path) -> Iterator[tuple[int, Row | DataError]]:
     number = 0
     for number, path in enumerate(_audio_below(folder), start=1):
         yield number, {"path": path.relative_to(folder).as_posix()}
     if not number:
-        raise ManifestError(f"`{folder}` must hold manifest.tsv or audio files, but has neither; check the path")
+        raise DataError(f"`{folder}` must hold manifest.tsv or audio files, but has neither; check the path")
 
 
 def _audio_below(folder: Path) -> Iterator[Path]:
@@ -244,14 +245,14 @@ def _audio_below(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _tsv(path: Path, lines: TextIO) -> Iterator[tuple[int, Row | ManifestError]]:
+def _tsv(path: Path, lines: TextIO) -> Iterator[tuple[int, Row | DataError]]:
     names = next(lines, "").rstrip("\n").rstrip("\r").split("\t")
     for line, content in enumerate(lines, start=2):
         if content.strip():
             yield line, _row(path, line, names, content.rstrip("\n").rstrip("\r").split("\t"))
 
 
-def _csv(path: Path, lines: TextIO) -> Iterator[tuple[int, Row | ManifestError]]:
+def _csv(path: Path, lines: TextIO) -> Iterator[tuple[int, Row | DataError]]:
     reader = csv.reader(lines)
     names = next(reader, [])
     for fields in reader:
@@ -259,23 +260,23 @@ def _csv(path: Path, lines: TextIO) -> Iterator[tuple[int, Row | ManifestError]]
             yield reader.line_num, _row(path, reader.line_num, names, fields)
 
 
-def _row(path: Path, line: int, names: list[str], fields: list[str]) -> Row | ManifestError:
+def _row(path: Path, line: int, names: list[str], fields: list[str]) -> Row | DataError:
     if len(fields) != len(names):
-        return ManifestError(f"`{path}`, line {line}: must have {len(names)} fields, but has {len(fields)} instead")
+        return DataError(f"`{path}`, line {line}: must have {len(names)} fields, but has {len(fields)} instead")
     return dict(zip(names, fields, strict=True))
 
 
-def _jsonl(path: Path, lines: TextIO) -> Iterator[tuple[int, Row | ManifestError]]:
+def _jsonl(path: Path, lines: TextIO) -> Iterator[tuple[int, Row | DataError]]:
     for line, content in enumerate(lines, start=1):
         if content.strip():
             yield line, _object(path, line, content)
 
 
-def _object(path: Path, line: int, content: str) -> Row | ManifestError:
+def _object(path: Path, line: int, content: str) -> Row | DataError:
     try:
         row = json.loads(content)
     except (ValueError, RecursionError) as error:
-        return ManifestError(f"`{path}`, line {line}: must be JSON, but is not: {error}")
+        return DataError(f"`{path}`, line {line}: must be JSON, but is not: {error}")
     if not isinstance(row, dict):
-        return ManifestError(f"`{path}`, line {line}: must be a JSON object, but is {row!r} instead")
+        return DataError(f"`{path}`, line {line}: must be a JSON object, but is {row!r} instead")
     return row

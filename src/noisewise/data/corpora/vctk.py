@@ -25,7 +25,7 @@ def prepare(source: Path, output: Path, *, workers: int | None = None, report: R
     absent from mic2.
 
     Raises:
-        ManifestError: no recording is found, or none can be used.
+        DataError: no recording is found, or none can be used.
     """
     root = folder_with(source, "VCTK-Corpus-0.92", "VCTK-Corpus")
     parts = {part: partial(_recordings, root, part) for part in FOLDERS}

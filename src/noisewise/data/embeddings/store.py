@@ -23,9 +23,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from noisewise.config import ConfigError, NoisewiseError, config, parse
+from noisewise.config import config, parse
 from noisewise.data.checks.quarantine import original
 from noisewise.data.manifests.cuts import audio_of, path_of
+from noisewise.errors import ConfigError, DataError, NoisewiseError
 
 if TYPE_CHECKING:
     from lhotse import MonoCut
@@ -36,10 +37,6 @@ QUARANTINE = "quarantine.jsonl"
 ABOUT = "clips"
 """Where a shard says whose vectors it holds: one entry, because safetensors writes several in any order."""
 AGAIN = "delete the folder and embed again"
-
-
-class EmbeddingError(NoisewiseError):
-    """A store that cannot be used, or a clip that is not in it."""
 
 
 @config
@@ -123,7 +120,7 @@ class EmbeddingStore:
         """Open a folder that `noisewise embed` wrote.
 
         Raises:
-            EmbeddingError: it is none, or a shard is missing or damaged.
+            DataError: it is none, or a shard is missing or damaged.
         """
         self.folder = Path(folder)
         self.facts, shards = _index(self.folder)
@@ -160,7 +157,7 @@ class EmbeddingStore:
         The copies of `#repeat` (`id~2`) have the vector of their original.
 
         Raises:
-            EmbeddingError: it is not in the store.
+            DataError: it is not in the store.
         """
         place = self._place(clip)
         if place is None:
@@ -188,7 +185,7 @@ class EmbeddingStore:
             contents: open their files, and compare more than names and times.
 
         Raises:
-            EmbeddingError: there is one.
+            DataError: there is one.
         """
         named = {cut.id if cut.id in self._places else original(cut.id): cut for cut in cuts}
         for path in (self.folder / shard for shard in self.shards):
@@ -196,7 +193,7 @@ class EmbeddingStore:
                 _, heard, _ = _listed(path, file.metadata() or {})
             for name, there in heard.items():
                 if name in named and not there.same(here := Stretch.of(named[name], contents)):
-                    raise EmbeddingError(
+                    raise DataError(
                         f"`{name}` must be one recording, but is {there} in `{self.folder}` and another, {here}, in "
                         "the manifest; give every recording an id of its own, or embed into another folder"
                     )
@@ -207,14 +204,14 @@ class EmbeddingStore:
     def _place(self, clip: str) -> tuple[int, int, int] | None:
         return self._places.get(clip) or self._places.get(original(clip))
 
-    def _absent(self, clip: str) -> EmbeddingError:
+    def _absent(self, clip: str) -> DataError:
         found = self.unread.get(clip) or self.unread.get(original(clip))
         if found is not None:
-            return EmbeddingError(
+            return DataError(
                 f"`{clip}` must have an embedding in `{self.folder}`, but could not be read ({found.reason}); leave it "
                 f"out with `quarantine: {self.folder / QUARANTINE}`"
             )
-        return EmbeddingError(
+        return DataError(
             f"`{clip}` must have an embedding in `{self.folder}`, but has none; run `noisewise embed` on its manifest "
             "into the same folder"
         )
@@ -237,7 +234,7 @@ class EmbeddingStore:
             rows, width = file.get_slice("features").get_shape() if "features" in file.keys() else (0, self.dim)  # noqa: SIM118
             counts = file.get_tensor("lengths").tolist() if self.facts.level == "frames" and ids else [1] * len(ids)
         if len(counts) != len(ids) or sum(counts) != rows or width != self.dim:
-            raise EmbeddingError(f"`{path}` must hold {len(ids)} clips of width {self.dim}, but does not; {AGAIN}")
+            raise DataError(f"`{path}` must hold {len(ids)} clips of width {self.dim}, but does not; {AGAIN}")
         first = 0
         for name, count in zip(ids, counts, strict=True):
             self._places[name] = number, first, count
@@ -249,21 +246,21 @@ class EmbeddingStore:
 def _index(folder: Path) -> tuple[EmbeddingFacts, list[str]]:
     path = folder / INDEX
     if not path.is_file():
-        raise EmbeddingError(f"`{folder}` must be a folder that `noisewise embed` wrote, but has no {INDEX}; check it")
+        raise DataError(f"`{folder}` must be a folder that `noisewise embed` wrote, but has no {INDEX}; check it")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values["format"] != FORMAT:
             raise ValueError(f"its format is {values['format']!r}")
         return parse(EmbeddingFacts, values["facts"]), [Path(name).name for name in values["shards"]]
     except (ValueError, KeyError, TypeError, RecursionError, ConfigError) as error:
-        raise EmbeddingError(f"`{path}` must be the index of a store, but is not: {error}; {AGAIN}") from error
+        raise DataError(f"`{path}` must be the index of a store, but is not: {error}; {AGAIN}") from error
 
 
 def _opened(path: Path) -> Any:
     try:
         return safe_open(path, "pt")
     except (SafetensorError, OSError) as error:
-        raise EmbeddingError(f"`{path}` must be a whole shard, but cannot be read: {error}; {AGAIN}") from error
+        raise DataError(f"`{path}` must be a whole shard, but cannot be read: {error}; {AGAIN}") from error
 
 
 def _listed(path: Path, about: dict[str, str]) -> tuple[list[str], dict[str, Stretch], list[Unread]]:
@@ -272,4 +269,4 @@ def _listed(path: Path, about: dict[str, str]) -> tuple[list[str], dict[str, Str
         heard = {name: Stretch(*each) for name, each in values["heard"].items()}
         return values["ids"], heard, [Unread(**each) for each in values["unread"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise EmbeddingError(f"`{path}` must say whose vectors it holds, but does not: {error}; {AGAIN}") from error
+        raise DataError(f"`{path}` must say whose vectors it holds, but does not: {error}; {AGAIN}") from error

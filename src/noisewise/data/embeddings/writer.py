@@ -17,12 +17,12 @@ from noisewise.data.embeddings.store import (
     FORMAT,
     INDEX,
     QUARANTINE,
-    EmbeddingError,
     EmbeddingFacts,
     EmbeddingStore,
     Stretch,
     Unread,
 )
+from noisewise.errors import DataError
 from noisewise.files import replaced
 
 
@@ -33,7 +33,7 @@ class EmbeddingWriter:
         """Begin a store, or go on with one of the same facts.
 
         Raises:
-            EmbeddingError: the folder holds something else.
+            DataError: the folder holds something else.
         """
         self.folder, self.facts = Path(folder), facts
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ class EmbeddingWriter:
             self.store = EmbeddingStore(self.folder)
             _must_agree(self.folder, self.store.facts, facts)
         elif any(path for path in self.folder.iterdir() if not path.name.startswith(".")):
-            raise EmbeddingError(f"`{folder}` must be empty or hold embeddings, but does not; choose another folder")
+            raise DataError(f"`{folder}` must be empty or hold embeddings, but does not; choose another folder")
         else:
             self._write_index([])
             self.store = EmbeddingStore(self.folder)
@@ -60,7 +60,7 @@ class EmbeddingWriter:
             heard: id to what the vector was made of, to tell recordings of the same id apart.
 
         Raises:
-            EmbeddingError: an id twice, or a vector of another width.
+            DataError: an id twice, or a vector of another width.
         """
         self._check([name for name, _ in clips], [vector for _, vector in clips])
         if not clips and not unread:
@@ -98,14 +98,12 @@ class EmbeddingWriter:
         counts = Counter(ids)
         twice = [name for name in ids if counts[name] > 1 or name in self.store]
         if twice:
-            raise EmbeddingError(
-                f"`{twice[0]}` must be embedded once, but comes twice; give every clip an id of its own"
-            )
+            raise DataError(f"`{twice[0]}` must be embedded once, but comes twice; give every clip an id of its own")
         shape = (self.facts.dim,)
         for name, vector in zip(ids, vectors, strict=True):
             found = tuple(vector.shape) if self.facts.level == "clip" else tuple(vector.shape[1:])
             if found != shape or not vector.numel():
-                raise EmbeddingError(f"`{name}` must have vectors of shape {shape}, but has {found} instead")
+                raise DataError(f"`{name}` must have vectors of shape {shape}, but has {found} instead")
 
     def _write_index(self, shards: Sequence[str]) -> None:
         values = {"format": FORMAT, "facts": dump(self.facts), "shards": list(shards)}
@@ -129,7 +127,7 @@ def _must_agree(folder: Path, there: EmbeddingFacts, wanted: EmbeddingFacts) -> 
     old, new = dump(there), dump(wanted)
     for name in old.keys() - {"details"}:
         if old[name] != new[name]:
-            raise EmbeddingError(
+            raise DataError(
                 f"`{folder}` must be empty or hold the same embeddings, but its {name} is {old[name]!r} and not "
                 f"{new[name]!r}; choose another folder"
             )

@@ -18,14 +18,15 @@ from noisewise.audio import augment, waveform
 from noisewise.audio.mix import Waveform
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.batch import Batch, Skipped
-from noisewise.config import ConfigError, NoisewiseError, config
-from noisewise.data.embeddings.store import EmbeddingError, EmbeddingStore
+from noisewise.config import config
+from noisewise.data.embeddings.store import EmbeddingStore
 from noisewise.data.loading.sampler import BatchRequest
-from noisewise.data.manifests.cuts import ManifestError, column, is_whole, load_audio, path_of, text_of
+from noisewise.data.manifests.cuts import column, is_whole, load_audio, path_of, text_of
 from noisewise.data.manifests.labels import Labels
 from noisewise.data.manifests.read import expanded
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
 from noisewise.data.random_streams import Draws
+from noisewise.errors import ConfigError, DataError, NoisewiseError
 from noisewise.text.normalise import normalise
 
 Encode = Callable[[str], list[int]]
@@ -131,8 +132,8 @@ class SpeechDataset(Dataset[Batch]):
 
         Raises:
             ConfigError: a value of `config` makes no sense.
-            ManifestError: a label that is no class.
-            EmbeddingError: a store that cannot be used, or lacks a recording.
+            DataError: a label that is no class.
+            DataError: a store that cannot be used, or lacks a recording.
         """
         _check(config)
         if config.clean_from and not any(column(cut, name) for cut in cuts for name in config.clean_from):
@@ -155,7 +156,7 @@ class SpeechDataset(Dataset[Batch]):
         When none can, the next good utterance of the manifest stands in, so that no step is without data.
 
         Raises:
-            ManifestError: no utterance of the whole manifest can be used.
+            DataError: no utterance of the whole manifest can be used.
         """
         skipped: list[Skipped] = []
         found = [self._try(index, request.epoch, skipped) for index in request.indices]
@@ -178,7 +179,7 @@ class SpeechDataset(Dataset[Batch]):
             item = None if index in request.indices else self._try(index, request.epoch, [])
             if item is not None:
                 return item
-        raise ManifestError(
+        raise DataError(
             f"the manifest must hold a usable utterance, but none of {len(self.cuts)} is; "
             f"the first is `{skipped[0].path}`: {skipped[0].reason}"
         )
@@ -264,7 +265,7 @@ def _store(name: str, folder: str, cuts: Sequence[MonoCut], config: DataConfig) 
     store = EmbeddingStore(expanded(folder))
     missing = store.missing(cut.id for cut in cuts)
     if missing:
-        raise EmbeddingError(
+        raise DataError(
             f"`embeddings.{name}` must have a vector of every recording, but lacks {len(missing)} of {len(cuts)}, the "
             f"first of them '{missing[0]}'; run `noisewise embed` on the manifests, or leave out with `quarantine` "
             "what could not be read"

@@ -13,13 +13,13 @@ from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader
 
 from noisewise.batch import Batch
-from noisewise.config import ConfigError
 from noisewise.data.checks.quarantine import read_quarantine, without
 from noisewise.data.loading.dataset import DataConfig, Encode, SpeechDataset
 from noisewise.data.loading.sampler import BatchRequest, BatchSampler
 from noisewise.data.manifests.labels import Labels, names_in, read_names
-from noisewise.data.manifests.read import ManifestError, expanded, read, read_many
+from noisewise.data.manifests.read import expanded, read, read_many
 from noisewise.data.noise.pool import NoisePool
+from noisewise.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ def build_loader(
         training: False gives one pass, always that of epoch 0, in a fixed order: a fixed noisy set.
 
     Raises:
-        ManifestError: a manifest or the quarantine list cannot be read, all of a manifest are in the list, or no
+        DataError: a manifest or the quarantine list cannot be read, all of a manifest are in the list, or no
             utterance is between `min_seconds` and `max_seconds`.
     """
     listed = frozenset[str]() if config.quarantine is None else read_quarantine(expanded(config.quarantine))
@@ -155,7 +155,7 @@ def read_labels(config: DataConfig) -> Labels:
     """The classes of a training set.
 
     Raises:
-        ManifestError: the file of classes cannot be used, or no recording has a label.
+        DataError: the file of classes cannot be used, or no recording has a label.
     """
     if config.classes is not None:
         return Labels(read_names(expanded(config.classes)), config.label_column)
@@ -165,7 +165,7 @@ def read_labels(config: DataConfig) -> Labels:
 def _without_quarantined(cuts: list[MonoCut], config: DataConfig, listed: frozenset[str]) -> list[MonoCut]:
     kept = without(cuts, listed)
     if not kept:
-        raise ManifestError(f"`quarantine` must leave a recording, but `{config.quarantine}` lists all {len(cuts)}")
+        raise DataError(f"`quarantine` must leave a recording, but `{config.quarantine}` lists all {len(cuts)}")
     if len(kept) < len(cuts):
         log.warning("left out %d of %d recordings that %s lists", len(cuts) - len(kept), len(cuts), config.quarantine)
     return kept
@@ -174,7 +174,7 @@ def _without_quarantined(cuts: list[MonoCut], config: DataConfig, listed: frozen
 def _of_fit_length(cuts: Sequence[MonoCut], config: DataConfig) -> list[MonoCut]:
     kept = [cut for cut in cuts if config.min_seconds <= cut.duration <= config.max_seconds]
     if not kept:
-        raise ManifestError(
+        raise DataError(
             f"`manifests` must hold utterances of {config.min_seconds} to {config.max_seconds} seconds, "
             "but have none; change `min_seconds` or `max_seconds`"
         )

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.config import ConfigError
 from noisewise.data.random_streams import Draws
+from noisewise.errors import ConfigError
 
 JITTER = 0.15
 """Spread of the random factor on durations before they are sorted: similar lengths meet, but not always

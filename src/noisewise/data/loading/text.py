@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
 
 from noisewise.batch import Batch
-from noisewise.config import ConfigError, config
+from noisewise.config import config
 from noisewise.data.loading.sampler import BatchRequest, BatchSampler
 from noisewise.data.manifests import read as manifest
+from noisewise.errors import ConfigError
 from noisewise.text import sentences
 from noisewise.text.normalise import normalise
 from noisewise.text.tokenizer import BOUNDARY

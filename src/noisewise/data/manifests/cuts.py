@@ -11,13 +11,9 @@ from lhotse.audio.utils import AudioLoadingError, DurationMismatchError
 from numpy.typing import NDArray
 
 from noisewise.audio import waveform
-from noisewise.audio.waveform import SAMPLE_RATE, AudioError
-from noisewise.config import NoisewiseError
+from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.manifests.shard_bytes import fetch, is_address
-
-
-class ManifestError(NoisewiseError):
-    """A manifest that cannot be used; the message names the file, the line and what to do."""
+from noisewise.errors import AudioError
 
 
 def text_of(cut: MonoCut) -> str | None:

@@ -13,7 +13,8 @@ from lhotse import MonoCut
 from numpy.typing import NDArray
 from torch import Tensor
 
-from noisewise.data.manifests.cuts import ManifestError, column
+from noisewise.data.manifests.cuts import column
+from noisewise.errors import DataError
 
 SEPARATOR = ";"
 
@@ -27,11 +28,11 @@ def names_in(cuts: Iterable[MonoCut], name: str) -> list[str]:
     """Every label that some cut has, in alphabetical order.
 
     Raises:
-        ManifestError: none has one.
+        DataError: none has one.
     """
     found = sorted({label for cut in cuts for label in labels_of(cut, name)})
     if not found:
-        raise ManifestError(f"`manifests` must have labels in the column '{name}', but have none; set `label_column`")
+        raise DataError(f"`manifests` must have labels in the column '{name}', but have none; set `label_column`")
     return found
 
 
@@ -39,14 +40,14 @@ def read_names(path: Path) -> list[str]:
     """Class names from a file, one a line.
 
     Raises:
-        ManifestError: it cannot be read, is empty, or names a class twice.
+        DataError: it cannot be read, is empty, or names a class twice.
     """
     try:
         names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"`{path}` must hold names of classes, one a line, but cannot be read: {error}") from error
+        raise DataError(f"`{path}` must hold names of classes, one a line, but cannot be read: {error}") from error
     if not names or len(set(names)) < len(names):
-        raise ManifestError(f"`{path}` must hold names of classes, each once, but has none or one twice")
+        raise DataError(f"`{path}` must hold names of classes, each once, but has none or one twice")
     return names
 
 
@@ -64,12 +65,12 @@ class Labels:
         """1 where a class holds. -> (K,) float32
 
         Raises:
-            ManifestError: a label is no known class.
+            DataError: a label is no known class.
         """
         row = torch.zeros(len(self.names))
         for label in labels_of(cut, self.column):
             if label not in self._places:
-                raise ManifestError(
+                raise DataError(
                     f"'{cut.id}' must have labels of {len(self.names)} known classes, but has '{label}'; "
                     "filter it out, or name all classes in a file (`classes`)"
                 )

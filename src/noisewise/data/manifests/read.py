@@ -21,12 +21,12 @@ from lhotse import CutSet, MonoCut
 
 from noisewise.data.corpora import table
 from noisewise.data.manifests import shar
-from noisewise.data.manifests.cuts import ManifestError, column, load_audio, path_of, text_of
+from noisewise.data.manifests.cuts import column, load_audio, path_of, text_of
 from noisewise.data.manifests.shard_bytes import is_address
 from noisewise.data.random_streams import Draws
+from noisewise.errors import DataError
 
 __all__ = [
-    "ManifestError",
     "column",
     "expanded",
     "load_audio",
@@ -55,7 +55,7 @@ def read(source: str | Path, *, split: str | None = None) -> CutSet:
         `cut.custom`.
 
     Raises:
-        ManifestError: missing or malformed source, an id that stands twice, or a value to
+        DataError: missing or malformed source, an id that stands twice, or a value to
             leave out (`#speaker!=fclc`) that no entry has, or no cut left.
     """
     path, wanted, repeat = _parsed(source)
@@ -69,11 +69,11 @@ def read(source: str | Path, *, split: str | None = None) -> CutSet:
     left_out.check()
     cuts = [cut for cut in entries if _fits(cut, wanted)]
     if not cuts:
-        raise ManifestError(f"`{source}` must leave at least one entry, but has none with {wanted}; check the filter")
+        raise DataError(f"`{source}` must leave at least one entry, but has none with {wanted}; check the filter")
     return CutSet.from_cuts(repeated(cuts, repeat))
 
 
-def stream(source: str | Path) -> Iterator[tuple[int, MonoCut | ManifestError]]:
+def stream(source: str | Path) -> Iterator[tuple[int, MonoCut | DataError]]:
     """Go through a manifest entry by entry, in memory that does not grow with it.
 
     Args:
@@ -83,15 +83,15 @@ def stream(source: str | Path) -> Iterator[tuple[int, MonoCut | ManifestError]]:
         The line (of a folder: the number of the file), and the cut or what is wrong with the line.
 
     Raises:
-        ManifestError: the source as a whole cannot be read (on); or, at the end, a value to leave out that no entry
+        DataError: the source as a whole cannot be read (on); or, at the end, a value to leave out that no entry
             has.
     """
     path, wanted, _ = _parsed(source)
     left_out = _LeftOut(wanted, source)
     for line, entry in _entries(path):
-        if not isinstance(entry, ManifestError):
+        if not isinstance(entry, DataError):
             left_out.look(entry)
-        if isinstance(entry, ManifestError) or _fits(entry, wanted):
+        if isinstance(entry, DataError) or _fits(entry, wanted):
             yield line, entry
     left_out.check()
 
@@ -100,14 +100,14 @@ def read_many(sources: Iterable[str | Path]) -> list[MonoCut]:
     """Read manifests one after the other into one list with unique ids.
 
     Raises:
-        ManifestError: as `read`, or an id that occurs in two manifests.
+        DataError: as `read`, or an id that occurs in two manifests.
     """
     homes: dict[str, str] = {}
     cuts: list[MonoCut] = []
     for source in sources:
         for cut in read(source):
             if cut.id in homes:
-                raise ManifestError(
+                raise DataError(
                     f"`{source}` must not repeat ids, but '{cut.id}' is also in `{homes[cut.id]}`; "
                     "drop one of them, or use `#repeat=2` to weigh a manifest"
                 )
@@ -119,7 +119,7 @@ def read_many(sources: Iterable[str | Path]) -> list[MonoCut]:
 def repeated(cuts: list[MonoCut], times: int) -> list[MonoCut]:
     """Each cut `times` times, under the ids `id`, `id~2`, `id~3`: they draw different noise."""
     if times < 1:
-        raise ManifestError(f"`repeat` must be at least 1, but is {times} instead")
+        raise DataError(f"`repeat` must be at least 1, but is {times} instead")
     copies = [cut.with_id(f"{cut.id}~{turn}") for turn in range(2, times + 1) for cut in cuts]
     return [*cuts, *copies]
 
@@ -128,7 +128,7 @@ def expanded(name: str) -> Path:
     """A path with `~` and `$NAME` replaced.
 
     Raises:
-        ManifestError: the environment has no such name.
+        DataError: the environment has no such name.
     """
     return Path(_expanded(name))
 
@@ -136,7 +136,7 @@ def expanded(name: str) -> Path:
 def _expanded(name: str) -> str:
     path = os.path.expanduser(os.path.expandvars(name))
     if "$" in path:
-        raise ManifestError(f"`{name}` must not name an unset environment variable; export it, or write the path out")
+        raise DataError(f"`{name}` must not name an unset environment variable; export it, or write the path out")
     return path
 
 
@@ -153,19 +153,17 @@ def _conditions(fragment: str, source: str) -> dict[str, str]:
     for part in filter(None, fragment.split("&")):
         key, equals, value = part.partition("=")
         if not equals:
-            raise ManifestError(f"`{source}` must filter by column=value, but says '{part}' instead")
+            raise DataError(f"`{source}` must filter by column=value, but says '{part}' instead")
         if key in conditions:
-            raise ManifestError(
+            raise DataError(
                 f"`{source}` must name `{key}` once, but does so twice; write the values with commas between"
             )
         conditions[key] = value
     if not conditions.get("repeat", "1").isdigit():
-        raise ManifestError(
-            f"`{source}` must repeat a whole number of times, but says {conditions['repeat']!r} instead"
-        )
+        raise DataError(f"`{source}` must repeat a whole number of times, but says {conditions['repeat']!r} instead")
     share = conditions.get(HELD_OUT, conditions.get(f"{HELD_OUT}!", "0.1"))
     if not _is_share(share):
-        raise ManifestError(f"`{source}` must hold out a share between 0 and 1, but says {share!r} instead")
+        raise DataError(f"`{source}` must hold out a share between 0 and 1, but says {share!r} instead")
     return conditions
 
 
@@ -193,7 +191,7 @@ def source_of(cut: MonoCut) -> str:
 def _check_ids(cuts: Sequence[MonoCut], source: str | Path) -> None:
     twice = [name for name, count in Counter(cut.id for cut in cuts).items() if count > 1]
     if twice:
-        raise ManifestError(
+        raise DataError(
             f"`{source}` must have an id of its own for each entry, but has '{twice[0]}' more than once; rename one"
         )
 
@@ -222,34 +220,32 @@ class _LeftOut:
         for name, values in self.missing.items():
             if values and self.entries:
                 what = f"holds no '{next(iter(values))}'" if name in self.columns else "is in no entry"
-                raise ManifestError(
-                    f"`{self.source}` must leave out what there is, but `{name}` {what}; check the filter"
-                )
+                raise DataError(f"`{self.source}` must leave out what there is, but `{name}` {what}; check the filter")
 
 
 def _held_out(cut: MonoCut, share: float) -> bool:
     return Draws(HELD_OUT, source_of(cut)).uniform() < share
 
 
-def _strict(entries: Iterable[tuple[int, MonoCut | ManifestError]]) -> Iterator[MonoCut]:
+def _strict(entries: Iterable[tuple[int, MonoCut | DataError]]) -> Iterator[MonoCut]:
     for _, entry in entries:
-        if isinstance(entry, ManifestError):
+        if isinstance(entry, DataError):
             raise entry
         yield entry
 
 
-def _entries(path: Path | str) -> Iterator[tuple[int, MonoCut | ManifestError]]:
+def _entries(path: Path | str) -> Iterator[tuple[int, MonoCut | DataError]]:
     if isinstance(path, str):
         return enumerate(shar.read(path), start=1)
     try:
         if not path.exists():
-            raise ManifestError(f"`{path}` must be a manifest or a folder, but there is no such path; check it")
+            raise DataError(f"`{path}` must be a manifest or a folder, but there is no such path; check it")
         lhotse = path.name.endswith(".jsonl.gz") or (path.suffix == ".jsonl" and path.is_file() and _is_lhotse(path))
         return _cuts(path) if lhotse else table.cuts(table.table_of(path))
     except (OSError, ValueError) as error:
-        if isinstance(error, ManifestError):
+        if isinstance(error, DataError):
             raise
-        raise ManifestError(f"`{path}` must be a manifest or a folder, but cannot be opened: {error}") from error
+        raise DataError(f"`{path}` must be a manifest or a folder, but cannot be opened: {error}") from error
 
 
 def _is_lhotse(path: Path) -> bool:
@@ -257,7 +253,7 @@ def _is_lhotse(path: Path) -> bool:
         return b'"MonoCut"' in lines.readline(MAX_LINE)
 
 
-def _cuts(path: Path) -> Iterator[tuple[int, MonoCut | ManifestError]]:
+def _cuts(path: Path) -> Iterator[tuple[int, MonoCut | DataError]]:
     for line, content in enumerate(_lines(path), start=1):
         if content.strip():
             yield line, _cut(path, line, content)
@@ -268,28 +264,28 @@ def _lines(path: Path) -> Iterator[bytes]:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
             while line := lines.readline(MAX_LINE + 1):
                 if len(line) > MAX_LINE:
-                    raise ManifestError(f"`{path}` must have lines of at most {MAX_LINE} bytes, but has a longer one")
+                    raise DataError(f"`{path}` must have lines of at most {MAX_LINE} bytes, but has a longer one")
                 yield line
     except (OSError, EOFError, zlib.error) as error:
-        raise ManifestError(f"`{path}` must be JSON lines, but cannot be read: {error}; prepare it again") from error
+        raise DataError(f"`{path}` must be JSON lines, but cannot be read: {error}; prepare it again") from error
 
 
-def _cut(path: Path, line: int, content: bytes) -> MonoCut | ManifestError:
+def _cut(path: Path, line: int, content: bytes) -> MonoCut | DataError:
     """The cut of one line, its audio path resolved against the folder of the manifest, or what is wrong."""
     where = f"`{path}`, line {line}:"
     try:
         values: Any = json.loads(content)
     except (ValueError, RecursionError) as error:
-        return ManifestError(f"{where} must be JSON lines, but is not: {error}; prepare it again")
+        return DataError(f"{where} must be JSON lines, but is not: {error}; prepare it again")
     kind = values.get("type") if isinstance(values, dict) else type(values).__name__
     if kind != "MonoCut":
-        return ManifestError(f"{where} must be a MonoCut, but is {kind!r} instead")
+        return DataError(f"{where} must be a MonoCut, but is {kind!r} instead")
     try:
         cut = next(iter(CutSet.from_dicts([values])))
-        return _located(cut, path.parent) or ManifestError(f"{where} must have an audio file, but '{cut.id}' has none")
+        return _located(cut, path.parent) or DataError(f"{where} must have an audio file, but '{cut.id}' has none")
     except Exception as error:  # lhotse checks no types: what a wrong one raises is open
         reason = " ".join(f"{type(error).__name__} {error}".split())
-        return ManifestError(f"{where} must hold the fields of a MonoCut, but does not: {reason}; prepare it again")
+        return DataError(f"{where} must hold the fields of a MonoCut, but does not: {reason}; prepare it again")
 
 
 def _located(cut: MonoCut, folder: Path) -> MonoCut | None:

@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 import fsspec
 from lhotse import CutSet, MonoCut
 
-from noisewise.data.manifests.cuts import ManifestError
 from noisewise.data.manifests.shard_bytes import PREFIX, address
+from noisewise.errors import DataError
 
 T = TypeVar("T")
 
@@ -41,13 +41,13 @@ def read(source: str) -> Iterator[MonoCut]:
         Cuts whose recording is an address that `fetch` understands.
 
     Raises:
-        ManifestError: no shards there, a shard without its archive, or one that cannot be read.
+        DataError: no shards there, a shard without its archive, or one that cannot be read.
     """
     location = source.removeprefix(PREFIX)
     files, root = _file_system(location)
     manifests = _attempt(source, lambda: sorted(files.glob(f"{root}/cuts.*.jsonl.gz")))
     if not manifests:
-        raise ManifestError(f"`{source}` must hold cuts.000000.jsonl.gz, ..., but does not; check the address")
+        raise DataError(f"`{source}` must hold cuts.000000.jsonl.gz, ..., but does not; check the address")
     for manifest in manifests:
         name = PurePosixPath(manifest).name
         archive = name.replace("cuts.", "recording.", 1).removesuffix(".jsonl.gz") + ".tar"
@@ -65,17 +65,17 @@ def _file_system(location: str) -> tuple[Any, str]:
 def _attempt(source: str, action: Callable[[], T]) -> T:
     try:
         return action()
-    except ManifestError:
+    except DataError:
         raise
     except Exception as error:  # every store has errors of its own, a missing driver is an ImportError
         reason = " ".join(f"{type(error).__name__} {error}".split())
-        raise ManifestError(f"`{source}` must be shards that can be read, but cannot: {reason}") from error
+        raise DataError(f"`{source}` must be shards that can be read, but cannot: {reason}") from error
 
 
 def _shard(files: Any, root: str, location: str, manifest: str, archive: str) -> Iterator[MonoCut]:
     path = f"{root}/{archive}"
     if not _attempt(path, lambda: files.exists(path)):
-        raise ManifestError(f"`{location}/{archive}` must be beside `{manifest}`, but is not; copy it too")
+        raise DataError(f"`{location}/{archive}` must be beside `{manifest}`, but is not; copy it too")
     lines = _attempt(f"{location}/{manifest}", lambda: _lines(files.cat_file(f"{root}/{manifest}")))
     places: dict[str, tuple[int, int, str]] | None = None
     for number, line in enumerate(lines, start=1):
@@ -89,7 +89,7 @@ def _shard(files: Any, root: str, location: str, manifest: str, archive: str) ->
         except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
             reason = " ".join(f"{type(error).__name__} {error}".split())
             message = f"`{location}/{manifest}`, line {number}: must be a cut with its recording, but is not: {reason}"
-            raise ManifestError(message) from error
+            raise DataError(message) from error
 
 
 def _lines(content: bytes) -> list[bytes]:
@@ -97,9 +97,9 @@ def _lines(content: bytes) -> list[bytes]:
         with gzip.open(io.BytesIO(content)) as file:
             unpacked = file.read(MAX_MANIFEST + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise ManifestError(f"a shard manifest must be gzip, but cannot be unpacked: {error}; copy it again") from error
+        raise DataError(f"a shard manifest must be gzip, but cannot be unpacked: {error}; copy it again") from error
     if len(unpacked) > MAX_MANIFEST:
-        raise ManifestError(f"a shard manifest must unpack to {MAX_MANIFEST} bytes at most, but is larger")
+        raise DataError(f"a shard manifest must unpack to {MAX_MANIFEST} bytes at most, but is larger")
     return unpacked.splitlines()
 
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import fsspec
 
-from noisewise.audio.waveform import AudioError
+from noisewise.errors import AudioError
 
 PREFIX = "shar:"
 ADDRESS = re.compile(r"shar:(?P<archive>.*?\.tar)@(?P<first>\d+)\+(?P<size>\d+)/.+")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from noisewise.data.manifests.cuts import ManifestError
+from noisewise.errors import DataError
 
 
 class Names:
@@ -21,7 +21,7 @@ class Names:
         """The line that `name` was met on before, or None when this is the first time.
 
         Raises:
-            ManifestError: the disk is full.
+            DataError: the disk is full.
         """
         digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         with _written():
@@ -56,7 +56,7 @@ class Rows:
         """Put one at the end of its split.
 
         Raises:
-            ManifestError: the disk is full.
+            DataError: the disk is full.
         """
         number = self._numbers.get(split, 0)
         with _written():
@@ -89,7 +89,7 @@ def _written() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise ManifestError(
+        raise DataError(
             f"the rows of a table must be kept in a temporary file, but cannot: {error}; free some disk, or set "
             "SQLITE_TMPDIR to a folder with room"
         ) from error

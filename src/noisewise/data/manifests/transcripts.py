@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from noisewise.data.loading.dataset import DataConfig
-from noisewise.data.manifests.cuts import ManifestError, text_of
+from noisewise.data.manifests.cuts import text_of
 from noisewise.data.manifests.read import read_many
+from noisewise.errors import DataError
 from noisewise.text.normalise import normalise
 
 
@@ -12,7 +13,7 @@ def read_transcripts(config: DataConfig) -> Iterator[str]:
     """The transcripts of a data set, normalised; a recording that is repeated counts as often.
 
     Raises:
-        ManifestError: a manifest cannot be read, or there is not a word in any.
+        DataError: a manifest cannot be read, or there is not a word in any.
     """
     found = 0
     for cut in read_many(config.manifests):
@@ -20,4 +21,4 @@ def read_transcripts(config: DataConfig) -> Iterator[str]:
             found += 1
             yield text
     if not found:
-        raise ManifestError("`manifests` must hold transcripts, but have none; add a column `text`")
+        raise DataError("`manifests` must hold transcripts, but have none; add a column `text`")

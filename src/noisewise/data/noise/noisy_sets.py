@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 
 from noisewise import __version__
 from noisewise.audio import waveform
-from noisewise.audio.mix import MixError, Waveform, snr_db
-from noisewise.audio.waveform import SAMPLE_RATE, AudioError
-from noisewise.config import NoisewiseError
+from noisewise.audio.mix import Waveform, snr_db
+from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.corpora.preparation import Rejected, write_text
-from noisewise.data.manifests.cuts import ManifestError, column, load_audio, path_of, text_of
+from noisewise.data.manifests.cuts import column, load_audio, path_of, text_of
 from noisewise.data.noise.pool import NoiseConfig, NoiseDraw, NoisePool
 from noisewise.data.random_streams import Draws
+from noisewise.errors import AudioError, DataError, NoisewiseError
 
 LEDGER = "ledger.jsonl"
 COMPAT = "; gain is the square root of the one that gives snr_db: see measured_snr_db"
@@ -114,7 +114,7 @@ def write(
         report: called with (finished utterances, all).
 
     Raises:
-        ManifestError: no utterance can be used, or an id would leave the folder.
+        DataError: no utterance can be used, or an id would leave the folder.
     """
     entries: list[Entry] = []
     rejected: list[Rejected] = []
@@ -122,7 +122,7 @@ def write(
     for done, cut in enumerate(speech, start=1):
         try:
             made = list(_mixtures(cut, pool, output, snrs_db, per_utterance))
-        except (AudioError, MixError) as error:
+        except AudioError as error:
             reason = str(getattr(error, "reason", "silent"))
             rejected.append(Rejected(path_of(cut), reason, str(error)))
             made = []
@@ -131,7 +131,7 @@ def write(
         if report is not None:
             report(done, len(speech))
     if not entries:
-        raise ManifestError(f"the speech must have a usable utterance, but has none: {rejected[0].message}")
+        raise DataError(f"the speech must have a usable utterance, but has none: {rejected[0].message}")
     write_text(output / "manifest.tsv", _table(rows))
     write_text(output / LEDGER, _lines(_header(pool, snrs_db, per_utterance), entries))
     return Written(entries, rejected)
@@ -141,21 +141,21 @@ def read(path: Path) -> tuple[dict[str, Any], list[Entry]]:
     """Read a ledger, or the ledger of a folder: (what it says of the set, its entries).
 
     Raises:
-        ManifestError: no such file, or a line that is not of this format.
+        DataError: no such file, or a line that is not of this format.
     """
     path = path / LEDGER if path.is_dir() else path
     if not path.is_file():
-        raise ManifestError(f"`{path}` must be a ledger, but there is no such file; check the path")
+        raise DataError(f"`{path}` must be a ledger, but there is no such file; check the path")
     lines = path.read_text(encoding="utf-8").splitlines()
     try:
         header = json.loads(lines[0])
         if header.get("ledger") != 1:
-            raise ManifestError(f"`{path}` must be a ledger of version 1, but says {header.get('ledger')!r} instead")
+            raise DataError(f"`{path}` must be a ledger of version 1, but says {header.get('ledger')!r} instead")
         return header, [_entry(json.loads(line)) for line in lines[1:]]
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, ManifestError):
+        if isinstance(error, DataError):
             raise
-        raise ManifestError(f"`{path}` must be a ledger, but is not: {error!r}") from error
+        raise DataError(f"`{path}` must be a ledger, but is not: {error!r}") from error
 
 
 def verify(folder: Path, entries: Sequence[Entry]) -> list[Rejected]:
@@ -180,7 +180,7 @@ def rebuild(
         report: called with (finished, all).
 
     Raises:
-        ManifestError: the ledger cannot be read.
+        DataError: the ledger cannot be read.
     """
     header, entries = read(ledger)
     voices, noises = {cut.id: cut for cut in speech}, _Noises(noise)
@@ -247,7 +247,7 @@ def _mixture(cut: MonoCut, clean: Waveform, pool: NoisePool, output: Path, kind:
 def _save(output: Path, name: str, samples: NDArray[np.int16]) -> None:
     path = output / name
     if not path.resolve().is_relative_to(output.resolve()):
-        raise ManifestError(f"`{name}` must lie in the output folder, but leads out of it; rename the entry")
+        raise DataError(f"`{name}` must lie in the output folder, but leads out of it; rename the entry")
     path.parent.mkdir(parents=True, exist_ok=True)
     waveform.save(path, samples, SAMPLE_RATE, subtype="PCM_16")
 
@@ -317,13 +317,13 @@ class _Noises:
 
     def segment(self, source: NoiseSource, samples: int) -> Waveform:
         if source.id not in self.ids:
-            raise ManifestError(f"the noise manifest must hold '{source.id}', but does not; give the one of the set")
+            raise DataError(f"the noise manifest must hold '{source.id}', but does not; give the one of the set")
         return self._pool.segment(NoiseDraw(source.id, source.path, source.type, source.offset, 0.0), samples)
 
 
 def _rebuild_one(entry: Entry, voices: dict[str, MonoCut], noises: _Noises, output: Path) -> MonoCut:
     if entry.speech.id not in voices:
-        raise ManifestError(f"the speech manifest must hold '{entry.speech.id}', but does not; give the one of the set")
+        raise DataError(f"the speech manifest must hold '{entry.speech.id}', but does not; give the one of the set")
     clean = load_audio(voices[entry.speech.id])
     noise = noises.segment(entry.noise, len(clean))
     for what, samples, expected in (
@@ -331,9 +331,9 @@ def _rebuild_one(entry: Entry, voices: dict[str, MonoCut], noises: _Noises, outp
         ("noise", noise, entry.noise.sha256),
     ):
         if digest(samples) != expected:
-            raise ManifestError(f"the {what} of `{entry.path}` must be as it was, but its samples have changed")
+            raise DataError(f"the {what} of `{entry.path}` must be as it was, but its samples have changed")
     mixed = int16_of(clean, noise, entry.gain, entry.scale)
     if digest(mixed) != entry.sha256:
-        raise ManifestError(f"`{entry.path}` must come out with the samples of the ledger, but does not")
+        raise DataError(f"`{entry.path}` must come out with the samples of the ledger, but does not")
     _save(output, entry.path, mixed)
     return voices[entry.speech.id]

@@ -14,13 +14,14 @@ import numpy as np
 from lhotse import MonoCut
 
 from noisewise.audio import waveform
-from noisewise.audio.mix import SILENCE_RMS, MixError, Waveform, mix, rms
+from noisewise.audio.mix import SILENCE_RMS, Waveform, mix, rms
 from noisewise.audio.waveform import SAMPLE_RATE
-from noisewise.config import ConfigError, config
+from noisewise.config import config
 from noisewise.data.checks.quarantine import without
-from noisewise.data.manifests.cuts import ManifestError, audio_of, column, load_audio, path_of
+from noisewise.data.manifests.cuts import audio_of, column, load_audio, path_of
 from noisewise.data.manifests.read import read, read_many
 from noisewise.data.random_streams import Draws
+from noisewise.errors import AudioError, ConfigError, DataError
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class NoisePool:
         """Keep the chosen cuts, without those whose ids are in a quarantine list.
 
         Raises:
-            ManifestError: no noise is left, a type that is asked for is absent, or an id is unknown.
+            DataError: no noise is left, a type that is asked for is absent, or an id is unknown.
             ConfigError: the SNR range is half given, or the probability is outside [0, 1].
         """
         _check(config)
@@ -115,10 +116,10 @@ class NoisePool:
         """The noise of one cell of a grid; every SNR of an (utterance, type) pair gets the same segment.
 
         Raises:
-            ManifestError: the pool has no such type.
+            DataError: the pool has no such type.
         """
         if type not in self._by_type:
-            raise ManifestError(f"`type` must be one of {self.types}, but is '{type}' instead")
+            raise DataError(f"`type` must be one of {self.types}, but is '{type}' instead")
         return self._segment_of(type, snr_db, samples, Draws(self.seed, type, utterance_id))
 
     def segment(self, draw: NoiseDraw, samples: int) -> Waveform:
@@ -129,7 +130,7 @@ class NoisePool:
         """Add the noise of an utterance: (noisy, what was drawn, gain on the noise).
 
         Raises:
-            MixError: the speech is silent.
+            AudioError: the speech is silent.
         """
         return self._mixed(clean, self.draw(epoch, utterance_id, len(clean)))
 
@@ -137,7 +138,7 @@ class NoisePool:
         """The mixture of one cell of a grid: (noisy, draw, gain); the same for whoever asks.
 
         Raises:
-            MixError: the speech is silent. ManifestError: the pool has no such type.
+            AudioError: the speech is silent. DataError: the pool has no such type.
         """
         draw = self.draw_at(utterance_id, type, snr_db, len(clean))
         noisy, _, gain = self._mixed(clean, draw)
@@ -169,7 +170,9 @@ class NoisePool:
         step = max(1, starts // 64)
         loudest = max(range(0, starts, step), key=lambda start: rms(self._part(cut, start, samples)))
         if rms(self._part(cut, loudest, samples)) <= SILENCE_RMS:
-            raise MixError(f"noise `{path_of(cut)}` must be audible, but is silent; remove it from the noise manifest")
+            raise AudioError(
+                f"noise `{path_of(cut)}` must be audible, but is silent; remove it from the noise manifest"
+            )
         return loudest
 
     def _part(self, cut: MonoCut, offset: int, samples: int) -> Waveform:
@@ -246,10 +249,10 @@ def _chosen(cuts: Iterable[MonoCut], config: NoiseConfig, quarantine: frozenset[
     known = {cut.id for cut in cuts}
     if len(known) < len(cuts):
         twice = next(cut.id for cut in cuts if sum(other.id == cut.id for other in cuts) > 1)
-        raise ManifestError(f"noise ids must be unique, but '{twice}' occurs twice; drop one manifest")
+        raise DataError(f"noise ids must be unique, but '{twice}' occurs twice; drop one manifest")
     unknown = [name for name in [*(config.ids or []), *config.exclude] if name not in known]
     if unknown:
-        raise ManifestError(f"`{config.manifest}` must hold the noise id '{unknown[0]}', but does not; check the id")
+        raise DataError(f"`{config.manifest}` must hold the noise id '{unknown[0]}', but does not; check the id")
     kept = [cut for cut in cuts if _is_chosen(cut, config)]
     whole, kept = len(kept), without(kept, quarantine)
     if len(kept) < whole:
@@ -257,11 +260,11 @@ def _chosen(cuts: Iterable[MonoCut], config: NoiseConfig, quarantine: frozenset[
     hint = " or the quarantine list" if len(kept) < whole else ""
     missing = set(config.types or []) - {column(cut, "label") or "noise" for cut in kept}
     if missing:
-        raise ManifestError(
+        raise DataError(
             f"`types` must be in `{config.manifest}`, but {sorted(missing)} are not; check the labels{hint}"
         )
     if not kept:
-        raise ManifestError(f"`{config.manifest}` must leave at least one noise, but has none; loosen the choice{hint}")
+        raise DataError(f"`{config.manifest}` must leave at least one noise, but has none; loosen the choice{hint}")
     return kept
 
 

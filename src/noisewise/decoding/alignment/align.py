@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from noisewise.decoding.alignment.viterbi import BEAM, STAR, AlignmentError, StarScore, frames_needed, viterbi
+from noisewise.decoding.alignment.viterbi import BEAM, STAR, StarScore, frames_needed, viterbi
 from noisewise.decoding.hypothesis import Word
+from noisewise.errors import AlignmentError
 from noisewise.text.normalise import normalise
 from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, Tokenizer
 

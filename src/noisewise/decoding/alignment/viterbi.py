@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import AlignmentError
 
 STAR = -1
 """Stands among the tokens for any stretch of speech or silence."""
@@ -44,10 +44,6 @@ Column = tuple[int, Floats]
 """First state alive, and delta of the states from there on. (W,)"""
 Bound = Callable[[int, Floats], float]
 """Frame and delta of the states alive to the least delta that is kept."""
-
-
-class AlignmentError(NoisewiseError):
-    """A text that cannot be aligned with a recording."""
 
 
 @dataclass(frozen=True)

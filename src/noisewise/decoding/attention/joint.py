@@ -20,17 +20,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from noisewise.config import NoisewiseError, config
-from noisewise.decoding.alignment.viterbi import AlignmentError, viterbi
+from noisewise.config import config
+from noisewise.decoding.alignment.viterbi import viterbi
 from noisewise.decoding.attention.prefix_score import Prefixes, PrefixScores
 from noisewise.decoding.attention.search import END, Steps
 from noisewise.decoding.fusion.fusion import Fusion
 from noisewise.decoding.hypothesis import Hypothesis, Run, assemble
+from noisewise.errors import AlignmentError, DecodingError
 from noisewise.text.tokenizer import Tokenizer
-
-
-class JointError(NoisewiseError):
-    """Options that a joint search cannot use."""
 
 
 @config
@@ -59,14 +56,14 @@ class JointConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= self.nbest <= self.beam:
-            raise JointError(f"`nbest` must be 1 to `beam` ({self.beam}), but is {self.nbest} instead")
+            raise DecodingError(f"`nbest` must be 1 to `beam` ({self.beam}), but is {self.nbest} instead")
         if not 0 <= self.ctc_weight <= 1:
-            raise JointError(f"`ctc_weight` must be 0 to 1, but is {self.ctc_weight} instead")
+            raise DecodingError(f"`ctc_weight` must be 0 to 1, but is {self.ctc_weight} instead")
         if not self.length_power >= 0:
-            raise JointError(f"`length_power` must be 0 or more, but is {self.length_power} instead")
+            raise DecodingError(f"`length_power` must be 0 or more, but is {self.length_power} instead")
         for name in ("tokens_per_frame", "end_threshold", "piece_seconds"):
             if not getattr(self, name) > 0:
-                raise JointError(f"`{name}` must be more than 0, but is {getattr(self, name)} instead")
+                raise DecodingError(f"`{name}` must be more than 0, but is {getattr(self, name)} instead")
 
 
 @dataclass(frozen=True)

@@ -14,20 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from noisewise.config import NoisewiseError, config
+from noisewise.config import config
 from noisewise.decoding.ctc.frame_pruning import prepare
 from noisewise.decoding.ctc.prefixes import FIRST, NOWHERE, Prefixes
 from noisewise.decoding.ctc.search import BeamState, Search
 from noisewise.decoding.fusion.fusion import Fusion
 from noisewise.decoding.hypothesis import Hypothesis, Run, assemble
+from noisewise.errors import DecodingError
 from noisewise.text.tokenizer import Tokenizer
 
 MOST = 8191
 """Largest beam: places in it are kept in 13 bits."""
-
-
-class BeamError(NoisewiseError):
-    """Log-probabilities or options that a beam search cannot use."""
 
 
 @config
@@ -54,15 +51,15 @@ class BeamConfig:
         for name in ("beam", "nbest", "tokens"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise BeamError(f"`{name}` must be 1 or more, but is {value} instead")
+                raise DecodingError(f"`{name}` must be 1 or more, but is {value} instead")
         if self.beam > MOST:
-            raise BeamError(f"`beam` must be at most {MOST}, but is {self.beam} instead")
+            raise DecodingError(f"`beam` must be at most {MOST}, but is {self.beam} instead")
         if self.nbest > self.beam:
-            raise BeamError(f"`nbest` must be at most `beam` ({self.beam}), but is {self.nbest} instead")
+            raise DecodingError(f"`nbest` must be at most `beam` ({self.beam}), but is {self.nbest} instead")
         if self.beam_threshold is not None and not self.beam_threshold > 0:
-            raise BeamError(f"`beam_threshold` must be more than 0, but is {self.beam_threshold} instead")
+            raise DecodingError(f"`beam_threshold` must be more than 0, but is {self.beam_threshold} instead")
         if self.sure_blank is not None and not 0.5 < self.sure_blank <= 1:
-            raise BeamError(f"`sure_blank` must be above 0.5 and at most 1, but is {self.sure_blank} instead")
+            raise DecodingError(f"`sure_blank` must be above 0.5 and at most 1, but is {self.sure_blank} instead")
 
 
 class PrefixBeam:
@@ -88,7 +85,7 @@ class PrefixBeam:
         self.dtype = dtype
         self._add: Callable[..., Tensor] = torch.logaddexp if self.config.sum_alignments else torch.maximum
         if fusion is not None and fusion.vocabulary != len(tokenizer):
-            raise BeamError(
+            raise DecodingError(
                 f"`fusion` must be made for the {len(tokenizer)} tokens of the tokenizer, but is for "
                 f"{fusion.vocabulary} instead; build it with the same tokenizer"
             )
@@ -102,7 +99,7 @@ class PrefixBeam:
             frame_seconds: time between two frames.
 
         Raises:
-            BeamError: shapes or values that cannot be log-probabilities of the tokenizer's tokens.
+            DecodingError: shapes or values that cannot be log-probabilities of the tokenizer's tokens.
         """
         state = self.start(len(log_probs), log_probs.device)
         self.feed(state, log_probs, lengths)
@@ -233,17 +230,19 @@ def _trace(path: list[NDArray[np.int16]], slot: int, ends_in_token: bool) -> lis
 def _must_fit(log_probs: Tensor, lengths: Tensor, size: int, utterances: int) -> None:
     """Refuse what cannot be log-probabilities of the tokens."""
     if log_probs.ndim != 3 or log_probs.shape[2] != size or log_probs.shape[0] != utterances:
-        raise BeamError(
+        raise DecodingError(
             f"`log_probs` must be ({utterances} utterances, frames, {size} tokens), but is "
             f"{tuple(log_probs.shape)} instead; use the tokenizer of the model that made them"
         )
     frames = log_probs.shape[1]
     if lengths.shape != (utterances,) or bool(((lengths < 0) | (lengths > frames)).any()):
-        raise BeamError(f"`lengths` must be {utterances} numbers from 0 to {frames}, but is {lengths.tolist()} instead")
+        raise DecodingError(
+            f"`lengths` must be {utterances} numbers from 0 to {frames}, but is {lengths.tolist()} instead"
+        )
     valid = torch.arange(frames, device=log_probs.device) < lengths[:, None]  # (B, F)
     highest = log_probs.amax(dim=2).where(valid, 0.0) if size and frames else log_probs.new_zeros(1)
     if not bool((highest < 1e-3).all()) or bool(log_probs.isnan().any(dim=2).where(valid, False).any()):
-        raise BeamError(
+        raise DecodingError(
             "`log_probs` must be natural logarithms of probabilities (0 or less), but holds NaN or larger numbers; "
             "apply log_softmax first"
         )

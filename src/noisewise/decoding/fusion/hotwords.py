@@ -16,15 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import DecodingError
 from noisewise.text.tokenizer import Tokenizer
 
 BOOST = 1.5
 """Natural logarithm that each letter of a hotword earns."""
-
-
-class HotwordError(NoisewiseError):
-    """A hotword that cannot be spelled."""
 
 
 class Hotwords:
@@ -95,7 +91,7 @@ class Hotwords:
 def _spell(phrase: str, tokenizer: Tokenizer) -> list[int]:
     tokens = tokenizer.encode(phrase)
     if not tokens or tokenizer.decode(tokens) != " ".join(phrase.split()) or tokenizer.unknown in tokens:
-        raise HotwordError(
+        raise DecodingError(
             f"hotwords must be words that the tokenizer can spell, but one is {phrase!r} instead; write it in "
             f"letters such as {' '.join(tokenizer.symbols[-3:])}"
         )

@@ -11,14 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.config import NoisewiseError
 from noisewise.decoding.fusion.lm_scorers import UNKNOWN_FLOOR
+from noisewise.errors import DecodingError
 from noisewise.lm.protocol import LanguageModel
 from noisewise.text.tokenizer import Tokenizer
-
-
-class LexiconError(NoisewiseError):
-    """Words that make no lexicon."""
 
 
 class Lexicon:
@@ -51,7 +47,7 @@ class Lexicon:
             else:
                 self._insert(tokens, weight * max(model.score(model.start(), word)[0], UNKNOWN_FLOOR) if model else 0.0)
         if len(self.children) == 1:
-            raise LexiconError("`words` must hold a word that the tokenizer can spell, but holds none; check the case")
+            raise DecodingError("`words` must hold a word that the tokenizer can spell, but holds none; check the case")
         self._ahead[0] = 0.0
 
     def _insert(self, tokens: list[int], score: float) -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 
 from noisewise import hub
-from noisewise.config import NoisewiseError
-from noisewise.embeddings.encoders.frozen import ExternalEncoder, ExternalError
+from noisewise.embeddings.encoders.frozen import ExternalEncoder
 from noisewise.embeddings.encoders.protocol import Hearing
+from noisewise.errors import ModelError, NoisewiseError
 
-__all__ = ["ExternalEncoder", "ExternalError", "load"]
+__all__ = ["ExternalEncoder", "load"]
 
 
 def load(
@@ -39,7 +39,7 @@ def load(
         device: where it runs.
 
     Raises:
-        ExternalError: there is no such encoder, or it has no such pooling.
+        ModelError: there is no such encoder, or it has no such pooling.
     """
     with torch.random.fork_rng(devices=[]):  # models are built with random weights before they are read
         hearing = _hearing(specification, device)
@@ -62,7 +62,7 @@ def _hearing(specification: str, device: str) -> Hearing:
     except NoisewiseError as error:
         if path.is_dir() or specification == "box":
             raise
-        raise ExternalError(
+        raise ModelError(
             f"`encoder` must be box, a model folder, a folder of transformers, {hub.PREFIX}ORGANISATION/NAME@REVISION "
             f"or {function.PREFIX}module:function, but is '{specification}' instead; check the path"
         ) from error

@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from noisewise.audio.waveform import SAMPLE_RATE, resample
-from noisewise.embeddings.encoders.protocol import ExternalError, Heard, Hearing
+from noisewise.embeddings.encoders.protocol import Heard, Hearing
+from noisewise.errors import ModelError
 
-__all__ = ["POOLINGS", "ExternalEncoder", "ExternalError"]
+__all__ = ["POOLINGS", "ExternalEncoder"]
 
 POOLINGS = ("mean", "cls", "pooler")
 
@@ -36,7 +37,7 @@ class ExternalEncoder:
         """Choose how clips become vectors; a second of noise is heard to learn what the encoder gives.
 
         Raises:
-            ExternalError: it has no such pooling, or cannot hear windows so long.
+            ModelError: it has no such pooling, or cannot hear windows so long.
         """
         self.hearing, self.normalise = hearing, normalise
         self.name, self.sample_rate = hearing.name, hearing.sample_rate
@@ -55,10 +56,10 @@ class ExternalEncoder:
         """Width of the vectors of frames.
 
         Raises:
-            ExternalError: the encoder gives clips alone.
+            ModelError: the encoder gives clips alone.
         """
         if "mean" not in self.dims:
-            raise ExternalError(f"`{self.name}` must give frames, but gives one vector a clip; leave --frames out")
+            raise ModelError(f"`{self.name}` must give frames, but gives one vector a clip; leave --frames out")
         return self.dims["mean"]
 
     def __call__(self, waveform: Tensor, lengths: Tensor, sample_rate: int = SAMPLE_RATE) -> Tensor:
@@ -73,7 +74,7 @@ class ExternalEncoder:
             (B, E) float32, on the device of the waveform.
 
         Raises:
-            ExternalError: a clip is too short for the encoder.
+            ModelError: a clip is too short for the encoder.
         """
         return torch.stack(self.vectors(self._clips(waveform, lengths, sample_rate))).to(waveform.device)
 
@@ -112,7 +113,7 @@ class ExternalEncoder:
 
     def _frames(self, heard: Heard) -> Tensor:
         if heard.frames is None or not len(heard.frames):
-            raise ExternalError(f"a clip must be long enough for a frame of `{self.name}`, but is not; leave it out")
+            raise ModelError(f"a clip must be long enough for a frame of `{self.name}`, but is not; leave it out")
         return heard.frames.float().cpu()
 
     def _scaled(self, vectors: Tensor) -> Tensor:
@@ -130,7 +131,7 @@ def _window(hearing: Hearing, seconds: float | None) -> int | None:
     samples = round(seconds * hearing.sample_rate)
     if samples < 1 or (hearing.window is not None and samples > hearing.window):
         most = "" if hearing.window is None else f" and at most {hearing.window / hearing.sample_rate:.2f}"
-        raise ExternalError(f"`window_seconds` must be positive{most}, but is {seconds:g} instead")
+        raise ModelError(f"`window_seconds` must be positive{most}, but is {seconds:g} instead")
     return samples
 
 
@@ -153,7 +154,5 @@ def _dims(heard: Heard) -> dict[str, int]:
 def _chosen(hearing: Hearing, pooling: str | None, dims: dict[str, int]) -> str:
     wanted = pooling or hearing.pooling or next(iter(dims))
     if wanted not in dims:
-        raise ExternalError(
-            f"`pooling` must be one of {', '.join(dims)} for `{hearing.name}`, but is '{wanted}' instead"
-        )
+        raise ModelError(f"`pooling` must be one of {', '.join(dims)} for `{hearing.name}`, but is '{wanted}' instead")
     return wanted

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.audio.waveform import SAMPLE_RATE
-from noisewise.embeddings.encoders.protocol import ExternalError, Heard, Hearing
+from noisewise.embeddings.encoders.protocol import Heard, Hearing
+from noisewise.errors import ModelError
 
 PREFIX = "python:"
 Function = Callable[[list[NDArray[np.float32]]], Sequence[Any]]
@@ -36,13 +37,13 @@ class FunctionHearing(Hearing):
         """One call with all clips; that none hears another is the function's affair."""
         answers = self.function([clip.numpy().astype(np.float32) for clip in clips])
         if not isinstance(answers, Sequence | np.ndarray | Tensor) or len(answers) != len(clips):
-            raise ExternalError(f"`{self.name}` must return one array a waveform, {len(clips)}, but does not")
+            raise ModelError(f"`{self.name}` must return one array a waveform, {len(clips)}, but does not")
         return [self._heard(answer) for answer in answers]
 
     def _heard(self, answer: Any) -> Heard:
         values = answer.detach().cpu().numpy() if isinstance(answer, Tensor) else np.asarray(answer)
         if values.ndim not in (1, 2) or values.dtype.kind != "f" or not values.shape[-1]:
-            raise ExternalError(
+            raise ModelError(
                 f"`{self.name}` must return arrays (E,) or (F, E) of floats, but returned {values.shape} of "
                 f"{values.dtype} instead"
             )
@@ -54,7 +55,7 @@ def load(specification: str) -> FunctionHearing:
     """Import the module, from the working folder too, and find the function.
 
     Raises:
-        ExternalError: there is none.
+        ModelError: there is none.
     """
     module_name, _, function_name = specification.removeprefix(PREFIX).partition(":")
     if os.getcwd() not in sys.path:
@@ -62,12 +63,12 @@ def load(specification: str) -> FunctionHearing:
     try:
         module = importlib.import_module(module_name)
     except (ImportError, ValueError) as error:
-        raise ExternalError(
+        raise ModelError(
             f"`{specification}` must be python:module:function, but the module cannot be imported: {error}"
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):
-        raise ExternalError(
+        raise ModelError(
             f"`{specification}` must name a function of `{module_name}`, but '{function_name}' is none; write "
             "python:module:function"
         )

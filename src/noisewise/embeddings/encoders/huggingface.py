@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from noisewise.embeddings.encoders import families
-from noisewise.embeddings.encoders.protocol import ExternalError, Heard, Hearing
+from noisewise.embeddings.encoders.protocol import Heard, Hearing
+from noisewise.errors import ModelError
 
 AT_ONCE = 16
 """Clips, or parts of clips, that go through a model together at most."""
@@ -54,7 +55,7 @@ class HuggingFaceHearing(Hearing):
         try:
             made = self.extractor(clip.numpy(), sampling_rate=self.sample_rate, return_tensors="pt")
         except (ValueError, AssertionError, IndexError) as error:
-            raise ExternalError(
+            raise ModelError(
                 f"a clip must suit the extractor of `{self.name}`, but {len(clip)} samples do not: {error}"
             ) from error
         kept = {key: torch.as_tensor(value) for key, value in made.items() if key in self.accepted}
@@ -65,7 +66,7 @@ def load(name: str, folder: Path, device: str = "cpu") -> HuggingFaceHearing:
     """Read a folder of transformers.
 
     Raises:
-        ExternalError: it is no whole model of a known family with its extractor.
+        ModelError: it is no whole model of a known family with its extractor.
     """
     import transformers
 
@@ -79,12 +80,12 @@ def load(name: str, folder: Path, device: str = "cpu") -> HuggingFaceHearing:
             model, report = maker.from_pretrained(folder, use_safetensors=True, output_loading_info=True, **options)
     except Exception as error:  # what transformers raises at a wrong file is open
         reason = " ".join(str(error).split())[:300]
-        raise ExternalError(
+        raise ModelError(
             f"`{folder}` must be an audio encoder of transformers with its extractor, but cannot be loaded: {reason}"
         ) from error
     missing = sorted(key for key in report["missing_keys"] if not key.endswith(families.UNUSED))
     if missing:
-        raise ExternalError(f"`{folder}` must hold every weight, but lacks `{missing[0]}`; download it whole")
+        raise ModelError(f"`{folder}` must hold every weight, but lacks `{missing[0]}`; download it whole")
     return HuggingFaceHearing(name, model, extractor, _digest(folder), device)
 
 

@@ -6,12 +6,6 @@ from typing import Protocol
 
 from torch import Tensor
 
-from noisewise.config import NoisewiseError
-
-
-class ExternalError(NoisewiseError):
-    """An encoder that cannot be used, or that a clip does not suit."""
-
 
 @dataclass(frozen=True)
 class Heard:
@@ -45,6 +39,6 @@ class Hearing(Protocol):
         """Each clip (T,) float32, heard as if it were alone.
 
         Raises:
-            ExternalError: a clip is too short.
+            ModelError: a clip is too short.
         """
         ...

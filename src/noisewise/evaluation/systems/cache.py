@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from noisewise.errors import RecogniserError
 from noisewise.evaluation.provenance import portable
-from noisewise.evaluation.systems.protocol import Heard, NamedRecogniser, RecogniserError, Waveform, attempt
+from noisewise.evaluation.systems.protocol import Heard, NamedRecogniser, Waveform, attempt
 
 AT_A_TIME = 16
 """Utterances asked before their answers are written: what a kill can lose."""

@@ -17,7 +17,8 @@ import transformers
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 
 from noisewise.audio.waveform import SAMPLE_RATE
-from noisewise.evaluation.systems.protocol import NamedRecogniser, RecogniserError, Waveform
+from noisewise.errors import RecogniserError
+from noisewise.evaluation.systems.protocol import NamedRecogniser, Waveform
 
 HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+|[\w.-]+)(@(?P<revision>[\w./-]+))?")
 

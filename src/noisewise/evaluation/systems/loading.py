@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING
 
 from noisewise.audio import waveform as audio
 from noisewise.config import dump
+from noisewise.errors import RecogniserError
 from noisewise.evaluation.provenance import hash_of
-from noisewise.evaluation.systems.protocol import Failure, Heard, NamedRecogniser, RecogniserError, Waveform, pcm16
+from noisewise.evaluation.systems.protocol import Failure, Heard, NamedRecogniser, Waveform, pcm16
 
 if TYPE_CHECKING:
     from noisewise.decoding.config import DecodingConfig

@@ -21,7 +21,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from noisewise.audio.waveform import SAMPLE_RATE
-from noisewise.evaluation.systems.protocol import Failure, Heard, NamedRecogniser, RecogniserError, Waveform, pcm16
+from noisewise.errors import RecogniserError
+from noisewise.evaluation.systems.protocol import Failure, Heard, NamedRecogniser, Waveform, pcm16
 
 KEY = "OPENAI_API_KEY"
 """Environment variable with the key."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import RecogniserError
 
 if TYPE_CHECKING:
     pass
@@ -17,10 +17,6 @@ A = TypeVar("A")
 
 
 Waveform = NDArray[np.float32]
-
-
-class RecogniserError(NoisewiseError):
-    """A recogniser that does not exist, or that does not keep to the protocol."""
 
 
 @dataclass(frozen=True)

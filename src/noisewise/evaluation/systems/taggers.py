@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.config import NoisewiseError
+from noisewise.errors import NoisewiseError, RecogniserError
 from noisewise.evaluation.systems import loading as recognisers
-from noisewise.evaluation.systems.protocol import Failure, RecogniserError, Waveform, asked
+from noisewise.evaluation.systems.protocol import Failure, Waveform, asked
 from noisewise.inference.tags import Probabilities
 
 KIND = "cat_tagger"

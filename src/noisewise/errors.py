@@ -1,0 +1,58 @@
+"""What can go wrong for a user: one class for each kind that a caller may want to tell apart.
+
+Every message says what is wrong and what to do: "`x` must be A, but is B instead; do C". The command line prints it as
+one line.
+"""
+
+from typing import Literal
+
+Reason = Literal["missing", "not_audio", "empty", "truncated", "nan", "silent", "too_long", "too_short"]
+
+
+class NoisewiseError(ValueError):
+    """Something that a user can cause, and mend."""
+
+
+class ConfigError(NoisewiseError):
+    """A value of a configuration, or an option, that cannot be used."""
+
+
+class AudioError(NoisewiseError):
+    """Audio that cannot be read, mixed or degraded; `reason` says why in one word and `path` names the file."""
+
+    def __init__(self, message: str, reason: Reason = "not_audio", path: str = ""):
+        super().__init__(message)
+        self.reason: Reason = reason
+        self.path = path
+
+
+class DataError(NoisewiseError):
+    """A manifest, corpus or store of embeddings that cannot be used."""
+
+
+class ModelError(NoisewiseError):
+    """A model folder, checkpoint, tokenizer or encoder that cannot be used."""
+
+
+class InteropError(ModelError):
+    """A checkpoint of another project that cannot be read or written."""
+
+
+class DecodingError(NoisewiseError):
+    """A language model, lexicon, hotword or option of decoding that cannot be used."""
+
+
+class AlignmentError(DecodingError):
+    """A text that cannot be aligned with its recording."""
+
+
+class EvaluationError(NoisewiseError):
+    """A measurement that cannot be made, or a stored result that cannot be used."""
+
+
+class RecogniserError(EvaluationError):
+    """A system under test that cannot be used."""
+
+
+class RunError(NoisewiseError):
+    """A run, or a plan of runs, that cannot be carried out."""
