@@ -102,8 +102,8 @@ def prepare_folder(recipe: Recipe, folder: Path) -> None:
         ConfigError: as `check_folder`.
     """
     check_folder(recipe, folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.yaml").write_text(dump_yaml(recipe), encoding="utf-8")
+    with replaced(folder / "recipe.yaml") as file:
+        file.write(dump_yaml(recipe))
 
 
 def check_folder(recipe: Recipe, folder: Path) -> None:

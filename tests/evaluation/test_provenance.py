@@ -1,12 +1,11 @@
 """Paths and commands that hold on another machine."""
 
-import hashlib
 import shlex
 from pathlib import Path
 
 import pytest
 
-from noisewise.evaluation.provenance import command, hash_of, portable, versions
+from noisewise.evaluation.provenance import command, portable, versions
 
 
 @pytest.fixture(autouse=True)
@@ -48,17 +47,3 @@ def test_a_command_runs_in_a_shell(folders: Path) -> None:
 
 def test_versions_name_the_libraries() -> None:
     assert {"python", "noisewise", "numpy", "jiwer"} <= versions().keys()
-
-
-def test_a_folder_is_hashed_by_its_files(tmp_path: Path) -> None:
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    (tmp_path / "a" / "b" / "text").write_text("one")
-    first = hash_of(tmp_path / "a")
-    assert hash_of(tmp_path / "a" / "b" / "text") == hashlib.sha256(b"one").hexdigest()
-    (tmp_path / "a").rename(tmp_path / "c")
-    assert hash_of(tmp_path / "c") == first
-    (tmp_path / "c" / "b" / "text").write_text("two")
-    assert hash_of(tmp_path / "c") != first
-    (tmp_path / "c" / "b" / "text").write_text("one")
-    (tmp_path / "c" / "b" / "text").rename(tmp_path / "c" / "text")
-    assert hash_of(tmp_path / "c") != first

@@ -23,7 +23,7 @@ from noisewise import hub
 from noisewise.checkpoints import foreign as interop
 from noisewise.config import dump, parse
 from noisewise.errors import ConfigError, ModelError
-from noisewise.files import whole_folder
+from noisewise.files import replaced_folder
 from noisewise.models import AcousticConfig, AcousticModel, AnyModel, Model, ModelConfig, build, settled
 from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig
 from noisewise.models.lm import TransformerLM
@@ -218,7 +218,7 @@ def save(
         labels: names of the classes of a tagger, in the order of its logits.
     """
     folder = Path(folder)
-    with whole_folder(folder) as temporary:
+    with replaced_folder(folder) as temporary:
         values = {"format": FORMAT, "model": dump(settled(config, model)), **(about or {})}
         (temporary / "config.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
         weights = {

@@ -88,7 +88,7 @@ def mix(
 ) -> None:
     """Make one model of several, for text of several kinds: each sentence is of one of them."""
     from noisewise.errors import NoisewiseError
-    from noisewise.files import whole_folder
+    from noisewise.files import replaced_folder
     from noisewise.lm import loading, mixture
     from noisewise.text import sentences
 
@@ -97,7 +97,7 @@ def mix(
     files = [(Path(lm), Path(listed) if listed else None) for lm, _, listed in (each.partition("=") for each in models)]
     parts = [loading.part(*each) for each in files]
     weights = mixture.fit(parts, sentences.read(text)) if text else [round(1 / len(parts), 4)] * len(parts)
-    with whole_folder(output) as temporary:
+    with replaced_folder(output) as temporary:
         mixture.write(temporary, files, weights)
     for name, weight in zip(models, weights, strict=True):
         print(f"{weight:.4f} {name}")
@@ -154,8 +154,8 @@ def tune(
     from noisewise.config import dump, parse
     from noisewise.decoding.config import DecodingConfig
     from noisewise.errors import NoisewiseError
-    from noisewise.evaluation.provenance import hash_of
     from noisewise.evaluation.test_set import Speech
+    from noisewise.files import sha256_of
     from noisewise.inference.recogniser import Recogniser
     from noisewise.tuning import ctc as tuning
     from noisewise.tuning.cache import TuningCache
@@ -196,7 +196,7 @@ def tune(
     best, rescoring = greedy, config.rescoring
     if lm is not None:
         config = replace(config, rescoring=None)
-        files = [hash_of(path) for path in (lm, lexicon) if path is not None]
+        files = [sha256_of(path) for path in (lm, lexicon) if path is not None]
         kept = cache.trials({**told, "config": dump(config), "files": files, "trials": trials})
 
         def progress(trial: "Trial") -> None:
@@ -271,11 +271,11 @@ def _written(model: Path, folder: Path | None, config: "DecodingConfig") -> Path
     from shutil import copytree, ignore_patterns
 
     from noisewise.decoding import saved_config as default
-    from noisewise.files import whole_folder
+    from noisewise.files import replaced_folder
 
     if folder is None:
         return default.write(model, config)
-    with whole_folder(folder) as temporary:
+    with replaced_folder(folder) as temporary:
         copytree(model, temporary, dirs_exist_ok=True, ignore=ignore_patterns("__pycache__"))
         written = default.write(temporary, config)
     return folder / written.name

@@ -9,6 +9,7 @@ from pathlib import Path
 from noisewise.config import dump, parse
 from noisewise.decoding.config import DecodingConfig
 from noisewise.errors import ConfigError
+from noisewise.files import replaced, replaced_folder, replaced_path
 
 NAME = "decoding.json"
 LEXICON = "lexicon.txt"
@@ -38,10 +39,9 @@ def write(folder: str | Path, config: DecodingConfig) -> Path:
     """
     folder = Path(folder)
     copied = moved(config, lambda name, file: _copied(Path(file), folder / _target(name, Path(file))))
-    path, temporary = folder / NAME, folder / f".{NAME}.new"
-    temporary.write_text(json.dumps(dump(copied), indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
-    return path
+    with replaced(folder / NAME) as file:
+        file.write(json.dumps(dump(copied), indent=2) + "\n")
+    return folder / NAME
 
 
 def moved(config: DecodingConfig, place: Callable[[str, str], str]) -> DecodingConfig:
@@ -61,14 +61,12 @@ def moved(config: DecodingConfig, place: Callable[[str, str], str]) -> DecodingC
 def _copied(source: Path, target: Path) -> str:
     """The name of the copy; a file is whole or not there."""
     if not (target.exists() and source.samefile(target)):
-        temporary = target.with_name(f".{target.name}.new")
         if source.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-            shutil.copytree(source, temporary)
-            shutil.rmtree(target, ignore_errors=True)
+            with replaced_folder(target) as temporary:
+                shutil.copytree(source, temporary, dirs_exist_ok=True)
         else:
-            shutil.copyfile(source, temporary)
-        temporary.replace(target)
+            with replaced_path(target) as partial:
+                shutil.copyfile(source, partial)
     return target.name
 
 

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from noisewise.files import replaced
+
 FORMAT = "noisewise-probes-1"
 NAMES = {"accuracy": "accuracy", "mean_average_precision": "mAP"}
 Kind = Literal["linear", "knn"]
@@ -54,7 +56,8 @@ class Probes:
     def save(self, path: Path) -> None:
         """Write it as JSON."""
         values = {"format": FORMAT, **self.about, "probes": [asdict(each) for each in self.probes]}
-        path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        with replaced(path) as file:
+            file.write(json.dumps(values, indent=1) + "\n")
 
     def markdown(self) -> str:
         """One row a probe, in percent."""

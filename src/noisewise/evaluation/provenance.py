@@ -1,6 +1,5 @@
 """Where a result comes from, said so that it holds on another machine: paths, versions, the command."""
 
-import hashlib
 import os
 import platform
 import re
@@ -46,15 +45,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def hash_of(path: Path) -> str:
-    """SHA-256 of a file; of a folder, that of the names and hashes of its files."""
-    if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    listed = [f"{file.relative_to(path).as_posix()} {hash_of(file)}" for file in files]
-    return hashlib.sha256("\n".join(listed).encode()).hexdigest()
 
 
 def _relative(text: str) -> str:

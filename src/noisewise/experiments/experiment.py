@@ -17,6 +17,7 @@ from noisewise.experiments.result import Reproduction
 from noisewise.experiments.runs import BUSY_SECONDS, Stage, stages
 from noisewise.experiments.scheduler import POLL_SECONDS, Outcome, Watch, work
 from noisewise.experiments.tagging_tables import draw
+from noisewise.files import replaced
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,8 @@ class Experiment:
         self.output.mkdir(parents=True, exist_ok=True)
         paths = [self.output / f"tables.{suffix}" for suffix in written]
         for path, write in zip(paths, written.values(), strict=True):
-            path.write_text(write(result), encoding="utf-8")
+            with replaced(path) as file:
+                file.write(write(result))
         return [*paths, *draw(result, self.output)]
 
 

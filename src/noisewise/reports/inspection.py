@@ -22,6 +22,7 @@ from noisewise.checkpoints import folder as model_folder
 from noisewise.data.manifests import read as manifest
 from noisewise.data.noise.pool import NoisePool
 from noisewise.errors import AudioError, EvaluationError
+from noisewise.files import replaced
 from noisewise.models import Model
 from noisewise.models.wav2code.codebook_learning import CodebookLearning
 from noisewise.models.wav2code.wav2code import Restoration, Wav2Code
@@ -72,7 +73,8 @@ class Inspection:
     def save(self, path: Path) -> None:
         """Write it as JSON."""
         values = {"format": "noisewise-inspection-1", **asdict(self)}
-        path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        with replaced(path) as file:
+            file.write(json.dumps(values, indent=2) + "\n")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from noisewise.files import replaced
 from noisewise.text.tokenizer import Tokenizer
 from noisewise.tuning.ctc import HeardTexts, Trial
 
@@ -45,11 +46,10 @@ class TuningCache:
                 frames, lengths = torch.from_numpy(kept["frames"]), kept["lengths"].tolist()
                 return HeardTexts(tokenizer, kept["references"].tolist(), list(torch.split(frames, lengths)))
         found = hear()
-        temporary = path.with_suffix(".new.npz")
         stacked = torch.cat(found.log_probs).to("cpu", torch.float32).numpy()
         counts = np.array([len(each) for each in found.log_probs])
-        np.savez(temporary, frames=stacked, lengths=counts, references=np.array(found.references))
-        temporary.replace(path)
+        with replaced(path, "wb") as file:
+            np.savez(file, frames=stacked, lengths=counts, references=np.array(found.references))
         return found
 
     def trials(self, depends_on: Mapping[str, Any]) -> "KeptTrials":
@@ -77,7 +77,8 @@ class KeptTrials:
                 found.append(Trial(**json.loads(line)))
             except (json.JSONDecodeError, TypeError):
                 break
-        self.path.write_text("".join(_line(trial) for trial in found), encoding="utf-8")
+        with replaced(self.path) as file:
+            file.writelines(map(_line, found))
         return found
 
     def add(self, trial: Trial) -> None:

@@ -12,13 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lhotse import MonoCut
 
-from noisewise.audio.files.libsndfile import Reason
 from noisewise.data.checks.audio_stats import Sounding, sound
 from noisewise.data.checks.check import Rules, Summary, check, frames_needed
 from noisewise.data.checks.reasons import REASONS, Finding
 from noisewise.data.corpora.preparation import write_cuts
 from noisewise.data.manifests.read import read
-from noisewise.errors import DataError
+from noisewise.errors import DataError, Reason
 from noisewise.text.subword import SubwordTokenizer
 from noisewise.text.tokenizer import CharacterTokenizer
 

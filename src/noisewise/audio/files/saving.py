@@ -1,7 +1,5 @@
 """Samples to a file, whole or not at all."""
 
-import os
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from noisewise.errors import AudioError
+from noisewise.files import replaced_path
 
 BLOCK = 1 << 16
 """Samples handed to an encoder at a time; Vorbis needs stack for each."""
@@ -32,12 +31,8 @@ def save(path: str | Path, waveform: NDArray[Any], sample_rate: int = 16_000, *,
     path = Path(path)
     kind, coding = _format(path, subtype)
     samples = _as_written(np.asarray(waveform), coding, str(path))
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}")
-    try:
-        _write(temporary, samples, sample_rate, kind, coding)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replaced_path(path) as partial:
+        _write(partial, samples, sample_rate, kind, coding)
 
 
 def _format(path: Path, subtype: str | None) -> tuple[str, str]:

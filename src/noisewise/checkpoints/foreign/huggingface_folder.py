@@ -23,7 +23,7 @@ from noisewise.checkpoints.foreign.checkpoint import Checkpoint, Head
 from noisewise.checkpoints.foreign.huggingface import HEADS
 from noisewise.checkpoints.foreign.vocabulary import Names
 from noisewise.errors import InteropError
-from noisewise.files import whole_folder
+from noisewise.files import replaced_folder
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.text.tokenizer import BLANK
 
@@ -101,7 +101,7 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
     values = files["config.json"]
     if not (values.get("mask_time_prob", 0.05) or values.get("mask_feature_prob", 0.0)):
         state = {name: value for name, value in state.items() if not name.endswith("masked_spec_embed")}
-    with whole_folder(folder) as temporary:
+    with replaced_folder(folder) as temporary:
         for name, content in files.items():
             (temporary / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         weights = {name: value.detach().cpu().contiguous() for name, value in state.items()}

@@ -8,7 +8,6 @@ half done; the next run skips the parts that are recorded with the same fingerpr
 import gzip
 import hashlib
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,7 @@ from lhotse.qa import validate
 from noisewise import __version__
 from noisewise.data.manifests.cuts import load_audio, path_of
 from noisewise.errors import AudioError, DataError
+from noisewise.files import replaced, sha256_of
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -125,7 +125,8 @@ class Preparation:
             for name, part in sorted(self._parts.items())
         }
         record = {"corpus": self.corpus, "noisewise": __version__, "facts": self.facts, "parts": parts}
-        write_text(self.output / RECORD, json.dumps(record, indent=2) + "\n")
+        with replaced(self.output / RECORD) as file:
+            file.write(json.dumps(record, indent=2) + "\n")
         rejected = [
             {"part": name, **asdict(item)} for name, part in sorted(self._parts.items()) for item in part.rejected
         ]
@@ -136,7 +137,8 @@ def write_rejected(path: Path, rejected: Sequence[Any]) -> None:
     """Write what was rejected, one JSON object a line; no file when there is nothing."""
     lines = [json.dumps(item if isinstance(item, dict) else asdict(item)) for item in rejected]
     if lines:
-        write_text(path, "\n".join(lines) + "\n")
+        with replaced(path) as file:
+            file.write("\n".join(lines) + "\n")
     else:
         path.unlink(missing_ok=True)
 
@@ -192,26 +194,9 @@ def write_cuts(path: Path, cuts: Iterable[MonoCut]) -> str:
     return _written(path, "", cuts).sha256
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file so that it appears whole or not at all."""
-    _replace(path, text.encode())
-
-
-def sha256_of(path: Path) -> str:
-    """Digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def source_of(values: dict[str, Any]) -> str:
     """The audio file of a cut in plain values."""
     return str(values["recording"]["sources"][0]["source"])
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(data)
-    partial.replace(path)
 
 
 def _portable(cut: MonoCut, folder: Path) -> dict[str, Any]:
@@ -229,24 +214,18 @@ class _NothingLeft(DataError):
 
 def _written(path: Path, fingerprint: str, entries: Iterable[MonoCut | Rejected]) -> Part:
     """Write the cuts among the entries, as they come, into a file that appears when it is whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     rejected: list[Rejected] = []
     count, seconds = 0, 0.0
-    try:
-        with partial.open("wb") as file, gzip.GzipFile("", "wb", mtime=0, fileobj=file) as lines:
-            for entry in map(_valid, entries):
-                if isinstance(entry, Rejected):
-                    rejected.append(entry)
-                    continue
-                lines.write(json.dumps(_portable(entry, path.parent)).encode() + b"\n")
-                count, seconds = count + 1, seconds + float(entry.duration)
+    with replaced(path, "wb") as file, gzip.GzipFile("", "wb", mtime=0, fileobj=file) as lines:
+        for entry in map(_valid, entries):
+            if isinstance(entry, Rejected):
+                rejected.append(entry)
+                continue
+            lines.write(json.dumps(_portable(entry, path.parent)).encode() + b"\n")
+            count, seconds = count + 1, seconds + float(entry.duration)
         if not count:
             raise _NothingLeft(f"the first: {rejected[0].message}" if rejected else "it is empty")
-        digest = sha256_of(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return Part(path.name, fingerprint, digest, count, round(seconds, 3), rejected)
+    return Part(path.name, fingerprint, sha256_of(path), count, round(seconds, 3), rejected)
 
 
 def _valid(entry: MonoCut | Rejected) -> MonoCut | Rejected:

@@ -10,6 +10,7 @@ import json
 import os
 import tarfile
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,6 +27,7 @@ from noisewise.data.manifests.cuts import audio_of, is_whole, load_audio, needs_
 from noisewise.data.manifests.read import read
 from noisewise.data.manifests.shar import PLACE
 from noisewise.errors import AudioError, DataError
+from noisewise.files import replaced
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,17 @@ def prepare(
 
 
 def _check_empty(output: Path, count: int) -> None:
-    """Other files in the folder would be taken for fields by lhotse, further shards for a part of the set."""
+    """Other files in the folder would be taken for fields by lhotse, further shards for a part of the set.
+
+    What a killed run left unfinished is removed.
+    """
     for path in output.iterdir():
+        if path.name.endswith(".partial"):
+            path.unlink()
+            continue
         fields = path.name.split(".")
         ours = fields[0] in ("cuts", "recording") and len(fields) > 2 and fields[1].isdigit() and int(fields[1]) < count
-        if not ours and not path.name.endswith(".partial"):
+        if not ours:
             raise DataError(f"`{output}` must hold {count} shards of this set only, but holds `{path.name}`; remove it")
 
 
@@ -96,22 +104,24 @@ def _shard(output: Path, number: int, chunk: list[MonoCut], workers: int) -> Par
     lines: list[str] = []
     rejected: list[Rejected] = []
     seconds = 0.0
-    partial_archive = archive.with_name(f"{archive.name}.partial")
-    with tarfile.open(partial_archive, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for packed in in_order(_packed, chunk, workers):
-            if isinstance(packed, Rejected):
-                rejected.append(packed)
-                continue
-            lines.append(_stored(tar, packed))
-            seconds += float(packed.values["duration"])
-    if not lines:
-        partial_archive.unlink()
-        return Part(manifest.name, "", "", 0, 0.0, rejected)
-    partial_archive.replace(archive)
-    partial_manifest = manifest.with_name(f"{manifest.name}.partial")
-    partial_manifest.write_bytes(gzip.compress("".join(lines).encode(), mtime=0))
-    partial_manifest.replace(manifest)
+    with suppress(_NothingPacked), replaced(archive, "wb") as file:
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
+            for packed in in_order(_packed, chunk, workers):
+                if isinstance(packed, Rejected):
+                    rejected.append(packed)
+                    continue
+                lines.append(_stored(tar, packed))
+                seconds += float(packed.values["duration"])
+        if not lines:
+            raise _NothingPacked
+    if lines:
+        with replaced(manifest, "wb") as file:
+            file.write(gzip.compress("".join(lines).encode(), mtime=0))
     return Part(manifest.name, "", "", len(lines), round(seconds, 3), rejected)
+
+
+class _NothingPacked(Exception):
+    """No entry of a shard can be used, so it is not written."""
 
 
 def _finished(manifest: Path, archive: Path, chunk: list[MonoCut]) -> Part | None:

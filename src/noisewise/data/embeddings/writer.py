@@ -1,7 +1,6 @@
 """Writes a store of embeddings, shard after shard; see `noisewise.data.embeddings.store`."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple
@@ -23,7 +22,7 @@ from noisewise.data.embeddings.store import (
     Unread,
 )
 from noisewise.errors import DataError
-from noisewise.files import replaced
+from noisewise.files import replaced, replaced_path
 
 
 class EmbeddingWriter:
@@ -66,7 +65,6 @@ class EmbeddingWriter:
         if not clips and not unread:
             return
         name = f"shard-{len(self.store.shards):06d}.safetensors"
-        partial = self.folder / f".{name}.{os.getpid()}.partial"
         about = json.dumps(
             {
                 "ids": [name for name, _ in clips],
@@ -74,13 +72,9 @@ class EmbeddingWriter:
                 "unread": [asdict(item) for item in unread],
             }
         )
-        try:
+        with replaced_path(self.folder / name, durable=True) as partial:
             save_file(self._tensors([vector for _, vector in clips]), partial, metadata={ABOUT: about})
             partial.chmod(0o644)  # written readable by its owner alone
-            _flush(partial)
-            partial.replace(self.folder / name)
-        finally:
-            partial.unlink(missing_ok=True)
         self._write_index([*self.store.shards, name])
         self.store.append(name)
         self._write_quarantine()
@@ -107,10 +101,8 @@ class EmbeddingWriter:
 
     def _write_index(self, shards: Sequence[str]) -> None:
         values = {"format": FORMAT, "facts": dump(self.facts), "shards": list(shards)}
-        with replaced(self.folder / INDEX) as file:
+        with replaced(self.folder / INDEX, durable=True) as file:
             file.write(json.dumps(values, indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
 
     def _write_quarantine(self) -> None:
         """A list that `quarantine` of a recipe takes."""
@@ -131,9 +123,3 @@ def _must_agree(folder: Path, there: EmbeddingFacts, wanted: EmbeddingFacts) -> 
                 f"`{folder}` must be empty or hold the same embeddings, but its {name} is {old[name]!r} and not "
                 f"{new[name]!r}; choose another folder"
             )
-
-
-def _flush(path: Path) -> None:
-    """Onto the disk, before its name says that it is there."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

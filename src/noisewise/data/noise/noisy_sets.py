@@ -28,11 +28,12 @@ from noisewise import __version__
 from noisewise.audio import waveform
 from noisewise.audio.mix import Waveform, snr_db
 from noisewise.audio.waveform import SAMPLE_RATE
-from noisewise.data.corpora.preparation import Rejected, write_text
+from noisewise.data.corpora.preparation import Rejected
 from noisewise.data.manifests.cuts import column, load_audio, path_of, text_of
 from noisewise.data.noise.pool import NoiseConfig, NoiseDraw, NoisePool
 from noisewise.data.random_streams import Draws
 from noisewise.errors import AudioError, DataError, NoisewiseError
+from noisewise.files import replaced
 
 LEDGER = "ledger.jsonl"
 COMPAT = "; gain is the square root of the one that gives snr_db: see measured_snr_db"
@@ -132,8 +133,7 @@ def write(
             report(done, len(speech))
     if not entries:
         raise DataError(f"the speech must have a usable utterance, but has none: {rejected[0].message}")
-    write_text(output / "manifest.tsv", _table(rows))
-    write_text(output / LEDGER, _lines(_header(pool, snrs_db, per_utterance), entries))
+    _write_set(output, _header(pool, snrs_db, per_utterance), entries, rows)
     return Written(entries, rejected)
 
 
@@ -193,9 +193,7 @@ def rebuild(
             problems.append(Rejected(entry.path, str(getattr(error, "reason", "differs")), str(error)))
         if report is not None:
             report(done, len(entries))
-    output.mkdir(parents=True, exist_ok=True)
-    write_text(output / "manifest.tsv", _table(rows))
-    write_text(output / LEDGER, _lines(header, entries))
+    _write_set(output, header, entries, rows)
     return problems
 
 
@@ -271,6 +269,16 @@ def _header(pool: NoisePool, snrs_db: Sequence[float], per_utterance: bool) -> d
         "formula": FORMULA + (COMPAT if pool.config.compat else ""),
         "versions": {name: version(name) for name in ("numpy", "soundfile", "soxr")},
     }
+
+
+def _write_set(
+    output: Path, header: dict[str, Any], entries: Sequence[Entry], rows: Sequence[tuple[Entry, MonoCut]]
+) -> None:
+    """The table and the ledger of a set whose recordings are written."""
+    with replaced(output / "manifest.tsv") as table:
+        table.write(_table(rows))
+    with replaced(output / LEDGER) as ledger:
+        ledger.write(_lines(header, entries))
 
 
 def _lines(header: dict[str, Any], entries: Sequence[Entry]) -> str:

@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING
 from noisewise.audio import waveform as audio
 from noisewise.config import dump
 from noisewise.errors import RecogniserError
-from noisewise.evaluation.provenance import hash_of
 from noisewise.evaluation.systems.protocol import Failure, Heard, NamedRecogniser, Waveform, pcm16
+from noisewise.files import sha256_of
 
 if TYPE_CHECKING:
     from noisewise.decoding.config import DecodingConfig
@@ -107,7 +107,7 @@ def _decoding_details(decoding: "DecodingConfig | Greedy") -> dict[str, str]:
     details: dict[str, str] = {}
 
     def named(name: str, file: str) -> str:
-        details[f"{name}_sha256"] = hash_of(Path(file))
+        details[f"{name}_sha256"] = sha256_of(Path(file))
         return Path(file).name
 
     return {"decoding": json.dumps(dump(moved(decoding, named))), **details}
