@@ -43,7 +43,7 @@ def replaced(path: Path, mode: str = "w", *, durable: bool = False) -> AbstractC
 
 @contextmanager
 def _opened(path: Path, mode: str, durable: bool) -> Iterator[IO[Any]]:
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     with replaced_path(path, durable=durable) as partial, partial.open(mode, **text) as file:
         yield file
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 EXTRAS = {
-    "train": (("lhotse", "lightning-fabric"), "prepare corpora, mix noise, train, evaluate"),
+    "train": (("lhotse", "lightning-fabric"), "training, and corpora packed in shards"),
     "figures": (("matplotlib", "scikit-learn"), "`noisewise plot`, `noisewise inspect`, heat maps of evaluations"),
     "media": (("av",), "m4a, webm and video files"),
     "tracking": (("tensorboard",), "training curves in TensorBoard"),

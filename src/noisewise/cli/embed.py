@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from lhotse import MonoCut
+    from noisewise.data.manifests.cuts import Cut
 
 SHOWN = 5
 """Clips without a vector that are printed."""
@@ -71,7 +71,7 @@ def command(
         raise typer.Exit(1)
 
 
-def _read(manifests: list[str], quarantine: str | None) -> "list[MonoCut]":
+def _read(manifests: list[str], quarantine: str | None) -> "list[Cut]":
     from noisewise.data.checks.quarantine import read_quarantine, without
     from noisewise.data.manifests.read import expanded, read_many
 

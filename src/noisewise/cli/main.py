@@ -32,6 +32,9 @@ VERBS = {
 
 EXTRAS = {
     "lhotse": "train",
+    "fsspec": "train",
+    "threadpoolctl": "train",
+    "tokenizers": "train",
     "lightning_fabric": "train",
     "matplotlib": "figures",
     "sklearn": "figures",

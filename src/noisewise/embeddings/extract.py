@@ -22,7 +22,7 @@ from noisewise.embeddings.encoders import ExternalEncoder
 from noisewise.errors import DataError, NoisewiseError
 
 if TYPE_CHECKING:
-    from lhotse import MonoCut
+    from noisewise.data.manifests.cuts import Cut
 
 Report = Callable[[int, int, int], None]
 """Called with the clips that are done, all of them, and those without a vector."""
@@ -85,7 +85,7 @@ def facts_of(encoder: ExternalEncoder, config: EmbeddingConfig) -> EmbeddingFact
 
 
 def embed(
-    cuts: "Sequence[MonoCut]",
+    cuts: "Sequence[Cut]",
     encoder: ExternalEncoder,
     folder: str | Path,
     config: EmbeddingConfig | None = None,
@@ -131,18 +131,18 @@ def embed(
     return Embedded(len(todo) - failed, len(cuts) - len(todo), unread)
 
 
-def _without_copies(cuts: "Sequence[MonoCut]") -> "list[MonoCut]":
+def _without_copies(cuts: "Sequence[Cut]") -> "list[Cut]":
     ids = {cut.id for cut in cuts}
     return [cut for cut in cuts if original(cut.id) == cut.id or original(cut.id) not in ids]
 
 
-def _todo(cuts: "Sequence[MonoCut]", store: EmbeddingStore, retry: bool) -> "list[MonoCut]":
+def _todo(cuts: "Sequence[Cut]", store: EmbeddingStore, retry: bool) -> "list[Cut]":
     return [cut for cut in cuts if cut.id not in store and (retry or cut.id not in store.unread)]
 
 
-def _batches(shard: "Sequence[MonoCut]", batch_seconds: float) -> "Iterator[list[MonoCut]]":
+def _batches(shard: "Sequence[Cut]", batch_seconds: float) -> "Iterator[list[Cut]]":
     """Clips from short to long, so many together that they last `batch_seconds`, or one that lasts longer."""
-    batch: list[MonoCut] = []
+    batch: list[Cut] = []
     for cut in sorted(shard, key=lambda cut: float(cut.duration)):
         if batch and (len(batch) + 1) * float(cut.duration) > batch_seconds:
             yield batch
@@ -151,7 +151,7 @@ def _batches(shard: "Sequence[MonoCut]", batch_seconds: float) -> "Iterator[list
     yield batch
 
 
-def _heard(batch: "Sequence[MonoCut]", encoder: ExternalEncoder, config: EmbeddingConfig) -> dict[str, Tensor | Unread]:
+def _heard(batch: "Sequence[Cut]", encoder: ExternalEncoder, config: EmbeddingConfig) -> dict[str, Tensor | Unread]:
     """The vector of each clip, or why it has none."""
     load = partial(_loaded, sample_rate=encoder.sample_rate)
     found = dict(zip([cut.id for cut in batch], in_order(load, batch, config.workers), strict=True))
@@ -163,7 +163,7 @@ def _heard(batch: "Sequence[MonoCut]", encoder: ExternalEncoder, config: Embeddi
     return found
 
 
-def _loaded(cut: "MonoCut", sample_rate: int) -> Tensor | Unread:
+def _loaded(cut: "Cut", sample_rate: int) -> Tensor | Unread:
     try:
         return torch.from_numpy(load_audio(cut, sample_rate=sample_rate))
     except (NoisewiseError, OSError) as error:
@@ -187,7 +187,7 @@ def _attempt(hear: Callable[[Sequence[Tensor]], list[Tensor]], clips: Sequence[T
         return [answer for clip in clips for answer in _attempt(hear, [clip])]
 
 
-def _usable(cut: "MonoCut", answer: Tensor | Exception) -> Tensor | Unread:
+def _usable(cut: "Cut", answer: Tensor | Exception) -> Tensor | Unread:
     if isinstance(answer, Exception):
         message = " ".join(f"{type(answer).__name__}: {answer}".split())[:300]
         return Unread(cut.id, path_of(cut), "not_heard", message)

@@ -26,7 +26,7 @@ from noisewise.errors import EvaluationError
 from noisewise.scoring import tagging
 
 if TYPE_CHECKING:
-    from lhotse import MonoCut
+    from noisewise.data.manifests.cuts import Cut
 
 HELD_OUT = 5
 """Where training is one fold, one clip (or group) in so many chooses the strength."""
@@ -59,7 +59,7 @@ class Clips:
 
 def read_clips(
     store: EmbeddingStore,
-    cuts: "Sequence[MonoCut]",
+    cuts: "Sequence[Cut]",
     *,
     label: str = "label",
     fold: str = "fold",
@@ -199,7 +199,7 @@ def _check_folds(known: Sequence[str], tests: Sequence[str], held_out: str | Non
         raise EvaluationError("`held_out` must leave a fold to train on, but leaves none; leave it out")
 
 
-def _value(cut: "MonoCut", name: str) -> str:
+def _value(cut: "Cut", name: str) -> str:
     value = column(cut, name)
     if value is None:
         raise EvaluationError(f"'{cut.id}' must have a value in the column '{name}', but has none; name another column")

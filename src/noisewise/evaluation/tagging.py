@@ -32,7 +32,7 @@ from noisewise.scoring.tagging import Labels, hits, resampled, score
 from noisewise.scoring.words import Counts, Rates, resample
 
 if TYPE_CHECKING:
-    from lhotse import MonoCut
+    from noisewise.data.manifests.cuts import Cut
 
 GROUPS = ("speaker", "recording")
 """Columns that name what clips were cut from."""
@@ -241,7 +241,7 @@ def _cell(truth: Labels, hearing: Hearing[Probabilities]) -> ScoredCell:
     return ScoredCell(hearing.condition, scores, hearing.failures, hearing.scaled, hearing.mixture_sha256)
 
 
-def _labels(name: str, known: frozenset[str], cut: "MonoCut") -> str:
+def _labels(name: str, known: frozenset[str], cut: "Cut") -> str:
     """The labels of a clip in a column.
 
     Raises:
@@ -255,6 +255,6 @@ def _labels(name: str, known: frozenset[str], cut: "MonoCut") -> str:
     return SEPARATOR.join(labels)
 
 
-def _group(cut: "MonoCut") -> str | None:
+def _group(cut: "Cut") -> str | None:
     """What a clip was cut from."""
     return next((found for name in GROUPS if (found := column(cut, name))), None)

@@ -12,10 +12,10 @@ from noisewise.errors import AudioError, EvaluationError
 from noisewise.evaluation.result import Skipped
 
 if TYPE_CHECKING:
-    from lhotse import MonoCut
+    from noisewise.data.manifests.cuts import Cut
 
 
-def speaker_of(cut: "MonoCut") -> str | None:
+def speaker_of(cut: "Cut") -> str | None:
     """Who speaks in an entry of a manifest."""
     return manifests.column(cut, "speaker")
 
@@ -38,9 +38,9 @@ class Speech:
 
     utterances: list[Utterance] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
-    cuts: "dict[str, MonoCut]" = field(default_factory=dict)
-    text_of: "Callable[[MonoCut], str | None]" = manifests.text_of
-    group_of: "Callable[[MonoCut], str | None]" = speaker_of
+    cuts: "dict[str, Cut]" = field(default_factory=dict)
+    text_of: "Callable[[Cut], str | None]" = manifests.text_of
+    group_of: "Callable[[Cut], str | None]" = speaker_of
 
     @classmethod
     def read(
@@ -48,8 +48,8 @@ class Speech:
         manifest: str,
         limit: int | None = None,
         *,
-        text_of: "Callable[[MonoCut], str | None]" = manifests.text_of,
-        group_of: "Callable[[MonoCut], str | None]" = speaker_of,
+        text_of: "Callable[[Cut], str | None]" = manifests.text_of,
+        group_of: "Callable[[Cut], str | None]" = speaker_of,
     ) -> "Speech":
         """Read a manifest, and decode every file once to find those that cannot be used.
 

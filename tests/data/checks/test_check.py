@@ -2,6 +2,7 @@
 
 import gzip
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -10,12 +11,12 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
-from lhotse import MonoCut
 
 from noisewise.data.checks.audio_stats import Sounding, sound
 from noisewise.data.checks.check import Rules, Summary, check, frames_needed
 from noisewise.data.checks.reasons import REASONS, Finding
 from noisewise.data.corpora.preparation import write_cuts
+from noisewise.data.manifests.cuts import Cut
 from noisewise.data.manifests.read import read
 from noisewise.errors import DataError, Reason
 from noisewise.text.subword import SubwordTokenizer
@@ -170,7 +171,7 @@ def test_lines_that_cannot_be_read_are_findings(speech: Path) -> None:
 
 def test_a_file_that_has_changed_since_it_was_prepared(speech: Path) -> None:
     cuts = list(read(f"{speech}#split=test"))
-    write_cuts(speech / "cuts.jsonl.gz", [*cuts, cuts[2].truncate(offset=1.0, duration=0.4).with_id("part")])
+    write_cuts(speech / "cuts.jsonl.gz", [*cuts, replace(cuts[2], id="part", start=1.0, duration=0.4)])
     soundfile.write(speech / "test/u9.flac", noise(3.0), 16_000)
     (speech / "test/u10.flac").unlink()
     soundfile.write(speech / "test/u11.flac", noise(1.2), 16_000)
@@ -196,7 +197,7 @@ def test_a_cache_saves_decoding_and_sees_changes(speech: Path, tmp_path: Path, m
     first = found(speech, cache=tmp_path / "cache")
     calls = []
 
-    def watched(cut: MonoCut, limit: float) -> Sounding:
+    def watched(cut: Cut, limit: float) -> Sounding:
         calls.append(cut.id)
         return sound(cut, limit)
 
@@ -215,7 +216,7 @@ def test_an_interrupted_check_goes_on_from_its_cache(
 ) -> None:
     calls = []
 
-    def killed(cut: MonoCut, limit: float) -> Sounding:
+    def killed(cut: Cut, limit: float) -> Sounding:
         calls.append(cut.id)
         if len(calls) == 5:
             raise KeyboardInterrupt

@@ -20,7 +20,7 @@ def test_words_speakers_and_the_official_split(corpus: Path, tmp_path: Path) -> 
     assert [(text_of(cut), column(cut, "speaker")) for cut in train] == [("ZERO", "jackson"), ("SEVEN", "theo")]
     assert [cut.id for cut in test] == ["recordings/0_jackson_0", "recordings/0_jackson_4", "recordings/9_theo_2"]
     assert text_of(test[2]) == "NINE" and column(test[2], "label") == "9"
-    assert test[0].sampling_rate == 8000
+    assert test[0].sample_rate == 8000
 
 
 def test_a_wrong_name_is_rejected_once(corpus: Path, tmp_path: Path, save: object) -> None:

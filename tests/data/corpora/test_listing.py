@@ -6,8 +6,8 @@ import pytest
 
 from noisewise.data.corpora.listing import audio_below, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Rejected, in_order
-from noisewise.data.corpora.table import Row
 from noisewise.data.manifests.read import read
+from noisewise.data.manifests.table import Row
 from noisewise.errors import DataError
 
 

@@ -1,72 +1,24 @@
-import csv
 import gc
-import io
 import json
 import os
 import pathlib
-import tempfile
 import tracemalloc
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 import soundfile
-from hypothesis import given
-from hypothesis import strategies as st
 
 from noisewise.data.corpora import table
-from noisewise.data.manifests.read import column, read, text_of
+from noisewise.data.manifests import table as tables
+from noisewise.data.manifests.read import read
 from noisewise.errors import DataError
-
-ROWS = [
-    {"path": "a.wav", "text": 'SAY "YES"', "speaker": "s1", "split": "train", "label": "x"},
-    {"path": "sub/b.wav", "text": "NO", "speaker": "", "split": "test", "label": "y, z"},
-]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, save: object) -> Path:
-    for row in ROWS:
-        save(tmp_path / row["path"], 0.5)  # type: ignore[operator]
+    save(tmp_path / "a.wav", 0.5)  # type: ignore[operator]
     return tmp_path
-
-
-def write(folder: Path, kind: str) -> Path:
-    path = folder / f"list.{kind}"
-    names = list(ROWS[0])
-    if kind == "tsv":
-        lines = ["\t".join(names), *("\t".join(row.values()) for row in ROWS)]
-    elif kind == "csv":
-        lines = [",".join(names), 'a.wav,"SAY ""YES""",s1,train,x', 'sub/b.wav,NO,,test,"y, z"']
-    else:
-        lines = [json.dumps(row) for row in ROWS]
-    path.write_text("\ufeff" + "\r\n".join(lines) + "\r\n", encoding="utf-8")
-    return path
-
-
-@pytest.mark.parametrize("kind", ["tsv", "csv", "jsonl"])
-def test_three_kinds_of_table_read_the_same(folder: Path, kind: str) -> None:
-    first, second = read(write(folder, kind))
-    assert (first.id, second.id) == ("a", "sub/b")
-    assert (text_of(first), column(first, "speaker"), column(first, "label")) == ('SAY "YES"', "s1", "x")
-    assert (column(second, "speaker"), column(second, "label")) == (None, "y, z")
-    assert first.duration == 0.5 and first.recording.num_samples == 8000
-
-
-def test_a_plain_folder_is_every_audio_file_in_it(folder: Path) -> None:
-    (folder / "notes.txt").write_text("not audio")
-    assert [cut.id for cut in read(folder)] == ["a", "sub/b"]
-
-
-def test_a_plain_folder_is_read_in_the_order_of_paths(tmp_path: Path, save: object) -> None:
-    for name in ("b/a.wav", "b.wav", "b-1/x.flac", "b/b/c.wav", ".hidden/y.wav", "a.WAV", "b/0.wav"):
-        save(tmp_path / name.lower(), 0.1).rename(tmp_path / name)  # type: ignore[operator]
-    (tmp_path / "loop").symlink_to(tmp_path)
-    (tmp_path / "c.wav").symlink_to(tmp_path / "b.wav")
-    (tmp_path / "folder.wav").mkdir()
-    expected = sorted(path for path in tmp_path.rglob("*.[wWf]*") if path.is_file())
-    found = [tmp_path / row["path"] for _, row in table.entries(tmp_path)]  # type: ignore[index]
-    assert found == expected and len(found) == 8
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
@@ -81,53 +33,6 @@ def test_a_pipe_or_a_device_is_refused_and_not_waited_for(folder: Path, tmp_path
     ]
     assert part.utterances == 1
     assert all("pipe" not in cut.id for cut in read(folder, split=None))
-
-
-def test_the_header_of_the_file_wins_over_the_table(folder: Path) -> None:
-    soundfile.write(folder / "slow.wav", [0.1] * 4000, 8000)
-    (folder / "list.tsv").write_text("path\tduration_seconds\nslow.wav\t9.0\n")
-    (cut,) = read(folder / "list.tsv")
-    assert (cut.duration, cut.recording.sampling_rate) == (0.5, 8000)
-
-
-def test_a_file_that_cannot_be_opened_stays_in_the_list(folder: Path) -> None:
-    (folder / "list.tsv").write_text("path\tduration_seconds\ngone.wav\t2.5\na.wav\t0.5\n")
-    cuts = list(read(folder / "list.tsv"))
-    assert [(cut.id, cut.duration) for cut in cuts] == [("gone", 2.5), ("a", 0.5)]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("path\ttext\na.wav\tYES\textra\n", r"line 2: must have 2 fields, but has 3"),
-        ("file\ttext\na.wav\tYES\n", r"line 2: must have a `path`, but has \['file', 'text'\]"),
-        ("path\ttext\na.wav\tYES\n\na.flac\tNO\n", r"line 4: .*'a\.flac' has the id of line 2"),
-    ],
-)
-def test_faults_of_a_table_name_the_line(folder: Path, content: str, message: str) -> None:
-    (folder / "list.tsv").write_text(content)
-    with pytest.raises(DataError, match=message):
-        read(folder / "list.tsv")
-
-
-def test_faults_of_json_lines(folder: Path) -> None:
-    (folder / "list.jsonl").write_text('{"path": "a.wav"}\n{"path": \n')
-    with pytest.raises(DataError, match="line 2: must be JSON"):
-        read(folder / "list.jsonl")
-    (folder / "list.jsonl").write_text('{"path": "a.wav"}\n["a"]\n')
-    with pytest.raises(DataError, match="line 2: must be a JSON object"):
-        read(folder / "list.jsonl")
-
-
-def test_a_table_must_be_utf8(folder: Path) -> None:
-    (folder / "list.tsv").write_bytes("path\ttext\na.wav\tOLÉ\n".encode("latin-1"))
-    with pytest.raises(DataError, match="must be UTF-8"):
-        read(folder / "list.tsv")
-
-
-def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="must hold manifest"):
-        read(tmp_path)
 
 
 def test_prepare_writes_a_manifest_for_each_split(speech: Path, tmp_path: Path) -> None:
@@ -198,7 +103,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path, monkeypatch: pytest.
         interned = tracemalloc.Filter(False, pathlib.__file__)  # the table of interned names grows in leaps
         held.append(sum(trace.size for trace in shot.filter_traces([interned]).traces))
 
-    monkeypatch.setattr(table, "_measured", lambda path: (16_000, 1_600))
+    monkeypatch.setattr(tables, "_measured", lambda path: (16_000, 1_600))
     monkeypatch.setattr(table, "checked", at_the_end)
     for count in (500, 2_500):
         rows = "".join(f"sub/{'x' * 50}{index}.wav\t{'GO ' * 30}\n" for index in range(count))
@@ -246,26 +151,3 @@ def test_nothing_usable(tmp_path: Path) -> None:
         table.prepare(str(tmp_path / "list.tsv"), tmp_path / "out")
     with pytest.raises(DataError, match="no such path"):
         table.prepare(str(tmp_path / "nowhere"), tmp_path / "out")
-
-
-WORD = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=8)
-NAME = WORD.filter(lambda name: not set(name) & set("/\\.#") and len(name.encode()) < 100)
-
-
-@given(st.dictionaries(NAME, st.tuples(WORD, WORD), min_size=1, max_size=4), st.sampled_from(["tsv", "csv", "jsonl"]))
-def test_what_is_written_is_what_is_read(rows: dict[str, tuple[str, str]], kind: str) -> None:
-    columns = ("path", "text", "label")
-    table = [(f"{name}.wav", text, label) for name, (text, label) in rows.items()]
-    if kind == "tsv":
-        content = "\n".join("\t".join(row) for row in (columns, *table))
-    elif kind == "csv":
-        file = io.StringIO(newline="")
-        csv.writer(file).writerows([columns, *table])
-        content = file.getvalue()
-    else:
-        content = "\n".join(json.dumps(dict(zip(columns, row, strict=True))) for row in table)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"list.{kind}"
-        path.write_bytes(content.encode())
-        found = [(f"{cut.id}.wav", text_of(cut), column(cut, "label")) for cut in read(path)]
-    assert found == table

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from lhotse import MonoCut
 from numpy.typing import NDArray
 
 from noisewise.audio import waveform
 from noisewise.audio.waveform import SAMPLE_RATE, SILENCE
-from noisewise.data.manifests.cuts import audio_of, is_whole, load_audio, needs_lhotse, path_of
+from noisewise.data.manifests.cuts import Cut, audio_of, load_audio, path_of
 from noisewise.errors import AudioError
 
 FULL_SCALE = 32767 / 32768
@@ -46,7 +45,7 @@ class Sounding:
         return json.dumps(asdict(self))
 
 
-def sound(cut: MonoCut, max_seconds: float) -> Sounding:
+def sound(cut: Cut, max_seconds: float) -> Sounding:
     """Decode a cut in blocks, in memory that does not grow with its length.
 
     Args:
@@ -62,15 +61,15 @@ def sound(cut: MonoCut, max_seconds: float) -> Sounding:
         return Sounding(problem="not_audio", message=f"`{path_of(cut)}` cannot be read: {' '.join(str(error).split())}")
 
 
-def _blocks(cut: MonoCut, max_seconds: float) -> tuple[int, Iterator[NDArray[np.float32]]]:
+def _blocks(cut: Cut, max_seconds: float) -> tuple[int, Iterator[NDArray[np.float32]]]:
     path = path_of(cut)
     if cut.duration > max_seconds:
         raise AudioError(f"`{path}` must be at most {max_seconds:g} s, but is {cut.duration:.2f} s", "too_long", path)
-    if needs_lhotse(cut):
+    if cut.needs_lhotse:
         return SAMPLE_RATE, iter([load_audio(cut, allow_silent=True)])
     source = audio_of(cut)
     rate = waveform.info(source).sample_rate
-    if is_whole(cut):
+    if cut.is_whole:
         return rate, waveform.stream(source, block_seconds=BLOCK_SECONDS, sample_rate=rate, max_seconds=max_seconds)
     part = waveform.load(source, sample_rate=rate, offset=cut.start, duration=cut.duration, allow_silent=True)
     return rate, iter([part])

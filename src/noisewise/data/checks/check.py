@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from lhotse import MonoCut
-
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.checks.audio_stats import Sounding, sound
 from noisewise.data.checks.duplicates import Place, Seen, file_key
 from noisewise.data.checks.reasons import REASONS, Finding, Severity
 from noisewise.data.corpora.preparation import in_order
-from noisewise.data.manifests.cuts import column, path_of, text_of
+from noisewise.data.manifests.cuts import Cut, column, path_of, text_of
 from noisewise.data.manifests.read import stream
 from noisewise.errors import DataError
 from noisewise.text.normalise import normalise
@@ -102,7 +100,7 @@ def check(
 class _Entry:
     manifest: str
     line: int
-    cut: MonoCut | DataError
+    cut: Cut | DataError
     key: bytes = b""
     known: Sounding | None = None
 
@@ -174,7 +172,7 @@ def _of_id(place: Place, seen: Seen) -> Iterator[tuple[str, str]]:
         yield "duplicate_id", f"id '{place.id}' must be unique, but `{other.manifest}` has it too; rename one"
 
 
-def _of_audio(cut: MonoCut, found: Sounding, rules: Rules) -> Iterator[tuple[str, str]]:
+def _of_audio(cut: Cut, found: Sounding, rules: Rules) -> Iterator[tuple[str, str]]:
     if found.problem:
         yield found.problem, found.message
         return

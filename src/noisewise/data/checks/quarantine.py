@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from lhotse import MonoCut
-
 from noisewise.data.checks.reasons import Finding
+from noisewise.data.manifests.cuts import Cut
 from noisewise.errors import DataError
 from noisewise.files import replaced
 
@@ -45,7 +44,7 @@ def read_quarantine(path: Path) -> frozenset[str]:
     return frozenset(_ids(path))
 
 
-def without(cuts: Sequence[MonoCut], quarantine: frozenset[str]) -> list[MonoCut]:
+def without(cuts: Sequence[Cut], quarantine: frozenset[str]) -> list[Cut]:
     """The cuts whose ids are not in a quarantine list; copies of `#repeat` go with their original."""
     return [cut for cut in cuts if not is_listed(cut.id, quarantine)]
 

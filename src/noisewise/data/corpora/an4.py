@@ -17,10 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lhotse import MonoCut
-
 from noisewise.data.corpora.preparation import Part, Preparation, Rejected, checked, file_facts, fingerprint
-from noisewise.data.corpora.table import cut_of
+from noisewise.data.manifests.cuts import Cut
+from noisewise.data.manifests.table import cut_of
 from noisewise.errors import DataError
 
 SPLITS = ("train", "test")
@@ -53,7 +52,7 @@ def _fingerprint(corpus: Path, split: str) -> str:
     return fingerprint(str(corpus.absolute()), lists, files)
 
 
-def _split(corpus: Path, split: str) -> list[MonoCut | Rejected]:
+def _split(corpus: Path, split: str) -> list[Cut | Rejected]:
     words, rejected = _transcripts(corpus / "etc" / f"an4_{split}.transcription")
     cuts = []
     for name in _names(corpus, split):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from noisewise.data.corpora.listing import Report, audio_below, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part, Rejected
-from noisewise.data.corpora.table import AUDIO_SUFFIXES, Row
+from noisewise.data.manifests.table import AUDIO_SUFFIXES, Row
 from noisewise.errors import DataError
 
 LISTS = {

@@ -7,15 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from lhotse import MonoCut
 
 from noisewise.audio import waveform
 from noisewise.audio.mix import SILENCE_RMS, Waveform, rms
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.corpora.preparation import Part, Preparation, Rejected, fingerprint
-from noisewise.data.corpora.table import cut_of
-from noisewise.data.manifests.cuts import column, load_audio
+from noisewise.data.manifests.cuts import Cut, column, load_audio
 from noisewise.data.manifests.read import read
+from noisewise.data.manifests.table import cut_of
 from noisewise.data.random_streams import Draws
 from noisewise.errors import AudioError, DataError
 
@@ -63,7 +62,7 @@ def prepare(
     preparation = Preparation(output, "babble", facts)
     (output / "flac").mkdir(exist_ok=True)
 
-    def make() -> list[MonoCut | Rejected]:
+    def make() -> list[Cut | Rejected]:
         cuts, rejected = [], dict[str, Rejected]()
         for index in range(clips):
             path = f"flac/{seed}-{index:05d}.flac"
@@ -79,7 +78,7 @@ def prepare(
 
 
 def babble(
-    speakers: dict[str, list[MonoCut]],
+    speakers: dict[str, list[Cut]],
     samples: int,
     voices: tuple[int, int],
     draws: Draws,
@@ -100,7 +99,7 @@ def babble(
     return (total * min(1.0, PEAK / float(np.abs(total).max()))).astype(np.float32)
 
 
-def _voice(cuts: list[MonoCut], samples: int, draws: Draws, rejected: dict[str, Rejected]) -> Waveform:
+def _voice(cuts: list[Cut], samples: int, draws: Draws, rejected: dict[str, Rejected]) -> Waveform:
     """One speaker talking without end: utterances in random order, begun somewhere inside the first."""
     parts: list[Waveform] = []
     held = 0
@@ -120,8 +119,8 @@ def _voice(cuts: list[MonoCut], samples: int, draws: Draws, rejected: dict[str, 
     return np.take(speech, draws.below(len(speech)) + np.arange(samples), mode="wrap")
 
 
-def _speakers(cuts: list[MonoCut]) -> dict[str, list[MonoCut]]:
-    speakers: dict[str, list[MonoCut]] = {}
+def _speakers(cuts: list[Cut]) -> dict[str, list[Cut]]:
+    speakers: dict[str, list[Cut]] = {}
     for cut in sorted(cuts, key=lambda cut: str(cut.id)):
         speakers.setdefault(column(cut, "speaker") or cut.id, []).append(cut)
     return speakers

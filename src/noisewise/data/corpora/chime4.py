@@ -21,7 +21,7 @@ from pathlib import Path
 from noisewise.data.corpora.chime4_transcripts import WORDS, check_words, transcripts, wsj_transcripts
 from noisewise.data.corpora.listing import Report, Rows, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part, Rejected
-from noisewise.data.corpora.table import Row
+from noisewise.data.manifests.table import Row
 from noisewise.errors import DataError
 
 SETS = ("tr05", "dt05", "et05")

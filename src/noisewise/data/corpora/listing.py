@@ -1,7 +1,7 @@
 """What the parsers of known corpora share: rows in, the parts of a prepared folder out.
 
-A parser walks a corpus as it is distributed and yields rows, in the columns of `table.py`, or what it had to
-reject. Rows are read, decoded and written one at a time, so memory does not grow with the corpus.
+A parser walks a corpus as it is distributed and yields rows, in the columns of `noisewise.data.manifests.table`, or
+what it had to reject. Rows are read, decoded and written one at a time, so memory does not grow with the corpus.
 """
 
 import hashlib
@@ -9,11 +9,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from lhotse import MonoCut
-
 from noisewise.data.corpora.preparation import Part, Preparation, Rejected, file_facts, in_order, tested
-from noisewise.data.corpora.table import Row, cut_id, cut_of
-from noisewise.data.manifests.spool import Names
+from noisewise.data.manifests.cuts import Cut
+from noisewise.data.manifests.spool import IdIndex
+from noisewise.data.manifests.table import Row, cut_id, cut_of
 from noisewise.errors import DataError
 
 Rows = Callable[[], Iterable[Row | Rejected]]
@@ -90,8 +89,8 @@ def _surveyed(root: Path, rows: Rows) -> tuple[str, int]:
 
 def _maker(
     root: Path, rows: Rows, count: int, workers: int, report: Report | None
-) -> Callable[[], Iterator[MonoCut | Rejected]]:
-    def make() -> Iterator[MonoCut | Rejected]:
+) -> Callable[[], Iterator[Cut | Rejected]]:
+    def make() -> Iterator[Cut | Rejected]:
         entries = in_order(lambda row: _tested(row, root), _once(rows()), workers)
         for done, entry in enumerate(entries, start=1):
             yield entry
@@ -101,13 +100,13 @@ def _maker(
     return make
 
 
-def _tested(row: Row | Rejected, root: Path) -> MonoCut | Rejected:
+def _tested(row: Row | Rejected, root: Path) -> Cut | Rejected:
     return row if isinstance(row, Rejected) else tested(cut_of(row, root))
 
 
 def _once(rows: Iterable[Row | Rejected]) -> Iterator[Row | Rejected]:
     """Reject a second row of the same id, as `x.wav` beside `x.flac` would be."""
-    with Names() as names:
+    with IdIndex() as names:
         for number, row in enumerate(rows, start=1):
             if isinstance(row, Rejected):
                 yield row

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from noisewise.data.corpora.listing import Report, audio_below, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part
-from noisewise.data.corpora.table import Row
+from noisewise.data.manifests.table import Row
 
 KINDS = {
     "music": ("genres", "vocals", "artist"),

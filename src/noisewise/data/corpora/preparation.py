@@ -15,11 +15,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lhotse import MonoCut
-from lhotse.qa import validate
-
 from noisewise import __version__
-from noisewise.data.manifests.cuts import load_audio, path_of
+from noisewise.data.manifests import lhotse_format
+from noisewise.data.manifests.cuts import Cut, load_audio, path_of
 from noisewise.errors import AudioError, DataError
 from noisewise.files import replaced, sha256_of
 
@@ -53,7 +51,7 @@ class Part:
     """False when an earlier run had made it."""
 
 
-Make = Callable[[], Iterable[MonoCut | Rejected]]
+Make = Callable[[], Iterable[Cut | Rejected]]
 
 
 class Preparation:
@@ -143,12 +141,12 @@ def write_rejected(path: Path, rejected: Sequence[Any]) -> None:
         path.unlink(missing_ok=True)
 
 
-def checked(cuts: Iterable[MonoCut]) -> Iterator[MonoCut | Rejected]:
+def checked(cuts: Iterable[Cut]) -> Iterator[Cut | Rejected]:
     """Decode every file: the cuts that can be used, and for the others the reason."""
     return map(tested, cuts)
 
 
-def tested(cut: MonoCut) -> MonoCut | Rejected:
+def tested(cut: Cut) -> Cut | Rejected:
     """Decode the file of a cut: the cut, or why it cannot be used."""
     try:
         load_audio(cut)
@@ -185,7 +183,7 @@ def file_facts(path: Path) -> tuple[str, int, int]:
     return path.name, found.st_size, found.st_mtime_ns
 
 
-def write_cuts(path: Path, cuts: Iterable[MonoCut]) -> str:
+def write_cuts(path: Path, cuts: Iterable[Cut]) -> str:
     """Write cuts so that they appear whole or not at all; audio below the folder is named relative to it.
 
     Returns:
@@ -199,8 +197,8 @@ def source_of(values: dict[str, Any]) -> str:
     return str(values["recording"]["sources"][0]["source"])
 
 
-def _portable(cut: MonoCut, folder: Path) -> dict[str, Any]:
-    values: dict[str, Any] = cut.to_dict()
+def _portable(cut: Cut, folder: Path) -> dict[str, Any]:
+    values = lhotse_format.dump(cut)
     for source in values["recording"]["sources"]:
         path = Path(source["source"]).absolute()
         root = folder.absolute()
@@ -212,12 +210,12 @@ class _NothingLeft(DataError):
     """No entry of a part can be used; says why the first cannot."""
 
 
-def _written(path: Path, fingerprint: str, entries: Iterable[MonoCut | Rejected]) -> Part:
+def _written(path: Path, fingerprint: str, entries: Iterable[Cut | Rejected]) -> Part:
     """Write the cuts among the entries, as they come, into a file that appears when it is whole."""
     rejected: list[Rejected] = []
     count, seconds = 0, 0.0
     with replaced(path, "wb") as file, gzip.GzipFile("", "wb", mtime=0, fileobj=file) as lines:
-        for entry in map(_valid, entries):
+        for entry in entries:
             if isinstance(entry, Rejected):
                 rejected.append(entry)
                 continue
@@ -226,16 +224,6 @@ def _written(path: Path, fingerprint: str, entries: Iterable[MonoCut | Rejected]
         if not count:
             raise _NothingLeft(f"the first: {rejected[0].message}" if rejected else "it is empty")
     return Part(path.name, fingerprint, sha256_of(path), count, round(seconds, 3), rejected)
-
-
-def _valid(entry: MonoCut | Rejected) -> MonoCut | Rejected:
-    """Turn what lhotse itself calls malformed into a rejected entry."""
-    if not isinstance(entry, Rejected):
-        try:
-            validate(entry)
-        except AssertionError as error:
-            return Rejected(path_of(entry), "malformed", str(error))
-    return entry
 
 
 def _part(values: dict[str, Any]) -> Part:

@@ -16,14 +16,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from lhotse import MonoCut
 
 from noisewise.audio import waveform
 from noisewise.audio.mix import Waveform
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.corpora.listing import Report
 from noisewise.data.corpora.preparation import Part, Rejected, in_order, write_rejected
-from noisewise.data.manifests.cuts import audio_of, is_whole, load_audio, needs_lhotse, path_of
+from noisewise.data.manifests.cuts import Cut, audio_of, load_audio, path_of
+from noisewise.data.manifests.lhotse_format import dump
 from noisewise.data.manifests.read import read
 from noisewise.data.manifests.shar import PLACE
 from noisewise.errors import AudioError, DataError
@@ -95,7 +95,7 @@ def _check_empty(output: Path, count: int) -> None:
             raise DataError(f"`{output}` must hold {count} shards of this set only, but holds `{path.name}`; remove it")
 
 
-def _shard(output: Path, number: int, chunk: list[MonoCut], workers: int) -> Part:
+def _shard(output: Path, number: int, chunk: list[Cut], workers: int) -> Part:
     manifest, archive = output / f"cuts.{number:06d}.jsonl.gz", output / f"recording.{number:06d}.tar"
     found = _finished(manifest, archive, chunk)
     if found is not None:
@@ -124,7 +124,7 @@ class _NothingPacked(Exception):
     """No entry of a shard can be used, so it is not written."""
 
 
-def _finished(manifest: Path, archive: Path, chunk: list[MonoCut]) -> Part | None:
+def _finished(manifest: Path, archive: Path, chunk: list[Cut]) -> Part | None:
     """The shard of an earlier run, if it is there, whole, and lacks only what still cannot be used."""
     if not manifest.is_file() or not archive.is_file():
         return None
@@ -140,24 +140,24 @@ def _finished(manifest: Path, archive: Path, chunk: list[MonoCut]) -> Part | Non
     return Part(manifest.name, "", "", len(values), seconds, rejected, fresh=False)
 
 
-def _packed(cut: MonoCut) -> Packed | Rejected:
+def _packed(cut: Cut) -> Packed | Rejected:
     """Decode an entry, to see that it can be used, and take its bytes."""
     try:
         samples = load_audio(cut)
-        if is_whole(cut) and not needs_lhotse(cut):
-            return Packed(_plain(cut.to_dict()), PurePosixPath(path_of(cut)).suffix, _bytes(cut))
+        if cut.is_whole and not cut.needs_lhotse:
+            return Packed(_plain(dump(cut)), PurePosixPath(path_of(cut)).suffix, _bytes(cut))
         suffix, content = _encoded(samples)
     except AudioError as error:
         return Rejected(path_of(cut), error.reason, str(error))
     seconds = len(samples) / SAMPLE_RATE
-    values = _plain(cut.to_dict())
+    values = _plain(dump(cut))
     values.update(start=0.0, duration=seconds)
     values["recording"].update(sampling_rate=SAMPLE_RATE, num_samples=len(samples), duration=seconds)
     values["recording"].pop("transforms", None)
     return Packed(values, suffix, content)
 
 
-def _bytes(cut: MonoCut) -> bytes:
+def _bytes(cut: Cut) -> bytes:
     source = audio_of(cut)
     return Path(source).read_bytes() if isinstance(source, str) else source.read()
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from lhotse import MonoCut
 
 from noisewise.audio import waveform
 from noisewise.audio.mix import Waveform, rms
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.corpora.phrases import PHRASES, phrase, words_of
 from noisewise.data.corpora.preparation import Part, Preparation, Rejected, fingerprint
-from noisewise.data.corpora.table import cut_of
+from noisewise.data.manifests.cuts import Cut
+from noisewise.data.manifests.table import cut_of
 from noisewise.data.random_streams import Draws
 from noisewise.errors import DataError
 
@@ -90,8 +90,8 @@ def prepare(
     preparation = Preparation(output, "spoken_commands", {"seed": seed, "espeak_ng": version, "phrases": PHRASES})
     (output / "flac").mkdir(exist_ok=True)
 
-    def make() -> list[MonoCut | Rejected]:
-        cuts: list[MonoCut | Rejected] = []
+    def make() -> list[Cut | Rejected]:
+        cuts: list[Cut | Rejected] = []
         with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
             for done, cut in enumerate(pool.map(lambda index: _utterance(output, seed, index), range(utterances)), 1):
                 cuts.append(cut)
@@ -141,7 +141,7 @@ def synthesise(text: str, how: Speaking) -> Waveform:
     return samples[loud[0] : loud[-1] + 1]
 
 
-def _utterance(output: Path, seed: int, index: int) -> MonoCut:
+def _utterance(output: Path, seed: int, index: int) -> Cut:
     text, how = phrase(Draws(seed, index, "phrase")), speaking(seed, index)
     path = f"flac/{seed}-{index:06d}.flac"
     if not (output / path).is_file():

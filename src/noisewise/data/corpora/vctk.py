@@ -11,7 +11,7 @@ from pathlib import Path
 
 from noisewise.data.corpora.listing import Report, audio_below, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part, Rejected
-from noisewise.data.corpora.table import Row
+from noisewise.data.manifests.table import Row
 
 NAME = re.compile(r"(?P<utterance>(?P<speaker>[a-z]+\d*)_\d+)(?:_(?P<microphone>mic[12]))?")
 FOLDERS = {"mic1": "wav48_silence_trimmed", "mic2": "wav48_silence_trimmed", "": "wav48"}

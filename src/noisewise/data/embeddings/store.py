@@ -29,7 +29,7 @@ from noisewise.data.manifests.cuts import audio_of, path_of
 from noisewise.errors import ConfigError, DataError, NoisewiseError
 
 if TYPE_CHECKING:
-    from lhotse import MonoCut
+    from noisewise.data.manifests.cuts import Cut
 
 FORMAT = "noisewise-embeddings-1"
 INDEX = "index.json"
@@ -78,7 +78,7 @@ class Stretch:
     """Of the first 64 KiB of the file, empty where it cannot be read."""
 
     @classmethod
-    def of(cls, cut: "MonoCut", contents: bool = True) -> "Stretch":
+    def of(cls, cut: "Cut", contents: bool = True) -> "Stretch":
         """What is heard of a cut; without its contents, the file is not opened."""
         digest = _digest(cut) if contents else ""
         return cls(Path(path_of(cut)).stem, round(float(cut.start), 3), round(float(cut.duration), 3), digest)
@@ -94,7 +94,7 @@ class Stretch:
         return f"{self.seconds:g} s of '{self.recording}' from {self.start:g} s on"
 
 
-def _digest(cut: "MonoCut") -> str:
+def _digest(cut: "Cut") -> str:
     try:
         source = audio_of(cut)
         with open(source, "rb") if isinstance(source, str) else source as file:
@@ -177,7 +177,7 @@ class EmbeddingStore:
         """Those of the clips that are not in the store, to be looked at before a training begins."""
         return [clip for clip in clips if clip not in self]
 
-    def must_be_of(self, cuts: "Iterable[MonoCut]", contents: bool = False) -> None:
+    def must_be_of(self, cuts: "Iterable[Cut]", contents: bool = False) -> None:
         """Refuse cuts whose id stands for another recording here, so that none is given the vector of another.
 
         Args:

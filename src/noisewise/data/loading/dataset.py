@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lhotse import MonoCut
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -21,7 +20,7 @@ from noisewise.batch import Batch, Skipped
 from noisewise.config import config
 from noisewise.data.embeddings.store import EmbeddingStore
 from noisewise.data.loading.sampler import BatchRequest
-from noisewise.data.manifests.cuts import column, is_whole, load_audio, path_of, text_of
+from noisewise.data.manifests.cuts import Cut, column, load_audio, path_of, text_of
 from noisewise.data.manifests.labels import Labels
 from noisewise.data.manifests.read import expanded
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
@@ -98,7 +97,7 @@ class DataConfig:
 class _Item:
     """One loaded utterance before noise."""
 
-    cut: MonoCut
+    cut: Cut
     clean: Waveform
     text: str
     recorded: Waveform | None = None
@@ -110,13 +109,13 @@ class SpeechDataset(Dataset[Batch]):
 
     def __init__(
         self,
-        cuts: Sequence[MonoCut],
+        cuts: Sequence[Cut],
         config: DataConfig,
         *,
         seed: int = 0,
         encode: Encode | None = None,
         noise: NoisePool | None = None,
-        rooms: Sequence[MonoCut] = (),
+        rooms: Sequence[Cut] = (),
         labels: Labels | None = None,
     ) -> None:
         """Keep what is needed to make batches.
@@ -184,7 +183,7 @@ class SpeechDataset(Dataset[Batch]):
             f"the first is `{skipped[0].path}`: {skipped[0].reason}"
         )
 
-    def _item(self, cut: MonoCut, epoch: int) -> _Item:
+    def _item(self, cut: Cut, epoch: int) -> _Item:
         text = normalise(text_of(cut) or "")
         if self.encode is not None and not text:
             raise _NoText(f"`{path_of(cut)}` must have a transcript of letters, but has {text_of(cut)!r} instead")
@@ -260,7 +259,7 @@ def _check(config: DataConfig) -> None:
         raise ConfigError(f"`reverb.probability` must be between 0 and 1, but is {config.reverb.probability} instead")
 
 
-def _store(name: str, folder: str, cuts: Sequence[MonoCut], config: DataConfig) -> EmbeddingStore:
+def _store(name: str, folder: str, cuts: Sequence[Cut], config: DataConfig) -> EmbeddingStore:
     """Open a store, and see before anything is learned that it has every recording."""
     store = EmbeddingStore(expanded(folder))
     missing = store.missing(cut.id for cut in cuts)
@@ -287,7 +286,7 @@ class _NotParallel(NoisewiseError):
     reason = "not_parallel"
 
 
-def _parallel(cut: MonoCut, columns: Sequence[str]) -> tuple[Waveform | None, Waveform]:
+def _parallel(cut: Cut, columns: Sequence[str]) -> tuple[Waveform | None, Waveform]:
     """What was recorded, None if it has no clean partner, and the clean speech, equally long.
 
     Raises:
@@ -297,7 +296,7 @@ def _parallel(cut: MonoCut, columns: Sequence[str]) -> tuple[Waveform | None, Wa
     recorded = load_audio(cut)
     if partner is None:
         return None, recorded
-    whole = is_whole(cut)
+    whole = cut.is_whole
     clean = waveform.load(
         Path(path_of(cut)).parent / partner,
         offset=0 if whole else cut.start,

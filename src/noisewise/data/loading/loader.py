@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from lhotse import MonoCut
 from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader
 
@@ -16,6 +15,7 @@ from noisewise.batch import Batch
 from noisewise.data.checks.quarantine import read_quarantine, without
 from noisewise.data.loading.dataset import DataConfig, Encode, SpeechDataset
 from noisewise.data.loading.sampler import BatchRequest, BatchSampler
+from noisewise.data.manifests.cuts import Cut
 from noisewise.data.manifests.labels import Labels, names_in, read_names
 from noisewise.data.manifests.read import expanded, read, read_many
 from noisewise.data.noise.pool import NoisePool
@@ -162,7 +162,7 @@ def read_labels(config: DataConfig) -> Labels:
     return Labels(names_in(read_many(config.manifests), config.label_column), config.label_column)
 
 
-def _without_quarantined(cuts: list[MonoCut], config: DataConfig, listed: frozenset[str]) -> list[MonoCut]:
+def _without_quarantined(cuts: list[Cut], config: DataConfig, listed: frozenset[str]) -> list[Cut]:
     kept = without(cuts, listed)
     if not kept:
         raise DataError(f"`quarantine` must leave a recording, but `{config.quarantine}` lists all {len(cuts)}")
@@ -171,7 +171,7 @@ def _without_quarantined(cuts: list[MonoCut], config: DataConfig, listed: frozen
     return kept
 
 
-def _of_fit_length(cuts: Sequence[MonoCut], config: DataConfig) -> list[MonoCut]:
+def _of_fit_length(cuts: Sequence[Cut], config: DataConfig) -> list[Cut]:
     kept = [cut for cut in cuts if config.min_seconds <= cut.duration <= config.max_seconds]
     if not kept:
         raise DataError(
@@ -183,12 +183,12 @@ def _of_fit_length(cuts: Sequence[MonoCut], config: DataConfig) -> list[MonoCut]
     return kept
 
 
-def _batched_seconds(cut: MonoCut, config: DataConfig) -> float:
+def _batched_seconds(cut: Cut, config: DataConfig) -> float:
     seconds = float(cut.duration)
     return seconds if config.crop_seconds is None else min(seconds, config.crop_seconds)
 
 
-def _balance(config: DataConfig, labels: Labels | None, cuts: list[MonoCut], training: bool) -> dict[str, Any]:
+def _balance(config: DataConfig, labels: Labels | None, cuts: list[Cut], training: bool) -> dict[str, Any]:
     if config.balance is None or not training:
         return {}
     if labels is None or not config.shuffle:

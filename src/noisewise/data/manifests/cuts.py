@@ -1,13 +1,19 @@
-"""What the project asks of one lhotse cut: its file, its columns, its samples."""
+"""A cut: a recording of a manifest, or a part of one, with its text and columns; and its samples.
 
+The noun is lhotse's, and so is the format of prepared manifests (see `noisewise.data.manifests.lhotse_format`), but
+the class is of this package: tables, folders and prepared manifests are read, mixed and measured without lhotse. It is
+needed for recordings that name several channels or transforms alone.
+"""
+
+import copy
 import os
 import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
-from lhotse import MonoCut
-from lhotse.audio.utils import AudioLoadingError, DurationMismatchError
 from numpy.typing import NDArray
 
 from noisewise.audio import waveform
@@ -15,39 +21,99 @@ from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.manifests.shard_bytes import fetch, is_address
 from noisewise.errors import AudioError
 
+WHOLE_SLACK_SECONDS = 1e-4
+"""How much shorter than its recording a cut may be and still be all of it: durations were rounded."""
 
-def text_of(cut: MonoCut) -> str | None:
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A recording, or a part of one.
+
+    Raises:
+        ValueError: the id is no string, the part begins before the recording or has no length, or the columns are no
+            mapping.
+    """
+
+    id: str
+    """Id of the cut, unique in its manifest: the relative path of the file without its suffix."""
+    path: str
+    """Audio file, or the address of a recording in a shard."""
+    duration: float
+    """Length of the cut in seconds."""
+    start: float = 0.0
+    """Beginning of the cut in its recording, in seconds."""
+    text: str | None = None
+    """Transcript as it stands in the manifest; None where there is none."""
+    speaker: str | None = None
+    """Name of the speaker; None where the manifest names nobody."""
+    custom: Mapping[str, Any] = field(default_factory=dict)
+    """Further columns: `split`, `label`, ..."""
+    recording_seconds: float | None = None
+    """Length of the whole recording in seconds; that of the cut when None."""
+    sample_rate: int = SAMPLE_RATE
+    """Samples per second of the file, by its header."""
+    channel: int | list[int] = 0
+    """Channel of the recording, or several, as lhotse counts them; a file of several is one channel here, their mean,
+    unless a lhotse manifest names them."""
+    lhotse: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+    """Plain values of the lhotse cut that this one was read from; None for the row of a table."""
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.id, str) and self.start >= 0 and 0 < self.duration < float("inf")):
+            raise ValueError(f"id {self.id!r}, start {self.start!r}, duration {self.duration!r}")
+        if not isinstance(self.custom, Mapping) or not isinstance(self.text or "", str):
+            raise ValueError("custom must be an object, and the text of a supervision a string")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the cut is all of its recording."""
+        whole = self.duration if self.recording_seconds is None else self.recording_seconds
+        return self.start == 0 and abs(self.duration - whole) < WHOLE_SLACK_SECONDS
+
+    @property
+    def channels(self) -> int:
+        """Number of channels that the recording names; 1 for the row of a table, whatever is in the file."""
+        return 1 if self.lhotse is None else len(self.lhotse["recording"]["channel_ids"])
+
+    @property
+    def needs_lhotse(self) -> bool:
+        """Whether the recording names several channels, or transforms, which lhotse applies."""
+        return self.channels > 1 or bool(self.lhotse and self.lhotse["recording"].get("transforms"))
+
+    def with_id(self, name: str) -> "Cut":
+        """The same cut under another id."""
+        return replace(self, id=name)
+
+
+def text_of(cut: Cut) -> str | None:
     """The transcript as it stands in the manifest, or None."""
-    texts = [part.text for part in cut.supervisions if part.text]
-    return " ".join(texts) if texts else None
+    return cut.text
 
 
-def column(cut: MonoCut, name: str) -> str | None:
-    """The value of a table column: `speaker`, `text`, or an entry of `cut.custom`."""
-    if name == "text":
-        return text_of(cut)
-    if name == "speaker":
-        return next((str(part.speaker) for part in cut.supervisions if part.speaker), None)
-    value = (cut.custom or {}).get(name)
+def column(cut: Cut, name: str) -> str | None:
+    """The value of a table column: `speaker`, `text`, or one of `cut.custom`."""
+    if name in ("text", "speaker"):
+        found: str | None = getattr(cut, name)
+        return found
+    value = cut.custom.get(name)
     return None if value is None else str(value)
 
 
-def path_of(cut: MonoCut) -> str:
+def path_of(cut: Cut) -> str:
     """The audio file of a cut."""
-    return str(cut.recording.sources[0].source)
+    return cut.path
 
 
-def audio_of(cut: MonoCut) -> str | BinaryIO:
+def audio_of(cut: Cut) -> str | BinaryIO:
     """What `waveform.load` can open: the path, or the bytes of a recording in a shard, which are fetched.
 
     Raises:
         AudioError: the bytes cannot be had, or the path is a pipe or a device.
     """
-    path = path_of(cut)
-    if is_address(path):
-        return fetch(path)
-    must_be_file(path)
-    return path
+    if is_address(cut.path):
+        return fetch(cut.path)
+    must_be_file(cut.path)
+    return cut.path
 
 
 def must_be_file(path: str | Path) -> None:
@@ -65,40 +131,41 @@ def must_be_file(path: str | Path) -> None:
         raise AudioError(f"`{path}` must be an audio file, but is a {kind} instead; remove it", path=str(path))
 
 
-def load_audio(cut: MonoCut, *, sample_rate: int = SAMPLE_RATE, allow_silent: bool = False) -> NDArray[np.float32]:
-    """The samples of a cut, (T,) float32 mono at 16 kHz, or at another rate for those who hear another.
+def load_audio(cut: Cut, *, sample_rate: int = SAMPLE_RATE, allow_silent: bool = False) -> NDArray[np.float32]:
+    """The samples of a cut, (T,) float32 mono.
 
     lhotse reads cuts of recordings that name several channels, or transforms; all others are read here.
+
+    Args:
+        cut: what to read.
+        sample_rate: samples per second of the result.
+        allow_silent: accept a cut without any sound.
 
     Raises:
         AudioError: the file is missing, broken, empty, silent, or not finite.
     """
-    if needs_lhotse(cut):
+    if cut.needs_lhotse:
         return _loaded_by_lhotse(cut, sample_rate)
-    offset, duration = (0.0, None) if is_whole(cut) else (cut.start, cut.duration)
+    offset, duration = (0.0, None) if cut.is_whole else (cut.start, cut.duration)
     return waveform.load(
         audio_of(cut), sample_rate=sample_rate, offset=offset, duration=duration, allow_silent=allow_silent
     )
 
 
-def needs_lhotse(cut: MonoCut) -> bool:
-    """Whether the recording names several channels, or transforms, which lhotse applies."""
-    return bool(cut.recording.transforms or cut.recording.num_channels > 1)
+def _loaded_by_lhotse(cut: Cut, sample_rate: int) -> NDArray[np.float32]:
+    from lhotse import CutSet
+    from lhotse.audio.utils import AudioLoadingError, DurationMismatchError
 
-
-def is_whole(cut: MonoCut) -> bool:
-    """Whether the cut is all of its recording."""
-    return bool(cut.start == 0 and abs(cut.duration - cut.recording.duration) < 1e-4)
-
-
-def _loaded_by_lhotse(cut: MonoCut, sample_rate: int) -> NDArray[np.float32]:
-    path = path_of(cut)
-    must_be_file(path)
+    must_be_file(cut.path)
     try:
-        samples: NDArray[np.float32] = cut.resample(sample_rate).load_audio()[0].astype(np.float32)
+        values = {**copy.deepcopy(cut.lhotse or {}), "id": cut.id, "start": cut.start, "duration": cut.duration}
+        found = next(iter(CutSet.from_dicts([values])))
+        samples: NDArray[np.float32] = found.resample(sample_rate).load_audio()[0].astype(np.float32)
     except (AudioLoadingError, DurationMismatchError, AssertionError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise AudioError(f"`{path}` must be audio that lhotse can read, but is not: {reason}", path=path) from error
+        raise AudioError(
+            f"`{cut.path}` must be audio that lhotse can read, but is not: {reason}", path=cut.path
+        ) from error
     if not np.isfinite(samples).all():
-        raise AudioError(f"`{path}` must hold finite samples, but holds NaN or infinity", "nan", path)
+        raise AudioError(f"`{cut.path}` must hold finite samples, but holds NaN or infinity", "nan", cut.path)
     return samples

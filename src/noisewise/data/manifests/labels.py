@@ -9,22 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lhotse import MonoCut
 from numpy.typing import NDArray
 from torch import Tensor
 
-from noisewise.data.manifests.cuts import column
+from noisewise.data.manifests.cuts import Cut, column
 from noisewise.errors import DataError
 
 SEPARATOR = ";"
 
 
-def labels_of(cut: MonoCut, name: str) -> list[str]:
+def labels_of(cut: Cut, name: str) -> list[str]:
     """The labels of a cut in a column, none where it is empty."""
     return [label.strip() for label in (column(cut, name) or "").split(SEPARATOR) if label.strip()]
 
 
-def names_in(cuts: Iterable[MonoCut], name: str) -> list[str]:
+def names_in(cuts: Iterable[Cut], name: str) -> list[str]:
     """Every label that some cut has, in alphabetical order.
 
     Raises:
@@ -61,7 +60,7 @@ class Labels:
     def __len__(self) -> int:
         return len(self.names)
 
-    def row(self, cut: MonoCut) -> Tensor:
+    def row(self, cut: Cut) -> Tensor:
         """1 where a class holds. -> (K,) float32
 
         Raises:
@@ -77,7 +76,7 @@ class Labels:
             row[self._places[label]] = 1.0
         return row
 
-    def weights(self, cuts: Sequence[MonoCut]) -> NDArray[np.float64]:
+    def weights(self, cuts: Sequence[Cut]) -> NDArray[np.float64]:
         """How much each cut should weigh for classes to be balanced: the sum over its labels of 1000 / (n + 0.01), with
         n cuts that have the label, as the AudioSet papers have it (Audio-MAE's gen_weight.py). (N,)"""
         counts = np.zeros(len(self.names))
@@ -86,5 +85,5 @@ class Labels:
         each = 1000 / (counts + 0.01)
         return np.array([float(each[self._held(cut)].sum()) for cut in cuts])
 
-    def _held(self, cut: MonoCut) -> list[int]:
+    def _held(self, cut: Cut) -> list[int]:
         return [self._places[label] for label in dict.fromkeys(labels_of(cut, self.column))]

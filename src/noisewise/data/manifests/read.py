@@ -1,27 +1,20 @@
-"""Manifests: what is in a corpus, as a lhotse CutSet.
+"""Manifests: what is in a corpus, as a list of cuts.
 
-Four sources are read: lhotse cuts (`.jsonl`, `.jsonl.gz`), a table (a folder with `manifest.tsv`, or a
-`.tsv`, `.csv` or `.jsonl` file; see `noisewise.data.corpora.table`), a plain folder of audio, and shards
-(`shar:ADDRESS`; see `noisewise.data.manifests.shar`). A source may end in `#column=value&column=value` to keep the
-matching cuts only, and `#repeat=3` to take each three times. `#held_out=0.1` keeps a tenth, drawn by who speaks (or by
-`recording`, where nobody does), and `#held_out!=0.1` the other nine: whatever else is in the manifest, all of one
-source are on one side, and always on the same.
+Four sources are read: lhotse cuts (`.jsonl`, `.jsonl.gz`; see `noisewise.data.manifests.lhotse_format`), a table (a
+folder with `manifest.tsv`, or a `.tsv`, `.csv` or `.jsonl` file; see `noisewise.data.manifests.table`), a plain folder
+of audio, and shards (`shar:ADDRESS`; see `noisewise.data.manifests.shar`). A source may end in
+`#column=value&column=value` to keep the matching cuts only, and `#repeat=3` to take each three times. `#held_out=0.1`
+keeps a tenth, drawn by the speaker (or by `recording`, where there is none), and `#held_out!=0.1` the other nine:
+whatever else is in the manifest, all of one source are on one side, and always on the same.
 """
 
-import gzip
-import json
 import os
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from lhotse import CutSet, MonoCut
-
-from noisewise.data.corpora import table
-from noisewise.data.manifests import shar
-from noisewise.data.manifests.cuts import column, load_audio, path_of, text_of
+from noisewise.data.manifests import lhotse_format, shar, table
+from noisewise.data.manifests.cuts import Cut, column, load_audio, path_of, text_of
 from noisewise.data.manifests.shard_bytes import is_address
 from noisewise.data.random_streams import Draws
 from noisewise.errors import DataError
@@ -39,11 +32,9 @@ __all__ = [
 ]
 
 HELD_OUT = "held_out"
-MAX_LINE = 1 << 24
-"""Bytes in a line of a manifest at most: a small compressed file can hold an endless one."""
 
 
-def read(source: str | Path, *, split: str | None = None) -> CutSet:
+def read(source: str | Path, *, split: str | None = None) -> list[Cut]:
     """Read a manifest into memory.
 
     Args:
@@ -51,8 +42,7 @@ def read(source: str | Path, *, split: str | None = None) -> CutSet:
         split: keep this split only; the same as `#split=...`.
 
     Returns:
-        Cuts whose ids are relative paths without suffix; the columns that lhotse has no field for are in
-        `cut.custom`.
+        Cuts whose ids are relative paths without suffix; further columns are in `cut.custom`.
 
     Raises:
         DataError: missing or malformed source, an id that stands twice, or a value to
@@ -70,10 +60,10 @@ def read(source: str | Path, *, split: str | None = None) -> CutSet:
     cuts = [cut for cut in entries if _fits(cut, wanted)]
     if not cuts:
         raise DataError(f"`{source}` must leave at least one entry, but has none with {wanted}; check the filter")
-    return CutSet.from_cuts(repeated(cuts, repeat))
+    return repeated(cuts, repeat)
 
 
-def stream(source: str | Path) -> Iterator[tuple[int, MonoCut | DataError]]:
+def stream(source: str | Path) -> Iterator[tuple[int, Cut | DataError]]:
     """Go through a manifest entry by entry, in memory that does not grow with it.
 
     Args:
@@ -96,14 +86,14 @@ def stream(source: str | Path) -> Iterator[tuple[int, MonoCut | DataError]]:
     left_out.check()
 
 
-def read_many(sources: Iterable[str | Path]) -> list[MonoCut]:
+def read_many(sources: Iterable[str | Path]) -> list[Cut]:
     """Read manifests one after the other into one list with unique ids.
 
     Raises:
         DataError: as `read`, or an id that occurs in two manifests.
     """
     homes: dict[str, str] = {}
-    cuts: list[MonoCut] = []
+    cuts: list[Cut] = []
     for source in sources:
         for cut in read(source):
             if cut.id in homes:
@@ -116,7 +106,7 @@ def read_many(sources: Iterable[str | Path]) -> list[MonoCut]:
     return cuts
 
 
-def repeated(cuts: list[MonoCut], times: int) -> list[MonoCut]:
+def repeated(cuts: list[Cut], times: int) -> list[Cut]:
     """Each cut `times` times, under the ids `id`, `id~2`, `id~3`: they draw different noise."""
     if times < 1:
         raise DataError(f"`repeat` must be at least 1, but is {times} instead")
@@ -174,7 +164,7 @@ def _is_share(text: str) -> bool:
         return False
 
 
-def _fits(cut: MonoCut, wanted: dict[str, str]) -> bool:
+def _fits(cut: Cut, wanted: dict[str, str]) -> bool:
     for name, value in wanted.items():
         unwanted, plain = name.endswith("!"), name.rstrip("!")
         found = _held_out(cut, float(value)) if plain == HELD_OUT else column(cut, plain) in value.split(",")
@@ -183,12 +173,12 @@ def _fits(cut: MonoCut, wanted: dict[str, str]) -> bool:
     return True
 
 
-def source_of(cut: MonoCut) -> str:
+def source_of(cut: Cut) -> str:
     """What a clip was cut from: whoever speaks, the original recording, or the clip itself where neither is known."""
     return column(cut, "speaker") or column(cut, "recording") or cut.id
 
 
-def _check_ids(cuts: Sequence[MonoCut], source: str | Path) -> None:
+def _check_ids(cuts: Sequence[Cut], source: str | Path) -> None:
     twice = [name for name, count in Counter(cut.id for cut in cuts).items() if count > 1]
     if twice:
         raise DataError(
@@ -207,7 +197,7 @@ class _LeftOut:
         """Those of the filter that some entry has."""
         self.entries = 0
 
-    def look(self, cut: MonoCut) -> None:
+    def look(self, cut: Cut) -> None:
         """Tick off what an entry has."""
         self.entries += 1
         for name, values in self.missing.items():
@@ -223,78 +213,25 @@ class _LeftOut:
                 raise DataError(f"`{self.source}` must leave out what there is, but `{name}` {what}; check the filter")
 
 
-def _held_out(cut: MonoCut, share: float) -> bool:
+def _held_out(cut: Cut, share: float) -> bool:
     return Draws(HELD_OUT, source_of(cut)).uniform() < share
 
 
-def _strict(entries: Iterable[tuple[int, MonoCut | DataError]]) -> Iterator[MonoCut]:
+def _strict(entries: Iterable[tuple[int, Cut | DataError]]) -> Iterator[Cut]:
     for _, entry in entries:
         if isinstance(entry, DataError):
             raise entry
         yield entry
 
 
-def _entries(path: Path | str) -> Iterator[tuple[int, MonoCut | DataError]]:
+def _entries(path: Path | str) -> Iterator[tuple[int, Cut | DataError]]:
     if isinstance(path, str):
         return enumerate(shar.read(path), start=1)
     try:
         if not path.exists():
             raise DataError(f"`{path}` must be a manifest or a folder, but there is no such path; check it")
-        lhotse = path.name.endswith(".jsonl.gz") or (path.suffix == ".jsonl" and path.is_file() and _is_lhotse(path))
-        return _cuts(path) if lhotse else table.cuts(table.table_of(path))
+        return lhotse_format.cuts(path) if lhotse_format.is_lhotse(path) else table.cuts(table.table_of(path))
     except (OSError, ValueError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"`{path}` must be a manifest or a folder, but cannot be opened: {error}") from error
-
-
-def _is_lhotse(path: Path) -> bool:
-    with path.open("rb") as lines:
-        return b'"MonoCut"' in lines.readline(MAX_LINE)
-
-
-def _cuts(path: Path) -> Iterator[tuple[int, MonoCut | DataError]]:
-    for line, content in enumerate(_lines(path), start=1):
-        if content.strip():
-            yield line, _cut(path, line, content)
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-            while line := lines.readline(MAX_LINE + 1):
-                if len(line) > MAX_LINE:
-                    raise DataError(f"`{path}` must have lines of at most {MAX_LINE} bytes, but has a longer one")
-                yield line
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"`{path}` must be JSON lines, but cannot be read: {error}; prepare it again") from error
-
-
-def _cut(path: Path, line: int, content: bytes) -> MonoCut | DataError:
-    """The cut of one line, its audio path resolved against the folder of the manifest, or what is wrong."""
-    where = f"`{path}`, line {line}:"
-    try:
-        values: Any = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        return DataError(f"{where} must be JSON lines, but is not: {error}; prepare it again")
-    kind = values.get("type") if isinstance(values, dict) else type(values).__name__
-    if kind != "MonoCut":
-        return DataError(f"{where} must be a MonoCut, but is {kind!r} instead")
-    try:
-        cut = next(iter(CutSet.from_dicts([values])))
-        return _located(cut, path.parent) or DataError(f"{where} must have an audio file, but '{cut.id}' has none")
-    except Exception as error:  # lhotse checks no types: what a wrong one raises is open
-        reason = " ".join(f"{type(error).__name__} {error}".split())
-        return DataError(f"{where} must hold the fields of a MonoCut, but does not: {reason}; prepare it again")
-
-
-def _located(cut: MonoCut, folder: Path) -> MonoCut | None:
-    if cut.recording is None or not cut.recording.sources or cut.recording.sources[0].type != "file":
-        return None
-    if not (isinstance(cut.id, str) and cut.start >= 0 and 0 < cut.duration < float("inf")):
-        raise ValueError(f"id {cut.id!r}, start {cut.start!r}, duration {cut.duration!r}")
-    if not isinstance(cut.custom or {}, dict) or any(not isinstance(part.text or "", str) for part in cut.supervisions):
-        raise ValueError("custom must be an object, and the text of a supervision a string")
-    source = cut.recording.sources[0]
-    source.source = str(folder / source.source)
-    return cut

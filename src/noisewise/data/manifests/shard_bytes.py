@@ -8,8 +8,6 @@ import io
 import re
 from typing import BinaryIO
 
-import fsspec
-
 from noisewise.errors import AudioError
 
 PREFIX = "shar:"
@@ -40,6 +38,8 @@ def fetch(place: str) -> BinaryIO:
     Raises:
         AudioError: they cannot be had.
     """
+    import fsspec  # of the extra `train`; recordings that are files do without
+
     match = ADDRESS.fullmatch(place)
     if match is None:
         raise AudioError(f"`{place}` must be the address of a recording in a shard, but is not", "missing", place)

@@ -10,7 +10,7 @@ from typing import Any, Self
 from noisewise.errors import DataError
 
 
-class Names:
+class IdIndex:
     """The line on which each name was met first, names as digests of 16 bytes."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Names:
         self._base.close()
 
 
-class Rows:
+class RowSpool:
     """Rows of a table by split: plain values, in the order in which they came."""
 
     def __init__(self) -> None:

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lhotse import MonoCut
 from numpy.typing import NDArray
 
 from noisewise import __version__
@@ -29,7 +28,7 @@ from noisewise.audio import waveform
 from noisewise.audio.mix import Waveform, snr_db
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.corpora.preparation import Rejected
-from noisewise.data.manifests.cuts import column, load_audio, path_of, text_of
+from noisewise.data.manifests.cuts import Cut, column, load_audio, path_of, text_of
 from noisewise.data.noise.pool import NoiseConfig, NoiseDraw, NoisePool
 from noisewise.data.random_streams import Draws
 from noisewise.errors import AudioError, DataError, NoisewiseError
@@ -96,7 +95,7 @@ class Written:
 
 
 def write(
-    speech: Sequence[MonoCut],
+    speech: Sequence[Cut],
     pool: NoisePool,
     output: Path,
     *,
@@ -119,7 +118,7 @@ def write(
     """
     entries: list[Entry] = []
     rejected: list[Rejected] = []
-    rows: list[tuple[Entry, MonoCut]] = []
+    rows: list[tuple[Entry, Cut]] = []
     for done, cut in enumerate(speech, start=1):
         try:
             made = list(_mixtures(cut, pool, output, snrs_db, per_utterance))
@@ -165,8 +164,8 @@ def verify(folder: Path, entries: Sequence[Entry]) -> list[Rejected]:
 
 def rebuild(
     ledger: Path,
-    speech: Sequence[MonoCut],
-    noise: Sequence[MonoCut],
+    speech: Sequence[Cut],
+    noise: Sequence[Cut],
     output: Path,
     report: Report | None = None,
 ) -> list[Rejected]:
@@ -209,7 +208,7 @@ def digest(samples: NDArray[Any]) -> str:
 
 
 def _mixtures(
-    cut: MonoCut, pool: NoisePool, output: Path, snrs_db: Sequence[float], per_utterance: bool
+    cut: Cut, pool: NoisePool, output: Path, snrs_db: Sequence[float], per_utterance: bool
 ) -> Iterator[Entry]:
     clean = load_audio(cut)
     types = [Draws(pool.seed, "type", cut.id).choice(pool.types)] if per_utterance else pool.types
@@ -218,7 +217,7 @@ def _mixtures(
             yield _mixture(cut, clean, pool, output, kind, ratio)
 
 
-def _mixture(cut: MonoCut, clean: Waveform, pool: NoisePool, output: Path, kind: str, ratio: float) -> Entry:
+def _mixture(cut: Cut, clean: Waveform, pool: NoisePool, output: Path, kind: str, ratio: float) -> Entry:
     _, draw, gain = pool.at(cut.id, kind, ratio, clean)
     noise = pool.segment(draw, len(clean))
     exact = clean.astype(np.float64) + gain * noise.astype(np.float64)
@@ -272,7 +271,7 @@ def _header(pool: NoisePool, snrs_db: Sequence[float], per_utterance: bool) -> d
 
 
 def _write_set(
-    output: Path, header: dict[str, Any], entries: Sequence[Entry], rows: Sequence[tuple[Entry, MonoCut]]
+    output: Path, header: dict[str, Any], entries: Sequence[Entry], rows: Sequence[tuple[Entry, Cut]]
 ) -> None:
     """The table and the ledger of a set whose recordings are written."""
     with replaced(output / "manifest.tsv") as table:
@@ -289,7 +288,7 @@ def _entry(values: dict[str, Any]) -> Entry:
     return Entry(**{**values, "speech": Source(**values["speech"]), "noise": NoiseSource(**values["noise"])})
 
 
-def _table(rows: Sequence[tuple[Entry, MonoCut]]) -> str:
+def _table(rows: Sequence[tuple[Entry, Cut]]) -> str:
     names = ("path", "duration_seconds", "speaker", "text", "label", "snr_db", "utterance")
     lines = ["\t".join(names)]
     for entry, cut in rows:
@@ -319,7 +318,7 @@ def _disagreement(folder: Path, entry: Entry) -> Rejected | None:
 class _Noises:
     """Noise segments by id, read as `NoisePool` reads them."""
 
-    def __init__(self, cuts: Sequence[MonoCut]) -> None:
+    def __init__(self, cuts: Sequence[Cut]) -> None:
         self._pool = NoisePool(cuts, NoiseConfig(manifest=""), 0)
         self.ids = {cut.id for cut in cuts}
 
@@ -329,7 +328,7 @@ class _Noises:
         return self._pool.segment(NoiseDraw(source.id, source.path, source.type, source.offset, 0.0), samples)
 
 
-def _rebuild_one(entry: Entry, voices: dict[str, MonoCut], noises: _Noises, output: Path) -> MonoCut:
+def _rebuild_one(entry: Entry, voices: dict[str, Cut], noises: _Noises, output: Path) -> Cut:
     if entry.speech.id not in voices:
         raise DataError(f"the speech manifest must hold '{entry.speech.id}', but does not; give the one of the set")
     clean = load_audio(voices[entry.speech.id])

@@ -11,14 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-from lhotse import MonoCut
 
 from noisewise.audio import waveform
 from noisewise.audio.mix import SILENCE_RMS, Waveform, mix, rms
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.config import config
 from noisewise.data.checks.quarantine import without
-from noisewise.data.manifests.cuts import audio_of, column, load_audio, path_of
+from noisewise.data.manifests.cuts import Cut, audio_of, column, load_audio, path_of
 from noisewise.data.manifests.read import read, read_many
 from noisewise.data.random_streams import Draws
 from noisewise.errors import AudioError, ConfigError, DataError
@@ -77,7 +76,7 @@ class NoisePool:
     """Noise files by type, and the draws from them."""
 
     def __init__(
-        self, cuts: Iterable[MonoCut], config: NoiseConfig, seed: int, quarantine: frozenset[str] = frozenset()
+        self, cuts: Iterable[Cut], config: NoiseConfig, seed: int, quarantine: frozenset[str] = frozenset()
     ) -> None:
         """Keep the chosen cuts, without those whose ids are in a quarantine list.
 
@@ -88,7 +87,7 @@ class NoisePool:
         _check(config)
         self.config, self.seed = config, seed
         self._cuts = {cut.id: cut for cut in _chosen(cuts, config, quarantine)}
-        self._by_type: dict[str, list[MonoCut]] = {}
+        self._by_type: dict[str, list[Cut]] = {}
         for cut in sorted(self._cuts.values(), key=lambda cut: str(cut.id)):
             self._by_type.setdefault(column(cut, "label") or "noise", []).append(cut)
         self._decoded: OrderedDict[str, Waveform] = OrderedDict()
@@ -159,7 +158,7 @@ class NoisePool:
         offset = self._offset(cut, samples, draws)
         return NoiseDraw(cut.id, path_of(cut), kind, offset, snr_db)
 
-    def _offset(self, cut: MonoCut, samples: int, draws: Draws) -> int:
+    def _offset(self, cut: Cut, samples: int, draws: Draws) -> int:
         """A start whose segment is audible: recordings have pauses, and a pause cannot be given an SNR."""
         total = self._length(cut)
         starts = total - samples + 1 if total >= samples else total
@@ -175,7 +174,7 @@ class NoisePool:
             )
         return loudest
 
-    def _part(self, cut: MonoCut, offset: int, samples: int) -> Waveform:
+    def _part(self, cut: Cut, offset: int, samples: int) -> Waveform:
         total = self._length(cut)
         if self._is_read_in_parts(cut) and offset + samples <= total:
             return self._read_part(cut, offset, samples)
@@ -184,22 +183,22 @@ class NoisePool:
             return whole[offset : offset + samples]
         return np.take(whole, np.arange(offset, offset + samples), mode="wrap")
 
-    def _length(self, cut: MonoCut) -> int:
+    def _length(self, cut: Cut) -> int:
         if self._is_read_in_parts(cut):
             return int(cut.duration * SAMPLE_RATE + 1e-6)
         return len(self._whole(cut))
 
-    def _is_read_in_parts(self, cut: MonoCut) -> bool:
+    def _is_read_in_parts(self, cut: Cut) -> bool:
         """Long files, and those for which the cache has no room and of which a part is exactly that part."""
         if cut.duration > WHOLE_FILE_SECONDS:
             return True
         return cut.id not in self._decoded and not self._has_room(cut) and _is_exact_in_parts(cut)
 
-    def _has_room(self, cut: MonoCut) -> bool:
+    def _has_room(self, cut: Cut) -> bool:
         size = 4 * SAMPLE_RATE * float(cut.duration)
         return self._held + size <= self.config.cache_mb * 2**20
 
-    def _read_part(self, cut: MonoCut, offset: int, samples: int) -> Waveform:
+    def _read_part(self, cut: Cut, offset: int, samples: int) -> Waveform:
         part = waveform.load(
             audio_of(cut),
             offset=cut.start + offset / SAMPLE_RATE,
@@ -208,7 +207,7 @@ class NoisePool:
         )
         return np.resize(part, samples)
 
-    def _whole(self, cut: MonoCut) -> Waveform:
+    def _whole(self, cut: Cut) -> Waveform:
         found = self._decoded.get(cut.id)
         if found is None:
             found = load_audio(cut, allow_silent=True)
@@ -224,11 +223,10 @@ class NoisePool:
             self._held -= self._decoded.popitem(last=False)[1].nbytes
 
 
-def _is_exact_in_parts(cut: MonoCut) -> bool:
+def _is_exact_in_parts(cut: Cut) -> bool:
     """Lossless and not resampled: the cache may then decide how it is read without changing a sample."""
-    recording = cut.recording
-    lossless: bool = path_of(cut).lower().endswith((".flac", ".wav"))
-    return bool(lossless and recording.sampling_rate == SAMPLE_RATE and recording.num_channels == 1)
+    lossless = path_of(cut).lower().endswith((".flac", ".wav"))
+    return lossless and cut.sample_rate == SAMPLE_RATE and cut.channels == 1
 
 
 def _check(config: NoiseConfig) -> None:
@@ -244,7 +242,7 @@ def _check(config: NoiseConfig) -> None:
         raise ConfigError("`snr_db` must name at least one ratio, but is empty; add one, or give snr_low and snr_high")
 
 
-def _chosen(cuts: Iterable[MonoCut], config: NoiseConfig, quarantine: frozenset[str]) -> list[MonoCut]:
+def _chosen(cuts: Iterable[Cut], config: NoiseConfig, quarantine: frozenset[str]) -> list[Cut]:
     cuts = list(cuts)
     known = {cut.id for cut in cuts}
     if len(known) < len(cuts):
@@ -268,7 +266,7 @@ def _chosen(cuts: Iterable[MonoCut], config: NoiseConfig, quarantine: frozenset[
     return kept
 
 
-def _is_chosen(cut: MonoCut, config: NoiseConfig) -> bool:
+def _is_chosen(cut: Cut, config: NoiseConfig) -> bool:
     return (
         (config.ids is None or cut.id in config.ids)
         and cut.id not in config.exclude
