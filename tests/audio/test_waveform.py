@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from noisewise.audio import waveform
 from noisewise.audio.files import libsndfile as source
-from noisewise.audio.files import opening
+from noisewise.audio.files import open as opening
 from noisewise.errors import AudioError
 
 Array = NDArray[np.float32]

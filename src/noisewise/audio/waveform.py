@@ -14,9 +14,9 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from noisewise.audio.files.libsndfile import AudioInfo, Samples, Source
-from noisewise.audio.files.opening import name_of, open_source, readable_formats
-from noisewise.audio.files.saving import save
+from noisewise.audio.files.libsndfile import AudioInfo, Samples, OpenAudio
+from noisewise.audio.files.open import name_of, open_audio, readable_formats
+from noisewise.audio.files.save import save
 from noisewise.errors import AudioError
 
 __all__ = [
@@ -75,7 +75,7 @@ def load(
     """
     _check_part(offset, duration)
     limit = MAX_SECONDS if max_seconds is None else max_seconds
-    with closing(open_source(source)) as recording:
+    with closing(open_audio(source)) as recording:
         start, stop = _part(recording, offset, duration)
         _check_length(recording, start, stop, limit)
         first, last = _with_context(recording, start, stop, sample_rate)
@@ -94,7 +94,7 @@ def info(source: str | Path | BinaryIO) -> AudioInfo:
     Raises:
         AudioError: the recording is missing, not audio, empty, or seen to be cut off.
     """
-    with closing(open_source(source)) as recording:
+    with closing(open_audio(source)) as recording:
         samples, rate = recording.samples, recording.sample_rate
         return AudioInfo(
             seconds=float("nan") if samples is None else samples / rate,
@@ -131,7 +131,7 @@ def stream(
     if not (isfinite(block_seconds) and block_seconds * sample_rate >= 1):
         raise ValueError(f"`block_seconds` must be at least one sample, but is {block_seconds} instead")
     limit = MAX_STREAM_SECONDS if max_seconds is None else max_seconds
-    with closing(open_source(source)) as recording:
+    with closing(open_audio(source)) as recording:
         _check_length(recording, 0, None, limit)
         blocks = _mono(recording, recording.blocks(0, None), limit)
         resampled = _resampled(blocks, recording.sample_rate, sample_rate)
@@ -153,7 +153,7 @@ def _check_part(offset: float, duration: float | None) -> None:
         raise ValueError(f"`duration` must be more than 0 seconds, but is {duration} instead")
 
 
-def _part(recording: Source, offset: float, duration: float | None) -> tuple[int, int | None]:
+def _part(recording: OpenAudio, offset: float, duration: float | None) -> tuple[int, int | None]:
     """Samples start..stop of the file that hold the part; stop is None for the end of the file."""
     rate, samples = recording.sample_rate, recording.samples
     start = round(offset * rate)
@@ -170,13 +170,13 @@ def _part(recording: Source, offset: float, duration: float | None) -> tuple[int
     return start, None if stop is None else min(stop, samples)
 
 
-def _check_length(recording: Source, start: int, stop: int | None, limit: float) -> None:
+def _check_length(recording: OpenAudio, start: int, stop: int | None, limit: float) -> None:
     stop = recording.samples if stop is None else stop
     if stop is not None and stop - start > limit * recording.sample_rate:
         raise _too_long(recording.name, limit, f"is {(stop - start) / recording.sample_rate:.2f} s instead")
 
 
-def _with_context(recording: Source, start: int, stop: int | None, sample_rate: int) -> tuple[int, int | None]:
+def _with_context(recording: OpenAudio, start: int, stop: int | None, sample_rate: int) -> tuple[int, int | None]:
     """Widen a part for the resampler, from a sample of the file that falls on a sample of the result."""
     rate = recording.sample_rate
     if rate == sample_rate:
@@ -188,7 +188,7 @@ def _with_context(recording: Source, start: int, stop: int | None, sample_rate: 
     return first, stop + context if recording.samples is None else min(stop + context, recording.samples)
 
 
-def _mono(recording: Source, blocks: Iterator[Samples], limit: float) -> Iterator[Samples]:
+def _mono(recording: OpenAudio, blocks: Iterator[Samples], limit: float) -> Iterator[Samples]:
     """Average the channels of blocks (T, C), and stop at NaN and at more samples than allowed."""
     most = (limit + 2 * CONTEXT_SECONDS + 1) * recording.sample_rate  # context may start up to 1 s early
     seen = 0

@@ -39,7 +39,7 @@ class AudioInfo:
     """Container and coding, for instance `FLAC PCM_16`."""
 
 
-class Source(Protocol):
+class OpenAudio(Protocol):
     """An open recording."""
 
     name: str
@@ -62,7 +62,7 @@ class Source(Protocol):
         ...
 
 
-def cut_off(source: Source, position: int) -> AudioError:
+def cut_off(source: OpenAudio, position: int) -> AudioError:
     """The error of a recording whose header promises more than can be decoded, up to sample `position`."""
     promise = "" if source.samples is None else f" of {source.samples / source.sample_rate:.2f} s"
     return AudioError(
@@ -84,7 +84,7 @@ class _SoundFile(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
-class SoundFileSource:
+class SoundFileAudio:
     """A recording that libsndfile can read."""
 
     def __init__(self, file: str | BinaryIO, name: str):
@@ -103,7 +103,7 @@ class SoundFileSource:
         self._preroll = MPEG_PREROLL if mpeg else 0
 
     def blocks(self, start: int, stop: int | None) -> Iterator[Samples]:
-        """Decode samples start..stop in blocks (T, C); see `Source`."""
+        """Decode samples start..stop in blocks (T, C); see `OpenAudio`."""
         stop = self.samples if stop is None else stop
         position = start
         try:

@@ -20,7 +20,7 @@ WITHOUT_LENGTH = ("aac", "amr")
 """Bare streams, whose length FFmpeg only guesses from the bit rate."""
 
 
-class MediaSource:
+class PyAVAudio:
     """The first audio stream of a container that FFmpeg can read."""
 
     def __init__(self, file: str | BinaryIO, container: str, name: str):
@@ -63,7 +63,7 @@ class MediaSource:
         self.samples = None if container in WITHOUT_LENGTH else self._length()
 
     def blocks(self, start: int, stop: int | None) -> Iterator[Samples]:
-        """Decode samples start..stop in blocks (T, C); see `Source`."""
+        """Decode samples start..stop in blocks (T, C); see `OpenAudio`."""
         end = self.samples if stop is None else stop
         position = 0
         try:

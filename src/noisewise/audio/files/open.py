@@ -1,4 +1,4 @@
-"""From a path, an open file or a pipe to an open `Source`, or an `AudioError` that says what is wrong."""
+"""From a path, an open file or a pipe to an open `OpenAudio`, or an `AudioError` that says what is wrong."""
 
 import io
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any, BinaryIO
 
 import soundfile
 
-from noisewise.audio.files.libsndfile import SoundFileSource, Source
-from noisewise.audio.files.pyav import MediaSource
+from noisewise.audio.files.libsndfile import SoundFileAudio, OpenAudio
+from noisewise.audio.files.pyav import PyAVAudio
 from noisewise.audio.files.truncation import media_format, missing_bytes
 from noisewise.errors import AudioError
 
@@ -17,7 +17,7 @@ RATES = (1_000, 768_000)
 """Sample rates that recordings have; others come from broken headers."""
 
 
-def open_source(source: str | Path | BinaryIO) -> Source:
+def open_audio(source: str | Path | BinaryIO) -> OpenAudio:
     """Find the decoder of a recording and check what can be checked before decoding.
 
     Raises:
@@ -72,7 +72,7 @@ def _kept(file: BinaryIO, name: str) -> BinaryIO:
     return io.BytesIO(content)
 
 
-def _decoder(file: BinaryIO, path: str | None, name: str) -> Source:
+def _decoder(file: BinaryIO, path: str | None, name: str) -> OpenAudio:
     """Open with libsndfile (which is faster by path), or else through the media extra."""
     file.seek(0)
     head = file.read(16)
@@ -89,15 +89,15 @@ def _decoder(file: BinaryIO, path: str | None, name: str) -> Source:
     file.seek(0)
     container = media_format(head)
     if container is not None:
-        recording: Source = MediaSource(path or file, container, name)
+        recording: OpenAudio = PyAVAudio(path or file, container, name)
     else:
         recording = _sound_file(path or file, name)
     return _checked(recording)
 
 
-def _sound_file(file: str | BinaryIO, name: str) -> Source:
+def _sound_file(file: str | BinaryIO, name: str) -> OpenAudio:
     try:
-        return SoundFileSource(file, name)
+        return SoundFileAudio(file, name)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: raw samples without a header
         raise AudioError(
             f"`{name}` must be audio (wav, flac, ogg, mp3, ...), but is not, or is of a format that cannot be read; "
@@ -106,7 +106,7 @@ def _sound_file(file: str | BinaryIO, name: str) -> Source:
         ) from error
 
 
-def _checked(recording: Source) -> Source:
+def _checked(recording: OpenAudio) -> OpenAudio:
     name, rate = recording.name, recording.sample_rate
     if recording.samples == 0:
         recording.close()
