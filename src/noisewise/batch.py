@@ -1,6 +1,6 @@
-"""The batch: what the data loader gives and every task takes.
+"""The batch: output of the data loader, input of every task.
 
-Legend: B utterances, T samples, L tokens, K classes.
+Shapes as in docs/architecture.md; besides, K classes, E width of an external vector, G frames of an external encoder.
 """
 
 from dataclasses import dataclass, field, replace
@@ -15,8 +15,11 @@ class Skipped:
     """An item that could not be used, and why; it is reported, never silently lost."""
 
     id: str
+    """Id of the item."""
     path: str
+    """Audio file of the item."""
     reason: str
+    """Reason code."""
 
 
 @dataclass
@@ -24,27 +27,27 @@ class Batch:
     """Utterances padded with zeros to the longest."""
 
     waveform: Tensor
-    """What is heard, noise included. (B, T) float32 at 16 kHz."""
+    """Noisy input waveform. (B, T) float32 at 16 kHz."""
     lengths: Tensor
-    """Valid samples of each utterance. (B,) int64."""
+    """Number of valid samples of each utterance. (B,) int64."""
     ids: list[str]
-    """Utterance ids. B."""
+    """Ids of the utterances; B of them."""
     texts: list[str] = field(default_factory=list)
-    """Normalised reference transcripts. B."""
+    """Normalised reference transcripts; B of them."""
     clean: Tensor | None = None
-    """The same speech before noise was added, sample for sample. (B, T)."""
+    """Clean waveform, the same speech without noise, sample for sample. (B, T) float32."""
     tokens: Tensor | None = None
     """Token ids of the transcripts, padded with 0. (B, L) int64."""
     token_lengths: Tensor | None = None
-    """Valid tokens of each transcript. (B,) int64."""
+    """Number of valid tokens of each transcript. (B,) int64."""
     labels: Tensor | None = None
-    """1 where a class holds, else 0. (B, K) float32."""
+    """Labels, 1 where a class is present, else 0. (B, K) float32."""
     vectors: dict[str, Tensor] = field(default_factory=dict)
-    """Name of an external encoder to its vectors of the clips: (B, E), or those of their frames (B, G, E)."""
+    """Vectors of the clips by the name of their external encoder: (B, E), or of their frames (B, G, E); float32."""
     vector_lengths: dict[str, Tensor] = field(default_factory=dict)
-    """Valid frames of each clip, of encoders that give frames. (B,) int64 each."""
+    """Number of valid frames of each clip, by the name of an encoder that gives frames. (B,) int64 each."""
     skipped: list[Skipped] = field(default_factory=list)
-    """Items that were asked for and could not be read."""
+    """Items of the request that could not be used, with the reason."""
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -30,7 +30,7 @@ def test_a_table(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["prepare", "table", str(folder), str(out)]) == 0
     assert "4 entries" in capsys.readouterr().out
     assert main(["prepare", "table", str(folder), str(out)]) == 0
-    assert "was there" in capsys.readouterr().out
+    assert "already there" in capsys.readouterr().out
 
 
 def test_rejected_entries_give_status_1(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

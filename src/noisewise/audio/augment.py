@@ -1,6 +1,6 @@
 """Augmentation: speed, gain, roll and reverberation of a waveform, SpecAugment and mixup of features.
 
-The waveform functions are deterministic; whoever calls them draws the numbers. SpecAugment and Mixup draw from torch's
+The waveform functions are deterministic; the caller draws the numbers. SpecAugment and Mixup draw from torch's
 default generator. Legend: B utterances, T samples, F frames, D bins, K classes.
 """
 
@@ -137,7 +137,7 @@ class Mixup(nn.Module):
         """Set the draw.
 
         Args:
-            alpha: of the Beta distribution; 0 for no mixing.
+            alpha: parameter of the Beta distribution; 0 for no mixing.
             chance: that a batch is mixed at all.
         """
         super().__init__()

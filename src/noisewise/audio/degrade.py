@@ -27,7 +27,7 @@ PACKET = SAMPLE_RATE // 50
 ROOM_M3 = 100.0
 """Volume of the room of `reverb`: a small seminar room."""
 DISTANCE_M = 2.0
-"""From the mouth to the microphone."""
+"""Distance from the mouth to the microphone in metres."""
 FIRST_REFLECTION = SAMPLE_RATE // 400
 """Samples (2.5 ms) between the direct path and the tail."""
 MP3_DELAY = 1105
@@ -39,13 +39,15 @@ class Degradation:
     """One way of making speech worse, at levels of its own unit."""
 
     unit: str
-    """Of the level, as a reader wants to see it after the number."""
+    """Unit of the level, as it is written after the number."""
     levels: tuple[float, ...]
-    """Asked for when no others are named, mild and hard ones."""
+    """Default levels, mild and hard ones."""
     least: float
+    """Least level."""
     most: float
+    """Greatest level."""
     apply: Callable[[Waveform, float, Uniforms], Waveform]
-    """Waveform (T,), level and numbers to the degraded waveform."""
+    """Function of a waveform (T,), the level and uniform numbers that gives the degraded waveform."""
 
 
 def degrade(kind: str, waveform: Waveform, level: float, uniforms: Uniforms) -> Waveform:
@@ -143,7 +145,7 @@ def mp3(waveform: Waveform, kilobits: float) -> Waveform:
     """MP3 at `kilobits` per second, constant, without the delay of the codec. (T,) -> (T,)"""
     level = (160 - kilobits) / 152
     coded = _through(waveform, "MP3", "MPEG_LAYER_III", compression_level=level, bitrate_mode="CONSTANT")
-    delay = MP3_DELAY if len(coded) > len(waveform) else 0  # a decoder that knows the delay leaves it out itself
+    delay = MP3_DELAY if len(coded) > len(waveform) else 0  # newer decoders leave the delay out themselves
     return _fitted(coded[delay:], waveform.size)
 
 
@@ -190,7 +192,7 @@ def _back(waveform: Waveform, rate: float, samples: int) -> Waveform:
 
 
 def _fitted(waveform: Waveform, samples: int) -> Waveform:
-    """Cut, or padded with silence, to a length."""
+    """Cut, or pad with silence, to a length."""
     return np.ascontiguousarray(np.pad(waveform[:samples], (0, max(0, samples - len(waveform)))), np.float32)
 
 

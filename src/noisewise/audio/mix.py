@@ -7,12 +7,12 @@ With RMS the root of the mean square over the whole signal, the noise is multipl
 so that 20 log10(RMS(clean) / RMS(gain * noise)) is the SNR asked for. Amplitudes, not powers. Sums are made in
 float64.
 
-Public code that made training and test sets of published work takes the square root of this gain. With `compat`
-it is taken here too, to make such sets again; the true SNR is then
+The mixing code of published training and test sets takes the square root of this gain. With `compat` it is taken here
+too, to make such sets again; the true SNR is then
 
     (SNR + 20 log10(RMS(clean) / RMS(noise))) / 2
 
-which is half of what is asked for when speech and noise are equally loud. Report it, not the nominal one.
+which is half the nominal one when speech and noise are equally loud. Report it, not the nominal one.
 """
 
 import math
@@ -32,12 +32,12 @@ SILENCE_RMS = 10 ** (SILENCE_DB / 20)
 
 @dataclass(frozen=True)
 class Mixture:
-    """What `mix` returns."""
+    """A mixture, and the gain that made it."""
 
     noisy: Waveform
     """clean + gain * noise, (T,) float32; it may exceed [-1, 1]."""
     gain: float
-    """The factor on the noise."""
+    """Factor on the noise."""
 
 
 def rms(waveform: NDArray[np.floating]) -> float:
@@ -79,7 +79,7 @@ def mix(clean: Waveform, noise: Waveform, snr_db: float, *, compat: bool = False
         clean: speech, (T,).
         noise: as long as the speech, (T,).
         snr_db: 20 log10 of the RMS of the speech over the RMS of the scaled noise.
-        compat: take the square root of the gain, as public code does; see the top of the file.
+        compat: take the square root of the gain, see the top of the file.
 
     Raises:
         AudioError: the lengths differ, or one signal is silent or not finite.

@@ -14,7 +14,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from noisewise.audio.files.libsndfile import AudioInfo, Samples, OpenAudio
+from noisewise.audio.files.libsndfile import AudioInfo, OpenAudio, Samples
 from noisewise.audio.files.open import name_of, open_audio, readable_formats
 from noisewise.audio.files.save import save
 from noisewise.errors import AudioError

@@ -1,4 +1,4 @@
-"""`noisewise check MANIFEST ...`: what is wrong with a corpus, before training finds out."""
+"""`noisewise check MANIFEST ...`: faults of a corpus, found before training."""
 
 import sys
 import time
@@ -17,25 +17,38 @@ if TYPE_CHECKING:
 SHOWN = 3
 """Examples of each reason that are printed."""
 HOP = 320
-"""Samples from frame to frame where neither a model nor `--hop` says it: 20 ms, as in wav2vec 2.0."""
+"""Samples from frame to frame without a model and `--hop`: 20 ms, as in wav2vec 2.0."""
 
 
 def command(
-    manifests: Annotated[list[str], typer.Argument(help="Manifests, tables or folders; several are compared.")],
-    model: Annotated[str | None, typer.Option(help="Model folder or `box`, for its vocabulary and hop.")] = None,
-    tokens: Annotated[str | None, typer.Option(help="Vocabulary, one symbol a line; without it A-Z and '.")] = None,
-    hop: Annotated[int | None, typer.Option(min=1, help="Samples at 16 kHz from frame to frame; or 320.")] = None,
-    clipped: Annotated[float, typer.Option(min=0, max=1, help="Share of samples at full scale allowed.")] = 0.001,
-    max_seconds: Annotated[float, typer.Option(min=0.001, help="Longer recordings are refused.")] = 3600.0,
-    audio_only: Annotated[bool, typer.Option("--audio-only", help="Do not ask for transcripts (noise).")] = False,
-    ignore: Annotated[str, typer.Option(help="Reason codes to pass over, joined by commas.")] = "",
-    strict: Annotated[bool, typer.Option("--strict", help="Take warnings as errors.")] = False,
-    report: Annotated[str | None, typer.Option(help="Write everything that was found as JSON.")] = None,
-    quarantine: Annotated[str | None, typer.Option(help="Write the ids with errors; training leaves them out.")] = None,
-    cache: Annotated[str | None, typer.Option(help="Keep what was measured; a second check goes on from it.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Files decoded at a time; or one a core.")] = None,
+    manifests: Annotated[
+        list[str], typer.Argument(help="Manifests, tables or folders; several are compared with each other.")
+    ],
+    model: Annotated[str | None, typer.Option(help="Model folder or `box`, whose vocabulary and hop are used.")] = None,
+    tokens: Annotated[
+        str | None, typer.Option(help="File of the vocabulary, one symbol a line.", show_default="A-Z and '")
+    ] = None,
+    hop: Annotated[
+        int | None, typer.Option(min=1, help="Samples at 16 kHz from frame to frame.", show_default="320")
+    ] = None,
+    clipped: Annotated[float, typer.Option(min=0, max=1, help="Greatest share of samples at full scale.")] = 0.001,
+    max_seconds: Annotated[float, typer.Option(min=0.001, help="Greatest length of a recording in seconds.")] = 3600.0,
+    audio_only: Annotated[bool, typer.Option("--audio-only", help="Do not require transcripts (for noise).")] = False,
+    ignore: Annotated[str, typer.Option(help="Reason codes to ignore, with commas between.")] = "",
+    strict: Annotated[bool, typer.Option("--strict", help="Count warnings as errors.")] = False,
+    report: Annotated[str | None, typer.Option(help="Write all findings to this file, JSON.")] = None,
+    quarantine: Annotated[
+        str | None, typer.Option(help="Write the ids with errors to this file, for `quarantine` of a recipe.")
+    ] = None,
+    cache: Annotated[
+        str | None,
+        typer.Option(help="Keep the statistics of recordings in this file; a second check decodes changed files only."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Number of files decoded at a time.", show_default="one a core, at most 8")
+    ] = None,
 ) -> None:
-    """Decode every entry and tell what is wrong; docs/check.md has the reason codes.
+    """Decode every entry and list its faults; docs/check.md explains the reason codes.
 
     The exit status is 0 without errors (warnings or not), 1 with errors, 2 when a manifest cannot be read.
     """
@@ -147,7 +160,7 @@ def _tell(summary: "Summary", findings: "Iterable[Finding]", rules: "Rules") -> 
 
 
 class _Progress:
-    """How many entries were checked: on one line of a terminal, or a line every half minute elsewhere."""
+    """Number of entries checked: on one line of a terminal, or a line every half minute in a file or pipe."""
 
     def __init__(self) -> None:
         self.terminal = sys.stderr.isatty()
@@ -155,7 +168,7 @@ class _Progress:
         self.shown = time.monotonic()
 
     def show(self, summary: "Summary") -> None:
-        """Say how far it is, now and then."""
+        """Show the progress, now and then."""
         if time.monotonic() - self.shown >= self.every:
             self.shown = time.monotonic()
             self._print(summary)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from noisewise.data.corpora.preparation import Rejected
-    from noisewise.data.noise.noisy_sets import Entry
+    from noisewise.data.noise.noisy_sets import LedgerEntry
 
 LISTS = ("--snr",)
 """Options that take several values in a row."""
@@ -21,17 +21,28 @@ def command(
         typer.Argument(help="SPEECH NOISE OUT; with --rebuild also SPEECH NOISE OUT; with --verify none."),
     ] = [],  # noqa: B006  (typer reads the default, nothing writes to it)
     snr: Annotated[
-        list[float] | None, typer.Option(help="Signal-to-noise ratios in dB; 0 5 10 15 20 when absent.")
+        list[float] | None, typer.Option(help="Signal-to-noise ratios in dB.", show_default="0 5 10 15 20")
     ] = None,
-    types: Annotated[str | None, typer.Option(help="Noise types, parted by commas; all when absent.")] = None,
-    seed: Annotated[int, typer.Option(help="Of noise files and segments.")] = 0,
+    types: Annotated[
+        str | None, typer.Option(help="Noise types, with commas between.", show_default="all there are")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draws of noise files and segments.")] = 0,
     per_utterance: Annotated[
-        bool, typer.Option("--per-utterance", help="One noise type for each utterance instead of all.")
+        bool,
+        typer.Option(
+            "--per-utterance", help="Mix each utterance with one noise type, drawn by its id, instead of all."
+        ),
     ] = False,
     compat: Annotated[
-        bool, typer.Option("--compat", help="The mixing gain of public code, which gives about half the SNR in dB.")
+        bool,
+        typer.Option(
+            "--compat",
+            help="Take the square root of the gain, as the code of published test sets does: about half the SNR.",
+        ),
     ] = False,
-    rebuild: Annotated[str | None, typer.Option(metavar="LEDGER", help="Make the set of this ledger again.")] = None,
+    rebuild: Annotated[
+        str | None, typer.Option(metavar="LEDGER", help="Rebuild the set of this ledger from its sources.")
+    ] = None,
     verify: Annotated[
         str | None, typer.Option(metavar="LEDGER", help="Compare the files beside this ledger with it.")
     ] = None,
@@ -79,11 +90,11 @@ def _write(
     return made.rejected
 
 
-def _accuracy(entries: "Sequence[Entry]", compat: bool) -> str:
-    """How the true ratios compare with those asked for."""
+def _accuracy(entries: "Sequence[LedgerEntry]", compat: bool) -> str:
+    """The true ratios beside the nominal ones, in words."""
     if not compat:
         worst = max(abs(entry.measured_snr_db - entry.snr_db) for entry in entries)
-        return f"SNR within {worst:.1g} dB of what was asked"
+        return f"true SNR within {worst:.1g} dB of the nominal"
     means = []
     for ratio in sorted({entry.snr_db for entry in entries}):
         true = [entry.measured_snr_db for entry in entries if entry.snr_db == ratio]
@@ -100,7 +111,7 @@ def _rebuild(path: str, speech: str, noise: str, output: str) -> "list[Rejected]
     header, entries = ledger.read(Path(path))
     voices, noises = list(manifest.read(speech)), list(manifest.read(noise))
     problems = ledger.rebuild(Path(path), voices, noises, Path(output), report=_show)
-    print(f"{output}: {len(entries) - len(problems)} of {len(entries)} mixtures made again, bit for bit")
+    print(f"{output}: {len(entries) - len(problems)} of {len(entries)} mixtures rebuilt, bit for bit")
     if problems:
         print(f"the set was made with {header['versions']}", file=sys.stderr)
     return problems

@@ -56,28 +56,38 @@ def command(
         str, typer.Argument(help="; ".join(f"{name} {made.paths}: {made.about}" for name, made in CORPORA.items()))
     ],
     paths: Annotated[
-        list[str], typer.Argument(help="What is read (IN, SPEECH or MANIFEST) and the folder to make (OUT).")
+        list[str], typer.Argument(help="Source to read (IN, SPEECH or MANIFEST), and the folder to write (OUT).")
     ],
-    workers: Annotated[int | None, typer.Option(min=1, help="Files at a time; all cores when absent.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Number of files at a time.", show_default="all cores")
+    ] = None,
     channels: Annotated[
-        list[int] | None, typer.Option(min=0, max=6, help="Of chime4: microphones; 1 3 4 5 6 when absent.")
+        list[int] | None, typer.Option(min=0, max=6, help="Microphones, for chime4.", show_default="1 3 4 5 6")
     ] = None,
     wsj0: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Of chime4: WSJ0 with its .dot files, if it lies elsewhere.")
+        str | None,
+        typer.Option(metavar="FOLDER", help="WSJ0 with its .dot files, for chime4, if it is in another folder."),
     ] = None,
     librispeech: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Of robust-asr: where the *.trans.txt of test-clean lie.")
+        str | None, typer.Option(metavar="FOLDER", help="Folder of the *.trans.txt of test-clean, for robust-asr.")
     ] = None,
-    shard_size: Annotated[int | None, typer.Option(min=1, help="Of shards: entries in each; 1000.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of spoken-commands and babble; 0 when absent.")] = None,
-    utterances: Annotated[int | None, typer.Option(min=1, help="Of spoken-commands: how many; 1000.")] = None,
-    clips: Annotated[int | None, typer.Option(min=1, help="Of babble: how many; 20.")] = None,
-    seconds: Annotated[float | None, typer.Option(min=0.1, help="Of babble: length of a clip; 30.")] = None,
+    shard_size: Annotated[
+        int | None, typer.Option(min=1, help="Number of entries in each shard, for shards.", show_default="1000")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed, for spoken-commands and babble.", show_default="0")] = None,
+    utterances: Annotated[
+        int | None, typer.Option(min=1, help="Number of utterances, for spoken-commands.", show_default="1000")
+    ] = None,
+    clips: Annotated[int | None, typer.Option(min=1, help="Number of clips, for babble.", show_default="20")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Length of a clip in seconds, for babble.", show_default="30")
+    ] = None,
     voices: Annotated[
-        tuple[int, int] | None, typer.Option(help="Of babble: fewest and most speakers in a clip; 4 10.")
+        tuple[int, int] | None,
+        typer.Option(help="Fewest and most speakers in a clip, for babble.", show_default="4 10"),
     ] = None,
 ) -> None:
-    """Write manifests and a record of them; a second run skips what is finished.
+    """Turn a corpus into validated manifests; a second run skips the finished ones.
 
     The exit status is 1 when entries were rejected (they are listed in rejected.jsonl) and the rest was
     written.
@@ -135,7 +145,7 @@ def _options(corpus: str, made: Corpus, given: dict[str, Any]) -> dict[str, Any]
 def _tell(parts: "list[Part]", output: str, listed: str) -> None:
     rejected = 0
     for part in parts:
-        state = "made" if part.fresh else "was there"
+        state = "written" if part.fresh else "already there"
         minutes = part.seconds / 60
         print(f"{output}/{part.file}: {part.utterances} entries, {minutes:.1f} minutes, {state}")
         rejected += len(part.rejected)
@@ -147,10 +157,10 @@ def _tell(parts: "list[Part]", output: str, listed: str) -> None:
 
 
 class _Bar:
-    """A bar on a terminal, nothing elsewhere."""
+    """A progress line on a terminal, nothing in a file or pipe."""
 
     def show(self, done: int, total: int) -> None:
-        """Say how far it is."""
+        """Show the progress."""
         if sys.stderr.isatty() and (done == total or done % 20 == 0):
             end = "\n" if done == total else ""
             print(f"\r{done} of {total}", end=end, file=sys.stderr, flush=True)

@@ -2,8 +2,8 @@
 
 R. Sennrich, B. Haddow, A. Birch (2016), "Neural Machine Translation of Rare Words with Subword Units", algorithm 1:
 begin with letters, and again and again make the most frequent pair of neighbours one symbol. Pairs within a word alone
-are joined; `|` stands before each word and may be joined to what follows it, so that a symbol such as `|TH` says that a
-word begins, and the end of a word is known when the next one begins.
+are joined; `|` stands before each word and may be joined to what follows it, so that a symbol such as `|TH` marks
+the beginning of a word, and a word ends where the next one begins.
 
 Learning is done by the library `tokenizers`; encoding with what was learned needs nothing.
 """
@@ -22,37 +22,37 @@ from noisewise.errors import ModelError
 from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, CharacterTokenizer, Tokenizer
 
 LETTERS = (BOUNDARY, "'", *ascii_uppercase)
-"""What every vocabulary can spell."""
+"""Symbols of every vocabulary of subwords."""
 FORMAT = "noisewise-subwords-1"
 REMEMBERED = 65_536
-"""Words whose encoding is kept."""
+"""Number of words whose encoding is kept."""
 
 
 @config
 class CharacterConfig:
-    """Letters."""
+    """Tokens are letters."""
 
     kind: Literal["characters"] = "characters"
 
 
 @config
 class SubwordConfig:
-    """Subwords by byte-pair encoding."""
+    """Tokens are subwords learned by byte-pair encoding."""
 
     kind: Literal["bpe"] = "bpe"
     size: int = 256
-    """Symbols, the blank and the letters included."""
+    """Number of symbols, the blank and the letters included."""
     least: int = 2
-    """A pair of symbols must occur so often in the transcripts to become one."""
+    """Least number of occurrences in the transcripts for a pair of symbols to become one."""
     source: str | None = None
-    """Model folder whose subwords are taken instead of learning them; none to learn."""
+    """Model folder whose subwords are taken; they are learned from the transcripts when absent."""
 
 
 TokenizerConfig = Annotated[CharacterConfig | SubwordConfig, one_of("kind")]
 
 
 class Pieces(CharacterTokenizer):
-    """Subwords without their marks, `|` between words: what language models, lexicons and hotwords are asked in."""
+    """Subwords without their marks, `|` between words: the tokens of language models, lexicons and hotwords."""
 
     def __init__(self, subwords: "SubwordTokenizer"):
         super().__init__([*dict.fromkeys(symbol.removeprefix(BOUNDARY) or BOUNDARY for symbol in subwords.symbols)])
@@ -80,7 +80,7 @@ class SubwordTokenizer:
     FILE = "tokens.json"
 
     def __init__(self, symbols: Sequence[str], merges: Sequence[Sequence[str]]):
-        letters = CharacterTokenizer(symbols)  # what is wrong with the symbols is said there
+        letters = CharacterTokenizer(symbols)  # checks the symbols
         self.symbols, self.begins = letters.symbols, letters.begins
         self.blank, self.unknown, self.boundary = letters.blank, letters.unknown, letters.boundary
         self.merges = [(one, other) for one, other in merges]

@@ -14,21 +14,24 @@ BOUNDARY = "|"
 
 
 _SILENT = re.compile(r"<[^<>]+>")
-"""Symbols that are no text: sentence marks and unused places of vocabularies from elsewhere."""
+"""Symbols that are no text: sentence marks and unused places of vocabularies of other projects."""
 
 
 class Tokenizer(Protocol):
     """Text to ids and back, whatever the symbols are."""
 
     FILE: str
-    """Its name in the folder of a model."""
+    """Name of the tokenizer's file in a model folder."""
     symbols: list[str]
-    """Of each id; `|` in them stands between words."""
+    """Symbol of each id; `|` is the boundary of words."""
     blank: int
+    """Id of the CTC blank, always 0."""
     unknown: int | None
+    """Id of `<unk>`; None where the vocabulary lacks it."""
     boundary: int
+    """Id of `|`."""
     begins: list[bool]
-    """Which symbols end the word before them, and begin another: all that start with `|`."""
+    """For each symbol, whether it ends the word before it and begins another: all that start with `|`."""
 
     def __len__(self) -> int: ...
 

@@ -8,14 +8,14 @@ from noisewise.errors import ModelError
 from noisewise.text.tokenizer import BLANK, UNKNOWN, CharacterTokenizer
 
 END = "</s>"
-"""Begins and ends every sentence; always id 0, as `<unk>` is id 1."""
+"""Mark at the beginning and the end of every sentence; always id 0, as `<unk>` is id 1."""
 
 
 class Vocabulary:
     """Tokens and their ids; what is not among them is `<unk>`."""
 
     FILE = "tokens.txt"
-    """Its name in the folder of a model."""
+    """Name of the vocabulary's file in a model folder."""
 
     def __init__(self, tokens: Sequence[str]):
         self.tokens = list(tokens)

@@ -12,7 +12,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisewise.data.checks.audio_stats import Sounding, sound
+from noisewise.data.checks.audio_stats import AudioStats, measure
 from noisewise.data.checks.check import Rules, Summary, check, frames_needed
 from noisewise.data.checks.reasons import REASONS, Finding
 from noisewise.data.corpora.preparation import write_cuts
@@ -197,11 +197,11 @@ def test_a_cache_saves_decoding_and_sees_changes(speech: Path, tmp_path: Path, m
     first = found(speech, cache=tmp_path / "cache")
     calls = []
 
-    def watched(cut: Cut, limit: float) -> Sounding:
+    def watched(cut: Cut, limit: float) -> AudioStats:
         calls.append(cut.id)
-        return sound(cut, limit)
+        return measure(cut, limit)
 
-    monkeypatch.setattr("noisewise.data.checks.check.sound", watched)
+    monkeypatch.setattr("noisewise.data.checks.check.measure", watched)
     assert found(speech, cache=tmp_path / "cache") == first
     assert calls == []
     assert {item.reason for item in first[0]} == {"silent", "duplicate_audio"}
@@ -216,13 +216,13 @@ def test_an_interrupted_check_goes_on_from_its_cache(
 ) -> None:
     calls = []
 
-    def killed(cut: Cut, limit: float) -> Sounding:
+    def killed(cut: Cut, limit: float) -> AudioStats:
         calls.append(cut.id)
         if len(calls) == 5:
             raise KeyboardInterrupt
-        return sound(cut, limit)
+        return measure(cut, limit)
 
-    monkeypatch.setattr("noisewise.data.checks.check.sound", killed)
+    monkeypatch.setattr("noisewise.data.checks.check.measure", killed)
     with pytest.raises(KeyboardInterrupt):
         found(speech, cache=tmp_path / "cache")
     found(speech, cache=tmp_path / "cache")

@@ -25,16 +25,16 @@ MPEG_PREROLL = 16_384
 
 @dataclass(frozen=True, kw_only=True)
 class AudioInfo:
-    """What the header of a recording says."""
+    """Header of a recording."""
 
     seconds: float
-    """Length; nan when the header does not tell."""
+    """Length in seconds; nan when the header lacks it."""
     sample_rate: int
-    """Samples per second and channel."""
+    """Sample rate in Hz."""
     channels: int
-    """Channels; `load` gives their mean."""
+    """Number of channels; `load` gives their mean."""
     samples: int
-    """Samples of one channel; -1 when the header does not tell."""
+    """Number of samples of one channel; -1 when the header lacks it."""
     format: str
     """Container and coding, for instance `FLAC PCM_16`."""
 
@@ -46,7 +46,7 @@ class OpenAudio(Protocol):
     sample_rate: int
     channels: int
     samples: int | None
-    """Samples of one channel, or None when only decoding can tell."""
+    """Number of samples of one channel, or None when the header lacks it."""
     format: str
 
     def blocks(self, start: int, stop: int | None) -> Iterator[Samples]:

@@ -1,4 +1,4 @@
-"""From a path, an open file or a pipe to an open `OpenAudio`, or an `AudioError` that says what is wrong."""
+"""Opens a recording, from a path, an open file or a pipe, with the decoder that its bytes ask for."""
 
 import io
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 import soundfile
 
-from noisewise.audio.files.libsndfile import SoundFileAudio, OpenAudio
+from noisewise.audio.files.libsndfile import OpenAudio, SoundFileAudio
 from noisewise.audio.files.pyav import PyAVAudio
 from noisewise.audio.files.truncation import media_format, missing_bytes
 from noisewise.errors import AudioError

@@ -15,7 +15,7 @@ from noisewise.errors import AudioError
 PREROLL_SECONDS = 0.5
 """Decoding starts this much before a part, because codecs lean on what came before."""
 SLACK_SECONDS = 0.25
-"""How far the last sample may stay behind the length that the container tells."""
+"""How far the last sample may stay behind the length in the container."""
 WITHOUT_LENGTH = ("aac", "amr")
 """Bare streams, whose length FFmpeg only guesses from the bit rate."""
 
@@ -107,7 +107,7 @@ class PyAVAudio:
         return int(first + frame.samples)
 
     def _length(self) -> int | None:
-        """Samples that the container promises, or None when it does not tell (a browser's webm, for instance)."""
+        """Samples that the container promises, or None when it lacks a length (a browser's webm, for instance)."""
         if self._stream.duration:
             return int(self._stream.duration * self._stream.time_base * self.sample_rate)
         whole: int | None = self._container.duration

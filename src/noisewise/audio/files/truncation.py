@@ -1,4 +1,4 @@
-"""What the bytes of a file say before it is decoded: its container, and whether its end is missing.
+"""What the bytes of a file show before it is decoded: its container, and whether its end is missing.
 
 libsndfile reads what is left of a cut-off wav, aiff or ogg file without complaint, hence the checks here.
 """

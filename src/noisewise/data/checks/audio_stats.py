@@ -1,4 +1,4 @@
-"""What decoding tells about one recording: length, level, clipping, and a digest of its samples."""
+"""Statistics of one decoded recording: length, level, clipping, and a digest of its samples."""
 
 import hashlib
 import json
@@ -16,49 +16,52 @@ from noisewise.errors import AudioError
 FULL_SCALE = 32767 / 32768
 """The largest positive sample of 16 bits, as a float; a louder one cannot be written."""
 BLOCK_SECONDS = 10.0
-"""Decoded at a time."""
+"""Seconds decoded at a time."""
 
 
 @dataclass(frozen=True)
-class Sounding:
-    """What was found in the samples; a recording that cannot be used has a `problem`."""
+class AudioStats:
+    """Statistics of the samples of a recording; one that cannot be used has a `problem` instead."""
 
     rate: int = 0
-    """Samples per second of the file."""
+    """Sample rate of the file in Hz."""
     samples: int = 0
-    """At that rate, of one channel."""
+    """Number of samples of one channel, at the rate of the file."""
     full_scale: float = 0.0
     """Share of samples at full scale."""
     digest: str = ""
-    """Of the rate and the samples, 16 bytes in hexadecimal."""
+    """Digest of the rate and the samples, 16 bytes in hexadecimal."""
     problem: str = ""
-    """Reason code."""
+    """Reason code (see `noisewise.data.checks.reasons`); empty for a recording that can be used."""
     message: str = ""
+    """Sentence that explains the problem."""
 
     @property
     def seconds(self) -> float:
-        """Length."""
+        """Length of the recording in seconds."""
         return self.samples / self.rate if self.rate else 0.0
 
     def dumped(self) -> str:
-        """As JSON."""
+        """The statistics as JSON."""
         return json.dumps(asdict(self))
 
 
-def sound(cut: Cut, max_seconds: float) -> Sounding:
+def measure(cut: Cut, max_seconds: float) -> AudioStats:
     """Decode a cut in blocks, in memory that does not grow with its length.
 
     Args:
         cut: what to decode. A part of a recording is decoded in one piece.
-        max_seconds: longer ones are refused, by their header when it tells the truth, else at that point.
+        max_seconds: longer ones are refused, by their header where it is right, else after so many decoded seconds.
     """
     try:
         rate, blocks = _blocks(cut, max_seconds)
         return _measured(rate, blocks, path_of(cut))
     except AudioError as error:
-        return Sounding(problem=error.reason, message=str(error))
+        return AudioStats(problem=error.reason, message=str(error))
     except (OSError, ValueError, MemoryError) as error:
-        return Sounding(problem="not_audio", message=f"`{path_of(cut)}` cannot be read: {' '.join(str(error).split())}")
+        return AudioStats(
+            problem="not_audio", message=f"`{path_of(cut)}` cannot be read: {' '.join(str(error).split())}"
+        )
 
 
 def _blocks(cut: Cut, max_seconds: float) -> tuple[int, Iterator[NDArray[np.float32]]]:
@@ -75,7 +78,7 @@ def _blocks(cut: Cut, max_seconds: float) -> tuple[int, Iterator[NDArray[np.floa
     return rate, iter([part])
 
 
-def _measured(rate: int, blocks: Iterator[NDArray[np.float32]], path: str) -> Sounding:
+def _measured(rate: int, blocks: Iterator[NDArray[np.float32]], path: str) -> AudioStats:
     digest = hashlib.blake2b(str(rate).encode(), digest_size=16)
     samples = full = 0
     low, high = np.inf, -np.inf
@@ -86,5 +89,5 @@ def _measured(rate: int, blocks: Iterator[NDArray[np.float32]], path: str) -> So
         low, high = min(low, float(block.min())), max(high, float(block.max()))
     if (high - low) / 2 < SILENCE:
         message = f"`{path}` must hold sound, but is silent (below -100 dBFS); check the microphone or the channel"
-        return Sounding(problem="silent", message=message)
-    return Sounding(rate, samples, full / samples, digest.hexdigest())
+        return AudioStats(problem="silent", message=message)
+    return AudioStats(rate, samples, full / samples, digest.hexdigest())

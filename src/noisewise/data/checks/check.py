@@ -1,4 +1,4 @@
-"""Everything that is wrong with a corpus, found before training does."""
+"""Faults of a corpus, found before training."""
 
 import sqlite3
 import unicodedata
@@ -9,8 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from noisewise.audio.waveform import SAMPLE_RATE
-from noisewise.data.checks.audio_stats import Sounding, sound
-from noisewise.data.checks.duplicates import Place, Seen, file_key
+from noisewise.data.checks.audio_stats import AudioStats, measure
+from noisewise.data.checks.duplicates import DuplicateIndex, Place, file_key
 from noisewise.data.checks.reasons import REASONS, Finding, Severity
 from noisewise.data.corpora.preparation import in_order
 from noisewise.data.manifests.cuts import Cut, column, path_of, text_of
@@ -27,7 +27,7 @@ SYMBOLS = "&%@#"
 
 @dataclass(frozen=True)
 class Rules:
-    """What an entry is measured against."""
+    """Limits and vocabulary that entries are checked against."""
 
     tokenizer: Tokenizer = field(default_factory=CharacterTokenizer)
     hop: int = 320
@@ -46,16 +46,16 @@ class Rules:
 
 @dataclass
 class Summary:
-    """What came of a check."""
+    """Totals of a check."""
 
     entries: int = 0
-    """Lines of the manifests, bad ones counted."""
+    """Number of lines of the manifests, bad ones counted."""
     seconds: float = 0.0
-    """Of audio that could be decoded."""
+    """Seconds of audio that could be decoded."""
     bad: int = 0
-    """Entries with an error."""
+    """Number of entries with an error."""
     counts: Counter[str] = field(default_factory=Counter)
-    """Findings of each reason."""
+    """Number of findings of each reason code."""
 
 
 def check(
@@ -71,28 +71,28 @@ def check(
 
     Args:
         manifests: sources as `noisewise.data.manifests.read.read` takes them. Several are compared with each other.
-        rules: what is wrong and what is not.
-        sink: gets every finding, in the order of the entries.
+        rules: limits and vocabulary.
+        sink: called with every finding, in the order of the entries.
         workers: threads that decode.
-        cache: file that keeps what was measured; an interrupted check goes on from it.
+        cache: file that keeps the statistics of recordings; an interrupted check goes on from it.
         report: called after each entry.
 
     Raises:
         DataError: a manifest or the cache cannot be read, or a manifest has no entry.
     """
     summary = Summary()
-    seen = Seen(cache)
+    index = DuplicateIndex(cache)
     try:
         for manifest in manifests:
             before = summary.entries
-            _check_one(manifest, rules, sink, seen, workers, summary, report)
+            _check_one(manifest, rules, sink, index, workers, summary, report)
             if summary.entries == before:
                 raise DataError(f"`{manifest}` must have at least one entry, but has none; check the filter")
-        seen.commit()
+        index.commit()
     except sqlite3.Error as error:
-        raise DataError(f"the check must keep what it meets in a file, but cannot: {error}; free some disk") from error
+        raise DataError(f"the check must keep its index in a file, but cannot: {error}; free some disk") from error
     finally:
-        seen.close()
+        index.close()
     return summary
 
 
@@ -102,28 +102,28 @@ class _Entry:
     line: int
     cut: Cut | DataError
     key: bytes = b""
-    known: Sounding | None = None
+    known: AudioStats | None = None
 
 
 def _check_one(
     manifest: str,
     rules: Rules,
     sink: Callable[[Finding], None],
-    seen: Seen,
+    index: DuplicateIndex,
     workers: int,
     summary: Summary,
     report: Callable[[Summary], None],
 ) -> None:
-    def measured(entry: _Entry) -> tuple[_Entry, Sounding]:
+    def measured(entry: _Entry) -> tuple[_Entry, AudioStats]:
         if isinstance(entry.cut, DataError):
-            return entry, Sounding()
-        return entry, entry.known or sound(entry.cut, rules.max_seconds)
+            return entry, AudioStats()
+        return entry, entry.known or measure(entry.cut, rules.max_seconds)
 
-    for entry, found in in_order(measured, _entries(manifest, rules, seen), workers):
+    for entry, stats in in_order(measured, _entries(manifest, rules, index), workers):
         summary.entries += 1
-        summary.seconds += found.seconds
+        summary.seconds += stats.seconds
         worst = False
-        for item in _findings(entry, found, rules, seen):
+        for item in _findings(entry, stats, rules, index):
             if item.reason not in rules.ignore:
                 summary.counts[item.reason] += 1
                 worst = worst or item.severity == "error"
@@ -132,29 +132,29 @@ def _check_one(
         report(summary)
 
 
-def _entries(manifest: str, rules: Rules, seen: Seen) -> Iterator[_Entry]:
+def _entries(manifest: str, rules: Rules, index: DuplicateIndex) -> Iterator[_Entry]:
     for line, cut in stream(manifest):
         if isinstance(cut, DataError):
             yield _Entry(manifest, line, cut)
         else:
             key = file_key(path_of(cut), cut.start, cut.duration, cut.channel, rules.max_seconds)
-            yield _Entry(manifest, line, cut, key, seen.sounding(key))
+            yield _Entry(manifest, line, cut, key, index.stats(key))
 
 
-def _findings(entry: _Entry, found: Sounding, rules: Rules, seen: Seen) -> Iterator[Finding]:
+def _findings(entry: _Entry, stats: AudioStats, rules: Rules, index: DuplicateIndex) -> Iterator[Finding]:
     cut = entry.cut
     if isinstance(cut, DataError):
         yield Finding("", "bad_row", "error", str(cut), entry.manifest, entry.line)
         return
     if entry.known is None:
-        seen.keep(entry.key, found)
+        index.keep(entry.key, stats)
     place = Place(column(cut, "split") or entry.manifest, entry.manifest, cut.id)
     text = normalise(text_of(cut) or "") if rules.texts else ""
     problems = [
-        *_of_id(place, seen),
-        *_of_audio(cut, found, rules),
-        *(_of_text(text_of(cut) or "", text, found, rules) if rules.texts else ()),
-        *_of_others(place, found, text, column(cut, "speaker"), seen),
+        *_of_id(place, index),
+        *_of_audio(cut, stats, rules),
+        *(_of_text(text_of(cut) or "", text, stats, rules) if rules.texts else ()),
+        *_of_duplicates(place, stats, text, column(cut, "speaker"), index),
     ]
     for reason, message in problems:
         severity = _severity(reason, rules)
@@ -166,37 +166,37 @@ def _severity(reason: str, rules: Rules) -> Severity:
     return "error" if rules.strict and severity == "warning" else severity
 
 
-def _of_id(place: Place, seen: Seen) -> Iterator[tuple[str, str]]:
-    other = seen.first("id", place.id, place)
+def _of_id(place: Place, index: DuplicateIndex) -> Iterator[tuple[str, str]]:
+    other = index.first("id", place.id, place)
     if other is not None:
         yield "duplicate_id", f"id '{place.id}' must be unique, but `{other.manifest}` has it too; rename one"
 
 
-def _of_audio(cut: Cut, found: Sounding, rules: Rules) -> Iterator[tuple[str, str]]:
-    if found.problem:
-        yield found.problem, found.message
+def _of_audio(cut: Cut, stats: AudioStats, rules: Rules) -> Iterator[tuple[str, str]]:
+    if stats.problem:
+        yield stats.problem, stats.message
         return
-    if found.full_scale > rules.clipped:
-        yield "clipped", f"{found.full_scale:.2%} of the samples are at full scale; {rules.clipped:.2%} are allowed"
-    if abs(found.seconds - cut.duration) > DURATION_SLACK_SECONDS:
-        yield "wrong_duration", f"the manifest says {cut.duration:.2f} s, the file lasts {found.seconds:.2f} s"
-    if found.rate != SAMPLE_RATE:
-        yield "resampled", f"{found.rate} samples per second; will be resampled to {SAMPLE_RATE}"
+    if stats.full_scale > rules.clipped:
+        yield "clipped", f"{stats.full_scale:.2%} of the samples are at full scale; {rules.clipped:.2%} are allowed"
+    if abs(stats.seconds - cut.duration) > DURATION_SLACK_SECONDS:
+        yield "wrong_duration", f"lasts {cut.duration:.2f} s in the manifest, but {stats.seconds:.2f} s in the file"
+    if stats.rate != SAMPLE_RATE:
+        yield "resampled", f"{stats.rate} samples per second; will be resampled to {SAMPLE_RATE}"
 
 
-def _of_text(raw: str, text: str, found: Sounding, rules: Rules) -> Iterator[tuple[str, str]]:
+def _of_text(raw: str, text: str, stats: AudioStats, rules: Rules) -> Iterator[tuple[str, str]]:
     if not text:
         yield "no_text", f"must have a transcript of letters, but has {raw[:80]!r}"
     dropped = sorted({character for character in raw if _is_dropped(character)})
     if dropped:
-        yield "dropped_characters", f"{' '.join(dropped)} will be removed from {raw[:80]!r}; spell out what is said"
+        yield "dropped_characters", f"{' '.join(dropped)} will be removed from {raw[:80]!r}; spell it out in words"
     tokenizer = rules.tokenizer
     spelled = {letter: tokenizer.encode(letter) for letter in sorted(set(text) - {" "})}
     unknown = [letter for letter, ids in spelled.items() if not ids or tokenizer.unknown in ids]
     if unknown:
         yield "unknown_characters", f"{' '.join(unknown)} are not in the vocabulary and would become <unk>"
-    frames, needed = found.samples * SAMPLE_RATE // max(1, found.rate) // rules.hop, frames_needed(text, rules)
-    if not found.problem and frames < needed:
+    frames, needed = stats.samples * SAMPLE_RATE // max(1, stats.rate) // rules.hop, frames_needed(text, rules)
+    if not stats.problem and frames < needed:
         yield "too_short_for_ctc", f"must have {needed} frames of {rules.hop} samples for its text, but has {frames}"
 
 
@@ -210,22 +210,24 @@ def frames_needed(text: str, rules: Rules) -> int:
 
 
 def _is_dropped(character: str) -> bool:
-    """Whether a character is said aloud and yet removed by the normaliser."""
+    """Whether a character is spoken and yet removed by the normaliser."""
     if character.isascii() and (character.isalpha() or character.isspace()):
         return False
     spoken = unicodedata.category(character)[0] in "LNS" or character in SYMBOLS
     return spoken and normalise(f"A{character}A") == "AA"
 
 
-def _of_others(place: Place, found: Sounding, text: str, speaker: str | None, seen: Seen) -> Iterator[tuple[str, str]]:
-    """The same audio, or the same speaker and text, met before."""
-    if not found.problem:
-        other = seen.first("audio", found.digest, place)
+def _of_duplicates(
+    place: Place, stats: AudioStats, text: str, speaker: str | None, index: DuplicateIndex
+) -> Iterator[tuple[str, str]]:
+    """The same audio, or the same speaker and text, in an earlier entry."""
+    if not stats.problem:
+        other = index.first("audio", stats.digest, place)
         if other is not None and other.split == place.split:
             yield "duplicate_audio", f"the samples of '{place.id}' are those of '{other.id}'; drop one"
         elif other is not None:
             yield "leaked_audio", f"in {place.split}, but its samples are also '{other.id}' in {other.split}"
     if text and speaker:
-        other = seen.first("spoken", f"{speaker}\0{text}", place)
+        other = index.first("spoken", f"{speaker}\0{text}", place)
         if other is not None and other.split != place.split:
-            yield "leaked_text", f"in {place.split}, but {speaker} says the same in '{other.id}' in {other.split}"
+            yield "leaked_text", f"in {place.split}, but {speaker} has the same text in '{other.id}' in {other.split}"

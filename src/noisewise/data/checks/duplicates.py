@@ -1,7 +1,7 @@
-"""What a check has met so far, in a file of SQLite: ids, samples and sentences as digests of 16 bytes.
+"""An index of ids, samples and sentences as digests of 16 bytes, which finds duplicates and leaks, in SQLite.
 
-A file, so that the memory of a check does not grow with the corpus; kept, so that the next check of unchanged
-files need not decode them.
+It is a file, so that the memory of a check does not grow with the corpus. A kept one also holds the statistics of the
+recordings, so that the next check need not decode files that have not changed.
 """
 
 import hashlib
@@ -11,27 +11,27 @@ import sqlite3
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from noisewise.data.checks.audio_stats import Sounding
+from noisewise.data.checks.audio_stats import AudioStats
 from noisewise.errors import DataError
 
 TABLES = """
-CREATE TABLE IF NOT EXISTS sounding (file BLOB PRIMARY KEY, found TEXT) WITHOUT ROWID;
-DROP TABLE IF EXISTS seen;
-CREATE TABLE seen (kind TEXT, digest BLOB, place TEXT, PRIMARY KEY (kind, digest)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS audio_stats (file BLOB PRIMARY KEY, found TEXT) WITHOUT ROWID;
+DROP TABLE IF EXISTS first_place;
+CREATE TABLE first_place (kind TEXT, digest BLOB, place TEXT, PRIMARY KEY (kind, digest)) WITHOUT ROWID;
 """
 COMMIT_EVERY = 1000
 
 
 class Place(NamedTuple):
-    """Where something was met."""
+    """Where something occurs: split, manifest and id of the entry."""
 
     split: str
     manifest: str
     id: str
 
 
-class Seen:
-    """Remembers the first place of everything, and what was measured in files."""
+class DuplicateIndex:
+    """Keeps the first place of everything, and the statistics of files."""
 
     def __init__(self, path: Path | None = None) -> None:
         """Open a file, or a temporary one that goes with the object.
@@ -42,29 +42,34 @@ class Seen:
         self._path, self._writes = path, 0
         try:
             self._base = sqlite3.connect("" if path is None else path)
+            _rename_old_table(self._base)
             self._base.executescript(TABLES)
         except sqlite3.Error as error:
             raise DataError(f"`{path}` must be a cache of `noisewise check`, but is not: {error}") from error
 
     def first(self, kind: str, key: str | bytes, place: Place) -> Place | None:
-        """The place where `key` was met before, or None when this is the first time."""
+        """The first place of `key`, or None when `place` is the first."""
         digest = _digest(key)
-        added = self._base.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (kind, digest, json.dumps(place)))
+        added = self._base.execute(
+            "INSERT OR IGNORE INTO first_place VALUES (?, ?, ?)", (kind, digest, json.dumps(place))
+        )
         if added.rowcount:
             return None
-        row = self._base.execute("SELECT place FROM seen WHERE kind = ? AND digest = ?", (kind, digest)).fetchone()
+        row = self._base.execute(
+            "SELECT place FROM first_place WHERE kind = ? AND digest = ?", (kind, digest)
+        ).fetchone()
         return Place(*json.loads(row[0]))
 
-    def sounding(self, file: bytes) -> Sounding | None:
-        """What was measured under a key of `file_key` before."""
-        row = self._base.execute("SELECT found FROM sounding WHERE file = ?", (file,)).fetchone()
-        return None if row is None else Sounding(**json.loads(row[0]))
+    def stats(self, file: bytes) -> AudioStats | None:
+        """The kept statistics of a file, by its key of `file_key`; None where there are none."""
+        row = self._base.execute("SELECT found FROM audio_stats WHERE file = ?", (file,)).fetchone()
+        return None if row is None else AudioStats(**json.loads(row[0]))
 
-    def keep(self, file: bytes, found: Sounding) -> None:
-        """Keep what was measured, in a kept file only."""
+    def keep(self, file: bytes, found: AudioStats) -> None:
+        """Keep statistics, in a kept file only."""
         if self._path is None:
             return
-        self._base.execute("INSERT OR REPLACE INTO sounding VALUES (?, ?)", (file, found.dumped()))
+        self._base.execute("INSERT OR REPLACE INTO audio_stats VALUES (?, ?)", (file, found.dumped()))
         self._writes += 1
         if self._writes % COMMIT_EVERY == 0:
             self._base.commit()
@@ -74,12 +79,19 @@ class Seen:
         self._base.commit()
 
     def close(self) -> None:
-        """Let the file go; what was measured in an interrupted check stays."""
+        """Close the file; the statistics of an interrupted check stay."""
         try:
             self._base.commit()
         except sqlite3.Error:  # the disk is full: what was committed before stays
             self._base.rollback()
         self._base.close()
+
+
+def _rename_old_table(base: sqlite3.Connection) -> None:
+    """Take over the statistics of a file that was written under the table's former name, `sounding`."""
+    found = base.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'sounding'").fetchone()
+    if found is not None:
+        base.execute("ALTER TABLE sounding RENAME TO audio_stats")
 
 
 def file_key(path: str, *facts: Any) -> bytes:

@@ -16,7 +16,7 @@ REASONS: dict[str, tuple[Severity, str]] = {
     "missing": ("error", "no such file, or it cannot be opened"),
     "not_audio": ("error", "not audio, of a format that cannot be read, or a pipe or a device"),
     "empty": ("error", "no samples"),
-    "truncated": ("error", "ends before its header says so, or cannot be decoded to the end"),
+    "truncated": ("error", "shorter than its header promises, or cannot be decoded to the end"),
     "too_short": ("error", "ends before the part that the manifest names"),
     "too_long": ("error", "longer than the limit, by its header or when decoded"),
     "nan": ("error", "NaN or infinite samples"),
@@ -26,11 +26,11 @@ REASONS: dict[str, tuple[Severity, str]] = {
     "unknown_characters": ("error", "characters of the normalised transcript that are not in the vocabulary"),
     "duplicate_id": ("error", "an id that an earlier entry has"),
     "leaked_audio": ("error", "the same samples in another split"),
-    "leaked_text": ("warning", "the same speaker says the same in another split"),
+    "leaked_text": ("warning", "the same text of the same speaker in another split"),
     "duplicate_audio": ("warning", "the same samples twice in one split"),
     "clipped": ("warning", "more samples at full scale than allowed"),
     "dropped_characters": ("warning", "letters, digits or symbols of the transcript that the normaliser removes"),
-    "wrong_duration": ("warning", "the file lasts longer or shorter than the manifest says"),
+    "wrong_duration": ("warning", "the file lasts longer or shorter than in the manifest"),
     "resampled": ("note", "not at 16 kHz; it will be resampled"),
 }
 """Reason code to severity and meaning, from the gravest."""
@@ -41,13 +41,19 @@ class Finding:
     """One thing that is wrong with one entry."""
 
     id: str
-    """Of the entry; empty for a line that cannot be read."""
+    """Id of the entry; empty for a line that cannot be read."""
     reason: str
+    """Reason code, a key of `REASONS`."""
     severity: Severity
+    """Severity of the finding; a warning of a strict check is an error."""
     message: str
+    """Sentence that explains it."""
     manifest: str
+    """Manifest of the entry, as it was given."""
     line: int
+    """Line of the entry in its manifest."""
     path: str = ""
+    """Audio file of the entry."""
 
 
 class Spool:

@@ -43,7 +43,7 @@ def prepare(
         clips: how many.
         seconds: length of each.
         voices: fewest and most speakers in a clip.
-        seed: of every choice.
+        seed: seed of every choice.
         report: called with (finished, all).
 
     Raises:

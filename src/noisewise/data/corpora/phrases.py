@@ -1,4 +1,4 @@
-"""What is said in the synthetic corpus: spelled words, digits, numbers, dates, addresses, short commands."""
+"""Sentences of the synthetic corpus: spelled words, digits, numbers, dates, addresses, short commands."""
 
 from collections.abc import Callable
 
@@ -80,7 +80,7 @@ def small_number(draws: Draws) -> str:
 
 
 def number(draws: Draws) -> str:
-    """A number as people say it: digits, pairs, hundreds, thousands."""
+    """A number as it is spoken: digits, pairs, hundreds, thousands."""
     match draws.below(5):
         case 0:
             return small_number(draws)

@@ -42,11 +42,17 @@ class Part:
     """One finished manifest of a corpus, usually a split."""
 
     file: str
+    """Name of the manifest in its folder."""
     fingerprint: str
+    """Digest of the sources that it was made from."""
     sha256: str
+    """SHA-256 of the manifest."""
     utterances: int
+    """Number of entries."""
     seconds: float
+    """Seconds of audio."""
     rejected: list[Rejected] = field(default_factory=list)
+    """Entries of the source that could not be used."""
     fresh: bool = True
     """False when an earlier run had made it."""
 
@@ -72,8 +78,8 @@ class Preparation:
         """Make a part, unless it is there, whole and of the same source.
 
         Args:
-            name: of the part; "" for a corpus of one part, whose file is `cuts.jsonl.gz`.
-            fingerprint: of the source; another one makes the part anew.
+            name: name of the part; "" for a corpus of one part, whose file is `cuts.jsonl.gz`.
+            fingerprint: digest of the source; another one makes the part anew.
             make: gives the cuts and the rejected entries, one by one; they are written as they come, so that a
                 corpus need not fit into memory.
 
@@ -207,7 +213,7 @@ def _portable(cut: Cut, folder: Path) -> dict[str, Any]:
 
 
 class _NothingLeft(DataError):
-    """No entry of a part can be used; says why the first cannot."""
+    """No entry of a part can be used: the reason of the first."""
 
 
 def _written(path: Path, fingerprint: str, entries: Iterable[Cut | Rejected]) -> Part:

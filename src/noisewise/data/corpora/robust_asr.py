@@ -3,7 +3,7 @@ Velmurugan, ICASSP 2021), as published.
 
     .../train/<Type>_*.wav, .../test/<Type>_*.wav             noises; the folders may be named otherwise
     .../<utterance>_<Type>_<SNR>db.wav                        4,200: 120 utterances x 7 types x 0 5 10 15 20 dB
-    .../*.trans.txt                                           LibriSpeech test-clean, here or elsewhere
+    .../*.trans.txt                                           LibriSpeech test-clean, here or in another folder
 
 The types are spelled in one way in the files and in another in papers; both are understood.
 """

@@ -90,8 +90,10 @@ def _check_empty(output: Path, count: int) -> None:
             path.unlink()
             continue
         fields = path.name.split(".")
-        ours = fields[0] in ("cuts", "recording") and len(fields) > 2 and fields[1].isdigit() and int(fields[1]) < count
-        if not ours:
+        known = (
+            fields[0] in ("cuts", "recording") and len(fields) > 2 and fields[1].isdigit() and int(fields[1]) < count
+        )
+        if not known:
             raise DataError(f"`{output}` must hold {count} shards of this set only, but holds `{path.name}`; remove it")
 
 

@@ -121,7 +121,7 @@ def synthesise(text: str, how: Speaking) -> Waveform:
     """Speak words with espeak-ng, (T,) at 16 kHz, without pauses at the ends.
 
     Raises:
-        DataError: espeak-ng fails or says nothing.
+        DataError: espeak-ng fails or gives no sound.
     """
     command = [
         "espeak-ng",

@@ -3,8 +3,8 @@
 A store is a folder:
 
     index.json                  what the vectors are (`EmbeddingFacts`), and the shards in order
-    shard-000000.safetensors    `features` (N, D) of N clips; of frames (R, D) with `lengths` (N,); their ids, and what
-                                was heard under each (`Stretch`)
+    shard-000000.safetensors    `features` (N, D) of N clips; of frames (R, D) with `lengths` (N,); their ids, and the
+                                stretch of audio of each (`Stretch`)
     quarantine.jsonl            clips that gave no vector, and why; absent when there are none
 
 A shard appears whole or not at all, and counts once it is in the index, so an interrupted store is a shorter store.
@@ -35,7 +35,7 @@ FORMAT = "noisewise-embeddings-1"
 INDEX = "index.json"
 QUARANTINE = "quarantine.jsonl"
 ABOUT = "clips"
-"""Where a shard says whose vectors it holds: one entry, because safetensors writes several in any order."""
+"""Key of the metadata of a shard with its ids: one entry, because safetensors writes several in any order."""
 AGAIN = "delete the folder and embed again"
 
 
@@ -44,25 +44,26 @@ class EmbeddingFacts:
     """What the vectors of a store are; two stores with the same facts hold the same vectors of a clip."""
 
     encoder: str
-    """Its name: a folder, hf:ORGANISATION/NAME@REVISION, box, python:module:function."""
+    """Name of the encoder: a folder, hf:ORGANISATION/NAME@REVISION, box, python:module:function."""
     weights_sha256: str | None = None
-    """Of its weights, where it has a file of them."""
+    """SHA-256 of the weights of the encoder; None where it has no file of them."""
     level: Literal["clip", "frames"] = "clip"
-    """One vector a clip, or one a frame."""
+    """Level of the vectors: one a `clip`, or one a frame (`frames`)."""
     pooling: str = "mean"
-    """How frames became one vector: `mean`, `cls`, `pooler`; `none` at level frames."""
+    """Pooling of the frames into one vector: `mean`, `cls`, `pooler`; `none` at level frames."""
     normalised: bool = False
     """Whether vectors have length 1."""
     dim: int
     """Width of the vectors."""
     sample_rate: int
-    """Samples per second that the encoder hears."""
+    """Sample rate of the encoder's input in Hz."""
     window_seconds: float | None = None
-    """Longer clips are heard in equal parts of at most this, None for whole clips."""
+    """Greatest length in seconds of a part that is encoded at once, longer clips in equal parts; None for whole
+    clips."""
     half: bool = False
     """Whether vectors are stored as float16; they are read as float32 all the same."""
     details: dict[str, str] = field(default_factory=dict)
-    """Architecture and versions, for the reader; not compared."""
+    """Architecture and versions of the encoder, for the reader; not compared."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,14 @@ class Stretch:
     recording: str
     """Name of the file, without folders and suffix."""
     start: float
-    """Seconds into it."""
+    """Beginning in the recording, in seconds."""
     seconds: float
     digest: str
-    """Of the first 64 KiB of the file, empty where it cannot be read."""
+    """Digest of the first 64 KiB of the file; empty where it cannot be read."""
 
     @classmethod
     def of(cls, cut: "Cut", contents: bool = True) -> "Stretch":
-        """What is heard of a cut; without its contents, the file is not opened."""
+        """The stretch of a cut; without `contents`, the file is not opened."""
         digest = _digest(cut) if contents else ""
         return cls(Path(path_of(cut)).stem, round(float(cut.start), 3), round(float(cut.duration), 3), digest)
 
@@ -190,8 +191,8 @@ class EmbeddingStore:
         named = {cut.id if cut.id in self._places else original(cut.id): cut for cut in cuts}
         for path in (self.folder / shard for shard in self.shards):
             with _opened(path) as file:
-                _, heard, _ = _listed(path, file.metadata() or {})
-            for name, there in heard.items():
+                _, stretches, _ = _listed(path, file.metadata() or {})
+            for name, there in stretches.items():
                 if name in named and not there.same(here := Stretch.of(named[name], contents)):
                     raise DataError(
                         f"`{name}` must be one recording, but is {there} in `{self.folder}` and another, {here}, in "
@@ -266,7 +267,7 @@ def _opened(path: Path) -> Any:
 def _listed(path: Path, about: dict[str, str]) -> tuple[list[str], dict[str, Stretch], list[Unread]]:
     try:
         values = json.loads(about[ABOUT])
-        heard = {name: Stretch(*each) for name, each in values["heard"].items()}
-        return values["ids"], heard, [Unread(**each) for each in values["unread"]]
+        stretches = {name: Stretch(*each) for name, each in values["heard"].items()}
+        return values["ids"], stretches, [Unread(**each) for each in values["unread"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(f"`{path}` must say whose vectors it holds, but does not: {error}; {AGAIN}") from error
+        raise DataError(f"`{path}` must name the clips of its vectors, but does not: {error}; {AGAIN}") from error

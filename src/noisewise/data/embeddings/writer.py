@@ -49,14 +49,14 @@ class EmbeddingWriter:
         self,
         clips: Sequence[tuple[str, Tensor]],
         unread: Sequence[Unread] = (),
-        heard: Mapping[str, Stretch] | None = None,
+        stretches: Mapping[str, Stretch] | None = None,
     ) -> None:
         """Append one shard: it is there whole when this returns, and not at all when it does not.
 
         Args:
             clips: id and vector (D,), or frames (F, D).
             unread: clips that gave none.
-            heard: id to what the vector was made of, to tell recordings of the same id apart.
+            stretches: id to the stretch of audio of the vector, to tell recordings of the same id apart.
 
         Raises:
             DataError: an id twice, or a vector of another width.
@@ -68,7 +68,7 @@ class EmbeddingWriter:
         about = json.dumps(
             {
                 "ids": [name for name, _ in clips],
-                "heard": {name: astuple(each) for name, each in (heard or {}).items()},
+                "heard": {name: astuple(each) for name, each in (stretches or {}).items()},
                 "unread": [asdict(item) for item in unread],
             }
         )

@@ -36,9 +36,9 @@ class ReverbConfig:
     """Room impulse responses and how often one is used."""
 
     manifest: str
-    """Manifest of impulse responses."""
+    """Manifest of room impulse responses."""
     probability: float = 0.3
-    """Share of utterances that are reverberated."""
+    """Share of the utterances that are reverberated."""
 
 
 @config
@@ -48,49 +48,48 @@ class DataConfig:
     manifests: list[str]
     """Speech manifests, read one after the other; each may carry `#split=train` and `#repeat=2`."""
     quarantine: str | None = None
-    """List by `noisewise check --quarantine`; utterances, noises and rooms in it are left
-    out."""
+    """Quarantine list of `noisewise check --quarantine`; its utterances, noises and rooms are left out."""
     noise: NoiseConfig | None = None
-    """Noise to add; none when absent."""
+    """Noise to add to the speech; none when absent."""
     reverb: ReverbConfig | None = None
-    """Reverberation; none when absent."""
+    """Reverberation of the speech; none when absent."""
     speed: list[float] = field(default_factory=list)
     """Speed factors to choose from, such as [0.9, 1.0, 1.1]; empty leaves the speed alone."""
     gain_db: list[float] = field(default_factory=list)
     """Range [low, high] of a random gain in dB; empty leaves the level alone."""
     roll: bool = False
-    """Let each recording begin anywhere, what falls off its end coming first (for sounds, not for speech)."""
+    """Roll each recording to a random beginning, its start moved behind its end (for sounds, not for speech)."""
     crop_seconds: float | None = None
-    """Take a random part of this length of longer utterances (for tasks without transcripts)."""
+    """Length in seconds of the random part that is taken of longer utterances (for tasks without transcripts)."""
     crop_to_shortest: bool = False
-    """Cut every utterance of a batch to the shortest, so that nothing is padded (for tasks without
-    transcripts)."""
+    """Crop every utterance of a batch to the shortest, so that nothing is padded (for tasks without transcripts)."""
     keep_clean: bool = False
-    """Give the speech without noise as `Batch.clean`, sample for sample beside `Batch.waveform`."""
+    """Provide the clean waveform as `Batch.clean`, sample for sample beside `Batch.waveform`."""
     clean_from: list[str] = field(default_factory=list)
-    """Columns that may name a recording of the same speech without noise, such as [clean, original] of CHiME-4; the
-    first that an utterance has is its `Batch.clean`. Utterances without any stand for themselves."""
+    """Columns that may name a clean recording of the same speech, such as [clean, original] of CHiME-4; the first that
+    an utterance has is its `Batch.clean`. Utterances without any are their own clean waveform."""
     label_column: str = "label"
-    """Column with the classes of a recording, several joined by ";", for tasks that learn labels."""
+    """Column with the classes of a recording, several with ";" between, for tasks that learn labels."""
     classes: str | None = None
-    """File with the names of all classes, one a line, in the model's order; else those in the manifests, sorted."""
+    """File with the names of all classes, one a line, in the model's order; those of the manifests, sorted, when
+    absent."""
     balance: int | None = None
-    """Recordings in an epoch, none twice, those of rare classes likelier, so that classes are balanced; null for all
-    of them (the code for AudioSet-2M: 200,000)."""
+    """Number of recordings in an epoch, drawn without replacement, those of rare classes likelier, so that classes are
+    balanced; null for all of them (the authors' code for AudioSet-2M: 200,000)."""
     embeddings: dict[str, str] = field(default_factory=dict)
-    """Name of an external encoder to the store that `noisewise embed` wrote; the vectors come with the batches."""
+    """Store of `noisewise embed` for each external encoder by its name; the vectors are part of the batches."""
     batch_seconds: float = 60.0
-    """Seconds of audio in a batch at most, padding counted."""
+    """Greatest length of a batch in seconds of audio, padding counted."""
     max_batch: int | None = None
-    """Utterances in a batch at most."""
+    """Greatest number of utterances in a batch; no limit when absent."""
     min_seconds: float = 0.1
-    """Shorter utterances are left out."""
+    """Least length of an utterance in seconds; shorter ones are left out."""
     max_seconds: float = 30.0
-    """Longer utterances are left out."""
+    """Greatest length of an utterance in seconds; longer ones are left out."""
     shuffle: bool = True
-    """Random batches in random order, anew in each epoch; otherwise from long to short."""
+    """Draw random batches in random order, anew in each epoch; otherwise they go from long to short."""
     workers: int = 2
-    """Loader processes; 0 loads in the training process."""
+    """Number of loader processes; 0 loads in the training process."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class _Item:
     clean: Waveform
     text: str
     recorded: Waveform | None = None
-    """What is heard before noise is added, where the manifest names a clean partner; else it is `clean`."""
+    """Noisy recording where the manifest names a clean partner of it; None where the recording is `clean`."""
 
 
 class SpeechDataset(Dataset[Batch]):
@@ -216,14 +215,12 @@ class SpeechDataset(Dataset[Batch]):
         return [_crop(item, limit, Draws(self.seed, epoch, item.cut.id, "crop")) for item in items]
 
     def _batch(self, items: list[_Item], epoch: int, skipped: list[Skipped]) -> Batch:
-        heard = []
-        for item in items:
-            heard.append(self._heard(item, epoch, skipped))
+        noisy = [self._noisy(item, epoch, skipped) for item in items]
         tokens = None if self.encode is None else [torch.tensor(self.encode(item.text)) for item in items]
         vectors = {name: store.gather([item.cut.id for item in items]) for name, store in self.stores.items()}
         return Batch(
-            waveform=_padded([torch.from_numpy(noisy) for noisy in heard]),
-            lengths=torch.tensor([len(noisy) for noisy in heard]),
+            waveform=_padded([torch.from_numpy(each) for each in noisy]),
+            lengths=torch.tensor([len(each) for each in noisy]),
             ids=[item.cut.id for item in items],
             texts=[item.text for item in items],
             clean=_padded([torch.from_numpy(item.clean) for item in items]) if self.config.keep_clean else None,
@@ -235,7 +232,7 @@ class SpeechDataset(Dataset[Batch]):
             skipped=skipped,
         )
 
-    def _heard(self, item: _Item, epoch: int, skipped: list[Skipped]) -> Waveform:
+    def _noisy(self, item: _Item, epoch: int, skipped: list[Skipped]) -> Waveform:
         """The utterance with its noise; a noise file that fails is reported and the speech stays as it was."""
         recorded = item.clean if item.recorded is None else item.recorded
         if self.noise is None:
@@ -287,7 +284,7 @@ class _NotParallel(NoisewiseError):
 
 
 def _parallel(cut: Cut, columns: Sequence[str]) -> tuple[Waveform | None, Waveform]:
-    """What was recorded, None if it has no clean partner, and the clean speech, equally long.
+    """The noisy recording, None if it has no clean partner, and the clean speech, equally long.
 
     Raises:
         NoisewiseError: one cannot be read, or they differ by more than 0.1 s.

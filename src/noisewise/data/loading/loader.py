@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Loader:
-    """Iterates over batches, epoch after epoch, and knows where it stands.
+    """Iterates over batches, epoch after epoch, and keeps its position.
 
     `state` is (epoch, position) of the next batch; a loader built with `start=state` goes on with exactly
     that batch, for any number of workers.
@@ -118,7 +118,7 @@ def build_loader(
         encode: transcript to token ids, when the task needs them.
         labels: the classes, when the task needs them.
         seed: of the order, the perturbations and the noise.
-        rank: of this process.
+        rank: rank of this process.
         world_size: processes that share the batches.
         start: (epoch, position) of the first batch; `Loader.state` of the loader to go on from.
         training: False gives one pass, always that of epoch 0, in a fixed order: a fixed noisy set.
@@ -201,8 +201,8 @@ def _unchanged(batch: Any) -> Any:
 
 
 def _start_worker(worker: int) -> None:
-    """One thread for torch and one for NumPy's BLAS, for workers are the parallelism; deaf to Ctrl-C, which is for
-    the training process to answer."""
+    """One thread for torch and one for NumPy's BLAS, for workers are the parallelism; Ctrl-C is ignored,
+    for the training process answers it."""
     torch.set_num_threads(1)
     threadpool_limits(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -211,7 +211,7 @@ def _start_worker(worker: int) -> None:
 
 @atexit.register  # so that it runs before what multiprocessing.util, imported above, has registered
 def _end_workers() -> None:
-    """End workers that an error has left behind: multiprocessing would ask them by SIGTERM, to which they are deaf, and
+    """End workers that an error has left behind: multiprocessing would ask them by SIGTERM, which they ignore, and
     wait for ever."""
     for child in multiprocessing.active_children():
         if child.daemon:

@@ -23,7 +23,7 @@ from noisewise.text.normalise import normalise
 from noisewise.text.tokenizer import BOUNDARY
 
 END = 0
-"""Id of what stands before and behind every sentence."""
+"""Id of the mark before and behind every sentence."""
 Encode = Callable[[list[str]], list[int]]
 
 
@@ -33,19 +33,19 @@ class TextConfig:
 
     kind: Literal["text"] = "text"
     texts: list[str] = field(default_factory=list)
-    """Text files, one sentence a line, also .gz; `$NAME` and `~` are expanded."""
+    """Text files with one sentence a line, also .gz; `$NAME` and `~` are expanded."""
     manifests: list[str] = field(default_factory=list)
     """Manifests of speech whose transcripts are read, each perhaps with a filter such as `#split=train`."""
     only_each: int | None = None
-    """Keep one line in so many, the first of them: a validation set."""
+    """Interval of the lines to keep, the first of each so many: a validation set; all when absent."""
     but_each: int | None = None
-    """Leave those same lines out: the training set beside it."""
+    """Interval of the lines to leave out, the same ones: the training set beside it; none when absent."""
     max_tokens: int = 512
-    """Longer sentences are cut into pieces of this length."""
+    """Greatest number of tokens in a piece; longer sentences are cut into several."""
     batch_tokens: int = 4096
-    """Tokens in a batch at most, padding counted."""
+    """Greatest number of tokens in a batch, padding counted."""
     shuffle: bool = True
-    """Random batches in random order, anew in each epoch; otherwise from long to short."""
+    """Draw random batches in random order, anew in each epoch; otherwise they go from long to short."""
 
     def __post_init__(self) -> None:
         if not self.texts and not self.manifests:
@@ -87,9 +87,9 @@ class Pieces:
 
     ids: NDArray[np.int32]
     first: NDArray[np.int64]
-    """Where each piece begins; its first token is what is given, not what is expected."""
+    """Position at which each piece begins; its first token is input, not a target."""
     lengths: NDArray[np.int64]
-    """Tokens of each piece that are expected."""
+    """Number of targets of each piece."""
 
     @classmethod
     def read(cls, chosen: TextConfig, encode: Encode, characters: bool = False) -> "Pieces":
@@ -126,14 +126,14 @@ class Pieces:
 
 
 class TextSource:
-    """What the training loop asks for batches.
+    """Batches of sentences for the training loop.
 
     Args:
-        train: what is learned from.
-        validation: what chooses the best checkpoint.
+        train: training text.
+        validation: text on which the best checkpoint is chosen.
         encode: tokens to ids.
         characters: tokens are characters, with `|` between words.
-        seed: of the order.
+        seed: seed of the order.
     """
 
     def __init__(

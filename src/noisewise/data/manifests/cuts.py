@@ -43,7 +43,7 @@ class Cut:
     start: float = 0.0
     """Beginning of the cut in its recording, in seconds."""
     text: str | None = None
-    """Transcript as it stands in the manifest; None where there is none."""
+    """Transcript as it is in the manifest, not normalised; None where there is none."""
     speaker: str | None = None
     """Name of the speaker; None where the manifest names nobody."""
     custom: Mapping[str, Any] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Cut:
 
 
 def text_of(cut: Cut) -> str | None:
-    """The transcript as it stands in the manifest, or None."""
+    """The transcript as it is in the manifest, or None."""
     return cut.text
 
 

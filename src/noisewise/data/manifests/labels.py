@@ -1,4 +1,4 @@
-"""What sounds are in a recording: the classes of a corpus, and the row of a batch that names those of a clip.
+"""Labels of clips: the classes of a corpus, and the row of a batch with those of a clip.
 
 A manifest names the classes of a clip in a column, several joined by ";", as `noisewise prepare audioset` writes them.
 Legend: K classes.
@@ -51,7 +51,7 @@ def read_names(path: Path) -> list[str]:
 
 
 class Labels:
-    """Classes in the order in which a model has them."""
+    """Classes in the order of a model's outputs."""
 
     def __init__(self, names: Sequence[str], column: str = "label"):
         self.names, self.column = list(names), column

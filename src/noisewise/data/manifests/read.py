@@ -143,17 +143,17 @@ def _conditions(fragment: str, source: str) -> dict[str, str]:
     for part in filter(None, fragment.split("&")):
         key, equals, value = part.partition("=")
         if not equals:
-            raise DataError(f"`{source}` must filter by column=value, but says '{part}' instead")
+            raise DataError(f"`{source}` must filter by column=value, but has '{part}' instead")
         if key in conditions:
             raise DataError(
                 f"`{source}` must name `{key}` once, but does so twice; write the values with commas between"
             )
         conditions[key] = value
     if not conditions.get("repeat", "1").isdigit():
-        raise DataError(f"`{source}` must repeat a whole number of times, but says {conditions['repeat']!r} instead")
+        raise DataError(f"`{source}` must repeat a whole number of times, but is {conditions['repeat']!r} instead")
     share = conditions.get(HELD_OUT, conditions.get(f"{HELD_OUT}!", "0.1"))
     if not _is_share(share):
-        raise DataError(f"`{source}` must hold out a share between 0 and 1, but says {share!r} instead")
+        raise DataError(f"`{source}` must hold out a share between 0 and 1, but is {share!r} instead")
     return conditions
 
 
@@ -174,7 +174,7 @@ def _fits(cut: Cut, wanted: dict[str, str]) -> bool:
 
 
 def source_of(cut: Cut) -> str:
-    """What a clip was cut from: whoever speaks, the original recording, or the clip itself where neither is known."""
+    """Source of a clip: its speaker, the original recording, or the clip itself where neither is known."""
     return column(cut, "speaker") or column(cut, "recording") or cut.id
 
 

@@ -34,7 +34,7 @@ def read(source: str) -> Iterator[Cut]:
     """The cuts of a folder of shards, in order.
 
     Args:
-        source: `shar:` and a path or an address that fsspec knows.
+        source: `shar:` and a path or an address that fsspec can open.
 
     Yields:
         Cuts whose recording is an address that `fetch` understands.
@@ -105,7 +105,7 @@ def _lines(content: bytes) -> list[bytes]:
 
 
 def _members(files: Any, path: str) -> dict[str, tuple[int, int, str]]:
-    """Places of the recordings in an archive that does not say them: all that is not a description."""
+    """Places of the recordings in an archive whose manifest lacks them: all members that are no description."""
     with files.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
         return {
             str(PurePosixPath(member.name).with_suffix("")): (member.offset_data, member.size, _suffix(member.name))

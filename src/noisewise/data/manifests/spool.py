@@ -1,4 +1,4 @@
-"""What a table makes one remember, in temporary files of SQLite: the memory does not grow with its rows."""
+"""Ids and rows of a table in temporary files of SQLite: the memory does not grow with the table."""
 
 import hashlib
 import json
@@ -11,23 +11,23 @@ from noisewise.errors import DataError
 
 
 class IdIndex:
-    """The line on which each name was met first, names as digests of 16 bytes."""
+    """The first line of each id, ids as digests of 16 bytes."""
 
     def __init__(self) -> None:
         """Open a temporary file that goes with the object."""
-        self._base = _opened("CREATE TABLE met (name BLOB PRIMARY KEY, line INTEGER) WITHOUT ROWID")
+        self._base = _opened("CREATE TABLE first_line (name BLOB PRIMARY KEY, line INTEGER) WITHOUT ROWID")
 
     def first(self, name: str, line: int) -> int | None:
-        """The line that `name` was met on before, or None when this is the first time.
+        """The first line of `name`, or None when `line` is the first.
 
         Raises:
             DataError: the disk is full.
         """
         digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         with _written():
-            if self._base.execute("INSERT OR IGNORE INTO met VALUES (?, ?)", (digest, line)).rowcount:
+            if self._base.execute("INSERT OR IGNORE INTO first_line VALUES (?, ?)", (digest, line)).rowcount:
                 return None
-            found: int = self._base.execute("SELECT line FROM met WHERE name = ?", (digest,)).fetchone()[0]
+            found: int = self._base.execute("SELECT line FROM first_line WHERE name = ?", (digest,)).fetchone()[0]
         return found
 
     def __enter__(self) -> Self:

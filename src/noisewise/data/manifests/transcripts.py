@@ -1,4 +1,4 @@
-"""What is said in a training set, for all that learns from text alone."""
+"""Transcripts of a training set, for models that learn from text alone."""
 
 from collections.abc import Iterator
 

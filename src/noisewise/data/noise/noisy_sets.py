@@ -38,18 +38,18 @@ LEDGER = "ledger.jsonl"
 COMPAT = "; gain is the square root of the one that gives snr_db: see measured_snr_db"
 FORMULA = "int16 = rint(32768 * scale * (clean + gain * noise)); snr_db = 20 log10(rms(clean) / rms(gain * noise))"
 PEAK = 32767 / 32768
-"""Louder mixtures are scaled down to this, and `scale` says by how much."""
+"""Peak that louder mixtures are scaled down to, by the factor `scale` of their entry."""
 Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Source:
+class SpeechSource:
     """The speech of a mixture."""
 
     id: str
     path: str
     sha256: str
-    """Of the float32 samples at 16 kHz, little-endian."""
+    """SHA-256 of the float32 samples at 16 kHz, little-endian."""
 
 
 @dataclass(frozen=True)
@@ -62,35 +62,37 @@ class NoiseSource:
     offset: int
     """First sample, at 16 kHz; the file repeats when it ends too early."""
     sha256: str
-    """Of the float32 samples of the segment, before the gain."""
+    """SHA-256 of the float32 samples of the segment, before the gain."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """One line of the ledger."""
 
     id: str
     path: str
     samples: int
     sha256: str
-    """Of the int16 samples of the file, little-endian."""
-    speech: Source
+    """SHA-256 of the int16 samples of the file, little-endian."""
+    speech: SpeechSource
     noise: NoiseSource
     snr_db: float
-    """Asked for."""
+    """Nominal signal-to-noise ratio in dB."""
     measured_snr_db: float
-    """The true one, of the mixture before it is rounded to 16 bits; differs from `snr_db` with `compat` only."""
+    """True ratio in dB of the mixture before it is rounded to 16 bits; differs from `snr_db` with `compat` only."""
     written_snr_db: float
-    """Of the file: its samples less the scaled speech count as noise."""
+    """Ratio in dB of the file as written, in which its samples less the scaled speech count as noise."""
     gain: float
+    """Factor on the noise."""
     scale: float
+    """Factor on the mixture, below 1 where it would clip."""
 
 
 @dataclass(frozen=True)
 class Written:
-    """What `write` made."""
+    """Result of `write`: the mixtures, and the utterances that could not be mixed."""
 
-    entries: list[Entry]
+    entries: list[LedgerEntry]
     rejected: list[Rejected]
 
 
@@ -116,9 +118,9 @@ def write(
     Raises:
         DataError: no utterance can be used, or an id would leave the folder.
     """
-    entries: list[Entry] = []
+    entries: list[LedgerEntry] = []
     rejected: list[Rejected] = []
-    rows: list[tuple[Entry, Cut]] = []
+    rows: list[tuple[LedgerEntry, Cut]] = []
     for done, cut in enumerate(speech, start=1):
         try:
             made = list(_mixtures(cut, pool, output, snrs_db, per_utterance))
@@ -136,8 +138,8 @@ def write(
     return Written(entries, rejected)
 
 
-def read(path: Path) -> tuple[dict[str, Any], list[Entry]]:
-    """Read a ledger, or the ledger of a folder: (what it says of the set, its entries).
+def read(path: Path) -> tuple[dict[str, Any], list[LedgerEntry]]:
+    """Read a ledger, or the ledger of a folder: (facts of the set, entries).
 
     Raises:
         DataError: no such file, or a line that is not of this format.
@@ -149,7 +151,9 @@ def read(path: Path) -> tuple[dict[str, Any], list[Entry]]:
     try:
         header = json.loads(lines[0])
         if header.get("ledger") != 1:
-            raise DataError(f"`{path}` must be a ledger of version 1, but says {header.get('ledger')!r} instead")
+            raise DataError(
+                f"`{path}` must be a ledger of version 1, but is of version {header.get('ledger')!r} instead"
+            )
         return header, [_entry(json.loads(line)) for line in lines[1:]]
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, DataError):
@@ -157,7 +161,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[Entry]]:
         raise DataError(f"`{path}` must be a ledger, but is not: {error!r}") from error
 
 
-def verify(folder: Path, entries: Sequence[Entry]) -> list[Rejected]:
+def verify(folder: Path, entries: Sequence[LedgerEntry]) -> list[Rejected]:
     """Decode every file of a set and compare its samples with the ledger: what does not agree."""
     return [problem for entry in entries if (problem := _disagreement(folder, entry)) is not None]
 
@@ -172,7 +176,7 @@ def rebuild(
     """Make a set again from its sources; an entry whose bits would differ is not written but returned.
 
     Args:
-        ledger: of the set.
+        ledger: path of the ledger.
         speech: manifest that holds the utterances by id.
         noise: manifest that holds the noises by id.
         output: folder to make; it gets the same ledger and table.
@@ -182,7 +186,7 @@ def rebuild(
         DataError: the ledger cannot be read.
     """
     header, entries = read(ledger)
-    voices, noises = {cut.id: cut for cut in speech}, _Noises(noise)
+    voices, noises = {cut.id: cut for cut in speech}, _NoiseSegments(noise)
     problems = []
     rows = []
     for done, entry in enumerate(entries, start=1):
@@ -209,7 +213,7 @@ def digest(samples: NDArray[Any]) -> str:
 
 def _mixtures(
     cut: Cut, pool: NoisePool, output: Path, snrs_db: Sequence[float], per_utterance: bool
-) -> Iterator[Entry]:
+) -> Iterator[LedgerEntry]:
     clean = load_audio(cut)
     types = [Draws(pool.seed, "type", cut.id).choice(pool.types)] if per_utterance else pool.types
     for kind in types:
@@ -217,7 +221,7 @@ def _mixtures(
             yield _mixture(cut, clean, pool, output, kind, ratio)
 
 
-def _mixture(cut: Cut, clean: Waveform, pool: NoisePool, output: Path, kind: str, ratio: float) -> Entry:
+def _mixture(cut: Cut, clean: Waveform, pool: NoisePool, output: Path, kind: str, ratio: float) -> LedgerEntry:
     _, draw, gain = pool.at(cut.id, kind, ratio, clean)
     noise = pool.segment(draw, len(clean))
     exact = clean.astype(np.float64) + gain * noise.astype(np.float64)
@@ -226,12 +230,12 @@ def _mixture(cut: Cut, clean: Waveform, pool: NoisePool, output: Path, kind: str
     name = f"{kind}/{ratio:g}/{cut.id}"
     _save(output, f"{name}.flac", samples)
     scaled = clean.astype(np.float64) * scale
-    return Entry(
+    return LedgerEntry(
         id=name,
         path=f"{name}.flac",
         samples=len(samples),
         sha256=digest(samples),
-        speech=Source(cut.id, _relative(path_of(cut), cut.id), digest(clean)),
+        speech=SpeechSource(cut.id, _relative(path_of(cut), cut.id), digest(clean)),
         noise=NoiseSource(draw.id, kind, _relative(draw.path, draw.id), draw.offset, digest(noise)),
         snr_db=ratio,
         measured_snr_db=snr_db(clean, exact - clean),
@@ -271,7 +275,7 @@ def _header(pool: NoisePool, snrs_db: Sequence[float], per_utterance: bool) -> d
 
 
 def _write_set(
-    output: Path, header: dict[str, Any], entries: Sequence[Entry], rows: Sequence[tuple[Entry, Cut]]
+    output: Path, header: dict[str, Any], entries: Sequence[LedgerEntry], rows: Sequence[tuple[LedgerEntry, Cut]]
 ) -> None:
     """The table and the ledger of a set whose recordings are written."""
     with replaced(output / "manifest.tsv") as table:
@@ -280,15 +284,17 @@ def _write_set(
         ledger.write(_lines(header, entries))
 
 
-def _lines(header: dict[str, Any], entries: Sequence[Entry]) -> str:
+def _lines(header: dict[str, Any], entries: Sequence[LedgerEntry]) -> str:
     return "".join(json.dumps(line) + "\n" for line in [header, *map(asdict, entries)])
 
 
-def _entry(values: dict[str, Any]) -> Entry:
-    return Entry(**{**values, "speech": Source(**values["speech"]), "noise": NoiseSource(**values["noise"])})
+def _entry(values: dict[str, Any]) -> LedgerEntry:
+    return LedgerEntry(
+        **{**values, "speech": SpeechSource(**values["speech"]), "noise": NoiseSource(**values["noise"])}
+    )
 
 
-def _table(rows: Sequence[tuple[Entry, Cut]]) -> str:
+def _table(rows: Sequence[tuple[LedgerEntry, Cut]]) -> str:
     names = ("path", "duration_seconds", "speaker", "text", "label", "snr_db", "utterance")
     lines = ["\t".join(names)]
     for entry, cut in rows:
@@ -305,7 +311,7 @@ def _table(rows: Sequence[tuple[Entry, Cut]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _disagreement(folder: Path, entry: Entry) -> Rejected | None:
+def _disagreement(folder: Path, entry: LedgerEntry) -> Rejected | None:
     try:
         samples = waveform.load(folder / entry.path, allow_silent=True)
     except AudioError as error:
@@ -315,7 +321,7 @@ def _disagreement(folder: Path, entry: Entry) -> Rejected | None:
     return Rejected(entry.path, "differs", f"`{entry.path}` must hold the samples of the ledger, but does not")
 
 
-class _Noises:
+class _NoiseSegments:
     """Noise segments by id, read as `NoisePool` reads them."""
 
     def __init__(self, cuts: Sequence[Cut]) -> None:
@@ -328,7 +334,7 @@ class _Noises:
         return self._pool.segment(NoiseDraw(source.id, source.path, source.type, source.offset, 0.0), samples)
 
 
-def _rebuild_one(entry: Entry, voices: dict[str, Cut], noises: _Noises, output: Path) -> Cut:
+def _rebuild_one(entry: LedgerEntry, voices: dict[str, Cut], noises: _NoiseSegments, output: Path) -> Cut:
     if entry.speech.id not in voices:
         raise DataError(f"the speech manifest must hold '{entry.speech.id}', but does not; give the one of the set")
     clean = load_audio(voices[entry.speech.id])

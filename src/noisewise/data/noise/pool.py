@@ -25,7 +25,7 @@ from noisewise.errors import AudioError, ConfigError, DataError
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 16
-"""Draws of a segment before the loudest of the file is taken."""
+"""Number of draws of a segment before the loudest of the file is taken."""
 WHOLE_FILE_SECONDS = 600.0
 """Longer files are read in parts. The bound looks at the file alone, so that no cache can change a sample."""
 
@@ -35,29 +35,30 @@ class NoiseConfig:
     """Which noise is added, how often, and how loud."""
 
     manifest: str
-    """Manifest of noise files; the column `label` is the type."""
+    """Manifest of noise files, whose column `label` is the type of noise."""
     also: list[str] = field(default_factory=list)
     """Further manifests, taken whole, unless they carry a `#` filter of their own."""
     split: str | None = None
-    """Keep this split of `manifest` only."""
+    """Split of `manifest` to keep; all when absent."""
     types: list[str] | None = None
-    """Keep these types only; all when absent."""
+    """Types of noise to keep; all when absent."""
     ids: list[str] | None = None
-    """Keep these noise ids only; all when absent."""
+    """Noise ids to keep; all when absent."""
     exclude: list[str] = field(default_factory=list)
-    """Leave these noise ids out, for instance to hold recordings back for validation."""
+    """Noise ids to leave out, for instance to hold recordings back for validation."""
     snr_db: list[float] = field(default_factory=lambda: [0.0, 5.0, 10.0, 15.0, 20.0, 25.0])
     """Signal-to-noise ratios to choose from, in dB."""
     snr_low: float | None = None
-    """With `snr_high`: draw from this range instead of `snr_db`."""
+    """Lower end of a range in dB to draw the signal-to-noise ratio from, instead of `snr_db`; needs `snr_high`."""
     snr_high: float | None = None
-    """Upper end of the range, in dB."""
+    """Upper end of the range of signal-to-noise ratios, in dB; needs `snr_low`."""
     probability: float = 1.0
     """Share of utterances that get noise."""
     compat: bool = False
-    """Take the square root of the gain, as public code does: the true SNR is then about half the one named."""
+    """Take the square root of the gain, as the mixing code of published test sets does: the true SNR is then about half
+    the one named."""
     cache_mb: int = 256
-    """Decoded noise kept in memory, in each worker."""
+    """Decoded noise kept in memory by each worker, in MiB."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class NoisePool:
         return self._mixed(clean, self.draw(epoch, utterance_id, len(clean)))
 
     def at(self, utterance_id: str, type: str, snr_db: float, clean: Waveform) -> tuple[Waveform, NoiseDraw, float]:
-        """The mixture of one cell of a grid: (noisy, draw, gain); the same for whoever asks.
+        """The mixture of one cell of a grid: (noisy, draw, gain); the same for every caller.
 
         Raises:
             AudioError: the speech is silent. DataError: the pool has no such type.
