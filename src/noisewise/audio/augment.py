@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+SLOWEST, FASTEST = 0.1, 10.0
+"""Speed factors that can be asked for."""
 SPEED_STEPS = 1000
 """Speeds are rounded to a thousandth, so that the resampler works with whole rates."""
 
@@ -19,13 +21,13 @@ def speed(waveform: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
 
     Args:
         waveform: mono samples. (T,)
-        factor: between 0.1 and 10; 1.1 makes the result 1.1 times shorter.
+        factor: between `SLOWEST` and `FASTEST`; 1.1 makes the result 1.1 times shorter.
 
     Returns:
         samples at the same rate. (about T / factor,)
     """
-    if not 0.1 <= factor <= 10.0:
-        raise ValueError(f"`factor` must be between 0.1 and 10, but is {factor} instead")
+    if not SLOWEST <= factor <= FASTEST:
+        raise ValueError(f"`factor` must be between {SLOWEST:g} and {FASTEST:g}, but is {factor} instead")
     rate = round(factor * SPEED_STEPS)
     if rate == SPEED_STEPS or waveform.size == 0:
         return waveform

@@ -174,7 +174,7 @@ def test_a_bad_noise_leaves_the_speech_clean_and_is_listed(speech: Path, noise: 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"speed": [0.9, 0.0]}, "positive factors"),
+        ({"speed": [0.9, 0.0]}, "`speed` must be between 0.1 and 10"),
         ({"gain_db": [3.0]}, r"\[low, high\]"),
         ({"gain_db": [3.0, -3.0]}, r"\[low, high\]"),
         ({"crop_seconds": 0.0}, "must be positive"),
@@ -220,7 +220,7 @@ def store(folder: Path, speech: Path, *, frames: bool = False, leave_out: str = 
     facts = EmbeddingFacts(encoder="e", dim=2, sample_rate=16_000, level="frames" if frames else "clip")
     rows = [(cut.id, torch.tensor([n, n + 0.5])) for n, cut in enumerate(read(speech)) if cut.id != leave_out]
     made = [(name, vector.repeat(int(vector[0]) + 1, 1)) for name, vector in rows] if frames else rows
-    EmbeddingWriter(folder, facts).add(made[::-1], heard={cut.id: Stretch.of(cut) for cut in read(speech)})
+    EmbeddingWriter(folder, facts).add(made[::-1], stretches={cut.id: Stretch.of(cut) for cut in read(speech)})
     return str(folder)
 
 

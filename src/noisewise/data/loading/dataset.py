@@ -4,6 +4,7 @@ Every random choice is drawn from (seed, epoch, utterance id), so a batch does n
 makes it.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from noisewise.audio import augment, waveform
 from noisewise.audio.mix import Waveform
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.batch import Batch, Skipped
-from noisewise.config import config
+from noisewise.config import config, within
 from noisewise.data.embeddings.store import EmbeddingStore
 from noisewise.data.loading.sampler import BatchRequest
 from noisewise.data.manifests.cuts import Cut, column, load_audio, path_of, text_of
@@ -39,6 +40,9 @@ class ReverbConfig:
     """Manifest of room impulse responses."""
     probability: float = 0.3
     """Share of the utterances that are reverberated."""
+
+    def __post_init__(self) -> None:
+        within(0, 1, probability=self.probability)
 
 
 @config
@@ -91,6 +95,15 @@ class DataConfig:
     workers: int = 2
     """Number of loader processes; 0 loads in the training process."""
 
+    def __post_init__(self) -> None:
+        for factor in self.speed:
+            within(augment.SLOWEST, augment.FASTEST, speed=factor)
+        if self.gain_db and (len(self.gain_db) != 2 or self.gain_db[0] > self.gain_db[1]):
+            raise ConfigError(f"`gain_db` must be [low, high] or empty, but is {self.gain_db} instead")
+        if self.crop_seconds is not None and self.crop_seconds <= 0:
+            raise ConfigError(f"`crop_seconds` must be positive, but is {self.crop_seconds}; leave it out for no crop")
+        within(0, math.inf, min_seconds=self.min_seconds, max_seconds=self.max_seconds, workers=self.workers)
+
 
 @dataclass(frozen=True)
 class _Item:
@@ -129,11 +142,10 @@ class SpeechDataset(Dataset[Batch]):
             labels: the classes, for batches that carry them.
 
         Raises:
-            ConfigError: a value of `config` makes no sense.
+            ConfigError: no cut has a column of `clean_from`, or recordings of a store of frames are moved or cropped.
             DataError: a label that is no class.
             DataError: a store that cannot be used, or lacks a recording.
         """
-        _check(config)
         if config.clean_from and not any(column(cut, name) for cut in cuts for name in config.clean_from):
             raise ConfigError(f"`clean_from` must name columns of the manifests, but none has {config.clean_from}")
         self.cuts, self.config, self.seed = list(cuts), config, seed
@@ -243,17 +255,6 @@ class SpeechDataset(Dataset[Batch]):
             path = str(getattr(error, "path", None) or path_of(item.cut))
             skipped.append(Skipped(item.cut.id, path, f"noise_{getattr(error, 'reason', 'unusable')}"))
             return recorded
-
-
-def _check(config: DataConfig) -> None:
-    if any(factor <= 0 for factor in config.speed):
-        raise ConfigError(f"`speed` must hold positive factors, but is {config.speed} instead")
-    if config.gain_db and (len(config.gain_db) != 2 or config.gain_db[0] > config.gain_db[1]):
-        raise ConfigError(f"`gain_db` must be [low, high] or empty, but is {config.gain_db} instead")
-    if config.crop_seconds is not None and config.crop_seconds <= 0:
-        raise ConfigError(f"`crop_seconds` must be positive, but is {config.crop_seconds}; leave it out for no crop")
-    if config.reverb is not None and not 0 <= config.reverb.probability <= 1:
-        raise ConfigError(f"`reverb.probability` must be between 0 and 1, but is {config.reverb.probability} instead")
 
 
 def _store(name: str, folder: str, cuts: Sequence[Cut], config: DataConfig) -> EmbeddingStore:

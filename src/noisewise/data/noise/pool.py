@@ -6,6 +6,7 @@ from one running generator, which gives none of these.
 """
 
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import numpy as np
 from noisewise.audio import waveform
 from noisewise.audio.mix import SILENCE_RMS, Waveform, mix, rms
 from noisewise.audio.waveform import SAMPLE_RATE
-from noisewise.config import config
+from noisewise.config import config, within
 from noisewise.data.checks.quarantine import without
 from noisewise.data.manifests.cuts import Cut, audio_of, column, load_audio, path_of
 from noisewise.data.manifests.read import read, read_many
@@ -60,6 +61,20 @@ class NoiseConfig:
     cache_mb: int = 256
     """Decoded noise kept in memory by each worker, in MiB."""
 
+    def __post_init__(self) -> None:
+        within(0, 1, probability=self.probability)
+        within(0, math.inf, cache_mb=self.cache_mb)
+        if (self.snr_low is None) != (self.snr_high is None):
+            raise ConfigError("`snr_low` and `snr_high` must be given together, but only one is; add the other")
+        if self.snr_low is not None and self.snr_high is not None and self.snr_low > self.snr_high:
+            raise ConfigError(
+                f"`snr_low` must be at most `snr_high`, but is {self.snr_low} > {self.snr_high}; swap them"
+            )
+        if not self.snr_db and self.snr_low is None:
+            raise ConfigError(
+                "`snr_db` must name at least one ratio, but is empty; add one, or give snr_low and snr_high"
+            )
+
 
 @dataclass(frozen=True)
 class NoiseDraw:
@@ -83,9 +98,7 @@ class NoisePool:
 
         Raises:
             DataError: no noise is left, a type that is asked for is absent, or an id is unknown.
-            ConfigError: the SNR range is half given, or the probability is outside [0, 1].
         """
-        _check(config)
         self.config, self.seed = config, seed
         self._cuts = {cut.id: cut for cut in _chosen(cuts, config, quarantine)}
         self._by_type: dict[str, list[Cut]] = {}
@@ -228,19 +241,6 @@ def _is_exact_in_parts(cut: Cut) -> bool:
     """Lossless and not resampled: the cache may then decide how it is read without changing a sample."""
     lossless = path_of(cut).lower().endswith((".flac", ".wav"))
     return lossless and cut.sample_rate == SAMPLE_RATE and cut.channels == 1
-
-
-def _check(config: NoiseConfig) -> None:
-    if (config.snr_low is None) != (config.snr_high is None):
-        raise ConfigError("`snr_low` and `snr_high` must be given together, but only one is; add the other")
-    if config.snr_low is not None and config.snr_high is not None and config.snr_low > config.snr_high:
-        raise ConfigError(
-            f"`snr_low` must be at most `snr_high`, but is {config.snr_low} > {config.snr_high}; swap them"
-        )
-    if not 0 <= config.probability <= 1:
-        raise ConfigError(f"`probability` must be between 0 and 1, but is {config.probability} instead")
-    if not config.snr_db and config.snr_low is None:
-        raise ConfigError("`snr_db` must name at least one ratio, but is empty; add one, or give snr_low and snr_high")
 
 
 def _chosen(cuts: Iterable[Cut], config: NoiseConfig, quarantine: frozenset[str]) -> list[Cut]:
