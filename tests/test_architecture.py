@@ -125,22 +125,12 @@ ADDRESSES = {
 WITHOUT_A_MIRROR = {"benchmarks", "scripts", "docs"}
 """Folders of tests that are not of the package."""
 WITHOUT_A_TEST = {
-    "audio/files/libsndfile.py",
-    "audio/files/opening.py",
-    "audio/files/saving.py",
-    "audio/files/truncation.py",
     "checkpoints/foreign/checkpoint.py",
     "checkpoints/foreign/parity.py",
     "checkpoints/foreign/unpickle.py",
     "checkpoints/foreign/vocabulary.py",
     "cli/card.py",
     "cli/convert.py",
-    "data/checks/audio_stats.py",
-    "data/checks/duplicates.py",
-    "data/checks/reasons.py",
-    "data/corpora/phrases.py",
-    "data/corpora/preparation.py",
-    "data/embeddings/writer.py",
     "decoding/ctc/frame_pruning.py",
     "decoding/ctc/prefixes.py",
     "decoding/ctc/search.py",

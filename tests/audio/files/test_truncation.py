@@ -7,8 +7,25 @@ import pytest
 import soundfile
 
 from noisewise.audio import waveform
+from noisewise.audio.files.truncation import media_format
 from noisewise.errors import AudioError
 from tests.audio.chirps import chirp, refused
+
+HEADS = [
+    (b"\x00\x00\x00\x1cftypM4A ", "mp4"),
+    (b"\x1a\x45\xdf\xa3\x01\x00", "matroska"),
+    (b"\xff\xf1\x50\x80", "aac"),
+    (b"#!AMR\n", "amr"),
+    (b"RIFF\x00\x00\x00\x00WAVE", None),
+    (b"\xff\xfb\x90\x00", None),
+    (b"#EXTM3U\n", None),
+    (b"", None),
+]
+
+
+@pytest.mark.parametrize(("head", "expected"), HEADS)
+def test_containers_are_known_by_their_first_bytes(head: bytes, expected: str | None) -> None:
+    assert media_format(head) == expected
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.aiff", "a.flac", "a.ogg", "a.mp3"])

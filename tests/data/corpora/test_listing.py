@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from noisewise.data.corpora.listing import audio_below, folder_with, prepare_parts
-from noisewise.data.corpora.preparation import Rejected, in_order
+from noisewise.data.corpora.preparation import Rejected
 from noisewise.data.manifests.read import read
 from noisewise.data.manifests.table import Row
 from noisewise.errors import DataError
@@ -71,17 +71,3 @@ def test_a_run_that_stops_leaves_no_half_file(root: Path, tmp_path: Path) -> Non
     with pytest.raises(KeyboardInterrupt):
         prepare_parts("c", root, tmp_path / "out", {"a": lambda: rows(root)}, layout="", workers=1, report=report)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["prepared.json"]
-
-
-def test_items_are_taken_no_faster_than_results() -> None:
-    taken: list[int] = []
-
-    def items() -> Iterator[int]:
-        for item in range(1000):
-            taken.append(item)
-            yield item
-
-    results = in_order(lambda item: -item, items(), 2)
-    assert [next(results) for _ in range(3)] == [0, -1, -2]
-    assert len(taken) < 20
-    assert list(results) == [-item for item in range(3, 1000)]

@@ -1,6 +1,4 @@
-import re
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -8,43 +6,10 @@ import pytest
 
 from noisewise.audio.mix import rms
 from noisewise.data.corpora import spoken_commands
-from noisewise.data.corpora.phrases import COMMANDS, MONTHS, date, digits, edit, phrase, spelled_word
 from noisewise.data.manifests.read import load_audio, read, text_of
-from noisewise.data.random_streams import Draws
 from noisewise.errors import DataError
-from noisewise.text.normalise import normalise
 
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
-PHRASES = [phrase(Draws(0, index, "phrase")) for index in range(3000)]
-
-
-def test_phrases_are_normalised_words() -> None:
-    assert all(text and normalise(text) == text for text in PHRASES)
-
-
-def test_phrases_cover_the_vocabulary() -> None:
-    words = Counter(word for text in PHRASES for word in text.split())
-    assert set("ABCDEFGHIJKLMNOPQRSTUVWXYZ") | set(COMMANDS) | set(MONTHS) < set(words)
-    assert min(words[letter] for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ") > 30
-    assert {"OH", "ZERO", "HUNDRED", "THOUSAND", "AND", "NINETEENTH", "THIRTIETH", "AREA", "CODE"} < set(words)
-    assert len(set(PHRASES)) > 2300
-
-
-def test_kinds_of_phrase() -> None:
-    draws = Draws("kinds")
-    month = "|".join(MONTHS)
-    for _ in range(50):
-        assert re.fullmatch(r"[A-Z]( [A-Z])+", spelled_word(draws))
-        assert re.fullmatch(rf"(THE .* OF )?({month}).*", date(draws))
-        assert edit(draws).split()[0] in ("ENTER", "ERASE", "RUBOUT")
-        assert not {"OH", "ZERO"} <= set(digits(draws).split())
-
-
-def test_phrases_are_pinned() -> None:
-    assert PHRASES[:3] == PINNED
-
-
-PINNED = ["SIX THOUSAND", "Q F S W O", "FIVE SEVEN"]
 
 
 def test_letters_and_commands_are_read_as_such() -> None:

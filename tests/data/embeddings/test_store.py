@@ -3,7 +3,6 @@
 import json
 import pickle
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,6 +14,8 @@ from noisewise.data.embeddings.writer import EmbeddingWriter
 from noisewise.errors import DataError
 
 FACTS = EmbeddingFacts(encoder="box", dim=3, sample_rate=16_000)
+
+
 FRAMES = EmbeddingFacts(encoder="box", dim=3, sample_rate=16_000, level="frames", pooling="none")
 
 
@@ -84,14 +85,6 @@ def test_copies_by_repeat_have_the_vector_of_their_original(tmp_path: Path) -> N
     assert torch.equal(store["b~2"], store["b"]) and "b~2" in store and "b~x" not in store
 
 
-def test_a_store_goes_on_and_forgets_a_failure_that_was_mended(tmp_path: Path) -> None:
-    EmbeddingWriter(tmp_path, FACTS).add(vectors("a"), [Unread("b", "b.wav", "truncated", "it ends")])
-    writer = EmbeddingWriter(tmp_path, FACTS)
-    writer.add(vectors("b"))
-    store = EmbeddingStore(tmp_path)
-    assert list(store) == ["a", "b"] and not store.unread and not (tmp_path / QUARANTINE).exists()
-
-
 def test_a_shard_that_is_not_in_the_index_does_not_count(tmp_path: Path) -> None:
     EmbeddingWriter(tmp_path, FACTS).add(vectors("a"))
     index = (tmp_path / INDEX).read_text()
@@ -100,43 +93,6 @@ def test_a_shard_that_is_not_in_the_index_does_not_count(tmp_path: Path) -> None
     assert list(EmbeddingStore(tmp_path)) == ["a"]
     EmbeddingWriter(tmp_path, FACTS).add(vectors("c"))
     assert list(EmbeddingStore(tmp_path)) == ["a", "c"]
-
-
-def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    writer = EmbeddingWriter(tmp_path, FACTS)
-    writer.add(vectors("a"))
-
-    def full(*_: Any) -> None:
-        raise OSError("no space left")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="no space"):
-        writer.add(vectors("b"))
-    assert list(EmbeddingStore(tmp_path)) == ["a"]
-    assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
-
-
-def test_other_facts_are_refused(tmp_path: Path) -> None:
-    EmbeddingWriter(tmp_path, FACTS)
-    details = EmbeddingFacts(encoder="box", dim=3, sample_rate=16_000, details={"torch": "9"})
-    assert len(EmbeddingWriter(tmp_path, details).store) == 0  # versions alone are no other store
-    with pytest.raises(DataError, match="its pooling is 'mean' and not 'cls'; choose another folder"):
-        EmbeddingWriter(tmp_path, EmbeddingFacts(encoder="box", dim=3, sample_rate=16_000, pooling="cls"))
-
-
-def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
-    writer = EmbeddingWriter(tmp_path, FACTS)
-    writer.add(vectors("a"))
-    with pytest.raises(DataError, match="`a` must be embedded once"):
-        writer.add(vectors("a"))
-    with pytest.raises(DataError, match="`b` must be embedded once"):
-        writer.add([*vectors("b"), *vectors("b")])
-    with pytest.raises(DataError, match=r"vectors of shape \(3,\), but has \(4,\)"):
-        writer.add([("w", torch.zeros(4))])
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "notes.txt").write_text("mine")
-    with pytest.raises(DataError, match="must be empty or hold embeddings"):
-        EmbeddingWriter(tmp_path / "other", FACTS)
 
 
 def test_damage_is_found_when_a_store_is_opened(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from noisewise.data.corpora.preparation import Part, Preparation, Rejected, file_facts, in_order, tested
+from noisewise.data.corpora.preparation import Part, Preparation, Rejected, file_facts, in_order, usable
 from noisewise.data.manifests.cuts import Cut
 from noisewise.data.manifests.spool import IdIndex
 from noisewise.data.manifests.table import Row, cut_id, cut_of
@@ -91,7 +91,7 @@ def _maker(
     root: Path, rows: Rows, count: int, workers: int, report: Report | None
 ) -> Callable[[], Iterator[Cut | Rejected]]:
     def make() -> Iterator[Cut | Rejected]:
-        entries = in_order(lambda row: _tested(row, root), _once(rows()), workers)
+        entries = in_order(lambda row: _usable(row, root), _once(rows()), workers)
         for done, entry in enumerate(entries, start=1):
             yield entry
             if report is not None:
@@ -100,8 +100,8 @@ def _maker(
     return make
 
 
-def _tested(row: Row | Rejected, root: Path) -> Cut | Rejected:
-    return row if isinstance(row, Rejected) else tested(cut_of(row, root))
+def _usable(row: Row | Rejected, root: Path) -> Cut | Rejected:
+    return row if isinstance(row, Rejected) else usable(cut_of(row, root))
 
 
 def _once(rows: Iterable[Row | Rejected]) -> Iterator[Row | Rejected]:

@@ -149,10 +149,10 @@ def write_rejected(path: Path, rejected: Sequence[Any]) -> None:
 
 def checked(cuts: Iterable[Cut]) -> Iterator[Cut | Rejected]:
     """Decode every file: the cuts that can be used, and for the others the reason."""
-    return map(tested, cuts)
+    return map(usable, cuts)
 
 
-def tested(cut: Cut) -> Cut | Rejected:
+def usable(cut: Cut) -> Cut | Rejected:
     """Decode the file of a cut: the cut, or why it cannot be used."""
     try:
         load_audio(cut)
