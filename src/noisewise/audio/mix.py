@@ -83,6 +83,12 @@ def mix(clean: Waveform, noise: Waveform, snr_db: float, *, compat: bool = False
 
     Raises:
         AudioError: the lengths differ, or one signal is silent or not finite.
+
+    Example:
+        >>> clean, noise = np.float32([0.2, -0.2, 0.2, -0.2]), np.float32([0.1, 0.1, -0.1, -0.1])
+        >>> mixture = mix(clean, noise, 0.0)
+        >>> round(mixture.gain, 3), round(snr_db(clean, mixture.noisy - clean), 3)
+        (2.0, 0.0)
     """
     if clean.shape != noise.shape or clean.ndim != 1:
         raise AudioError(

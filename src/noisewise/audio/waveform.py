@@ -72,6 +72,13 @@ def load(
     Raises:
         AudioError: the recording is missing, not audio, empty, truncated, silent, too long or too short, or
             holds NaN or infinite samples; `reason` says which.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "ramp.wav")
+        >>> save(path, np.linspace(-0.5, 0.5, 8000), 8000)
+        >>> load(path).shape, load(path, offset=0.25, duration=0.5).shape
+        ((16000,), (8000,))
     """
     _check_part(offset, duration)
     limit = MAX_SECONDS if max_seconds is None else max_seconds

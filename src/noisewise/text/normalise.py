@@ -15,6 +15,10 @@ def normalise(text: str) -> str:
     Accents are dropped (`é` is E), hyphens and dashes part words, other punctuation vanishes. Digits are kept
     out on purpose: they have several readings, so a transcript must spell them; they are removed like any other
     character outside the alphabet.
+
+    Example:
+        >>> normalise("It's a caf\u00e9 \u2014 number 7!")
+        "IT'S A CAFE NUMBER"
     """
     text = unicodedata.normalize("NFKD", text.translate(_APOSTROPHES)).upper()
     text = "".join(character for character in text if not unicodedata.combining(character))

@@ -53,6 +53,11 @@ class CharacterTokenizer:
 
     Other vocabularies may hold further symbols in angle brackets, such as `<s>`, which decode to nothing, and
     may lack `<unk>`; `encode` then leaves unknown characters out.
+
+    Example:
+        >>> tokenizer = CharacterTokenizer()
+        >>> tokenizer.encode("A B"), tokenizer.decode([4, 2, 5])
+        ([4, 2, 5], 'A B')
     """
 
     FILE = "tokens.txt"

@@ -45,8 +45,15 @@ def read(source: str | Path, *, split: str | None = None) -> list[Cut]:
         Cuts whose ids are relative paths without suffix; further columns are in `cut.custom`.
 
     Raises:
-        DataError: missing or malformed source, an id that stands twice, or a value to
-            leave out (`#speaker!=fclc`) that no entry has, or no cut left.
+        DataError: the source is missing or malformed, an id occurs twice, no entry has a value to leave out
+            (`#speaker!=fclc`), or no cut is left.
+
+    Example:
+        >>> import tempfile
+        >>> table = Path(tempfile.mkdtemp(), "list.tsv")
+        >>> _ = table.write_text("path\\tsplit\\ttext\\na.wav\\ttrain\\tYES\\nb.wav\\ttest\\tNO\\n")
+        >>> [(cut.id, cut.text) for cut in read(f"{table}#split=test")]
+        [('b', 'NO')]
     """
     path, wanted, repeat = _parsed(source)
     if split is not None:
