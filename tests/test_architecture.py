@@ -173,7 +173,6 @@ WITHOUT_A_TEST = {
     "reports/comparison_table.py",
     "reports/per_item.py",
     "reports/tagging_table.py",
-    "run.py",
     "tasks/recognition.py",
     "training/task.py",
 }
