@@ -21,7 +21,7 @@ from torch import Tensor
 
 from noisewise import config, models, tasks
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.data.loading.recordings import RecordingSource
 from noisewise.decoding.alignment.viterbi import viterbi
 from noisewise.layers.codebook import kmeans, nearest_entry

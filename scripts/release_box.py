@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.evaluation.result import GridResult
 from noisewise.reports import tables as table
 

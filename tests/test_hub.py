@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from noisewise import hub
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.errors import ModelError
 
 huggingface_hub = pytest.importorskip("huggingface_hub")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.config import dump, dump_yaml, load, parse
 from noisewise.errors import ConfigError, NoisewiseError
 from noisewise.inference.recogniser import Recogniser

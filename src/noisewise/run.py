@@ -14,8 +14,7 @@ from typing import Any
 import torch
 
 from noisewise import __version__, models, tasks
-from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints import foreign as interop
+from noisewise.checkpoints import foreign, model_folder
 from noisewise.checkpoints.transfer import hand_over
 from noisewise.config import dump, dump_yaml, load
 from noisewise.data.loading.dataset import DataConfig
@@ -249,8 +248,8 @@ def _model(recipe: Recipe, config: Any, tokenizer: Tokenizer) -> models.AnyModel
     if recipe.start_from is None:
         return model
     path = model_folder.locate(recipe.start_from)
-    if interop.recognises(path):
-        taken = interop.read(path).begin(model, tokenizer)
+    if foreign.recognises(path):
+        taken = foreign.read(path).begin(model, tokenizer)
         logger.info("start_from %s: taken: %s", recipe.start_from, ", ".join(taken))
         return model
     stage = model_folder.load_stage(path)

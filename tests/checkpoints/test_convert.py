@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import noisewise
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.cli.main import main
 from tests.checkpoints.foreign.conftest import LARGE, Maker, a_folder
 

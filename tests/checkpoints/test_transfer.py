@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints.folder import Stage
+from noisewise.checkpoints import model_folder
+from noisewise.checkpoints.model_folder import Stage
 from noisewise.checkpoints.transfer import hand_over
 from noisewise.cli.main import main
 from noisewise.errors import NoisewiseError

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from noisewise.audio.waveform import save
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.cli.main import main
 from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from noisewise.models.encoder_decoder import tiny as tiny_decoder

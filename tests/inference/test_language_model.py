@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.errors import NoisewiseError
 from noisewise.inference import language_model
 from noisewise.lm import kneser_ney, mixture

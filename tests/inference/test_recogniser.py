@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from noisewise.audio import waveform
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.decoding import recording_decoder as recordings
 from noisewise.decoding import saved_config as default
 from noisewise.decoding.attention.joint import JointConfig

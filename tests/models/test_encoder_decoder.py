@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from noisewise import models
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.checkpoints.transfer import hand_over
 from noisewise.models.ctc import CTC, CTCConfig, ctc_loss
 from noisewise.models.encoder import EncoderOutput

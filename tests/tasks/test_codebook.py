@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.models.wav2code.codebook_learning import CodebookLearning, CodebookLearningConfig
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.tasks.codebook import CodebookCollapse, CodebookTask, CodebookTaskConfig

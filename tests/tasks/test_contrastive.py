@@ -10,7 +10,7 @@ import torch
 
 from noisewise.audio.mix import add, gain_for_snr
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.config import load
 from noisewise.data.loading.loader import build_loader
 from noisewise.data.manifests.cuts import load_audio

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from noisewise import recipe, run
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.config import load
 from noisewise.errors import ConfigError, NoisewiseError
 from noisewise.models.lm import TransformerLM, tiny

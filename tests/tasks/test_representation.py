@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.errors import NoisewiseError
 from noisewise.models import build
 from noisewise.models.cat.encoder import CATConfig, statistics

@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints import foreign as interop
-from noisewise.checkpoints.folder import LoadedModel
+from noisewise.checkpoints import foreign, model_folder
 from noisewise.checkpoints.foreign import huggingface_folder
 from noisewise.checkpoints.foreign.checkpoint import Checkpoint, Head
+from noisewise.checkpoints.model_folder import LoadedModel
 from noisewise.errors import InteropError
 from noisewise.models.ctc import CTC
 from noisewise.models.pretrained import PretrainedConfig
@@ -29,8 +28,8 @@ def read(source: str | Path, dictionary: Path | None = None) -> Checkpoint:
         NoisewiseError: it cannot be read.
     """
     path = model_folder.locate(source)
-    if interop.recognises(path):
-        return interop.read(path, dictionary)
+    if foreign.recognises(path):
+        return foreign.read(path, dictionary)
     return _checkpoint(model_folder.load(source))
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from noisewise.checkpoints.folder import Stage
+from noisewise.checkpoints.model_folder import Stage
 from noisewise.config import dump
 from noisewise.errors import NoisewiseError
 from noisewise.models import AnyModel

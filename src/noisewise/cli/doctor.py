@@ -136,7 +136,7 @@ def _formats() -> dict[str, str]:
 
 
 def _box() -> dict[str, Any]:
-    from noisewise.checkpoints.folder import locate, weights_hash
+    from noisewise.checkpoints.model_folder import locate, weights_hash
     from noisewise.errors import ModelError
 
     try:

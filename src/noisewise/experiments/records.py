@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.config import parse
 from noisewise.errors import ConfigError, EvaluationError
 from noisewise.evaluation.provenance import portable

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import cast
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.errors import NoisewiseError
 from noisewise.lm import loading
 from noisewise.lm.protocol import LanguageModel

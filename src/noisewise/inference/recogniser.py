@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.audio.waveform import SAMPLE_RATE
-from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints.folder import LoadedModel
+from noisewise.checkpoints import model_folder
+from noisewise.checkpoints.model_folder import LoadedModel
 from noisewise.decoding import saved_config as default
 from noisewise.decoding.alignment.align import Unknown, align, widened
 from noisewise.decoding.attention.joint import JointConfig

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.audio.waveform import SAMPLE_RATE
-from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints.folder import LoadedTagger
+from noisewise.checkpoints import model_folder
+from noisewise.checkpoints.model_folder import LoadedTagger
 from noisewise.errors import AudioError, NoisewiseError
 from noisewise.inference.tags import Probabilities, Tags, Window
 from noisewise.inference.windowing import (

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.audio.mix import Waveform
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.data.manifests import read as manifest
 from noisewise.data.noise.pool import NoisePool
 from noisewise.errors import AudioError, EvaluationError

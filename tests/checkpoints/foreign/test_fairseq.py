@@ -14,8 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints import foreign as interop
+from noisewise.checkpoints import foreign, model_folder
 from noisewise.checkpoints.foreign import fairseq, unpickle
 from noisewise.errors import InteropError
 from tests.checkpoints.foreign.conftest import LARGE, LETTERS, SMALL, Maker
@@ -105,7 +104,7 @@ def saved(path: Path, content: Any, *, archive: bool = True) -> Path:
 
 
 def same(path: Path, folder: Path) -> None:
-    ours, theirs = interop.read(path), interop.read(folder)
+    ours, theirs = foreign.read(path), foreign.read(folder)
     assert ours.weights.keys() == theirs.weights.keys()
     assert all(ours.weights[name].equal(theirs.weights[name]) for name in ours.weights)
     waveform, lengths = torch.randn(1, 6_000), torch.tensor([6_000])
@@ -127,7 +126,7 @@ def test_a_pretraining_file_with_args(archive: bool, a_folder: Maker, tmp_path: 
     content["last_optimizer_state"] = {"state": {0: {"exp_avg": torch.zeros(3)}}}
     path = saved(tmp_path / "small.pt", content, archive=archive)
     same(path, folder)
-    assert interop.read(path).left_out == ("final_proj", "project_q", "quantizer")
+    assert foreign.read(path).left_out == ("final_proj", "project_q", "quantizer")
     with pytest.raises(InteropError, match="must hold a CTC head, but holds an encoder alone"):
         model_folder.load(path)
 
@@ -164,12 +163,12 @@ def test_letters_beside_the_file_inside_it_or_given(a_folder: Maker, tmp_path: P
     assert model_folder.load(inside).tokenizer.symbols == ours
     plain = a_tuned_file(tmp_path / "plain.pt", folder)
     with pytest.raises(InteropError, match=r"must stand beside its letters, dict\.ltr\.txt"):
-        interop.read(plain)
+        foreign.read(plain)
     (tmp_path / "mine.txt").write_text("| 9\nB 5\nA 3\n")
-    assert interop.read(plain, tmp_path / "mine.txt").head.tokenizer.symbols == ours  # type: ignore[union-attr]
+    assert foreign.read(plain, tmp_path / "mine.txt").head.tokenizer.symbols == ours  # type: ignore[union-attr]
     (tmp_path / "dict.ltr.txt").write_text("| 9\nB 5\n")
     with pytest.raises(InteropError, match=r"dict.ltr.txt` must hold 3 letters.* but holds 2"):
-        interop.read(plain)
+        foreign.read(plain)
     assert len(fairseq.LETTERS) == len(LETTERS) + 1
 
 
@@ -195,7 +194,7 @@ def test_settings_that_no_encoder_of_ours_can_have(changes: dict[str, Any], mess
     state = {"mask_emb": torch.zeros(64), **{f"encoder.layers.{layer}.fc1.bias": torch.zeros(96) for layer in range(9)}}
     path = saved(tmp_path / "a.pt", {"cfg": {"model": settings(**changes)}, "model": state})
     with pytest.raises(ValueError, match=message):
-        interop.read(path).encoder()
+        foreign.read(path).encoder()
 
 
 class Hostile:
@@ -223,7 +222,7 @@ def test_a_hostile_file_is_refused_and_nothing_runs(call: str, archive: bool, tm
     content = {"cfg": {"model": settings()}, "model": {"mask_emb": torch.zeros(4)}, "extra_state": attacks[call]}
     path = saved(tmp_path / "bad.pt", content, archive=archive)
     with pytest.raises(InteropError, match="must hold tensors and settings alone, but names"):
-        interop.read(path)
+        foreign.read(path)
     assert not mark.exists()
 
 
@@ -231,7 +230,7 @@ def test_even_a_name_that_slips_through_is_not_called(tmp_path: Path, monkeypatc
     monkeypatch.setattr(unpickle, "_names", lambda stream: iter([]))
     path = saved(tmp_path / "bad.pt", {"model": {}, "x": Hostile(Path.touch, tmp_path / "mark")})
     with pytest.raises(InteropError, match="must be a checkpoint of PyTorch"):
-        interop.read(path)
+        foreign.read(path)
     assert not (tmp_path / "mark").exists()
 
 
@@ -250,20 +249,20 @@ def test_bombs_are_refused(tmp_path: Path) -> None:
             new.writestr(name, old.read(name))
         new.writestr("good/data/1", bytes(50_000_000))
     with pytest.raises(InteropError, match="unpack to more than the file"):
-        interop.read(tmp_path / "packed.pt")
+        foreign.read(tmp_path / "packed.pt")
     wide = saved(tmp_path / "wide.pt", {"model": {"mask_emb": torch.zeros(1).expand(10**12)}})
     with pytest.raises(InteropError, match="must hold no more than its size"):
-        interop.read(wide)
+        foreign.read(wide)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80", b"hello there", b"PK\x03\x04" + bytes(100), b"\x80\x02}q\x00."])
 def test_rubbish_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.pt").write_bytes(content)
     with pytest.raises(InteropError, match="must be a checkpoint of PyTorch"):
-        interop.read(tmp_path / "a.pt")
+        foreign.read(tmp_path / "a.pt")
 
 
 @pytest.mark.parametrize("content", [{"model": 3}, {"model": {"a": "b"}}, [1], {"model": {}}])
 def test_other_files_of_torch_are_refused(content: Any, tmp_path: Path) -> None:
     with pytest.raises(InteropError, match="must hold "):
-        interop.read(saved(tmp_path / "a.pt", content))
+        foreign.read(saved(tmp_path / "a.pt", content))

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import noisewise
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.checkpoints.foreign import huggingface_folder, parity, read
 from noisewise.cli.main import main
 from noisewise.errors import InteropError, NoisewiseError

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.checkpoints.foreign import huggingface_folder, read
 from noisewise.errors import InteropError
 from noisewise.inference.recogniser import Recogniser

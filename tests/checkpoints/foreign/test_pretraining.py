@@ -9,8 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints import foreign as interop
+from noisewise.checkpoints import foreign, model_folder
 from noisewise.config import dump, load
 from noisewise.errors import InteropError
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
@@ -59,7 +58,7 @@ def an_encoder() -> Wav2Vec2Config:
 def test_contexts_and_quantized_targets_are_those_of_transformers(public: tuple[Path, Any]) -> None:
     path, theirs = public
     ours = Wav2Vec2Pretraining(Wav2Vec2PretrainingConfig(encoder=an_encoder(), contrast=CONTRAST)).eval()
-    assert interop.read(path).begin(ours, CharacterTokenizer()) == ("encoder", *PARTS)
+    assert foreign.read(path).begin(ours, CharacterTokenizer()) == ("encoder", *PARTS)
     waveform, lengths = torch.randn(2, 6_000), torch.tensor([6_000, 6_000])
     with torch.inference_mode():
         expected = theirs(waveform)
@@ -102,7 +101,7 @@ def test_other_sizes_begin_at_random_and_the_fields_are_named(
     model = EW2(EW2Config(encoder=an_encoder(), contrast=replace(CONTRAST, **changes)))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with caplog.at_level(logging.WARNING):
-        assert interop.read(public[0]).begin(model, CharacterTokenizer()) == ("encoder",)
+        assert foreign.read(public[0]).begin(model, CharacterTokenizer()) == ("encoder",)
     for name, value in model.state_dict().items():
         assert value.equal(before[name]) != name.startswith("encoder."), name
     assert "its quantizer and projections have other shapes, and begin at random; to take them, set" in caplog.text
@@ -113,7 +112,7 @@ def test_other_sizes_begin_at_random_and_the_fields_are_named(
 def test_an_encoder_alone_leaves_the_rest_as_it_is(a_folder: Maker, caplog: pytest.LogCaptureFixture) -> None:
     model = EW2(EW2Config(encoder=an_encoder(), contrast=CONTRAST))
     for kind in ("Model", "ForCTC"):
-        checkpoint = interop.read(a_folder(kind, normalise=False, name=kind))
+        checkpoint = foreign.read(a_folder(kind, normalise=False, name=kind))
         assert checkpoint.pretraining == {}
         assert checkpoint.begin(model, CharacterTokenizer()) == ("encoder",)
     assert not caplog.records
@@ -123,4 +122,4 @@ def test_another_feature_encoder_is_refused(public: tuple[Path, Any]) -> None:
     encoder = replace(an_encoder(), front_end="log_mel", convolution_kernel=7)
     model = EW2(EW2Config(encoder=encoder, contrast=CONTRAST))
     with pytest.raises(InteropError, match="differs; set front_end=waveform, convolution_kernel=0"):
-        interop.read(public[0]).begin(model, CharacterTokenizer())
+        foreign.read(public[0]).begin(model, CharacterTokenizer())

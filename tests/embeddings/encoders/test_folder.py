@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.embeddings.encoders import ExternalEncoder, load
 from noisewise.embeddings.encoders.folder import FolderHearing
 from noisewise.errors import ModelError, NoisewiseError

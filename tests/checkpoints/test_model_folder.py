@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.errors import ModelError
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.logmel_transformer import tiny

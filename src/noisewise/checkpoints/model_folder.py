@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 import noisewise
 from noisewise import hub
-from noisewise.checkpoints import foreign as interop
+from noisewise.checkpoints import foreign
 from noisewise.config import dump, parse
 from noisewise.errors import ConfigError, ModelError
 from noisewise.files import whole_folder
@@ -105,7 +105,7 @@ def locate(name: str | Path) -> Path:
     if str(name).startswith(hub.PREFIX):
         return hub.fetch(str(name))
     folder = BOX if str(name) == "box" else Path(name)
-    if interop.recognises(folder):
+    if foreign.recognises(folder):
         return folder
     missing = [file for file in ("config.json", "model.safetensors") if not (folder / file).is_file()]
     if missing:
@@ -124,7 +124,7 @@ def load(name: str | Path = "box", device: str | torch.device = "cpu") -> Loaded
         InteropError: the same of a model from elsewhere.
     """
     folder = locate(name)
-    if interop.recognises(folder):
+    if foreign.recognises(folder):
         return _from_elsewhere(folder, device)
     stage, about = _read(folder)
     model = stage.model()
@@ -153,7 +153,7 @@ def load_tagger(name: str | Path, device: str | torch.device = "cpu") -> LoadedT
         ModelError: the folder, its configuration, weights or labels cannot be used.
     """
     folder = locate(name)
-    stage, about = _read(folder) if not interop.recognises(folder) else (None, {})
+    stage, about = _read(folder) if not foreign.recognises(folder) else (None, {})
     if stage is None or not isinstance(stage.config, CATTaggerConfig):
         kind = "a model from elsewhere" if stage is None else f"a model of kind {stage.config.kind}"
         raise ModelError(f"`{name}` must hold a tagger, but holds {kind}; train one with task.kind=tagging")
@@ -175,7 +175,7 @@ def load_stage(name: str | Path) -> Stage:
         ModelError: the folder, its configuration or its weights cannot be used.
     """
     folder = locate(name)
-    if interop.recognises(folder):
+    if foreign.recognises(folder):
         raise ModelError(f"`{name}` must be a folder that noisewise wrote, but comes from elsewhere")
     return _read(folder)[0]
 
@@ -238,7 +238,7 @@ def save(
 def weights_hash(folder: str | Path) -> str:
     """SHA-256 of the weights file, or of all files of weights in their order."""
     path = locate(folder)
-    files = interop.weight_files(path) if interop.recognises(path) else [path / "model.safetensors"]
+    files = foreign.weight_files(path) if foreign.recognises(path) else [path / "model.safetensors"]
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as stream:
@@ -248,7 +248,7 @@ def weights_hash(folder: str | Path) -> str:
 
 
 def _from_elsewhere(path: Path, device: str | torch.device) -> LoadedModel:
-    checkpoint = interop.read(path)
+    checkpoint = foreign.read(path)
     model, config = checkpoint.ctc()
     if checkpoint.head is None:
         raise ModelError(f"`{path}` must hold a CTC head, but does not")
