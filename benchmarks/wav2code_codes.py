@@ -62,7 +62,7 @@ def purities(aligner: str, encoders: list[str]) -> dict[str, object]:
     letters = torch.cat([letters_of(*loaded.model.log_probs(one.waveform, one.lengths), one) for one in batches])
     found: dict[str, dict[str, float]] = {}
     for run in encoders:
-        stage = model_folder.load_stage(f"{run}/best")
+        stage = model_folder.load_stored(f"{run}/best")
         torch.manual_seed(0)
         found[run] = by_layer(stage.model(), batches, letters)
         found.setdefault("random weights", by_layer(models.build(stage.config).eval(), batches, letters))  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ import torch
 
 from noisewise import __version__, models, tasks
 from noisewise.checkpoints import foreign, model_folder
-from noisewise.checkpoints.transfer import hand_over
+from noisewise.checkpoints.transfer import transfer_weights
 from noisewise.config import dump, dump_yaml, load
 from noisewise.data.loading.dataset import DataConfig
 from noisewise.data.loading.loader import read_labels
@@ -213,7 +213,7 @@ def _tokenizer(wanted: TokenizerConfig, train: DataConfig, folder: Path) -> Toke
     if _has_run(folder) and path.is_file():
         return SubwordTokenizer.load(path)
     if wanted.source is not None:
-        found = SubwordTokenizer.load(model_folder.locate(wanted.source) / SubwordTokenizer.FILE)
+        found = SubwordTokenizer.load(model_folder.locate(wanted.source).path / SubwordTokenizer.FILE)
     else:
         found = subword.learn(read_transcripts(train), wanted.size, least=wanted.least)
     folder.mkdir(parents=True, exist_ok=True)
@@ -228,7 +228,7 @@ def _vocabulary(recipe: Recipe, config: TransformerLMConfig, folder: Path) -> Vo
         ConfigError: the folder holds a run with other ones.
     """
     if recipe.start_from is not None:
-        found = Vocabulary.load(model_folder.locate(recipe.start_from) / Vocabulary.FILE)
+        found = Vocabulary.load(model_folder.locate(recipe.start_from).path / Vocabulary.FILE)
     elif config.unit == "characters":
         found = Vocabulary.of_characters()
     else:
@@ -247,15 +247,15 @@ def _model(recipe: Recipe, config: Any, tokenizer: Tokenizer) -> models.AnyModel
     model = models.build(config)
     if recipe.start_from is None:
         return model
-    path = model_folder.locate(recipe.start_from)
-    if foreign.recognises(path):
-        taken = foreign.read(path).begin(model, tokenizer)
+    located = model_folder.locate(recipe.start_from)
+    if located.is_foreign:
+        taken = foreign.read(located.path).begin(model, tokenizer)
         logger.info("start_from %s: taken: %s", recipe.start_from, ", ".join(taken))
         return model
-    stage = model_folder.load_stage(path)
-    spells = isinstance(stage.config, AcousticConfig) and subword.is_in(path)
-    is_spelled_alike = not spells or subword.load(path).symbols == tokenizer.symbols
-    done = hand_over(stage, model, config.kind, is_spelled_alike)
+    stored = model_folder.load_stored(located.path)
+    has_tokens = isinstance(stored.config, AcousticConfig) and subword.is_in(stored.folder)
+    same_vocabulary = not has_tokens or subword.load(stored.folder).symbols == tokenizer.symbols
+    done = transfer_weights(stored, model, config.kind, same_vocabulary=same_vocabulary)
     logger.info("start_from %s: %s", recipe.start_from, done)
     return model
 
@@ -316,7 +316,7 @@ def _test(recipe: Recipe, folder: Path, assembly: Assembly, device: torch.device
     """Measure the best model on the test set, and write `test.json`."""
     assert recipe.test is not None and isinstance(assembly.source, RecordingSource)
     labels = [] if assembly.labels is None else assembly.labels.names
-    best = model_folder.load_stage(folder / "best").model()
+    best = model_folder.load_stored(folder / "best").model()
     task = tasks.build(recipe.task, best, assembly.tokenizer, labels)
     found = task.to(device).test(batch.to(device) for batch in assembly.source.test())
     about: dict[str, Any] = {

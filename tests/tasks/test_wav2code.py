@@ -87,7 +87,7 @@ def test_equation_14_summed_over_utterances(teacher: str, reduction: Any) -> Non
     assert batch.clean is not None and batch.tokens is not None and batch.token_lengths is not None
     loss = task(batch)
     output = task.model.restore(batch.waveform, batch.lengths)
-    stage_2 = model_folder.load_stage(teacher).model()
+    stage_2 = model_folder.load_stored(teacher).model()
     assert isinstance(stage_2, CodebookLearning)
     told = stage_2(batch.clean, batch.lengths)  # Z_c and E of the unmasked clean speech
     ctc = ctc_loss(task.model.recognise(output), output.lengths, batch.tokens, batch.token_lengths)

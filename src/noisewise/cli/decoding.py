@@ -212,7 +212,7 @@ def default_of(model: str) -> "DecodingConfig":
     from noisewise.errors import ModelError
 
     try:
-        folder = model_folder.locate(model)
+        folder = model_folder.locate(model).path
     except ModelError:
         return DecodingConfig()
     return default.read(folder) or DecodingConfig(attention=JointConfig() if _attends(folder) else None)

@@ -140,7 +140,7 @@ def _box() -> dict[str, Any]:
     from noisewise.errors import ModelError
 
     try:
-        weights = locate("box") / "model.safetensors"
+        (weights,) = locate("box").weight_files
         return {"sha256": weights_hash("box"), "size": f"{weights.stat().st_size / 1e6:.1f} MB"}
     except ModelError as error:
         print(f"noisewise: {error}", file=sys.stderr)

@@ -88,7 +88,7 @@ def kept(stage: Stage, plan: Plan, folder: Path) -> Record | None:
 
 def _trained(stage: Stage, grid: GridResult | None) -> Trained:
     state = stage.state()
-    model = model_folder.load_stage(stage.best)
+    model = model_folder.load_stored(stage.best)
     about = json.loads((stage.best / "config.json").read_text(encoding="utf-8"))
     return Trained(
         run=stage.name,

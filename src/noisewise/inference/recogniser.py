@@ -16,7 +16,7 @@ from torch import Tensor
 
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.checkpoints import model_folder
-from noisewise.checkpoints.model_folder import LoadedModel
+from noisewise.checkpoints.model_folder import LoadedRecogniser
 from noisewise.decoding import saved_config as default
 from noisewise.decoding.alignment.align import Unknown, align, widened
 from noisewise.decoding.attention.joint import JointConfig
@@ -68,7 +68,7 @@ class Heard:
 class Recogniser:
     """A loaded model with its tokenizer, ready to transcribe."""
 
-    def __init__(self, loaded: LoadedModel, device: str = "cpu", decoding: DecodingConfig | Greedy | None = None):
+    def __init__(self, loaded: LoadedRecogniser, device: str = "cpu", decoding: DecodingConfig | Greedy | None = None):
         self.model = loaded.model
         self.tokenizer = loaded.tokenizer
         self.folder = loaded.folder

@@ -81,7 +81,7 @@ def test_ew2_goes_on_from_it_by_a_recipe(public: tuple[Path, Any], tmp_path: Pat
     encoder = f"model.encoder={dump(an_encoder())}"
     recipe = load(Recipe, write_recipe(tmp_path, "ew2"), [encoder, *sizes, *quick, f"start_from={path}"])
     train(recipe, tmp_path / "run")
-    stage = model_folder.load_stage(tmp_path / "run" / "best")
+    stage = model_folder.load_stored(tmp_path / "run" / "best")
     assert stage.config.kind == "ew2"
     own, state = stage.weights, theirs.state_dict()
     assert own["quantizer.entries"].view(1, 12, 6).equal(state["quantizer.codevectors"])

@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from noisewise import __version__
 from noisewise.audio.waveform import SAMPLE_RATE
-from noisewise.checkpoints import foreign, model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.embeddings.encoders.protocol import Heard, Hearing
 from noisewise.models.cat.encoder import CAT
 from noisewise.models.encoder import EncoderOutput
@@ -46,8 +46,9 @@ def load(name: str, device: str = "cpu") -> FolderHearing:
     Raises:
         NoisewiseError: there is no usable model.
     """
-    path = model_folder.locate(name)
-    model: Any = model_folder.load(path).model if foreign.recognises(path) else model_folder.load_stage(path).model()
+    located = model_folder.locate(name)
+    path = located.path
+    model: Any = model_folder.load(path).model if located.is_foreign else model_folder.load_stored(path).model()
     return FolderHearing(path.name, model.encoder, model_folder.weights_hash(path), device)
 
 

@@ -74,7 +74,7 @@ def is_tagger(specification: str) -> bool:
     if specification.startswith(("command:", "openai:", "hf:")):
         return False
     try:
-        about = json.loads((model_folder.locate(specification) / "config.json").read_text(encoding="utf-8"))
+        about = json.loads((model_folder.locate(specification).path / "config.json").read_text(encoding="utf-8"))
         return bool(about["model"]["kind"] == KIND)
     except (NoisewiseError, OSError, ValueError, KeyError, TypeError):
         return False
