@@ -207,7 +207,7 @@ def measure(model: str, folder: Path) -> dict[str, Any]:
     recogniser = Recogniser.load(model)
     places = [(text, begin, end) for text, begin, end in json.loads((folder / "places.json").read_text())]
     begin = time.process_time()
-    ((_, heard),) = recogniser.hear([folder / "hour.wav"])
+    ((_, heard),) = recogniser.posteriors([folder / "hour.wav"])
     listened = time.process_time()
     memory = peak_memory()
     frame_seconds = recogniser.model.hop / RATE

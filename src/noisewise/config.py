@@ -2,6 +2,9 @@
 
 A configuration is a dataclass under `@config`. YAML holds values only: no interpolation, includes, classes or
 code. Alternatives carry `kind:` and are joined by `Annotated[A | B, one_of("kind")]`.
+
+Bounds of fields are checked in `__post_init__`, by `within` and `above` where they are ranges, so that they hold
+however a configuration is built: from YAML, from a command or in Python.
 """
 
 import dataclasses
@@ -33,6 +36,11 @@ def config(cls: type[T]) -> type[T]:
 def within(low: float, high: float, **values: float) -> None:
     """Refuse numbers out of a range, by their names.
 
+    Args:
+        low: least value that is allowed.
+        high: greatest value that is allowed; infinity for any.
+        values: names and values.
+
     Raises:
         ConfigError: one is below `low` or above `high`.
     """
@@ -40,6 +48,17 @@ def within(low: float, high: float, **values: float) -> None:
         if not low <= value <= high:
             span = f"between {low:g} and {high:g}" if high < math.inf else f"{low:g} or more"
             raise ConfigError(f"`{name}` must be {span}, but is {value:g} instead")
+
+
+def above(low: float, **values: float) -> None:
+    """Refuse numbers that are not greater than a bound, by their names.
+
+    Raises:
+        ConfigError: one is `low` or less, or not finite.
+    """
+    for name, value in values.items():
+        if not low < value < math.inf:
+            raise ConfigError(f"`{name}` must be more than {low:g}, but is {value:g} instead")
 
 
 UNSAID = "(none)"

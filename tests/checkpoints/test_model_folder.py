@@ -73,7 +73,7 @@ def remove_weights(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (break_vocabulary, "must hold 30 symbols, but holds 3"),
+        (break_vocabulary, "must hold 30 tokens, but holds 3"),
         (break_config, "must describe a model"),
         (break_key, "did you mean 'layers'"),
         (break_shape, r"must fit config\.json"),

@@ -93,7 +93,7 @@ def test_the_window_of_a_model_is_what_its_folder_says_or_what_it_can_hear(tagge
     (folder / "config.json").write_text(json.dumps(about))
     fixed = Tagger.load(folder)
     assert fixed.window_seconds == pytest.approx(1.28)
-    with pytest.raises(NoisewiseError, match=r"at most 1\.28, which is what the model hears"):
+    with pytest.raises(NoisewiseError, match=r"at most 1\.28, the model's longest input"):
         fixed.tag(sound(0, 3.0), window_seconds=2.0)
 
 

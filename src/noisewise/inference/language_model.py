@@ -1,4 +1,4 @@
-"""Language models of all kinds by their path: the folder of a Transformer, or what `decoding.lm` reads."""
+"""Language models of all kinds by their path: the folder of a Transformer, or what `noisewise.lm` reads."""
 
 from pathlib import Path
 from typing import cast
@@ -16,7 +16,7 @@ def load(path: str | Path, backend: str = "noisewise", device: str = "cpu") -> L
     """Read a language model.
 
     Args:
-        path: folder that `noisewise train` wrote, ARPA file, or folder of a mixture.
+        path: a folder that `noisewise train` wrote, an ARPA file, or the folder of a mixture.
         backend: what reads a file; see `lm.loading.load`.
         device: where a Transformer runs.
 
@@ -47,9 +47,9 @@ def transformer(folder: str | Path, device: str = "cpu") -> IncrementalLM:
     return IncrementalLM(model, vocabulary.tokens)
 
 
-def is_over_characters(path: str | Path, said: bool) -> bool:
-    """Whether the tokens of a language model are characters: a Transformer knows it, of a file it is said."""
+def is_over_characters(path: str | Path, given: bool) -> bool:
+    """Whether the tokens of a language model are characters: a Transformer states it, for a file `given` does."""
     if not Path(path).is_dir() or loading.is_mixture(path):
-        return said
+        return given
     config = model_folder.load_config(path)
     return isinstance(config, TransformerLMConfig) and config.unit == "characters"

@@ -38,7 +38,7 @@ def test_a_function_may_give_one_vector_a_clip() -> None:
     vectors = encoder(torch.ones(2, 400), torch.tensor([400, 200]))
     assert encoder.sample_rate == 8000 and encoder.dim == 3 and encoder.pooling == "pooler"
     assert vectors[:, 0].tolist() == [200, 100]  # at 8 kHz
-    assert encoder.hearing.details == {"mine": "3"} and encoder.hearing.weights_sha256 is None
+    assert encoder.encoder.details == {"mine": "3"} and encoder.encoder.weights_sha256 is None
     with pytest.raises(ModelError, match="must give frames, but gives one vector a clip"):
         _ = encoder.frame_dim
 

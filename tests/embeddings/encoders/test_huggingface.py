@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from noisewise.audio.waveform import resample
-from noisewise.embeddings.encoders import ExternalEncoder, load
+from noisewise.embeddings.encoders import PooledEncoder, load
 from noisewise.errors import ModelError
 from tests.embeddings.encoders.conftest import Write
 
@@ -34,7 +34,7 @@ def theirs(folder: Path, waveform: Tensor, rate: int = 16_000) -> tuple[Any, Any
         return model, model(**inputs)
 
 
-def alone(encoder: ExternalEncoder, waveform: Tensor, rate: int = 16_000) -> Tensor:
+def alone(encoder: PooledEncoder, waveform: Tensor, rate: int = 16_000) -> Tensor:
     return encoder(waveform[None], torch.tensor([len(waveform)]), rate)[0]
 
 
