@@ -68,7 +68,7 @@ UNSAID = "(none)"
 def one_of(tag: str, otherwise: str | None = None) -> Discriminator:
     """The mark of a tagged union: `tag` names the field (a `Literal`) that chooses the member.
 
-    With `otherwise`, the kind of what does not say it; each member is then marked by `member`.
+    `otherwise` is the kind of values without that field; each member is then marked by `member`.
     """
     if otherwise is None:
         return Discriminator(tag)
@@ -80,7 +80,7 @@ def one_of(tag: str, otherwise: str | None = None) -> Discriminator:
 
 
 def member(kind: str) -> Tag:
-    """The mark of a member of a union, some of whose members do not say their kind."""
+    """The mark of a member of a union in which one member needs no `kind:`."""
     return Tag(kind)
 
 
@@ -196,7 +196,7 @@ def _set(values: Any, keys: list[str], value: Any, whole: str) -> None:
     key: Any = keys[0]
     if isinstance(values, list):
         if not key.isdigit() or int(key) >= len(values):
-            raise ConfigError(f"`{whole}` must step into a list of {len(values)}, but says {key!r} instead")
+            raise ConfigError(f"`{whole}` must step into a list of {len(values)}, but has {key!r} instead")
         key = int(key)
     elif not isinstance(values, dict):
         raise ConfigError(f"`{whole}` steps into {values!r}, which has no keys; shorten the override")

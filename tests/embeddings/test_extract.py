@@ -13,11 +13,11 @@ from torch import Tensor
 from noisewise.data.checks.quarantine import read_quarantine
 from noisewise.data.embeddings.store import EmbeddingStore
 from noisewise.data.manifests import read as manifest
-from noisewise.embeddings import encoders as external
+from noisewise.embeddings import encoders
 from noisewise.embeddings.encoders import PooledEncoder
 from noisewise.embeddings.encoders.protocol import Encoding, FrozenEncoder
 from noisewise.embeddings.extract import EmbeddingConfig, embed
-from noisewise.errors import DataError
+from noisewise.errors import ConfigError, DataError
 
 
 class Level(FrozenEncoder):
@@ -27,13 +27,13 @@ class Level(FrozenEncoder):
 
     def __init__(self, sample_rate: int = 16_000) -> None:
         self.sample_rate = sample_rate
-        self.heard: list[int] = []
+        self.encoded: list[int] = []
         self.broken: set[int] = set()
         self.stop_after: int | None = None
 
     def encode(self, clips: Sequence[Tensor]) -> list[Encoding]:
-        self.heard += [len(clip) for clip in clips]
-        if self.stop_after is not None and len(self.heard) > self.stop_after:
+        self.encoded += [len(clip) for clip in clips]
+        if self.stop_after is not None and len(self.encoded) > self.stop_after:
             raise KeyboardInterrupt
         if self.broken & {len(clip) for clip in clips}:
             raise RuntimeError("Kernel size can't be greater than actual input size")
@@ -85,10 +85,10 @@ def test_every_clip_is_decoded_and_heard_once(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(embedding, "load_audio", lambda cut, **more: decoded.append(cut.id) or load(cut, **more))
     level = Level()
     encoder = PooledEncoder(level)
-    level.heard.clear()
+    level.encoded.clear()
     cuts = list(manifest.read(write(tmp_path / "corpus")))
     embed(cuts, encoder, tmp_path / "store", small())
-    assert sorted(decoded) == [f"clip{index}" for index in range(7)] and len(level.heard) == 6
+    assert sorted(decoded) == [f"clip{index}" for index in range(7)] and len(level.encoded) == 6
     again = embed(cuts, encoder, tmp_path / "store", small())
     assert len(decoded) == 7 and again.clips == 0 and again.there == 7 and len(again.unread) == 1
 
@@ -103,7 +103,7 @@ def test_an_interrupted_store_goes_on_to_the_same_bytes(tmp_path: Path, stop_aft
     embed(cuts, PooledEncoder(Level()), tmp_path / "whole", small())
     level = Level()
     encoder = PooledEncoder(level)
-    level.stop_after = stop_after + len(level.heard)
+    level.stop_after = stop_after + len(level.encoded)
     with pytest.raises(KeyboardInterrupt):
         embed(cuts, encoder, tmp_path / "store", small())
     assert len(EmbeddingStore(tmp_path / "store")) < 6
@@ -115,7 +115,7 @@ def test_an_interrupted_store_goes_on_to_the_same_bytes(tmp_path: Path, stop_aft
 @pytest.mark.parametrize("frames", [False, True])
 def test_batches_change_nothing(tmp_path: Path, model_dir: Path, frames: bool) -> None:
     cuts = list(manifest.read(write(tmp_path / "corpus")))
-    encoder = external.load(str(model_dir))
+    encoder = encoders.load(str(model_dir))
     for name, seconds in (("alone", 0.01), ("together", 60.0)):
         embed(cuts, encoder, tmp_path / name, EmbeddingConfig(batch_seconds=seconds, frames=frames))
     alone, together = EmbeddingStore(tmp_path / "alone"), EmbeddingStore(tmp_path / "together")
@@ -188,3 +188,9 @@ def test_an_id_that_stands_for_another_recording_is_refused_and_a_moved_corpus_i
     with pytest.raises(DataError, match=r"0.25 s of 'clip0' from 0 s on in .* another, 0.244 s of 'clip1'"):
         embed([cuts[1].with_id("clip0")], encoder, tmp_path / "store", small())
     assert EmbeddingStore(tmp_path / "store")["clip5"][0] == pytest.approx(0.6, abs=1e-3)
+
+
+@pytest.mark.parametrize("wrong", [{"workers": 0}, {"batch_seconds": 0.0}, {"shard_clips": 0}])
+def test_values_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"`{next(iter(wrong))}` must be "):
+        small(**wrong)

@@ -1,4 +1,4 @@
-"""`noisewise probe STORE ... --labels MANIFEST --folds COLUMN`: what a small classifier reads off frozen vectors."""
+"""`noisewise probe STORE ... --labels MANIFEST --folds COLUMN`: how well frozen vectors predict labels."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +27,9 @@ def command(
         str | None, typer.Option(help="Column that says which clips belong together; intervals resample groups.")
     ] = None,
     probe: Annotated[str, typer.Option(help="linear, knn, or both: linear,knn.")] = "linear,knn",
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the bootstrap, and of the held-out draw where training is one fold.")
+    ] = 0,
     output: Annotated[str | None, typer.Option(help="Write the result as JSON.")] = None,
 ) -> None:
     """Accuracy, or mean average precision where clips have several labels, with 95 % bootstrap intervals."""

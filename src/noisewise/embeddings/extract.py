@@ -41,8 +41,8 @@ class EmbeddingConfig:
     batch_seconds: float = 60.0
     """Seconds of audio in a batch at most, padding counted."""
     shard_clips: int | None = None
-    """Clips of the manifest in a shard: in memory until it is written, and what an interruption loses at most. None for
-    1024, or 256 with frames."""
+    """Number of clips of the manifest in a shard, which is in memory until it is written and lost by an interruption; None
+    for 1024, or 256 with frames."""
     retry: bool = False
     """Whether clips that could not be read before are tried again."""
     workers: int = 2
@@ -50,11 +50,13 @@ class EmbeddingConfig:
 
     def __post_init__(self) -> None:
         above(0, batch_seconds=self.batch_seconds)
-        within(1, math.inf, workers=self.workers, shard_clips=self.together)
+        within(1, math.inf, workers=self.workers)
+        if self.shard_clips is not None:
+            within(1, math.inf, shard_clips=self.shard_clips)
 
     @property
     def together(self) -> int:
-        """Clips in a shard."""
+        """Number of clips in a shard."""
         return self.shard_clips or (256 if self.frames else 1024)
 
 

@@ -161,6 +161,6 @@ def test_adapters_are_refused_and_transformers_runs_them(
     capsys.readouterr()  # the progress of saving
     assert main(["transcribe", str(RECORDING), "--model", str(folder)]) == 2
     shown = capsys.readouterr().err
-    assert "must be a model without adapters, but says adapter_attn_dim=8, as MMS does" in shown
+    assert "must be a model without adapters, but has adapter_attn_dim=8, as MMS does" in shown
     assert shown.count("\n") == 1 and f"noisewise evaluate --model hf:{folder}" in shown
     assert hears(f"hf:{folder}").recognise([np.zeros(8_000, np.float32)]) != [""]

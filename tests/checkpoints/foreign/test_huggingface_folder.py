@@ -1,7 +1,6 @@
 """Folders of transformers: the same logits and letters as transformers gives, and the same files when written back."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ from noisewise.checkpoints import model_folder
 from noisewise.checkpoints.foreign import huggingface_folder, read
 from noisewise.errors import InteropError
 from noisewise.inference.recogniser import Recogniser
-from noisewise.models.ctc import CTC, CTCConfig
-from noisewise.text.tokenizer import CharacterTokenizer
 from tests.checkpoints.foreign.conftest import LARGE, LETTERS, VOCABULARY, Maker
 
 XLSR = {"|": 0, **{letter: 1 + place for place, letter in enumerate("abcdéz'")}, "[UNK]": 8, "[PAD]": 9}
@@ -185,7 +182,7 @@ BROKEN = {
     "no vocabulary": (lambda folder: (folder / "vocab.json").unlink(), r"must hold vocab\.json"),
     "a list": (lambda folder: (folder / "vocab.json").write_text("[]"), "must hold names and values"),
     "not JSON": (lambda folder: (folder / "vocab.json").write_text("{"), "must be JSON"),
-    "text for an id": (lambda folder: edit(folder, "vocab.json", A="x"), "must map symbols to ids"),
+    "text for an id": (lambda folder: edit(folder, "vocab.json", A="x"), "must map tokens to ids"),
     "one id twice": (lambda folder: edit(folder, "vocab.json", A=1), "some share one"),
     "no boundary": (lambda folder: edit(folder, "tokenizer_config.json", word_delimiter_token="%"), "boundary between"),
     "syllables": (
@@ -213,18 +210,6 @@ def test_what_is_broken_is_explained(case: str, a_folder: Maker) -> None:
     with pytest.raises(ValueError, match=message) as error:
         model_folder.load(folder)
     assert type(error.value).__module__.startswith("noisewise"), "a user's error, which the command prints as one line"
-
-
-def test_fine_tuning_begins_with_an_encoder(a_folder: Maker) -> None:
-    checkpoint = read(a_folder("ForPreTraining", **LARGE))
-    model = CTC(CTCConfig(encoder=replace(checkpoint.config, dropout=0.3, time_mask_probability=0.65)))
-    head = model.head.weight.clone()
-    checkpoint.begin(model, CharacterTokenizer())
-    assert all(value.equal(checkpoint.weights[name]) for name, value in model.encoder.state_dict().items())
-    assert model.head.weight.equal(head)
-    other = CTC(CTCConfig(encoder=replace(checkpoint.config, heads=8, normalise=False)))  # the same shapes
-    with pytest.raises(InteropError, match="differs; set normalise=True, heads=4"):
-        checkpoint.begin(other, CharacterTokenizer())
 
 
 def test_letters_of_the_test_vocabulary() -> None:
