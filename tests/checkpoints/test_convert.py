@@ -15,20 +15,20 @@ __all__ = ["a_folder"]
 
 
 def test_to_noisewise_and_back_is_exact(a_folder: Maker, tmp_path: Path) -> None:
-    source, ours, back = a_folder(**LARGE), tmp_path / "ours", tmp_path / "back"
-    convert.write(convert.read(source), ours, "noisewise")
-    assert sorted(path.name for path in ours.iterdir()) == [
+    source, own, back = a_folder(**LARGE), tmp_path / "own", tmp_path / "back"
+    convert.write(convert.read(source), own, "noisewise")
+    assert sorted(path.name for path in own.iterdir()) == [
         "README.md",
         "config.json",
         "model.safetensors",
         "tokens.txt",
     ]
-    convert.write(convert.read(ours), back, "huggingface")
+    convert.write(convert.read(own), back, "huggingface")
     old, new = load_file(source / "model.safetensors"), load_file(back / "model.safetensors")
     assert old.keys() == new.keys()
     assert all(old[name].equal(new[name]) for name in old)
     assert json.loads((back / "config.json").read_text()) == json.loads((source / "config.json").read_text())
-    direct, converted = model_folder.load(source), model_folder.load(ours)
+    direct, converted = model_folder.load(source), model_folder.load(own)
     waveform, lengths = torch.randn(1, 8_000), torch.tensor([8_000])
     with torch.inference_mode():
         assert direct.model.log_probs(waveform, lengths)[0].equal(converted.model.log_probs(waveform, lengths)[0])

@@ -29,8 +29,8 @@ def test_check(kind: str, a_folder: Maker, capsys: pytest.CaptureFixture[str]) -
 def test_check_of_a_converted_model_notices_a_difference(
     a_folder: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = tmp_path / "ours"
-    assert main(["convert", str(a_folder()), str(ours), "--check", "--audio", str(RECORDINGS[0])]) == 0
+    own = tmp_path / "own"
+    assert main(["convert", str(a_folder()), str(own), "--check", "--audio", str(RECORDINGS[0])]) == 0
     from noisewise.checkpoints.foreign import huggingface_folder
 
     whole = huggingface_folder.write
@@ -42,7 +42,7 @@ def test_check_of_a_converted_model_notices_a_difference(
         save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
 
     monkeypatch.setattr(huggingface_folder, "write", wrong)
-    assert main(["convert", str(ours), "--check", "--audio", str(RECORDINGS[0])]) == 1
+    assert main(["convert", str(own), "--check", "--audio", str(RECORDINGS[0])]) == 1
     assert "DIFFERS from transformers" in capsys.readouterr().out
 
 

@@ -77,7 +77,7 @@ def test_every_clip_has_its_own_vector_and_a_broken_one_has_none(tmp_path: Path)
     assert store.facts.weights_sha256 == "5e" and store.facts.pooling == "mean" and store.encoder == "level"
 
 
-def test_every_clip_is_decoded_and_heard_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_clip_is_decoded_and_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from noisewise.embeddings import extract as embedding
 
     decoded: list[str] = []
@@ -164,7 +164,7 @@ def test_clips_come_at_the_rate_of_the_encoder(tmp_path: Path) -> None:
     assert store["clip0"][1] == 2000 and store.facts.sample_rate == 8000
 
 
-def test_copies_are_heard_once_and_more_clips_can_follow(tmp_path: Path) -> None:
+def test_copies_are_encoded_once_and_more_clips_can_follow(tmp_path: Path) -> None:
     corpus = write(tmp_path / "corpus")
     encoder = PooledEncoder(Level())
     few = list(manifest.read(f"{corpus}#repeat=2"))[:9]  # seven and two copies

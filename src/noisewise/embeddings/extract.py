@@ -41,8 +41,8 @@ class EmbeddingConfig:
     batch_seconds: float = 60.0
     """Seconds of audio in a batch at most, padding counted."""
     shard_clips: int | None = None
-    """Number of clips of the manifest in a shard, which is in memory until it is written and lost by an interruption; None
-    for 1024, or 256 with frames."""
+    """Number of clips in a shard, which is in memory until it is written and lost by an interruption; None for 1024, or
+    256 with frames."""
     retry: bool = False
     """Whether clips that could not be read before are tried again."""
     workers: int = 2

@@ -19,7 +19,7 @@ def checkpoint(**changes: Any) -> Checkpoint:
     torch.manual_seed(5)
     config = tiny()
     head = Head(torch.randn(30, config.dim), torch.randn(30), CharacterTokenizer(), dropout=0.1)
-    made = Checkpoint(Path("theirs"), config, Wav2Vec2Encoder(config).state_dict(), head)
+    made = Checkpoint(Path("reference"), config, Wav2Vec2Encoder(config).state_dict(), head)
     return replace(made, **changes)
 
 

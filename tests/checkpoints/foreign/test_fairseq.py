@@ -16,7 +16,7 @@ from noisewise.checkpoints.foreign import fairseq
 from noisewise.errors import InteropError
 from tests.checkpoints.foreign.conftest import LARGE, LETTERS, SMALL, Maker
 
-WORDS = {  # theirs in transformers to fairseq's, written down independently of the package's table
+WORDS = {  # names of transformers to those of fairseq, written down independently of the package's table
     "feature_projection.layer_norm": "layer_norm",
     "feature_projection.projection": "post_extract_proj",
     "encoder.pos_conv_embed.conv": "encoder.pos_conv.0",
@@ -101,13 +101,13 @@ def saved(path: Path, content: Any, *, archive: bool = True) -> Path:
 
 
 def same(path: Path, folder: Path) -> None:
-    ours, theirs = foreign.read(path), foreign.read(folder)
-    assert ours.weights.keys() == theirs.weights.keys()
-    assert all(ours.weights[name].equal(theirs.weights[name]) for name in ours.weights)
+    own, reference = foreign.read(path), foreign.read(folder)
+    assert own.weights.keys() == reference.weights.keys()
+    assert all(own.weights[name].equal(reference.weights[name]) for name in own.weights)
     waveform, lengths = torch.randn(1, 6_000), torch.tensor([6_000])
     with torch.inference_mode():
-        features = ours.encoder().eval()(waveform, lengths).features
-        torch.testing.assert_close(features, theirs.encoder().eval()(waveform, lengths).features, atol=1e-5, rtol=0)
+        features = own.encoder().eval()(waveform, lengths).features
+        torch.testing.assert_close(features, reference.encoder().eval()(waveform, lengths).features, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("archive", [True, False])
@@ -143,10 +143,10 @@ def test_a_fine_tuned_file(layer_norm: bool, a_folder: Maker, tmp_path: Path) ->
     folder = a_folder(**LARGE if layer_norm else {}, normalise=layer_norm)
     path = a_tuned_file(tmp_path / "tuned.pt", folder, layer_norm=layer_norm)
     same(path, folder)
-    ours, theirs = model_folder.load(path), model_folder.load(folder)
-    assert ours.tokenizer.symbols == theirs.tokenizer.symbols
-    assert ours.model.head.weight.equal(theirs.model.head.weight)
-    assert ours.config == theirs.config or ours.config.dropout == 0.0
+    own, reference = model_folder.load(path), model_folder.load(folder)
+    assert own.tokenizer.symbols == reference.tokenizer.symbols
+    assert own.model.head.weight.equal(reference.model.head.weight)
+    assert own.config == reference.config or own.config.dropout == 0.0
     assert model_folder.weights_hash(path)
 
 
@@ -155,14 +155,14 @@ def test_letters_beside_the_file_inside_it_or_given(a_folder: Maker, tmp_path: P
         vocabulary={name: index for index, name in enumerate(["<pad>", "<s>", "</s>", "<unk>", "|", "B", "A"])}
     )
     symbols = ["<s>", "<pad>", "</s>", "<unk>", "|", "B", "A"]
-    ours = ["<blank>", "<s>", "</s>", "<unk>", "|", "B", "A"]
+    own = ["<blank>", "<s>", "</s>", "<unk>", "|", "B", "A"]
     inside = a_tuned_file(tmp_path / "inside.pt", folder, task_state={"target_dictionary": Dictionary(symbols)})
-    assert model_folder.load(inside).tokenizer.symbols == ours
+    assert model_folder.load(inside).tokenizer.symbols == own
     plain = a_tuned_file(tmp_path / "plain.pt", folder)
     with pytest.raises(InteropError, match=r"must stand beside its letters, dict\.ltr\.txt"):
         foreign.read(plain)
     (tmp_path / "mine.txt").write_text("| 9\nB 5\nA 3\n")
-    assert foreign.read(plain, tmp_path / "mine.txt").head.tokenizer.symbols == ours  # type: ignore[union-attr]
+    assert foreign.read(plain, tmp_path / "mine.txt").head.tokenizer.symbols == own  # type: ignore[union-attr]
     (tmp_path / "dict.ltr.txt").write_text("| 9\nB 5\n")
     with pytest.raises(InteropError, match=r"dict.ltr.txt` must hold 3 letters.* but holds 2"):
         foreign.read(plain)

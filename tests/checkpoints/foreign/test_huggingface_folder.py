@@ -24,7 +24,7 @@ def waveforms() -> list[np.ndarray]:
     return [0.3 * generator.standard_normal(samples).astype(np.float32) + 0.1 for samples in (16_000, 9_000)]
 
 
-def theirs(folder: Path, waveform: np.ndarray) -> tuple[Tensor, str]:
+def reference(folder: Path, waveform: np.ndarray) -> tuple[Tensor, str]:
     """Logits and text as transformers' own classes give them."""
     transformers = pytest.importorskip("transformers")
     model = transformers.AutoModelForCTC.from_pretrained(folder).eval()
@@ -50,15 +50,15 @@ def theirs(folder: Path, waveform: np.ndarray) -> tuple[Tensor, str]:
 def test_logits_and_text_are_those_of_transformers(shape: dict[str, Any], a_folder: Maker) -> None:
     folder = a_folder(**shape)
     loaded = model_folder.load(folder)
-    ours = Recogniser(loaded)
-    texts = ours.recognise(waveforms())
+    own = Recogniser(loaded)
+    texts = own.recognise(waveforms())
     padded = torch.zeros(2, 16_000)
     for row, waveform in zip(padded, waveforms(), strict=True):
         row[: len(waveform)] = torch.from_numpy(waveform)
     output = loaded.model.encoder(padded, torch.tensor([16_000, 9_000]))
     logits = loaded.model.head(output.features)
     for row, waveform in enumerate(waveforms()):
-        expected, text = theirs(folder, waveform)
+        expected, text = reference(folder, waveform)
         torch.testing.assert_close(logits[row, : int(output.lengths[row])], expected, atol=1e-4, rtol=0)
         assert texts[row].replace("<unk>", "") == " ".join(text.split())
         assert text
@@ -95,8 +95,8 @@ def test_written_anew_it_loads_in_transformers(a_folder: Maker, tmp_path: Path) 
     checkpoint = read(source)
     checkpoint.origin.clear()
     huggingface_folder.write(tmp_path / "new", checkpoint)
-    expected, text = theirs(source, waveforms()[0])
-    logits, again = theirs(tmp_path / "new", waveforms()[0])
+    expected, text = reference(source, waveforms()[0])
+    logits, again = reference(tmp_path / "new", waveforms()[0])
     assert logits.equal(expected)
     assert again == text
     assert json.loads((tmp_path / "new" / "vocab.json").read_text()) == VOCABULARY
@@ -114,8 +114,8 @@ def test_an_encoder_alone(kind: str, left_out: tuple[str, ...], a_folder: Maker,
     model = transformers.Wav2Vec2Model.from_pretrained(source).eval()
     with torch.inference_mode():
         expected = model((waveform - waveform.mean()) / (waveform.var(correction=0) + 1e-7).sqrt()).last_hidden_state
-        ours = checkpoint.encoder().eval()(waveform, torch.tensor([8_000])).features
-    torch.testing.assert_close(ours, expected, atol=1e-4, rtol=0)
+        own = checkpoint.encoder().eval()(waveform, torch.tensor([8_000])).features
+    torch.testing.assert_close(own, expected, atol=1e-4, rtol=0)
     with pytest.raises(InteropError, match="must hold a CTC head, but holds an encoder alone; fine-tune it first"):
         model_folder.load(source)
     huggingface_folder.write(tmp_path / "back", checkpoint)

@@ -33,8 +33,8 @@ def public(request: pytest.FixtureRequest, a_folder: Maker, tmp_path: Path) -> t
     """A checkpoint before fine-tuning, and the same model in transformers."""
     transformers = pytest.importorskip("transformers")
     folder = a_folder("ForPreTraining", normalise=False, **HEADS)
-    theirs = transformers.Wav2Vec2ForPreTraining.from_pretrained(folder).eval()
-    return (folder if request.param == "transformers" else a_file(tmp_path / "small.pt", folder)), theirs
+    reference = transformers.Wav2Vec2ForPreTraining.from_pretrained(folder).eval()
+    return (folder if request.param == "transformers" else a_file(tmp_path / "small.pt", folder)), reference
 
 
 def a_file(path: Path, folder: Path) -> Path:
@@ -56,23 +56,23 @@ def an_encoder() -> Wav2Vec2Config:
 
 
 def test_contexts_and_quantized_targets_are_those_of_transformers(public: tuple[Path, Any]) -> None:
-    path, theirs = public
-    ours = Wav2Vec2Pretraining(Wav2Vec2PretrainingConfig(encoder=an_encoder(), contrast=CONTRAST)).eval()
-    assert foreign.read(path).begin(ours, CharacterTokenizer()) == ("encoder", *PARTS)
+    path, reference = public
+    own = Wav2Vec2Pretraining(Wav2Vec2PretrainingConfig(encoder=an_encoder(), contrast=CONTRAST)).eval()
+    assert foreign.read(path).begin(own, CharacterTokenizer()) == ("encoder", *PARTS)
     waveform, lengths = torch.randn(2, 6_000), torch.tensor([6_000, 6_000])
     with torch.inference_mode():
-        expected = theirs(waveform)
-        latents, frames = ours.encoder.latents(waveform, lengths)
-        context = ours.encoder.contextualise(ours.encoder.project(latents), frames)
-        targets = ours.quantizer(ours.encoder.norm(latents).flatten(0, 1), 1.0).vectors.view(2, -1, 12)
-        torch.testing.assert_close(ours.context_projection(context), expected.projected_states, atol=1e-4, rtol=0)
-        quantized = ours.target_projection(targets)
+        expected = reference(waveform)
+        latents, frames = own.encoder.latents(waveform, lengths)
+        context = own.encoder.contextualise(own.encoder.project(latents), frames)
+        targets = own.quantizer(own.encoder.norm(latents).flatten(0, 1), 1.0).vectors.view(2, -1, 12)
+        torch.testing.assert_close(own.context_projection(context), expected.projected_states, atol=1e-4, rtol=0)
+        quantized = own.target_projection(targets)
         torch.testing.assert_close(quantized, expected.projected_quantized_states, atol=1e-4, rtol=0)
     assert quantized.std(dim=1).min() > 1e-3, "several entries must have been chosen"
 
 
 def test_ew2_goes_on_from_it_by_a_recipe(public: tuple[Path, Any], tmp_path: Path) -> None:
-    path, theirs = public
+    path, reference = public
     write_corpus(tmp_path)
     sizes = [
         f"model.contrast.{name}={getattr(CONTRAST, name)}" for name in ("entries", "quantized_dim", "contrast_dim")
@@ -83,7 +83,7 @@ def test_ew2_goes_on_from_it_by_a_recipe(public: tuple[Path, Any], tmp_path: Pat
     train(recipe, tmp_path / "run")
     stage = model_folder.load_stored(tmp_path / "run" / "best")
     assert stage.config.kind == "ew2"
-    own, state = stage.weights, theirs.state_dict()
+    own, state = stage.weights, reference.state_dict()
     assert own["quantizer.entries"].view(1, 12, 6).equal(state["quantizer.codevectors"])
     assert own["quantizer.logits.weight"].equal(state["quantizer.weight_proj.weight"])
     assert own["target_projection.weight"].equal(state["project_q.weight"])

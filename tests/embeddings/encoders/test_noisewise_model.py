@@ -1,4 +1,4 @@
-"""The encoders of our own models: their frames, whatever the batch; CLS and times of CAT."""
+"""The encoders of models of noisewise: their frames, whatever the batch; CLS and times of CAT."""
 
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def test_cat_gives_its_cls_token_or_the_mean_of_its_times() -> None:
     torch.testing.assert_close(frames[1, :2], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_cat_of_so_many_frames_hears_a_longer_clip_in_parts() -> None:
+def test_a_cat_of_so_many_frames_encodes_a_longer_clip_in_parts() -> None:
     """0.64 s at once, of clips of 1 s that differ at their end."""
     encoder = small_cat(frames=64)
     waveform, _ = batch()
