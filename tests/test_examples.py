@@ -10,8 +10,10 @@ import pytest
 import noisewise
 
 MODULES = (
+    "noisewise.config",
     "noisewise.inference.recogniser",
     "noisewise.inference.tagger",
+    "noisewise.inference.tags",
     "noisewise.inference.transcript",
 )
 """Modules with a section `Example:` that runs."""

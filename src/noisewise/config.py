@@ -103,7 +103,15 @@ def load(cls: type[T], path: str | Path, overrides: Sequence[str] = ()) -> T:
 
 
 def override(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Apply `key.path=value` strings to a copy of nested plain values; numbers step into lists."""
+    """Apply `key.path=value` strings to a copy of nested plain values; numbers step into lists.
+
+    Raises:
+        ConfigError: a string has no `=`, no value in YAML, or a path that leads nowhere.
+
+    Example:
+        >>> override({"run": {"steps": 10}, "texts": ["a"]}, ["run.steps=1e3", "texts.0=b", "optimizer.lr=3e-4"])
+        {'run': {'steps': 1000.0}, 'texts': ['b'], 'optimizer': {'lr': 0.0003}}
+    """
     values = _copied(values)
     for text in overrides:
         key, equals, value = text.partition("=")
@@ -126,7 +134,21 @@ def parse(cls: type[T], values: Any) -> T:
 
 
 def dump(value: Any) -> Any:
-    """Turn a configuration into plain values (dict, list, str, numbers, bool, None); `parse` undoes it."""
+    """Turn a configuration into plain values (dict, list, str, numbers, bool, None); `parse` undoes it.
+
+    Example:
+        >>> @config
+        ... class Size:
+        ...     dim: int = 8
+        ...     kernels: tuple[int, ...] = (3, 2)
+        >>> dump(Size())
+        {'dim': 8, 'kernels': [3, 2]}
+        >>> parse(Size, {"kernels": [5]})
+        Size(dim=8, kernels=(5,))
+        >>> parse(Size, {"dims": 4})
+        Traceback (most recent call last):
+        noisewise.errors.ConfigError: dims: unknown key; did you mean 'dim'?
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: dump(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):

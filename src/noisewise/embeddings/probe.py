@@ -10,6 +10,7 @@ Legend: N clips, D width, K classes.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,6 +138,53 @@ def probe(
     return Probe(
         store, encoder, kind, clips.metric, total, interval.low, interval.high, folds, len(places), clips.left_out
     )
+
+
+def probe_stores(
+    folders: Sequence[str | Path],
+    cuts: "Sequence[MonoCut]",
+    kinds: Sequence[Kind],
+    *,
+    label: str = "label",
+    fold: str = "fold",
+    group: str | None = None,
+    tests: Sequence[str] = (),
+    held_out: str | None = None,
+    seed: int = 0,
+) -> list[Probe]:
+    """Probe several stores of the same clips, with each kind of classifier.
+
+    Args:
+        folders: the stores.
+        cuts: labelled clips.
+        kinds: which classifiers.
+        label: as in `read_clips`, like `fold` and `group`.
+        fold: see there.
+        group: see there.
+        tests: as in `probe`, like `held_out` and `seed`.
+        held_out: see there.
+        seed: see there.
+
+    Raises:
+        EvaluationError: as `read_clips` and `probe`.
+    """
+    found = []
+    for folder in folders:
+        store = EmbeddingStore(folder)
+        clips = read_clips(store, cuts, label=label, fold=fold, group=group)
+        for kind in kinds:
+            found.append(
+                probe(
+                    clips,
+                    kind,
+                    store=Path(folder).name,
+                    encoder=store.encoder,
+                    tests=tests,
+                    held_out=held_out,
+                    seed=seed,
+                )
+            )
+    return found
 
 
 def _fold(clips: Clips, kind: Kind, test: str, chooser: str | None, seed: int) -> tuple[FoldScore, Tensor]:

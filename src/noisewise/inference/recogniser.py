@@ -17,7 +17,7 @@ from torch import Tensor
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.checkpoints import model_folder
 from noisewise.checkpoints.model_folder import LoadedRecogniser
-from noisewise.decoding import saved_config as default
+from noisewise.decoding import saved_config
 from noisewise.decoding.alignment.align import Unknown, align, widened
 from noisewise.decoding.attention.joint import JointConfig
 from noisewise.decoding.config import DecodingConfig
@@ -91,7 +91,7 @@ class Recogniser:
         self.tokenizer = loaded.tokenizer
         self.folder = loaded.folder
         self.device = device
-        chosen = decoding or default.read(loaded.folder)
+        chosen = decoding or saved_config.read(loaded.folder)
         if chosen is None and isinstance(loaded.model, EncoderDecoder):
             chosen = DecodingConfig(attention=JointConfig())
         self.decoding: DecodingConfig | Greedy = chosen or "greedy"
@@ -342,9 +342,11 @@ class Recogniser:
 
 def _transcript(posteriors: Posteriors, hypotheses: Sequence[Hypothesis]) -> Transcript:
     """The best hypothesis, and the other texts of the n-best list."""
-    one, others = hypotheses[0], dict[str, Alternative]()
+    best, alternatives = hypotheses[0], dict[str, Alternative]()
     for each in hypotheses:
-        if each.text != one.text:
-            others.setdefault(each.text, Alternative(each.text, each.score))
-    confidence = overall_confidence(one.words)
-    return Transcript(posteriors.source, one.text, one.words, posteriors.seconds, confidence, list(others.values()))
+        if each.text != best.text:
+            alternatives.setdefault(each.text, Alternative(each.text, each.score))
+    confidence = overall_confidence(best.words)
+    return Transcript(
+        posteriors.source, best.text, best.words, posteriors.seconds, confidence, list(alternatives.values())
+    )

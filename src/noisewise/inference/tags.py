@@ -89,6 +89,11 @@ class Tags:
 
         Raises:
             ConfigError: `top` is no count, or `threshold` no probability.
+
+        Example:
+            >>> tags = Tags("a.wav", ["dog", "rain", "siren"], np.array([0.1, 0.7, 0.2], np.float32))
+            >>> spelled(tags.sounds(top=2).tags)
+            'rain 0.70, siren 0.20'
         """
         _must_choose(top, threshold)
         windows = [

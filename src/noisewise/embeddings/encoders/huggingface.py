@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from noisewise.embeddings.encoders import huggingface_families as families
+from noisewise.embeddings.encoders import huggingface_families
 from noisewise.embeddings.encoders.protocol import Encoding, FrozenEncoder
 from noisewise.errors import ModelError
 
@@ -30,10 +30,10 @@ class HuggingFaceEncoder(FrozenEncoder):
         import transformers
 
         self.name, self.weights_sha256, self.device = name, weights_sha256, device
-        self.extractor, self.model = extractor, families.encoder_of(model).to(device).eval()
+        self.extractor, self.model = extractor, huggingface_families.encoder_of(model).to(device).eval()
         self.sample_rate = int(extractor.sampling_rate)
-        self.window = families.window(model.config.model_type, extractor)
-        self.pooling = "pooler" if model.config.model_type in families.POOLED else "mean"
+        self.window = huggingface_families.window(model.config.model_type, extractor)
+        self.pooling = "pooler" if model.config.model_type in huggingface_families.POOLED else "mean"
         self.details = {"architecture": type(model).__name__, "transformers": transformers.__version__}
         self.accepted = set(inspect.signature(self.model.forward).parameters)
 
@@ -47,7 +47,7 @@ class HuggingFaceEncoder(FrozenEncoder):
             for row, place in enumerate(places):
                 mask = batch["attention_mask"][row] if "attention_mask" in batch else None
                 samples = len(clips[place])
-                found[place] = families.encoding(self.model.config, output, row, samples, self.window, mask)
+                found[place] = huggingface_families.encoding(self.model.config, output, row, samples, self.window, mask)
         return [found[place] for place in range(len(clips))]
 
     def _inputs(self, clip: Tensor) -> dict[str, Tensor]:
@@ -76,14 +76,14 @@ def load(name: str, folder: Path, device: str = "cpu") -> HuggingFaceEncoder:
         with _quiet(makers.utils.logging):
             extractor = makers.AutoFeatureExtractor.from_pretrained(folder, **options)
             config = makers.AutoConfig.from_pretrained(folder, **options)
-            maker = getattr(makers, families.CLASSES.get(config.model_type, "AutoModel"))
+            maker = getattr(makers, huggingface_families.CLASSES.get(config.model_type, "AutoModel"))
             model, report = maker.from_pretrained(folder, use_safetensors=True, output_loading_info=True, **options)
     except Exception as error:  # what transformers raises at a wrong file is open
         reason = " ".join(str(error).split())[:300]
         raise ModelError(
             f"`{folder}` must be an audio encoder of transformers with its extractor, but cannot be loaded: {reason}"
         ) from error
-    missing = sorted(key for key in report["missing_keys"] if not key.endswith(families.UNUSED))
+    missing = sorted(key for key in report["missing_keys"] if not key.endswith(huggingface_families.UNUSED))
     if missing:
         raise ModelError(f"`{folder}` must hold every weight, but lacks `{missing[0]}`; download it whole")
     return HuggingFaceEncoder(name, model, extractor, _digest(folder), device)
