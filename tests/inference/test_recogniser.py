@@ -186,7 +186,7 @@ def test_recognise_gives_texts_or_says_what_is_wrong(recogniser: Recogniser, sou
 
 
 def test_settings_that_cannot_be_met_are_named(recogniser: Recogniser, model_dir: Path) -> None:
-    with pytest.raises(NoisewiseError, match="`batch_seconds` must be more than 0 seconds, but is 0"):
+    with pytest.raises(NoisewiseError, match="`batch_seconds` must be more than 0, but is 0"):
         recogniser.transcribe(sound(1, 1), batch_seconds=0)
     with pytest.raises(NoisewiseError, match="`overlap_seconds` must be 0 to 5"):
         recogniser.transcribe(sound(1, 1), window_seconds=10, overlap_seconds=6)

@@ -17,6 +17,7 @@ from torch import Tensor
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.checkpoints import model_folder
 from noisewise.checkpoints.model_folder import LoadedRecogniser
+from noisewise.config import above
 from noisewise.decoding import saved_config
 from noisewise.decoding.alignment.align import Unknown, align, widened
 from noisewise.decoding.attention.joint import JointConfig
@@ -33,7 +34,6 @@ from noisewise.inference.windowing import (
     Source,
     WindowedRunner,
     must_be_device,
-    must_be_positive,
     padded,
 )
 from noisewise.models.encoder_decoder import EncoderDecoder, Steps
@@ -287,7 +287,7 @@ class Recogniser:
         """Samples of a window, and from one window to the next; whole frames."""
         seconds = self.window_seconds if window_seconds is None else window_seconds
         overlap = min(OVERLAP_SECONDS, seconds / 4) if overlap_seconds is None else overlap_seconds
-        must_be_positive("window_seconds", seconds)
+        above(0, window_seconds=seconds)
         if not 0 <= overlap <= seconds / 2:
             raise NoisewiseError(
                 f"`overlap_seconds` must be 0 to {seconds / 2:g} (half a window), but is {overlap:g} instead"

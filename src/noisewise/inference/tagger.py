@@ -15,6 +15,7 @@ from torch import Tensor
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.checkpoints import model_folder
 from noisewise.checkpoints.model_folder import LoadedTagger
+from noisewise.config import above
 from noisewise.errors import AudioError, NoisewiseError
 from noisewise.inference.tags import Probabilities, Tags, Window
 from noisewise.inference.windowing import (
@@ -24,7 +25,6 @@ from noisewise.inference.windowing import (
     Source,
     WindowedRunner,
     must_be_device,
-    must_be_positive,
     padded,
 )
 
@@ -139,8 +139,7 @@ class Tagger:
         """Samples of a window, and from one window to the next."""
         seconds = self.window_seconds if window_seconds is None else window_seconds
         hop = seconds / 2 if hop_seconds is None else hop_seconds
-        must_be_positive("window_seconds", seconds)
-        must_be_positive("hop_seconds", hop)
+        above(0, window_seconds=seconds, hop_seconds=hop)
         size, step = round(seconds * SAMPLE_RATE), round(hop * SAMPLE_RATE)
         if seconds < MIN_SECONDS:
             raise NoisewiseError(

@@ -6,12 +6,14 @@ Legend: K classes.
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from noisewise.config import within
 from noisewise.errors import ConfigError
 
 Probabilities = NDArray[np.float32]
@@ -95,7 +97,7 @@ class Tags:
             >>> spelled(tags.sounds(top=2).tags)
             'rain 0.70, siren 0.20'
         """
-        _must_choose(top, threshold)
+        _check_choice(top, threshold)
         windows = [
             TaggedWindow(each.start, each.end, self._likeliest(each.probabilities, top, threshold))
             for each in self.windows
@@ -123,15 +125,14 @@ def render(found: Sequence[Tags], form: str, top: int = TOP, threshold: float = 
     """
     if form not in WRITERS:
         raise ConfigError(f"format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
-    _must_choose(top, threshold)
+    _check_choice(top, threshold)
     return WRITERS[form]([(each, each.sounds(top, threshold)) for each in found])
 
 
-def _must_choose(top: int, threshold: float) -> None:
-    if top < 1 or not 0 <= threshold <= 1:
-        raise ConfigError(
-            f"`top` must be 1 or more, and `threshold` 0 to 1, but they are {top} and {threshold:g} instead"
-        )
+def _check_choice(top: int, threshold: float) -> None:
+    """Refuse what chooses no labels."""
+    within(1, math.inf, top=top)
+    within(0, 1, threshold=threshold)
 
 
 def spelled(tags: Sequence[Tag]) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 from noisewise.audio import waveform
 from noisewise.audio.waveform import SAMPLE_RATE, SILENCE
 from noisewise.audio.windows import windows
+from noisewise.config import above
 from noisewise.errors import AudioError, NoisewiseError
 
 Source = str | Path | NDArray[Any]
@@ -84,9 +85,9 @@ class WindowedRunner(Generic[C]):
             batch_seconds: audio that goes through the model at once, padding included.
 
         Raises:
-            NoisewiseError: `batch_seconds` is not positive.
+            ConfigError: `batch_seconds` is not positive.
         """
-        must_be_positive("batch_seconds", batch_seconds)
+        above(0, batch_seconds=batch_seconds)
         self.model, self.collector = model, collector
         self.size, self.step, self.hop = size, step, hop
         self.batch_seconds = batch_seconds
@@ -164,16 +165,6 @@ def must_be_device(device: str) -> None:
         raise NoisewiseError(
             f"`device` must be one that torch can use, but is '{device}' instead; use 'cpu' ({reason})"
         ) from error
-
-
-def must_be_positive(name: str, value: float) -> None:
-    """Refuse what is no duration.
-
-    Raises:
-        NoisewiseError: it is 0, negative, or not finite.
-    """
-    if not (np.isfinite(value) and value > 0):
-        raise NoisewiseError(f"`{name}` must be more than 0 seconds, but is {value} instead")
 
 
 def padded(waveforms: Sequence[NDArray[Any]], device: str) -> tuple[Tensor, Tensor]:
