@@ -1,7 +1,7 @@
 """A run of a recipe: assemble what it describes, train it, test the best model.
 
-`assemble` is the one place that knows what each family of models is made of; behind it, training and testing are the
-same for all.
+`assemble` is the one place where families of models (speech, tagging, text) differ; training and testing are the same
+for all.
 """
 
 import json
@@ -85,7 +85,7 @@ def train(recipe: Recipe, folder: Path, watch: Callable[[Progress], None] = lamb
 
 
 def prepare(recipe: Recipe, folder: Path) -> tuple[Trainer, Assembly]:
-    """Claim a run's folder and assemble its recipe, up to the first step; a folder that holds a run goes on with it.
+    """Claim a run's folder and assemble its recipe, up to the first step; a run that the folder holds is resumed.
 
     Raises:
         ConfigError: see `train`.

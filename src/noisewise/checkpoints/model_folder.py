@@ -3,7 +3,7 @@
 A model of subwords has `tokens.json` in the place of `tokens.txt`, and a tagger has `labels.txt`, one class a line. A
 model that gives no tokens yet (pre-training, a codebook) is the same folder without them.
 
-`locate` finds a model and says whose layout it has; `load` and `load_tagger` make a model ready for inference,
+`locate` finds a model and states its layout; `load` and `load_tagger` make a model ready for inference,
 `load_stored` makes one of any kind ready for the next stage of training, and `save` writes the folder.
 """
 

@@ -1,7 +1,7 @@
 """From a manifest to a store of embeddings: each clip is decoded once, encoded once, and kept under its own id.
 
-Shards follow the manifest, so that an interrupted store that goes on holds, byte for byte, what an uninterrupted one
-does. Within a shard, clips of similar length are encoded together.
+Shards follow the manifest, so that a store that was interrupted and resumed is byte for byte that of an uninterrupted
+run. Within a shard, clips of similar length are encoded together.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Waveform in, transcript out: a released model made ready for files, arrays and hours of audio.
+"""Waveform in, transcript out: inference with a released model over files, arrays and hours of audio.
 
 Legend: B windows of a batch, E width of what the attention decoder attends to.
 """
@@ -41,7 +41,9 @@ from noisewise.models.encoder_decoder import EncoderDecoder, Steps
 __all__ = ["Recogniser", "Source", "Transcript", "load"]
 
 WINDOW_SECONDS = 30.0
+"""Length of windows in seconds, of models that state none."""
 OVERLAP_SECONDS = 4.0
+"""Overlap of neighbouring windows in seconds; a quarter of a window at most."""
 
 
 def load(model: str | Path = "box", device: str = "cpu") -> "Recogniser":
@@ -138,7 +140,7 @@ class Recogniser:
         Args:
             sources: files, or mono waveforms at 16 kHz (T,); one or several.
             batch_seconds: audio that goes through the model at once, padding included.
-            window_seconds: longer recordings are cut into windows; what the model was made for if left out.
+            window_seconds: longer recordings are cut into windows of this length; that of the model if left out.
             overlap_seconds: audio that two neighbouring windows share; 4 s, or a quarter of shorter windows.
             hotwords: words or phrases that are made likelier, perhaps with boosts of their own.
 

@@ -1,4 +1,4 @@
-"""Waveform in, labels of sounds out: a trained tagger made ready for files, arrays and hours of audio.
+"""Waveform in, labels of sounds out: inference with a trained tagger over files, arrays and hours of audio.
 
 Legend: K classes.
 """

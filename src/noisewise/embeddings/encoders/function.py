@@ -1,6 +1,6 @@
 """`python:module:function`: any function from a list of waveforms to a list of arrays. It is run: name code you trust.
 
-A waveform is (T,) float32 at the `SAMPLE_RATE` of the module, 16 kHz where it says none. An array is (E,), one vector
+A waveform is (T,) float32 at the `SAMPLE_RATE` of the module, 16 kHz where it has none. An array is (E,), one vector
 of the clip, or (F, E), its frames. `VERSIONS` of the module, a dict of texts, is kept beside the vectors.
 """
 
