@@ -207,17 +207,17 @@ def measure(model: str, folder: Path) -> dict[str, Any]:
     recogniser = Recogniser.load(model)
     places = [(text, begin, end) for text, begin, end in json.loads((folder / "places.json").read_text())]
     begin = time.process_time()
-    ((_, heard),) = recogniser.hear([folder / "hour.wav"])
-    listened = time.process_time()
+    ((_, posteriors),) = recogniser.posteriors([folder / "hour.wav"])
+    modelled = time.process_time()
     memory = peak_memory()
     frame_seconds = recogniser.model.hop / RATE
-    found = align(heard.log_probs, " ".join(text for text, _, _ in places), recogniser.tokenizer, frame_seconds)
-    words = widened(found.words, recogniser.lead_seconds, recogniser.trail_seconds, heard.seconds)
+    found = align(posteriors.log_probs, " ".join(text for text, _, _ in places), recogniser.tokenizer, frame_seconds)
+    words = widened(found.words, recogniser.lead_seconds, recogniser.trail_seconds, posteriors.seconds)
     aligned = time.process_time()
     return {
-        "audio_seconds": round(heard.seconds, 1),
-        "model_cpu_seconds": round(listened - begin, 2),
-        "alignment_cpu_seconds": round(aligned - listened, 2),
+        "audio_seconds": round(posteriors.seconds, 1),
+        "model_cpu_seconds": round(modelled - begin, 2),
+        "alignment_cpu_seconds": round(aligned - modelled, 2),
         "peak_memory_gb": round(peak_memory() / 1e9, 3),
         "of_which_before_the_alignment_gb": round(memory / 1e9, 3),
         **errors(places, words),

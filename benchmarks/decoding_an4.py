@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import an4_text
 from transcription import machine, model_of
 
-from noisewise.checkpoints.folder import weights_hash
+from noisewise.checkpoints.model_folder import weights_hash
 from noisewise.config import dump
 from noisewise.data.manifests import read as manifests
 from noisewise.data.noise.pool import NoiseConfig, NoisePool

@@ -26,7 +26,7 @@ import an4_text
 from decoding_an4 import BY_HAND, DEVELOPMENT, NOISE, SEARCH, TEST, TRAIN, TYPES, save, settings
 from transcription import machine, model_of
 
-from noisewise.checkpoints.folder import weights_hash
+from noisewise.checkpoints.model_folder import weights_hash
 from noisewise.data.manifests import read as manifests
 from noisewise.decoding.config import DecodingConfig
 from noisewise.decoding.recording_decoder import FOR_HOTWORDS

@@ -127,7 +127,7 @@ def peak_memory() -> float:
 
 def model_of(name: str) -> dict[str, Any]:
     """Name, parameters and hash of the weights."""
-    from noisewise.checkpoints import folder as model_folder
+    from noisewise.checkpoints import model_folder
 
     parameters = sum(each.numel() for each in model_folder.load(name).model.parameters())
     return {"name": Path(name).name, "parameters": parameters, "sha256": model_folder.weights_hash(name)}

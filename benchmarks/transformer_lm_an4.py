@@ -40,7 +40,7 @@ from decoding_an4 import (
 )
 from transcription import machine, model_of
 
-from noisewise.checkpoints.folder import weights_hash
+from noisewise.checkpoints.model_folder import weights_hash
 from noisewise.config import dump, parse
 from noisewise.data.manifests import read as manifests
 from noisewise.decoding import saved_config as default

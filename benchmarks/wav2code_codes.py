@@ -21,14 +21,15 @@ from torch import Tensor
 
 from noisewise import config, models, tasks
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
+from noisewise.data.loading.recordings import RecordingSource
 from noisewise.decoding.alignment.viterbi import viterbi
 from noisewise.layers.codebook import kmeans, nearest_entry
 from noisewise.layers.masking import zero_padding
 from noisewise.models import Model
 from noisewise.models.wav2code.wav2code import Restoration, Wav2Code
 from noisewise.recipe import Recipe
-from noisewise.run import RecipeData
+from noisewise.run import data_sets
 from noisewise.tasks.wav2code import Wav2CodeTask
 
 CODES = 256
@@ -53,11 +54,15 @@ def purities(aligner: str, encoders: list[str]) -> dict[str, object]:
     """Purity by encoder and layer, and the share of the most frequent letter, which one code would have."""
     loaded = model_folder.load(f"{aligner}/best")
     recipe = config.load(Recipe, Path(aligner) / "recipe.yaml", ["validation.noise=null"])
-    batches = [one for batch in RecipeData(recipe, loaded.tokenizer.encode).validation() for one in apart(batch)]
+    batches = [
+        one
+        for batch in RecordingSource(*data_sets(recipe), encode=loaded.tokenizer.encode).validation()
+        for one in apart(batch)
+    ]
     letters = torch.cat([letters_of(*loaded.model.log_probs(one.waveform, one.lengths), one) for one in batches])
     found: dict[str, dict[str, float]] = {}
     for run in encoders:
-        stage = model_folder.load_stage(f"{run}/best")
+        stage = model_folder.load_stored(f"{run}/best")
         torch.manual_seed(0)
         found[run] = by_layer(stage.model(), batches, letters)
         found.setdefault("random weights", by_layer(models.build(stage.config).eval(), batches, letters))  # type: ignore[arg-type]
@@ -110,7 +115,7 @@ def exchanged(run: str) -> dict[str, float]:
     loaded = model_folder.load(f"{run}/best")
     task = tasks.build(recipe.task, loaded.model, loaded.tokenizer)
     assert isinstance(task, Wav2CodeTask)
-    model, batches = task.model, list(RecipeData(recipe, loaded.tokenizer.encode).validation())
+    model, batches = task.model, list(RecordingSource(*data_sets(recipe), encode=loaded.tokenizer.encode).validation())
     rates = {"predicted": task.validate(batches)["wer"]}
     plain, heard = model.restore, list[Batch]()
     for name in ("clean codes", "clean", "noisy"):

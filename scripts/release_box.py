@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.evaluation.result import GridResult
 from noisewise.reports import tables as table
 
@@ -85,12 +85,12 @@ def main(run: str | None) -> None:
     release(source, about, card=card(source))
 
 
-def release(source: model_folder.LoadedModel, about: dict[str, object], card: str) -> None:
+def release(source: model_folder.LoadedRecogniser, about: dict[str, object], card: str) -> None:
     """Write the box, half precision."""
     model_folder.save(BOX, source.model, source.config, source.tokenizer, card=card, about=about, half=True)
 
 
-def card(source: model_folder.LoadedModel) -> str:
+def card(source: model_folder.LoadedRecogniser) -> str:
     """The model card of the weights that are in the box now."""
     file = BOX / "model.safetensors"
     return CARD.format(

@@ -27,7 +27,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A released model of the smallest size, randomly initialised (it babbles, the same on every machine)."""
     import torch
 
-    from noisewise.checkpoints import folder as model_folder
+    from noisewise.checkpoints import model_folder
     from noisewise.models.ctc import CTC, CTCConfig
     from noisewise.models.logmel_transformer import tiny
     from noisewise.text.tokenizer import CharacterTokenizer
@@ -48,7 +48,7 @@ def tagger_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tagger of the smallest size, randomly initialised, for the classes that its labels.txt names."""
     import torch
 
-    from noisewise.checkpoints import folder as model_folder
+    from noisewise.checkpoints import model_folder
     from noisewise.models.cat.encoder import CATConfig
     from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig
 

@@ -1,5 +1,6 @@
 """Configurations: YAML values, overrides, and errors that name the key."""
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,7 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisewise.config import UNSAID, config, dump, dump_yaml, load, member, one_of, override, parse, schema
+from noisewise.config import (
+    UNSAID,
+    above,
+    config,
+    dump,
+    dump_yaml,
+    load,
+    member,
+    one_of,
+    override,
+    parse,
+    schema,
+    within,
+)
 from noisewise.errors import ConfigError
 
 
@@ -179,3 +193,19 @@ def test_what_does_not_say_its_kind_is_the_plain_member() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             parse(Either, {"what": values})
+
+
+def test_bounds_hold_the_ends_or_leave_them_out() -> None:
+    within(0, 1, a=0.0, b=1.0)
+    within(1, math.inf, a=1)
+    above(0, a=1e-9)
+    for low, high, value, span in (
+        (0, 1, -0.1, "between 0 and 1"),
+        (0, 1, math.nan, "between"),
+        (2, math.inf, 1, "2 or more"),
+    ):
+        with pytest.raises(ConfigError, match=f"`a` must be {span}"):
+            within(low, high, a=value)
+    for value in (0.0, -1.0, math.inf, math.nan):
+        with pytest.raises(ConfigError, match="`a` must be more than 0"):
+            above(0, a=value)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from noisewise import hub
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.errors import ModelError
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
@@ -57,7 +57,7 @@ def test_a_commit_in_the_cache_needs_no_network(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("revision", [HASH, "main"])
 def test_offline_it_is_one_clear_sentence(revision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, Hub(tmp_path, online=False))
-    with pytest.raises(ModelError, match=r"cannot be had: no network and not in the cache; download it"):
+    with pytest.raises(ModelError, match=r"cannot be fetched: no network and not in the cache; download it"):
         model_folder.load(f"hf:a/b@{revision}")
 
 

@@ -2,6 +2,9 @@
 
 A configuration is a dataclass under `@config`. YAML holds values only: no interpolation, includes, classes or
 code. Alternatives carry `kind:` and are joined by `Annotated[A | B, one_of("kind")]`.
+
+Bounds of fields are checked in `__post_init__`, by `within` and `above` where they are ranges, so that they hold
+however a configuration is built: from YAML, from a command or in Python.
 """
 
 import dataclasses
@@ -33,6 +36,11 @@ def config(cls: type[T]) -> type[T]:
 def within(low: float, high: float, **values: float) -> None:
     """Refuse numbers out of a range, by their names.
 
+    Args:
+        low: least value that is allowed.
+        high: greatest value that is allowed; infinity for any.
+        values: names and values.
+
     Raises:
         ConfigError: one is below `low` or above `high`.
     """
@@ -42,6 +50,17 @@ def within(low: float, high: float, **values: float) -> None:
             raise ConfigError(f"`{name}` must be {span}, but is {value:g} instead")
 
 
+def above(low: float, **values: float) -> None:
+    """Refuse numbers that are not greater than a bound, by their names.
+
+    Raises:
+        ConfigError: one is `low` or less, or not finite.
+    """
+    for name, value in values.items():
+        if not low < value < math.inf:
+            raise ConfigError(f"`{name}` must be more than {low:g}, but is {value:g} instead")
+
+
 UNSAID = "(none)"
 """Kind of the one member of a union that needs no `kind:`."""
 
@@ -49,7 +68,7 @@ UNSAID = "(none)"
 def one_of(tag: str, otherwise: str | None = None) -> Discriminator:
     """The mark of a tagged union: `tag` names the field (a `Literal`) that chooses the member.
 
-    With `otherwise`, the kind of what does not say it; each member is then marked by `member`.
+    `otherwise` is the kind of values without that field; each member is then marked by `member`.
     """
     if otherwise is None:
         return Discriminator(tag)
@@ -61,7 +80,7 @@ def one_of(tag: str, otherwise: str | None = None) -> Discriminator:
 
 
 def member(kind: str) -> Tag:
-    """The mark of a member of a union, some of whose members do not say their kind."""
+    """The mark of a member of a union in which one member needs no `kind:`."""
     return Tag(kind)
 
 
@@ -84,7 +103,15 @@ def load(cls: type[T], path: str | Path, overrides: Sequence[str] = ()) -> T:
 
 
 def override(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Apply `key.path=value` strings to a copy of nested plain values; numbers step into lists."""
+    """Apply `key.path=value` strings to a copy of nested plain values; numbers step into lists.
+
+    Raises:
+        ConfigError: a string has no `=`, no value in YAML, or a path that leads nowhere.
+
+    Example:
+        >>> override({"run": {"steps": 10}, "texts": ["a"]}, ["run.steps=1e3", "texts.0=b", "optimizer.lr=3e-4"])
+        {'run': {'steps': 1000.0}, 'texts': ['b'], 'optimizer': {'lr': 0.0003}}
+    """
     values = _copied(values)
     for text in overrides:
         key, equals, value = text.partition("=")
@@ -107,7 +134,21 @@ def parse(cls: type[T], values: Any) -> T:
 
 
 def dump(value: Any) -> Any:
-    """Turn a configuration into plain values (dict, list, str, numbers, bool, None); `parse` undoes it."""
+    """Turn a configuration into plain values (dict, list, str, numbers, bool, None); `parse` undoes it.
+
+    Example:
+        >>> @config
+        ... class Size:
+        ...     dim: int = 8
+        ...     kernels: tuple[int, ...] = (3, 2)
+        >>> dump(Size())
+        {'dim': 8, 'kernels': [3, 2]}
+        >>> parse(Size, {"kernels": [5]})
+        Size(dim=8, kernels=(5,))
+        >>> parse(Size, {"dims": 4})
+        Traceback (most recent call last):
+        noisewise.errors.ConfigError: dims: unknown key; did you mean 'dim'?
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: dump(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
@@ -177,7 +218,7 @@ def _set(values: Any, keys: list[str], value: Any, whole: str) -> None:
     key: Any = keys[0]
     if isinstance(values, list):
         if not key.isdigit() or int(key) >= len(values):
-            raise ConfigError(f"`{whole}` must step into a list of {len(values)}, but says {key!r} instead")
+            raise ConfigError(f"`{whole}` must step into a list of {len(values)}, but has {key!r} instead")
         key = int(key)
     elif not isinstance(values, dict):
         raise ConfigError(f"`{whole}` steps into {values!r}, which has no keys; shorten the override")

@@ -6,6 +6,7 @@ from pathlib import Path
 from noisewise.errors import ModelError
 
 PREFIX = "hf:"
+"""Beginning of the names of models of the hub."""
 NAME = re.compile(r"hf:(?P<name>[\w.-]+(/[\w.-]+)?)@(?P<revision>[\w./-]+)")
 SETTINGS = ("*.json",)
 WEIGHTS = (("*.safetensors",), ("pytorch_model.bin",))
@@ -13,13 +14,13 @@ WEIGHTS = (("*.safetensors",), ("pytorch_model.bin",))
 
 
 def fetch(name: str) -> Path:
-    """The folder of a model of the hub, downloaded unless it is in the cache of huggingface_hub.
+    """Find the folder of a model of the hub; it is downloaded unless the cache of huggingface_hub has it.
 
     A revision that is a whole commit hash is taken from the cache without asking the hub.
 
     Args:
         name: `hf:ORGANISATION/NAME@REVISION`; the revision (a commit hash, a tag or a branch) must be there, so
-            that a score can be repeated. A commit hash is the one that never moves.
+            that a score can be repeated. Only a commit hash never moves.
 
     Raises:
         ModelError: the name is no such name, or the hub does not have it or cannot be reached.
@@ -53,7 +54,7 @@ def _snapshot(name: str, repository: str, revision: str, patterns: list[str]) ->
             if not cached:
                 reason = " ".join(str(error).split())[:300]
                 raise ModelError(
-                    f"`{name}` must be on the hub or in its cache, but cannot be had: {reason}; download it where "
+                    f"`{name}` must be on the hub or in its cache, but cannot be fetched: {reason}; download it where "
                     "there is a network, or give the path of a folder"
                 ) from error
     raise AssertionError("unreachable")

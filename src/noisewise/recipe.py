@@ -1,4 +1,4 @@
-"""A recipe: data, model, task, optimizer, schedule and run in one YAML file; and how it becomes a run."""
+"""A recipe: data, model, task, optimizer, schedule and run in one YAML file. `noisewise.run` runs it."""
 
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from noisewise.training.optimizer import OptimizerConfig
 from noisewise.training.schedule import ScheduleConfig, TriStage
 
 FREE = ("steps", "log_every", "validate_every", "save_every", "keep", "release_at", "tensorboard", "threads")
-"""Fields of `run` that may change when a run goes on."""
+"""Fields of `run` that may change when a run is resumed."""
 AnyDataConfig = Annotated[
     Annotated[DataConfig, member(UNSAID)] | Annotated[TextConfig, member("text")], one_of("kind", UNSAID)
 ]
@@ -24,38 +24,39 @@ AnyDataConfig = Annotated[
 
 @config
 class Recipe:
-    """Everything that a run is made of."""
+    """All values of a run."""
 
     train: AnyDataConfig
-    """What is learned from: recordings, or text (`kind: text`) for a language model."""
+    """Training set: recordings, or text (`kind: text`) for a language model."""
     validation: AnyDataConfig
-    """What chooses the best checkpoint; never the test set."""
+    """Validation set, which chooses the best checkpoint; never the test set."""
     model: ModelConfig = CTCConfig()
-    """What learns."""
+    """Model that is trained."""
     tokenizer: TokenizerConfig = CharacterConfig()
-    """What transcripts are written in: letters, or subwords learned from those of `train`; `model.vocabulary` is their
+    """Tokens of transcripts: letters, or subwords learned from the transcripts of `train`; `model.vocabulary` is their
     number."""
     task: TaskConfig = CTCTaskConfig()
-    """What the loss is."""
+    """Task, which defines the loss and the validation."""
     optimizer: OptimizerConfig = OptimizerConfig()
-    """How gradients become steps."""
+    """Optimizer of the weights."""
     schedule: ScheduleConfig = TriStage()
-    """How the learning rate moves."""
+    """Schedule of the learning rate."""
     run: RunConfig = RunConfig()
-    """How long, how fast, how safe."""
+    """Length, precision, logging and checkpoints of the run."""
     test: DataConfig | None = None
-    """What the best model is measured on, once, when the run ends; the result is `test.json` in the run's folder."""
+    """Test set, on which the best model is evaluated once, when the run ends; the result is `test.json` in the run's
+    folder."""
     papers_protocol: bool = False
-    """Whether to learn from `validation` too and to choose the best checkpoint on `test`, as papers on audio tagging
-    do; it makes numbers comparable with theirs, and too good."""
+    """Whether to train on `validation` too and to choose the best checkpoint on `test`, as papers on audio tagging do;
+    it makes results comparable with theirs, and too good."""
     start_from: str | None = None
-    """A model folder of ours, whose encoder the run begins with (all of it, if it is the same kind of model), or a
-    checkpoint of transformers or fairseq, for instance hf:facebook/wav2vec2-base@REVISION (its quantizer and
-    projections too, for wav2vec 2.0 and EW2)."""
+    """Model whose weights the run begins with: a model folder of noisewise (its encoder, or all of it if it is the same
+    kind of model), or a checkpoint of transformers or fairseq, for instance hf:facebook/wav2vec2-base@REVISION (its
+    quantizer and projections too, for wav2vec 2.0 and EW2)."""
 
 
 def essence(recipe: Recipe) -> dict[str, Any]:
-    """The values that decide what a run computes."""
+    """The plain values of a recipe that decide what its run computes: all but `FREE`."""
     values = dump(recipe)
     run = {name: value for name, value in values["run"].items() if name not in FREE}
     return {**values, "run": run}

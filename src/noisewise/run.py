@@ -1,22 +1,25 @@
-"""How a recipe becomes a run: build, train, test."""
+"""A run of a recipe: assemble what it describes, train it, test the best model.
+
+`assemble` is the one place where families of models (speech, tagging, text) differ; training and testing are the same
+for all.
+"""
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from noisewise import __version__, models, tasks
-from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints import foreign as interop
-from noisewise.checkpoints.transfer import hand_over
+from noisewise.checkpoints import foreign, model_folder
+from noisewise.checkpoints.transfer import transfer_weights
 from noisewise.config import dump, dump_yaml, load
 from noisewise.data.loading.dataset import DataConfig
-from noisewise.data.loading.loader import build_loader, read_labels
+from noisewise.data.loading.loader import read_labels
+from noisewise.data.loading.recordings import RecordingSource
 from noisewise.data.loading.text import TextConfig, TextSource
 from noisewise.data.loading.text import read as read_sentences
 from noisewise.data.manifests.labels import Labels
@@ -29,63 +32,158 @@ from noisewise.models.cat.tagger import CATTaggerConfig
 from noisewise.models.lm import TransformerLMConfig
 from noisewise.recipe import Recipe, essence
 from noisewise.text import subword
-from noisewise.text.subword import CharacterConfig, SubwordTokenizer
+from noisewise.text.subword import CharacterConfig, SubwordTokenizer, TokenizerConfig
 from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
 from noisewise.text.vocabulary import Vocabulary
-from noisewise.training.loop import Progress, Source, Trainer, fabric_for
+from noisewise.training.loop import Progress, Trainer, fabric_for
 from noisewise.training.sole_writer import sole_writer
+from noisewise.training.task import Task
 
 logger = logging.getLogger(__name__)
 
-
 TEST = "test.json"
+"""File of a run's folder with what the best model reaches on the test set."""
 
 
-class RecipeData:
-    """The batches of a recipe, as the loop asks for them."""
+@dataclass(frozen=True)
+class Assembly:
+    """What a recipe describes, built and ready to be trained."""
 
-    def __init__(self, recipe: Recipe, encode: Callable[[str], list[int]] | None, labels: Labels | None = None):
-        self.train, self.held_back = sets(recipe)
-        self.tested = recipe.test
-        self.seed = recipe.run.seed
-        self.encode = encode
-        self.labels = labels
-
-    def training(self, epoch: int, position: int, rank: int, world: int) -> Iterator[tuple[int, int, Batch]]:
-        """Endless batches from (epoch, position) on, each with the place that follows it."""
-        loader = build_loader(
-            self.train, encode=self.encode, labels=self.labels, seed=self.seed,
-            rank=rank, world_size=world, start=(epoch, position),
-        )  # fmt: skip
-        for batch in loader:
-            yield *loader.state, batch
-
-    def check(self) -> None:
-        """Look at what is only heard after many steps, so that what is wrong with it is said before the first.
-
-        Raises:
-            NoisewiseError: the validation or test set cannot be used.
-        """
-        self.validation()
-        if self.tested is not None:
-            self.test()
-
-    def validation(self) -> Iterable[Batch]:
-        """One pass over the validation set, its noise drawn once and for all (epoch 0, seed 0)."""
-        return build_loader(self.held_back, encode=self.encode, labels=self.labels, training=False)
-
-    def test(self) -> Iterable[Batch]:
-        """One pass over the test set."""
-        if self.tested is None:
-            raise ConfigError("`test` must be given, but is missing; name the test set")
-        return build_loader(self.tested, encode=self.encode, labels=self.labels, training=False)
+    tokenizer: Tokenizer
+    """Tokens of transcripts: those of the recipe, or single letters where the model has no transcripts."""
+    labels: Labels | None
+    """Classes of a tagger; None for other models."""
+    vocabulary: Vocabulary | None
+    """Tokens of a language model; None for other models."""
+    model: models.AnyModel
+    """The model, from the seed of the run or from `start_from`."""
+    task: Task
+    """Loss, validation and release of the model."""
+    source: RecordingSource | TextSource
+    """Where batches come from."""
+    release_config: Any
+    """Configuration that is released with the model, one of `ModelConfig`."""
 
 
-def sets(recipe: Recipe) -> tuple[DataConfig, DataConfig]:
-    """What a recipe learns from, and what it chooses the best checkpoint on.
+def train(recipe: Recipe, folder: Path, watch: Callable[[Progress], None] = lambda progress: None) -> dict[str, float]:
+    """Run a recipe in a folder, from its newest checkpoint if it has one; returns the last validation's metrics.
+
+    Args:
+        recipe: what is run.
+        folder: the run's folder; made if it is not there.
+        watch: called with the progress, now and then.
 
     Raises:
-        ConfigError: the papers' protocol is asked for, and there is no test set.
+        ConfigError: the recipe contradicts itself, its data, or the run that the folder holds.
+        NoisewiseError: data or model to start from cannot be used.
+    """
+    trainer, assembly = prepare(recipe, folder)
+    metrics = trainer.train(watch)
+    if recipe.test is not None and trainer.fabric.is_global_zero and not was_tested(folder):
+        _test(recipe, folder, assembly, trainer.fabric.device)
+    return metrics
+
+
+def prepare(recipe: Recipe, folder: Path) -> tuple[Trainer, Assembly]:
+    """Claim a run's folder and assemble its recipe, up to the first step; a run that the folder holds is resumed.
+
+    Raises:
+        ConfigError: see `train`.
+    """
+    fabric = fabric_for(recipe.run)
+    if fabric.is_global_zero:
+        sole_writer(folder)
+        prepare_folder(recipe, folder)
+    fabric.barrier()
+    assembly = assemble(recipe, folder)
+    trainer = Trainer(
+        assembly.task,
+        assembly.source,
+        folder,
+        run=recipe.run,
+        optimizer=recipe.optimizer,
+        schedule=recipe.schedule,
+        recipe=dump(recipe),
+        version=__version__,
+        release_config=assembly.release_config,
+        fabric=fabric,
+    )
+    return trainer, assembly
+
+
+def assemble(recipe: Recipe, folder: Path) -> Assembly:
+    """Build everything that a recipe describes.
+
+    Args:
+        recipe: what is built.
+        folder: the run's folder. Tokens that are learned from text are kept in it, and read from it when the run goes
+            on.
+
+    Raises:
+        ConfigError: the recipe contradicts itself or its data.
+        NoisewiseError: data or model to start from cannot be used.
+    """
+    torch.manual_seed(recipe.run.seed)
+    match recipe.model:
+        case TransformerLMConfig():
+            return _assemble_text(recipe, recipe.model, folder)
+        case CATTaggerConfig():
+            return _assemble_tagging(recipe, recipe.model, folder)
+    return _assemble_speech(recipe, folder)
+
+
+def _assemble_speech(recipe: Recipe, folder: Path) -> Assembly:
+    """Models of recordings, with or without transcripts."""
+    train, validation = data_sets(recipe)
+    tokenizer = _tokenizer(recipe.tokenizer, train, folder)
+    if isinstance(recipe.model, AcousticConfig) and recipe.model.vocabulary != len(tokenizer):
+        raise ConfigError(f"`model.vocabulary` must be {len(tokenizer)}, but is {recipe.model.vocabulary} instead")
+    model = _model(recipe, recipe.model, tokenizer)
+    task = tasks.build(recipe.task, model, tokenizer)
+    encode = tokenizer.encode if task.needs_text else None
+    source = RecordingSource(train, validation, recipe.test, encode=encode, seed=recipe.run.seed)
+    source.check()
+    return Assembly(tokenizer, None, None, model, task, source, recipe.model)
+
+
+def _assemble_tagging(recipe: Recipe, config: CATTaggerConfig, folder: Path) -> Assembly:
+    """Models that give each recording labels; the classes are those of the training set."""
+    train, validation = data_sets(recipe)
+    tokenizer, labels = _tokenizer(recipe.tokenizer, train, folder), read_labels(train)
+    if len(labels) != config.classes:
+        raise ConfigError(
+            f"`model.classes` must be {len(labels)}, as many as the training set has, but is {config.classes} instead"
+        )
+    model = _model(recipe, config, tokenizer)
+    task = tasks.build(recipe.task, model, tokenizer, labels.names)
+    encode = tokenizer.encode if task.needs_text else None
+    source = RecordingSource(train, validation, recipe.test, encode=encode, labels=labels, seed=recipe.run.seed)
+    source.check()
+    return Assembly(tokenizer, labels, None, model, task, source, config)
+
+
+def _assemble_text(recipe: Recipe, config: TransformerLMConfig, folder: Path) -> Assembly:
+    """Language models, whose size follows the tokens that the text has."""
+    if not isinstance(recipe.tokenizer, CharacterConfig) or recipe.test is not None:
+        raise ConfigError(
+            "`tokenizer` and `test` must be left out for a language model, but are given; `model.unit` chooses its "
+            "tokens"
+        )
+    train, validation = _text(recipe.train), _text(recipe.validation)
+    tokenizer, vocabulary = CharacterTokenizer(), _vocabulary(recipe, config, folder)
+    config = replace(config, vocabulary=len(vocabulary))
+    model = _model(recipe, config, tokenizer)
+    task = tasks.build(recipe.task, model, tokenizer, vocabulary=vocabulary)
+    characters = config.unit == "characters"
+    source = TextSource(train, validation, vocabulary.encode, characters=characters, seed=recipe.run.seed)
+    return Assembly(tokenizer, None, vocabulary, model, task, source, config)
+
+
+def data_sets(recipe: Recipe) -> tuple[DataConfig, DataConfig]:
+    """The recordings that a recipe learns from, and those that choose its best checkpoint.
+
+    Raises:
+        ConfigError: the papers' protocol is asked for, and there is no test set; or they are text.
     """
     train, validation = _recordings(recipe.train), _recordings(recipe.validation)
     if not recipe.papers_protocol:
@@ -93,123 +191,6 @@ def sets(recipe: Recipe) -> tuple[DataConfig, DataConfig]:
     if recipe.test is None:
         raise ConfigError("`test` must be given with `papers_protocol`, but is missing; name the test set")
     return replace(train, manifests=[*train.manifests, *validation.manifests]), recipe.test
-
-
-def prepare_folder(recipe: Recipe, folder: Path) -> None:
-    """Write `recipe.yaml` into a run's folder, or check that it is the one already there.
-
-    Raises:
-        ConfigError: as `check_folder`.
-    """
-    check_folder(recipe, folder)
-    with replaced(folder / "recipe.yaml") as file:
-        file.write(dump_yaml(recipe))
-
-
-def check_folder(recipe: Recipe, folder: Path) -> None:
-    """See that a folder holds a run of this recipe, or none yet.
-
-    Raises:
-        ConfigError: the folder holds a run of another recipe. Only `run.steps` and how often to log, validate
-            and save may change between resumptions.
-    """
-    path = folder / "recipe.yaml"
-    if path.is_file() and (folder / "checkpoints").is_dir():
-        old, new = essence(load(Recipe, path)), essence(recipe)
-        differing = sorted(_differences(old, new))
-        if differing:
-            raise ConfigError(
-                f"`{folder}` must hold a run of this recipe, but was begun with other values of "
-                f"{', '.join(differing)}; choose another folder or the old values"
-            )
-
-
-def trainer_for(recipe: Recipe, folder: Path) -> Trainer:
-    """Build the run: model from the seed (or from `start_from`), data, task; resumed if the folder holds one."""
-    fabric = fabric_for(recipe.run)
-    if fabric.is_global_zero:
-        sole_writer(folder)
-        prepare_folder(recipe, folder)
-    fabric.barrier()
-    torch.manual_seed(recipe.run.seed)
-    tokenizer = _tokenizer(recipe, folder)
-    if isinstance(recipe.model, AcousticConfig) and recipe.model.vocabulary != len(tokenizer):
-        raise ConfigError(f"`model.vocabulary` must be {len(tokenizer)}, but is {recipe.model.vocabulary} instead")
-    labels, vocabulary = _labels(recipe), _vocabulary(recipe, folder)
-    settled = recipe.model
-    if isinstance(settled, TransformerLMConfig) and vocabulary is not None:
-        settled = replace(settled, vocabulary=len(vocabulary))
-    model = models.build(settled)
-    if recipe.start_from is not None:
-        _start(model, recipe, tokenizer)
-    task = tasks.build(recipe.task, model, tokenizer, [] if labels is None else labels.names, vocabulary)
-    source: Source = (
-        RecipeData(recipe, tokenizer.encode if task.needs_text else None, labels)
-        if vocabulary is None
-        else _text_source(recipe, vocabulary)
-    )
-    if isinstance(source, RecipeData):
-        source.check()
-    return Trainer(
-        task,
-        source,
-        folder,
-        run=recipe.run,
-        optimizer=recipe.optimizer,
-        schedule=recipe.schedule,
-        recipe=dump(recipe),
-        version=__version__,
-        release_config=settled,
-        fabric=fabric,
-    )
-
-
-def train(recipe: Recipe, folder: Path, watch: Callable[[Progress], None] = lambda progress: None) -> dict[str, float]:
-    """Run a recipe in a folder, from its newest checkpoint if it has one; gives the last validation's metrics."""
-    trainer = trainer_for(recipe, folder)
-    metrics = trainer.train(watch)
-    if recipe.test is not None and trainer.fabric.is_global_zero and not was_tested(folder):
-        _test(recipe, folder, trainer.fabric.device)
-    return metrics
-
-
-def was_tested(folder: Path) -> bool:
-    """Whether a run's `test.json` is of the model that is its best."""
-    path = folder / TEST
-    if not path.is_file():
-        return False
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return bool(found["weights_sha256"] == model_folder.weights_hash(folder / "best"))
-
-
-def _test(recipe: Recipe, folder: Path, device: torch.device) -> None:
-    """Measure the best model on the test set."""
-    tokenizer, labels = _tokenizer(recipe, folder), _labels(recipe)
-    model = model_folder.load_stage(folder / "best").model()
-    task = tasks.build(recipe.task, model, tokenizer, [] if labels is None else labels.names)
-    batches = RecipeData(recipe, tokenizer.encode if task.needs_text else None, labels).test()
-    found = task.to(device).test(batch.to(device) for batch in batches)
-    about: dict[str, Any] = {
-        "weights_sha256": model_folder.weights_hash(folder / "best"), "papers_protocol": recipe.papers_protocol,
-    }  # fmt: skip
-    if recipe.test is not None and "ids" in found:
-        cuts = {cut.id: source_of(cut) for cut in read_many(recipe.test.manifests)}
-        about["sources"] = [cuts[name] for name in found["ids"]]
-    with replaced(folder / TEST) as file:
-        file.write(json.dumps({**about, **found}) + "\n")
-
-
-def _labels(recipe: Recipe) -> Labels | None:
-    """The classes, for a model that learns some."""
-    if not isinstance(recipe.model, CATTaggerConfig):
-        return None
-    labels = read_labels(sets(recipe)[0])
-    if len(labels) != recipe.model.classes:
-        raise ConfigError(
-            f"`model.classes` must be {len(labels)}, as many as the training set has, but is {recipe.model.classes} "
-            "instead"
-        )
-    return labels
 
 
 def _recordings(data: DataConfig | TextConfig) -> DataConfig:
@@ -224,70 +205,125 @@ def _text(data: DataConfig | TextConfig) -> TextConfig:
     return data
 
 
-def _vocabulary(recipe: Recipe, folder: Path) -> Vocabulary | None:
-    """The tokens of a language model: those of the text, or of the model that it starts from; kept in the folder.
-
-    Raises:
-        ConfigError: the folder holds a run with other ones.
-    """
-    if not isinstance(recipe.model, TransformerLMConfig):
-        return None
-    text = _text(recipe.train)
-    if recipe.start_from is not None:
-        found = Vocabulary.load(model_folder.locate(recipe.start_from) / "tokens.txt")
-    elif recipe.model.unit == "characters":
-        found = Vocabulary.of_characters()
-    else:
-        found = Vocabulary.of_words(read_sentences(text), recipe.model.vocabulary)
-    path = folder / "tokens.txt"
-    if (folder / "checkpoints").is_dir() and Vocabulary.load(path).tokens != found.tokens:
-        raise ConfigError(f"`train` must hold the text that {folder} was begun with, but its words differ; put it back")
-    if not path.is_file() or not (folder / "checkpoints").is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        found.save(path)
-    return found
-
-
-def _tokenizer(recipe: Recipe, folder: Path) -> Tokenizer:
-    """Letters, or subwords: those that the folder has, that the recipe names, or that the transcripts teach."""
-    if isinstance(recipe.tokenizer, CharacterConfig):
+def _tokenizer(wanted: TokenizerConfig, train: DataConfig, folder: Path) -> Tokenizer:
+    """Letters, or subwords: those of the folder, of the named model, or learned from the training transcripts."""
+    if isinstance(wanted, CharacterConfig):
         return CharacterTokenizer()
     path = folder / SubwordTokenizer.FILE
-    if (folder / "checkpoints").is_dir() and path.is_file():
+    if _has_run(folder) and path.is_file():
         return SubwordTokenizer.load(path)
-    wanted = recipe.tokenizer
     if wanted.source is not None:
-        found = SubwordTokenizer.load(model_folder.locate(wanted.source) / SubwordTokenizer.FILE)
+        found = SubwordTokenizer.load(model_folder.locate(wanted.source).path / SubwordTokenizer.FILE)
     else:
-        found = subword.learn(read_transcripts(sets(recipe)[0]), wanted.size, least=wanted.least)
+        found = subword.learn(read_transcripts(train), wanted.size, least=wanted.least)
     folder.mkdir(parents=True, exist_ok=True)
     found.save(path)
     return found
 
 
-def _text_source(recipe: Recipe, vocabulary: Vocabulary) -> TextSource:
-    """The batches of a language model."""
-    characters = isinstance(recipe.model, TransformerLMConfig) and recipe.model.unit == "characters"
-    train, validation = _text(recipe.train), _text(recipe.validation)
-    return TextSource(train, validation, vocabulary.encode, characters=characters, seed=recipe.run.seed)
+def _vocabulary(recipe: Recipe, config: TransformerLMConfig, folder: Path) -> Vocabulary:
+    """The tokens of a language model: those of the text, or of the model that it starts from; kept in the folder.
+
+    Raises:
+        ConfigError: the folder holds a run with other ones.
+    """
+    if recipe.start_from is not None:
+        found = Vocabulary.load(model_folder.locate(recipe.start_from).path / Vocabulary.FILE)
+    elif config.unit == "characters":
+        found = Vocabulary.of_characters()
+    else:
+        found = Vocabulary.of_words(read_sentences(_text(recipe.train)), config.vocabulary)
+    path = folder / Vocabulary.FILE
+    if _has_run(folder) and Vocabulary.load(path).tokens != found.tokens:
+        raise ConfigError(f"`train` must hold the text that {folder} was begun with, but its words differ; put it back")
+    if not path.is_file() or not _has_run(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        found.save(path)
+    return found
 
 
-def _start(model: models.AnyModel, recipe: Recipe, tokenizer: Tokenizer) -> None:
-    path = model_folder.locate(str(recipe.start_from))
-    if interop.recognises(path):
-        taken = interop.read(path).begin(model, tokenizer)
+def _model(recipe: Recipe, config: Any, tokenizer: Tokenizer) -> models.AnyModel:
+    """A model from the random state, or with weights from `start_from`."""
+    model = models.build(config)
+    if recipe.start_from is None:
+        return model
+    located = model_folder.locate(recipe.start_from)
+    if located.is_foreign:
+        taken = foreign.read(located.path).begin(model, tokenizer)
         logger.info("start_from %s: taken: %s", recipe.start_from, ", ".join(taken))
-        return
-    stage = model_folder.load_stage(path)
-    spells = isinstance(stage.config, AcousticConfig) and subword.is_in(path)
-    is_spelled_alike = not spells or subword.load(path).symbols == tokenizer.symbols
-    done = hand_over(stage, model, recipe.model.kind, is_spelled_alike)
+        return model
+    stored = model_folder.load_stored(located.path)
+    has_tokens = isinstance(stored.config, AcousticConfig) and subword.is_in(stored.folder)
+    same_vocabulary = not has_tokens or subword.load(stored.folder).symbols == tokenizer.symbols
+    done = transfer_weights(stored, model, config.kind, same_vocabulary=same_vocabulary)
     logger.info("start_from %s: %s", recipe.start_from, done)
+    return model
+
+
+def prepare_folder(recipe: Recipe, folder: Path) -> None:
+    """Write `recipe.yaml` into a run's folder, or check that it is the one already there.
+
+    Raises:
+        ConfigError: as `check_folder`.
+    """
+    check_folder(recipe, folder)
+    with replaced(folder / "recipe.yaml") as file:
+        file.write(dump_yaml(recipe))
+
+
+def check_folder(recipe: Recipe, folder: Path) -> None:
+    """Check that a folder holds a run of this recipe, or none yet.
+
+    Raises:
+        ConfigError: the folder holds a run of another recipe. Only the fields in `noisewise.recipe.FREE` may change
+            between resumptions.
+    """
+    path = folder / "recipe.yaml"
+    if not path.is_file() or not _has_run(folder):
+        return
+    differing = sorted(_differences(essence(load(Recipe, path)), essence(recipe)))
+    if differing:
+        raise ConfigError(
+            f"`{folder}` must hold a run of this recipe, but was begun with other values of "
+            f"{', '.join(differing)}; choose another folder or the old values"
+        )
+
+
+def _has_run(folder: Path) -> bool:
+    """Whether a run has begun in a folder."""
+    return (folder / "checkpoints").is_dir()
 
 
 def _differences(old: object, new: object, path: str = "") -> Iterator[str]:
+    """Dotted keys of the values that differ."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in old.keys() | new.keys():
             yield from _differences(old.get(key), new.get(key), f"{path}.{key}".strip("."))
     elif old != new:
         yield path
+
+
+def was_tested(folder: Path) -> bool:
+    """Whether a run's `test.json` is of the model that is its best."""
+    path = folder / TEST
+    if not path.is_file():
+        return False
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return bool(found["weights_sha256"] == model_folder.weights_hash(folder / "best"))
+
+
+def _test(recipe: Recipe, folder: Path, assembly: Assembly, device: torch.device) -> None:
+    """Measure the best model on the test set, and write `test.json`."""
+    assert recipe.test is not None and isinstance(assembly.source, RecordingSource)
+    labels = [] if assembly.labels is None else assembly.labels.names
+    best = model_folder.load_stored(folder / "best").model()
+    task = tasks.build(recipe.task, best, assembly.tokenizer, labels)
+    found = task.to(device).test(batch.to(device) for batch in assembly.source.test())
+    about: dict[str, Any] = {
+        "weights_sha256": model_folder.weights_hash(folder / "best"), "papers_protocol": recipe.papers_protocol,
+    }  # fmt: skip
+    if "ids" in found:
+        cuts = {cut.id: source_of(cut) for cut in read_many(recipe.test.manifests)}
+        about["sources"] = [cuts[name] for name in found["ids"]]
+    with replaced(folder / TEST) as file:
+        file.write(json.dumps({**about, **found}) + "\n")

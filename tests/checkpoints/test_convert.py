@@ -1,93 +1,45 @@
-"""Conversions there and back, and the report of how far we are from transformers."""
+"""Conversions there and back are exact; what no layout can hold is refused."""
 
 import json
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-import noisewise
-from noisewise.checkpoints import folder as model_folder
-from noisewise.cli.main import main
+from noisewise.checkpoints import convert, model_folder
+from noisewise.errors import InteropError
 from tests.checkpoints.foreign.conftest import LARGE, Maker, a_folder
 
 __all__ = ["a_folder"]
 
-RECORDINGS = sorted((Path(noisewise.__file__).parent / "assets" / "recordings").glob("*.flac"))
-
 
 def test_to_noisewise_and_back_is_exact(a_folder: Maker, tmp_path: Path) -> None:
-    source, ours, back = a_folder(**LARGE), tmp_path / "ours", tmp_path / "back"
-    assert main(["convert", str(source), str(ours)]) == 0
-    assert sorted(path.name for path in ours.iterdir()) == [
+    source, own, back = a_folder(**LARGE), tmp_path / "own", tmp_path / "back"
+    convert.write(convert.read(source), own, "noisewise")
+    assert sorted(path.name for path in own.iterdir()) == [
         "README.md",
         "config.json",
         "model.safetensors",
         "tokens.txt",
     ]
-    assert main(["convert", str(ours), str(back), "--to", "huggingface"]) == 0
+    convert.write(convert.read(own), back, "huggingface")
     old, new = load_file(source / "model.safetensors"), load_file(back / "model.safetensors")
     assert old.keys() == new.keys()
     assert all(old[name].equal(new[name]) for name in old)
     assert json.loads((back / "config.json").read_text()) == json.loads((source / "config.json").read_text())
-    direct, converted = model_folder.load(source), model_folder.load(ours)
+    direct, converted = model_folder.load(source), model_folder.load(own)
     waveform, lengths = torch.randn(1, 8_000), torch.tensor([8_000])
     with torch.inference_mode():
         assert direct.model.log_probs(waveform, lengths)[0].equal(converted.model.log_probs(waveform, lengths)[0])
 
 
-def test_transcribe_takes_a_folder_of_transformers(a_folder: Maker, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["transcribe", str(RECORDINGS[0]), "--model", str(a_folder())]) == 0
-    assert capsys.readouterr().out.strip()
-
-
-@pytest.mark.parametrize("kind", ["ForCTC", "Model"])
-def test_check(kind: str, a_folder: Maker, capsys: pytest.CaptureFixture[str]) -> None:
-    source = a_folder(kind)
-    assert main(["convert", str(source), "--check", "--audio", str(RECORDINGS[0])]) == 0
-    assert "agrees with transformers within 0.0001" in capsys.readouterr().out
-
-
-def test_check_of_what_we_wrote_notices_a_difference(
-    a_folder: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ours = tmp_path / "ours"
-    assert main(["convert", str(a_folder()), str(ours), "--check", "--audio", str(RECORDINGS[0])]) == 0
-    from noisewise.checkpoints.foreign import huggingface_folder
-
-    whole = huggingface_folder.write
-
-    def wrong(folder: Path, checkpoint: object) -> None:
-        whole(folder, checkpoint)  # type: ignore[arg-type]
-        state = load_file(folder / "model.safetensors")
-        state["lm_head.bias"] += 0.01
-        save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-
-    monkeypatch.setattr(huggingface_folder, "write", wrong)
-    assert main(["convert", str(ours), "--check", "--audio", str(RECORDINGS[0])]) == 1
-    assert "DIFFERS from transformers" in capsys.readouterr().out
-
-
-def test_what_cannot_be_converted_is_one_line(
-    a_folder: Maker, tmp_path: Path, model_dir: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    encoder = a_folder("Model")
-    cases = {
-        "must hold CTC over a wav2vec 2.0 encoder of the waveform, but holds ctc over logmel": [
-            str(model_dir),
-            str(tmp_path / "out"),
-            "--to",
-            "huggingface",
-        ],
-        "must hold a CTC head": [str(encoder), str(tmp_path / "out")],
-        "must be a new folder": [str(encoder), str(tmp_path), "--to", "huggingface"],
-        "--to must be one of": [str(encoder), str(tmp_path / "out"), "--to", "onnx"],
-        "`OUT` must be given": [str(encoder)],
-        "there is no such folder": [str(tmp_path / "nowhere"), str(tmp_path / "out")],
-    }
-    for message, words in cases.items():
-        assert main(["convert", *words]) == 2
-        shown = capsys.readouterr().err
-        assert message in shown and shown.count("\n") == 1
+def test_what_a_layout_cannot_hold_is_refused(a_folder: Maker, tmp_path: Path, model_dir: Path) -> None:
+    with pytest.raises(InteropError, match=r"must hold CTC over a wav2vec 2\.0 encoder .* but holds ctc over logmel"):
+        convert.read(model_dir)
+    encoder = convert.read(a_folder("Model"))
+    with pytest.raises(InteropError, match="must hold a CTC head"):
+        convert.write(encoder, tmp_path / "out", "noisewise")
+    with pytest.raises(InteropError, match="must be a new folder, but exists"):
+        convert.write(encoder, tmp_path, "huggingface")
     assert not (tmp_path / "out").exists()

@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints.folder import Stage
-from noisewise.checkpoints.transfer import hand_over
+from noisewise.checkpoints import model_folder
+from noisewise.checkpoints.model_folder import StoredModel
+from noisewise.checkpoints.transfer import transfer_weights
 from noisewise.cli.main import main
 from noisewise.errors import NoisewiseError
 from noisewise.models import build, logmel_transformer
@@ -101,9 +101,9 @@ def test_a_run_goes_on_bit_for_bit(name: str, stages: Path) -> None:
     assert states[0]["metrics"] == states[1]["metrics"] and states[0]["position"] == states[1]["position"]
 
 
-def a_stage(config: Any) -> Stage:
+def a_stage(config: Any) -> StoredModel:
     torch.manual_seed(1)
-    return Stage(config, build(config).state_dict(), Path("runs/before/best"))
+    return StoredModel(config, build(config).state_dict(), Path("runs/before/best"))
 
 
 @pytest.mark.parametrize("source", MODELS)
@@ -114,7 +114,7 @@ def test_each_stage_gives_the_next_what_both_have(source: str, target: str) -> N
     torch.manual_seed(2)
     model = build(MODELS[target])
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    done = hand_over(stage, model, target)
+    done = transfer_weights(stage, model, target)
     parts = {name.split(".")[0] for name in before}
     contrastive, recognisers = {"wav2vec2_pretraining", "ew2"}, {"ctc", "wav2code"}
     if source == target or {source, target} == contrastive:
@@ -129,9 +129,9 @@ def test_each_stage_gives_the_next_what_both_have(source: str, target: str) -> N
 
 
 def test_what_was_done_is_said() -> None:
-    done = hand_over(a_stage(MODELS["ctc"]), build(MODELS["wav2code"]), "wav2code")
+    done = transfer_weights(a_stage(MODELS["ctc"]), build(MODELS["wav2code"]), "wav2code")
     assert str(done) == "taken: encoder, head; new: codebook, predictor"
-    done = hand_over(a_stage(MODELS["ew2"]), build(MODELS["codebook_learning"]), "codebook_learning")
+    done = transfer_weights(a_stage(MODELS["ew2"]), build(MODELS["codebook_learning"]), "codebook_learning")
     assert str(done) == (
         "taken: encoder; left: context_projection, quantizer, target_projection; new: codebook"
     )  # fmt: skip
@@ -147,7 +147,7 @@ def test_what_only_training_knows_may_differ() -> None:
         channel_mask_span=3,
         feature_grad_mult=0.0,
     )
-    hand_over(a_stage(MODELS["ew2"]), build(replace(MODELS["wav2code"], encoder=encoder)), "wav2code")
+    transfer_weights(a_stage(MODELS["ew2"]), build(replace(MODELS["wav2code"], encoder=encoder)), "wav2code")
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_another_encoder_is_refused_by_the_names_of_its_fields(changes: dict[str
     model = build(replace(MODELS["codebook_learning"], encoder=replace(ENCODER, **changes)))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(NoisewiseError, match="must hold the same encoder, but runs/before/best has ") as caught:
-        hand_over(a_stage(MODELS["ew2"]), model, "codebook_learning")
+        transfer_weights(a_stage(MODELS["ew2"]), model, "codebook_learning")
     assert fields in str(caught.value)
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())
 
@@ -181,17 +181,17 @@ def test_another_encoder_is_refused_by_the_names_of_its_fields(changes: dict[str
 )
 def test_other_parts_of_another_size_are_refused_by_name(source: str, config: Any, odd: str) -> None:
     with pytest.raises(NoisewiseError, match=f"must hold a model of the same shape, but .* differs in .*{odd}"):
-        hand_over(a_stage(MODELS[source]), build(config), config.kind)
+        transfer_weights(a_stage(MODELS[source]), build(config), config.kind)
 
 
 def test_an_encoder_of_another_kind_is_refused_and_one_of_the_same_is_taken() -> None:
     stage = a_stage(CTCConfig(encoder=logmel_transformer.tiny()))
-    hand_over(stage, build(Wav2CodeConfig(encoder=logmel_transformer.tiny(), codes=6)), "wav2code")
+    transfer_weights(stage, build(Wav2CodeConfig(encoder=logmel_transformer.tiny(), codes=6)), "wav2code")
     with pytest.raises(NoisewiseError, match=r"model\.encoder\.kind=logmel_transformer"):
-        hand_over(stage, build(MODELS["wav2code"]), "wav2code")
+        transfer_weights(stage, build(MODELS["wav2code"]), "wav2code")
     wider = replace(logmel_transformer.tiny(), layers=3)
     with pytest.raises(NoisewiseError, match="must hold a model of the same shape"):
-        hand_over(stage, build(CTCConfig(encoder=wider)), "ctc")
+        transfer_weights(stage, build(CTCConfig(encoder=wider)), "ctc")
 
 
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -216,7 +216,7 @@ def test_any_backbone_of_transformers_becomes_robust_without_pretraining(
     run_tiny("wav2code", [*quick, *masks, "start_from=runs/codebook/best", "run.average_decay=0"])
     shutil.rmtree(source)
     loaded = model_folder.load("runs/wav2code/best")
-    teacher = model_folder.load_stage("runs/codebook/best")
+    teacher = model_folder.load_stored("runs/codebook/best")
     assert loaded.model.codebook.entries.equal(teacher.weights["codebook.entries"])  # type: ignore[union-attr]
     assert loaded.config.encoder.architecture["model_type"] in ("wav2vec2", "hubert", "wavlm", "data2vec-audio")  # type: ignore[union-attr, index]
     assert main(["transcribe", "corpus/u0.wav", "--model", "runs/wav2code/best"]) == 0
@@ -235,7 +235,7 @@ def test_the_student_of_cat_becomes_the_encoder_of_a_tagger() -> None:
     stage.weights.update({name: value + 1 for name, value in stage.weights.items() if name.startswith("student.")})
     encoder = replace(CAT_ENCODER, drop_path=0.1, frames=64, decoder_layers=3, mean=1.0)
     tagger = build(CATTaggerConfig(encoder=encoder, classes=3))
-    done = hand_over(stage, tagger, "cat_tagger")
+    done = transfer_weights(stage, tagger, "cat_tagger")
     assert str(done) == "taken: encoder; left: decoder, teacher; new: head, norm"
     for name, value in tagger.encoder.state_dict().items():
         assert value.equal(stage.weights[f"student.{name}"]), name
@@ -244,7 +244,7 @@ def test_the_student_of_cat_becomes_the_encoder_of_a_tagger() -> None:
 def test_a_tagger_becomes_student_and_teacher() -> None:
     stage = a_stage(CATTaggerConfig(encoder=CAT_ENCODER, classes=3))
     model = build(PRETRAINED)
-    done = hand_over(stage, model, "cat_pretraining")
+    done = transfer_weights(stage, model, "cat_pretraining")
     assert str(done) == "taken: student, teacher; left: head, norm; new: decoder"
     for name, value in model.state_dict().items():
         part, _, rest = name.partition(".")
@@ -255,7 +255,7 @@ def test_cat_with_another_stem_is_refused() -> None:
     for changes, field in (({"stem": "patch"}, "model.encoder.stem=multi_resolution"), ({"heads": 4}, "heads=2")):
         tagger = build(CATTaggerConfig(encoder=replace(CAT_ENCODER, **changes), classes=3))
         with pytest.raises(NoisewiseError, match="must hold the same encoder") as caught:
-            hand_over(a_stage(PRETRAINED), tagger, "cat_tagger")
+            transfer_weights(a_stage(PRETRAINED), tagger, "cat_tagger")
         assert field in str(caught.value)
     with pytest.raises(NoisewiseError, match=r"model\.encoder\.kind=cat"):
-        hand_over(a_stage(PRETRAINED), build(MODELS["ctc"]), "ctc")
+        transfer_weights(a_stage(PRETRAINED), build(MODELS["ctc"]), "ctc")

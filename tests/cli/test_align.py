@@ -79,7 +79,7 @@ def test_requests_that_cannot_be_met(recordings: Path, capsys: pytest.CaptureFix
     table.write_text("path,said\na.wav,YES\n")
     (recordings / "empty.tsv").write_text("path\ttext\n")
     for words, sentence in (
-        ([audio], "must come with what was said in it"),
+        ([audio], "must come with its text"),
         ([audio, "nowhere.txt"], "`nowhere.txt` must be a text file"),
         ([audio, "YES", "--format", "txt"], "--format must be one of json, textgrid"),
         ([audio, "YES", "--unknown", "guess"], "--unknown must be error or star"),

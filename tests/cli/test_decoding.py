@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from noisewise.audio.waveform import save
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.cli.decoding import DecodingOptions, with_decoding
 from noisewise.cli.main import main
 from noisewise.decoding import saved_config as default

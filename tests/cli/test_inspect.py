@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.cli.inspect import FILES
 from noisewise.cli.main import main
 from noisewise.models.wav2code.codebook_learning import CodebookLearning, CodebookLearningConfig

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from noisewise.audio.waveform import save
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.cli.main import main
 from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from noisewise.models.encoder_decoder import tiny as tiny_decoder
+from noisewise.models.lm import TransformerLM
 from noisewise.models.logmel_transformer import tiny as tiny_encoder
 from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.text.vocabulary import Vocabulary
@@ -167,7 +168,7 @@ def test_a_transformer_is_scored_like_an_ngram(tmp_path: Path, capsys: pytest.Ca
         shown = capsys.readouterr().out
         assert ("unknown               1 (25.00 %)" in shown) == (unit == "words")
         assert ("per word" in shown) == (unit == "characters")
-        read = model_folder.load_stage(model).language_model()
+        read = model_folder.load_stored(model).model(TransformerLM)
         rows = [["YES", "NO", "MAYBE"], ["GO"]] if unit == "words" else [list("YES|NO|MAYBE"), list("GO")]
         total = sum(
             read.loss(torch.tensor([[0, *vocabulary.encode(row), 0]]), torch.tensor([len(row) + 2])).item()

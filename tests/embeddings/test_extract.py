@@ -13,31 +13,33 @@ from torch import Tensor
 from noisewise.data.checks.quarantine import read_quarantine
 from noisewise.data.embeddings.store import EmbeddingStore
 from noisewise.data.manifests import read as manifest
-from noisewise.embeddings import encoders as external
-from noisewise.embeddings.encoders import ExternalEncoder
-from noisewise.embeddings.encoders.protocol import Heard, Hearing
+from noisewise.embeddings import encoders
+from noisewise.embeddings.encoders import PooledEncoder
+from noisewise.embeddings.encoders.protocol import Encoding, FrozenEncoder
 from noisewise.embeddings.extract import EmbeddingConfig, embed
-from noisewise.errors import DataError
+from noisewise.errors import ConfigError, DataError
 
 
-class Level(Hearing):
+class Level(FrozenEncoder):
     """Tells a clip by its level and its length, and can be told to fail."""
 
     name, window, pooling, weights_sha256, details = "level", None, None, "5e", {}
 
     def __init__(self, sample_rate: int = 16_000) -> None:
         self.sample_rate = sample_rate
-        self.heard: list[int] = []
+        self.encoded: list[int] = []
         self.broken: set[int] = set()
         self.stop_after: int | None = None
 
-    def hear(self, clips: Sequence[Tensor]) -> list[Heard]:
-        self.heard += [len(clip) for clip in clips]
-        if self.stop_after is not None and len(self.heard) > self.stop_after:
+    def encode(self, clips: Sequence[Tensor]) -> list[Encoding]:
+        self.encoded += [len(clip) for clip in clips]
+        if self.stop_after is not None and len(self.encoded) > self.stop_after:
             raise KeyboardInterrupt
         if self.broken & {len(clip) for clip in clips}:
             raise RuntimeError("Kernel size can't be greater than actual input size")
-        return [Heard(torch.stack([clip.abs().mean(), torch.tensor(float(len(clip)))]).expand(2, 2)) for clip in clips]
+        return [
+            Encoding(torch.stack([clip.abs().mean(), torch.tensor(float(len(clip)))]).expand(2, 2)) for clip in clips
+        ]
 
 
 def write(folder: Path, count: int = 7) -> Path:
@@ -61,7 +63,7 @@ def small(**values: Any) -> EmbeddingConfig:
 def test_every_clip_has_its_own_vector_and_a_broken_one_has_none(tmp_path: Path) -> None:
     cuts = list(manifest.read(write(tmp_path / "corpus")))
     shown: list[tuple[int, int, int]] = []
-    done = embed(cuts, ExternalEncoder(Level()), tmp_path / "store", small(), lambda *now: shown.append(now))
+    done = embed(cuts, PooledEncoder(Level()), tmp_path / "store", small(), lambda *now: shown.append(now))
     store = EmbeddingStore(tmp_path / "store")
     assert sorted(store) == ["clip0", "clip1", "clip3", "clip4", "clip5", "clip6"] and done.clips == 6
     for index in (0, 1, 3, 4, 5, 6):
@@ -75,18 +77,18 @@ def test_every_clip_has_its_own_vector_and_a_broken_one_has_none(tmp_path: Path)
     assert store.facts.weights_sha256 == "5e" and store.facts.pooling == "mean" and store.encoder == "level"
 
 
-def test_every_clip_is_decoded_and_heard_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_clip_is_decoded_and_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from noisewise.embeddings import extract as embedding
 
     decoded: list[str] = []
     load = embedding.load_audio
     monkeypatch.setattr(embedding, "load_audio", lambda cut, **more: decoded.append(cut.id) or load(cut, **more))
     level = Level()
-    encoder = ExternalEncoder(level)
-    level.heard.clear()
+    encoder = PooledEncoder(level)
+    level.encoded.clear()
     cuts = list(manifest.read(write(tmp_path / "corpus")))
     embed(cuts, encoder, tmp_path / "store", small())
-    assert sorted(decoded) == [f"clip{index}" for index in range(7)] and len(level.heard) == 6
+    assert sorted(decoded) == [f"clip{index}" for index in range(7)] and len(level.encoded) == 6
     again = embed(cuts, encoder, tmp_path / "store", small())
     assert len(decoded) == 7 and again.clips == 0 and again.there == 7 and len(again.unread) == 1
 
@@ -98,10 +100,10 @@ def files(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("stop_after", [1, 3, 5])
 def test_an_interrupted_store_goes_on_to_the_same_bytes(tmp_path: Path, stop_after: int) -> None:
     cuts = list(manifest.read(write(tmp_path / "corpus")))
-    embed(cuts, ExternalEncoder(Level()), tmp_path / "whole", small())
+    embed(cuts, PooledEncoder(Level()), tmp_path / "whole", small())
     level = Level()
-    encoder = ExternalEncoder(level)
-    level.stop_after = stop_after + len(level.heard)
+    encoder = PooledEncoder(level)
+    level.stop_after = stop_after + len(level.encoded)
     with pytest.raises(KeyboardInterrupt):
         embed(cuts, encoder, tmp_path / "store", small())
     assert len(EmbeddingStore(tmp_path / "store")) < 6
@@ -113,7 +115,7 @@ def test_an_interrupted_store_goes_on_to_the_same_bytes(tmp_path: Path, stop_aft
 @pytest.mark.parametrize("frames", [False, True])
 def test_batches_change_nothing(tmp_path: Path, model_dir: Path, frames: bool) -> None:
     cuts = list(manifest.read(write(tmp_path / "corpus")))
-    encoder = external.load(str(model_dir))
+    encoder = encoders.load(str(model_dir))
     for name, seconds in (("alone", 0.01), ("together", 60.0)):
         embed(cuts, encoder, tmp_path / name, EmbeddingConfig(batch_seconds=seconds, frames=frames))
     alone, together = EmbeddingStore(tmp_path / "alone"), EmbeddingStore(tmp_path / "together")
@@ -127,8 +129,8 @@ def test_a_clip_that_the_encoder_cannot_hear_fails_alone(tmp_path: Path) -> None
     level = Level()
     level.broken = {3500}  # clip5
     cuts = list(manifest.read(write(tmp_path / "corpus")))
-    done = embed(cuts, ExternalEncoder(level), tmp_path / "store", small())
-    assert {item.id: item.reason for item in done.unread} == {"clip2": "not_audio", "clip5": "not_heard"}
+    done = embed(cuts, PooledEncoder(level), tmp_path / "store", small())
+    assert {item.id: item.reason for item in done.unread} == {"clip2": "not_audio", "clip5": "not_encoded"}
     store = EmbeddingStore(tmp_path / "store")
     assert store["clip6"][1] == 3400 and store["clip4"][1] == 3600 and "clip5" not in store
 
@@ -137,14 +139,16 @@ def test_an_encoder_that_fails_on_everything_is_at_fault(tmp_path: Path) -> None
     level = Level()
     level.broken = {4000 - 100 * index for index in range(7)}
     cuts = list(manifest.read(write(tmp_path / "corpus")))
-    with pytest.raises(DataError, match=r"`level` must hear a clip of the manifest, but fails on the first 2; .*clip"):
-        embed(cuts, ExternalEncoder(level), tmp_path / "store", small())
+    with pytest.raises(
+        DataError, match=r"`level` must encode a clip of the manifest, but fails on the first 2; .*clip"
+    ):
+        embed(cuts, PooledEncoder(level), tmp_path / "store", small())
     assert len(EmbeddingStore(tmp_path / "store").shards) == 0
 
 
 def test_what_was_mended_is_tried_again_when_asked(tmp_path: Path) -> None:
     cuts = list(manifest.read(write(tmp_path / "corpus")))
-    encoder = ExternalEncoder(Level())
+    encoder = PooledEncoder(Level())
     embed(cuts, encoder, tmp_path / "store", small())
     soundfile.write(tmp_path / "corpus" / "clip2.wav", np.resize([0.3, -0.3], 3800), 16_000)
     assert embed(cuts, encoder, tmp_path / "store", small()).unread
@@ -155,14 +159,14 @@ def test_what_was_mended_is_tried_again_when_asked(tmp_path: Path) -> None:
 
 def test_clips_come_at_the_rate_of_the_encoder(tmp_path: Path) -> None:
     cuts = list(manifest.read(write(tmp_path / "corpus")))
-    embed(cuts, ExternalEncoder(Level(8000)), tmp_path / "store", small())
+    embed(cuts, PooledEncoder(Level(8000)), tmp_path / "store", small())
     store = EmbeddingStore(tmp_path / "store")
     assert store["clip0"][1] == 2000 and store.facts.sample_rate == 8000
 
 
-def test_copies_are_heard_once_and_more_clips_can_follow(tmp_path: Path) -> None:
+def test_copies_are_encoded_once_and_more_clips_can_follow(tmp_path: Path) -> None:
     corpus = write(tmp_path / "corpus")
-    encoder = ExternalEncoder(Level())
+    encoder = PooledEncoder(Level())
     few = list(manifest.read(f"{corpus}#repeat=2"))[:9]  # seven and two copies
     assert embed(few, encoder, tmp_path / "store", small()).clips == 6
     store = EmbeddingStore(tmp_path / "store")
@@ -174,7 +178,7 @@ def test_copies_are_heard_once_and_more_clips_can_follow(tmp_path: Path) -> None
 
 def test_an_id_that_stands_for_another_recording_is_refused_and_a_moved_corpus_is_not(tmp_path: Path) -> None:
     first, moved = write(tmp_path / "first"), write(tmp_path / "moved")
-    encoder = ExternalEncoder(Level())
+    encoder = PooledEncoder(Level())
     embed(list(manifest.read(first)), encoder, tmp_path / "store", small())
     assert embed(list(manifest.read(moved)), encoder, tmp_path / "store", small()).clips == 0
     soundfile.write(moved / "clip5.wav", np.full(3500, 0.5) * np.resize([1, -1], 3500), 16_000)  # as long, but louder
@@ -184,3 +188,9 @@ def test_an_id_that_stands_for_another_recording_is_refused_and_a_moved_corpus_i
     with pytest.raises(DataError, match=r"0.25 s of 'clip0' from 0 s on in .* another, 0.244 s of 'clip1'"):
         embed([cuts[1].with_id("clip0")], encoder, tmp_path / "store", small())
     assert EmbeddingStore(tmp_path / "store")["clip5"][0] == pytest.approx(0.6, abs=1e-3)
+
+
+@pytest.mark.parametrize("wrong", [{"workers": 0}, {"batch_seconds": 0.0}, {"shard_clips": 0}])
+def test_values_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"`{next(iter(wrong))}` must be "):
+        small(**wrong)

@@ -1,6 +1,5 @@
 """Probes: every clip is tested by a probe that has not seen its fold, and the test fold chooses nothing."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from noisewise.data.embeddings.writer import EmbeddingWriter
 from noisewise.data.manifests import read as manifest
 from noisewise.embeddings import probe as probing
 from noisewise.embeddings.probe import Clips, probe, read_clips
-from noisewise.embeddings.probe_result import Probes
 from noisewise.errors import EvaluationError
 
 
@@ -145,12 +143,3 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         read_clips(store, cuts, fold="take")
     with pytest.raises(EvaluationError, match="must hold all clips of the manifest, but lacks 1, such as 'z'"):
         read_clips(store, [*cuts, cuts[0].with_id("z")])
-
-
-def test_results_are_a_table_and_json(tmp_path: Path) -> None:
-    result = Probes([probe(clouds(), "knn", store="s", encoder="e")], {"command": "noisewise probe s"})
-    assert "| s | e | knn | accuracy 100.0 (100.0 to 100.0) | 100.0 100.0 100.0 |" in result.markdown()
-    result.save(tmp_path / "probes.json")
-    values = json.loads((tmp_path / "probes.json").read_text())
-    assert values["format"] == "noisewise-probes-1" and values["command"] == "noisewise probe s"
-    assert values["probes"][0]["folds"][0]["strength"] in (1, 3, 5, 10, 20, 50)

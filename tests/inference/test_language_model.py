@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.errors import NoisewiseError
 from noisewise.inference import language_model
 from noisewise.lm import kneser_ney, mixture
@@ -28,7 +28,7 @@ def write_lm(folder: Path, vocabulary: Vocabulary = WORDS, unit: str = "words") 
 def test_a_folder_is_a_transformer_and_a_file_an_ngram(tmp_path: Path) -> None:
     model = language_model.load(write_lm(tmp_path / "lm"))
     assert isinstance(model, BatchedLanguageModel) and unit_of(model, "characters") == "words"
-    whole = model_folder.load_stage(tmp_path / "lm").language_model()
+    whole = model_folder.load_stored(tmp_path / "lm").model(TransformerLM)
     expected = -whole.loss(torch.tensor([[0, *WORDS.encode(["GO", "X", "NO"]), 0]]), torch.tensor([5])).item()
     assert sentence_score(model, ["GO", "X", "NO"]) == pytest.approx(expected, abs=1e-4)
     assert not language_model.is_over_characters(tmp_path / "lm", True)
@@ -52,7 +52,7 @@ def test_what_is_no_language_model_is_said(tmp_path: Path, model_dir: Path) -> N
     for path, backend, message in (
         (tmp_path / "none", "noisewise", "no such file"),
         (tmp_path, "noisewise", "lacks config.json"),
-        (model_dir, "noisewise", "must hold a language model, but is of kind ctc"),
+        (model_dir, "noisewise", "must hold a language model, but holds a model of kind ctc"),
         (folder, "kenlm", "must be noisewise for the folder"),
     ):
         with pytest.raises(NoisewiseError, match=message):

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from noisewise.audio import waveform
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.decoding import recording_decoder as recordings
 from noisewise.decoding import saved_config as default
 from noisewise.decoding.attention.joint import JointConfig
@@ -186,7 +186,7 @@ def test_recognise_gives_texts_or_says_what_is_wrong(recogniser: Recogniser, sou
 
 
 def test_settings_that_cannot_be_met_are_named(recogniser: Recogniser, model_dir: Path) -> None:
-    with pytest.raises(NoisewiseError, match="`batch_seconds` must be more than 0 seconds, but is 0"):
+    with pytest.raises(NoisewiseError, match="`batch_seconds` must be more than 0, but is 0"):
         recogniser.transcribe(sound(1, 1), batch_seconds=0)
     with pytest.raises(NoisewiseError, match="`overlap_seconds` must be 0 to 5"):
         recogniser.transcribe(sound(1, 1), window_seconds=10, overlap_seconds=6)
@@ -210,9 +210,9 @@ def test_a_star_has_no_part_in_the_confidence_of_the_whole(recogniser: Recognise
 
 def test_a_text_is_aligned_in_windows_as_in_one_piece_and_faults_are_entries(recogniser: Recogniser) -> None:
     samples = np.concatenate([sound(4.0, seed) for seed in range(3)])
-    (heard,) = recogniser.transcribe(samples, window_seconds=6.0)
+    (whole,) = recogniser.transcribe(samples, window_seconds=6.0)
     pairs: list[tuple[Source, str]] = [
-        (samples, heard.text),
+        (samples, whole.text),
         (np.zeros(RATE, np.float32), "YES"),
         (sound(1.0, 1), "YES " * 20),
         (sound(1.0, 1), "1"),
@@ -220,7 +220,7 @@ def test_a_text_is_aligned_in_windows_as_in_one_piece_and_faults_are_entries(rec
     ]
     found = dict(recogniser.align(pairs, window_seconds=6.0))
     assert sorted(found) == [0, 1, 2, 3, 4]
-    assert spans(found[0]) == spans(heard)
+    assert spans(found[0]) == spans(whole)
     assert found[0].duration == 12.0
     assert found[4].error is None
     for position, sentence in ((1, "silent"), (2, "need at least"), (3, "cannot be")):

@@ -93,11 +93,11 @@ def test_the_window_of_a_model_is_what_its_folder_says_or_what_it_can_hear(tagge
     (folder / "config.json").write_text(json.dumps(about))
     fixed = Tagger.load(folder)
     assert fixed.window_seconds == pytest.approx(1.28)
-    with pytest.raises(NoisewiseError, match=r"at most 1\.28, which is what the model hears"):
+    with pytest.raises(NoisewiseError, match=r"at most 1\.28, the model's longest input"):
         fixed.tag(sound(0, 3.0), window_seconds=2.0)
 
 
-def test_formats_and_rates_are_heard_alike(tagger: Tagger, tmp_path: Path) -> None:
+def test_formats_and_rates_are_tagged_alike(tagger: Tagger, tmp_path: Path) -> None:
     samples = sound(2, 1.5)
     waveform.save(tmp_path / "a.flac", samples)
     waveform.save(tmp_path / "b.wav", waveform.resample(samples, RATE, 44_100), sample_rate=44_100)
@@ -107,7 +107,7 @@ def test_formats_and_rates_are_heard_alike(tagger: Tagger, tmp_path: Path) -> No
     assert flac.source == str(tmp_path / "a.flac")
 
 
-def test_bad_recordings_become_entries_and_the_rest_is_heard(tagger: Tagger, tmp_path: Path) -> None:
+def test_bad_recordings_become_entries_and_the_rest_is_tagged(tagger: Tagger, tmp_path: Path) -> None:
     (tmp_path / "letter.wav").write_text("not audio")
     sources: list[Source] = [tmp_path / "missing.wav", sound(0, 1.0), tmp_path / "letter.wav", np.zeros(RATE)]
     found = tagger.tag(sources)

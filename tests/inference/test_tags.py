@@ -1,4 +1,4 @@
-"""What is heard, as it is written."""
+"""Tags in their written forms."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from noisewise.inference.tags import Tag, Tags, Window, render, spelled
 LABELS = ["dog", "rain, heavy", "a\tsiren"]
 
 
-def heard() -> list[Tags]:
+def tagged() -> list[Tags]:
     windows = [
         Window(0.0, 2.0, np.array([0.1, 0.7, 0.2], np.float32)),
         Window(1.5, 3.5, np.array([0.25, 0.25, 0.5], np.float32)),
@@ -24,19 +24,19 @@ def heard() -> list[Tags]:
 
 
 def test_the_likeliest_come_first_and_equals_in_the_order_of_the_classes() -> None:
-    sounds = heard()[0].sounds(top=2)
+    sounds = tagged()[0].sounds(top=2)
     assert [tag.label for tag in sounds.tags] == ["rain, heavy", "a\tsiren"]
-    assert [tag.label for tag in heard()[0].sounds().windows[1].tags] == ["a\tsiren", "dog", "rain, heavy"]
-    assert heard()[0].sounds(threshold=0.25).windows[1].tags == [
+    assert [tag.label for tag in tagged()[0].sounds().windows[1].tags] == ["a\tsiren", "dog", "rain, heavy"]
+    assert tagged()[0].sounds(threshold=0.25).windows[1].tags == [
         Tag("a\tsiren", 0.5),
         Tag("dog", 0.25),
         Tag("rain, heavy", 0.25),
     ]
-    assert heard()[0].sounds(threshold=1.0).tags == []
+    assert tagged()[0].sounds(threshold=1.0).tags == []
 
 
 def test_json_holds_labels_probabilities_and_times() -> None:
-    first, bad, last = json.loads(render(heard(), "json", top=1))["recordings"]
+    first, bad, last = json.loads(render(tagged(), "json", top=1))["recordings"]
     assert first == {
         "source": "a b.wav",
         "duration": 3.5,
@@ -52,7 +52,7 @@ def test_json_holds_labels_probabilities_and_times() -> None:
 
 
 def test_tables_have_a_row_for_each_label() -> None:
-    rows = list(csv.DictReader(io.StringIO(render(heard(), "csv", top=2, threshold=0.3))))
+    rows = list(csv.DictReader(io.StringIO(render(tagged(), "csv", top=2, threshold=0.3))))
     assert [(row["path"], row["of"], row["start"], row["end"], row["label"], row["probability"]) for row in rows] == [
         ("a b.wav", "recording", "0.000", "3.500", "rain, heavy", "0.5000"),
         ("a b.wav", "recording", "0.000", "3.500", "a\tsiren", "0.3000"),
@@ -63,13 +63,13 @@ def test_tables_have_a_row_for_each_label() -> None:
         ("c.wav", "window", "0.000", "2.000", "rain, heavy", "0.7000"),
     ]
     assert rows[4]["error"] == "`bad.wav` must be audio"
-    lines = render(heard(), "tsv", top=2, threshold=0.3).splitlines()
+    lines = render(tagged(), "tsv", top=2, threshold=0.3).splitlines()
     assert len(lines) == 8 and all(line.count("\t") == 6 for line in lines)
     assert lines[2] == "a b.wav\trecording\t0.000\t3.500\ta siren\t0.3000\t"
 
 
 def test_text_is_a_line_a_recording_and_windows_where_there_are_several() -> None:
-    assert render(heard(), "text", top=1) == (
+    assert render(tagged(), "text", top=1) == (
         "a b.wav\train, heavy 0.50\n"
         "      0.00 to     2.00 s\train, heavy 0.70\n"
         "      1.50 to     3.50 s\ta siren 0.50\n"
@@ -81,4 +81,4 @@ def test_text_is_a_line_a_recording_and_windows_where_there_are_several() -> Non
 @pytest.mark.parametrize("asked", [{"form": "xml"}, {"form": "json", "top": 0}, {"form": "json", "threshold": 1.5}])
 def test_what_cannot_be_written_is_refused(asked: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="must be"):
-        render(heard(), **asked)  # type: ignore[arg-type]
+        render(tagged(), **asked)  # type: ignore[arg-type]

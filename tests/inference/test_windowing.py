@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.errors import NoisewiseError
-from noisewise.inference.windowing import Listening, Recording, must_be_device, padded
+from noisewise.inference.windowing import Recording, WindowedRunner, must_be_device, padded
 
 
 class Collected:
@@ -21,12 +21,12 @@ class Collected:
 
 
 def run(sources: list[NDArray[np.float32]], batch_seconds: float, sizes: list[int]) -> list[Recording[Collected]]:
-    def listen(windows: list[NDArray[np.float32]]) -> list[Tensor]:
+    def model(windows: list[NDArray[np.float32]]) -> list[Tensor]:
         sizes.append(max(map(len, windows)) * len(windows))
         return [torch.tensor(float(window[0])) for window in windows]
 
-    listening = Listening(listen, Collected, size=16_000, step=8_000, hop=4_000, batch_seconds=batch_seconds)
-    return list(listening.each(sources))
+    runner = WindowedRunner(model, Collected, size=16_000, step=8_000, hop=4_000, batch_seconds=batch_seconds)
+    return list(runner.each(sources))
 
 
 def ramp(samples: int) -> NDArray[np.float32]:

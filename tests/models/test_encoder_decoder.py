@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from noisewise import models
-from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints.transfer import hand_over
+from noisewise.checkpoints import model_folder
+from noisewise.checkpoints.transfer import transfer_weights
 from noisewise.models.ctc import CTC, CTCConfig, ctc_loss
 from noisewise.models.encoder import EncoderOutput
 from noisewise.models.encoder_decoder import IGNORED, START, EncoderDecoder, EncoderDecoderConfig, targets_of, tiny
@@ -134,7 +134,7 @@ def test_a_ctc_model_hands_over_encoder_and_head(model: EncoderDecoder, tmp_path
     source = CTC(config)
     model_folder.save(tmp_path / "ctc", source, config, None, card="")
     target = models.build(CONFIG)
-    done = hand_over(model_folder.load_stage(tmp_path / "ctc"), target, CONFIG.kind)
+    done = transfer_weights(model_folder.load_stored(tmp_path / "ctc"), target, CONFIG.kind)
     assert done.taken == ("encoder", "head")
     assert {"decoder", "embedding", "output"} == set(done.new)
     for name, tensor in source.state_dict().items():

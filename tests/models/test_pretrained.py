@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.config import load
 from noisewise.errors import ModelError
 from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder

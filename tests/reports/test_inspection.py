@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
 from noisewise.errors import EvaluationError
 from noisewise.models.wav2code.codebook_learning import CodebookLearning, CodebookLearningConfig

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.models.wav2code.codebook_learning import CodebookLearning, CodebookLearningConfig
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.tasks.codebook import CodebookCollapse, CodebookTask, CodebookTaskConfig
@@ -236,7 +236,7 @@ def test_validation_is_over_all_frames_however_they_are_batched() -> None:
 def test_release_can_teach(tmp_path: Path) -> None:
     task = begun()
     task.release(tmp_path / "best", CONFIG, {"step": 7})
-    stage = model_folder.load_stage(tmp_path / "best")
+    stage = model_folder.load_stored(tmp_path / "best")
     assert stage.config == CONFIG
     model = stage.model()
     assert isinstance(model, CodebookLearning) and not model.training

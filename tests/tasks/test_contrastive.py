@@ -10,7 +10,7 @@ import torch
 
 from noisewise.audio.mix import add, gain_for_snr
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.config import load
 from noisewise.data.loading.loader import build_loader
 from noisewise.data.manifests.cuts import load_audio
@@ -128,7 +128,7 @@ def test_validation_weighs_batches_by_their_hidden_frames() -> None:
 def test_release_can_be_started_from(tmp_path: Path) -> None:
     task = a_task()
     task.release(tmp_path / "best", EW2_CONFIG, {"step": 7})
-    stage = model_folder.load_stage(tmp_path / "best")
+    stage = model_folder.load_stored(tmp_path / "best")
     assert stage.config == EW2_CONFIG
     assert all(stage.weights[name].equal(value) for name, value in task.model.state_dict().items())
     with pytest.raises(model_folder.ModelError, match="must hold a recogniser, but holds a model of kind ew2"):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.logmel_transformer import tiny
 from noisewise.tasks.ctc import CTCTask, CTCTaskConfig

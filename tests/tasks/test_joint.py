@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from noisewise import tasks
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.config import load
 from noisewise.decoding import saved_config as default
 from noisewise.decoding.attention.joint import JointConfig

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from noisewise import recipe, run
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.config import load
 from noisewise.errors import ConfigError, NoisewiseError
 from noisewise.models.lm import TransformerLM, tiny
@@ -65,14 +65,14 @@ def tiny_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_run_leaves_a_language_model_of_the_words_that_were_there(tiny_run: Path) -> None:
-    stage = model_folder.load_stage(tiny_run / "best")
+    stage = model_folder.load_stored(tiny_run / "best")
     words = {word for text in WORDS for word in text.split()}
     found = Vocabulary.load(tiny_run / "best" / "tokens.txt")
     assert set(found.tokens) == words | {"</s>", "<unk>"}
-    assert stage.config.vocabulary == len(found) == stage.language_model().embedding.num_embeddings
+    assert stage.config.vocabulary == len(found) == stage.model(TransformerLM).embedding.num_embeddings
     metrics = json.loads((tiny_run / "best" / "config.json").read_text())["metrics"]
     assert 1 < metrics["perplexity"] < 2 * len(found) and metrics["unknown"] == 0
-    with pytest.raises(NoisewiseError, match="must hold a model of sound"):
+    with pytest.raises(NoisewiseError, match="must hold a model of audio"):
         model_folder.load(tiny_run / "best")
 
 
@@ -100,7 +100,7 @@ def test_a_run_starts_from_the_words_of_another(tiny_run: Path) -> None:
     Path("corpus/manifest.tsv").write_text("path\ttext\nu0.wav\tNO\nu1.wav\tNEVER\n")
     start = [f"start_from={tiny_run}/best", "optimizer.lr=0", "run.average_decay=0", "run.steps=3"]
     second = run_tiny("lm", start, run="second")
-    before, after = (model_folder.load_stage(run / "best").weights for run in (tiny_run, second))
+    before, after = (model_folder.load_stored(run / "best").weights for run in (tiny_run, second))
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert (second / "tokens.txt").read_text() == (tiny_run / "best" / "tokens.txt").read_text()
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.errors import NoisewiseError
 from noisewise.models import build
 from noisewise.models.cat.encoder import CATConfig, statistics
@@ -85,7 +85,7 @@ def test_the_teacher_follows_after_each_step_of_the_loop(tmp_path: Path) -> None
     for ours, expected in zip(task.model.teacher.parameters(), teacher, strict=True):
         torch.testing.assert_close(ours, expected)
     assert len(seen) == 3 and not torch.equal(seen[0][0], seen[2][0])
-    stage = model_folder.load_stage(tmp_path / "best")
+    stage = model_folder.load_stored(tmp_path / "best")
     mean, deviation = statistics([row[:n] for row, n in _clips(3)], ENCODER)
     assert stage.config.encoder.mean == pytest.approx(mean)
     assert stage.config.encoder.deviation == pytest.approx(deviation)

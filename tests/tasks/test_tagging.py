@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.errors import ConfigError, ModelError
 from noisewise.inference.tagger import Tagger
 from noisewise.models.cat.encoder import CATConfig

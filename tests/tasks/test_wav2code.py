@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.errors import ConfigError
 from noisewise.models import Model, build
 from noisewise.models.ctc import ctc_loss
@@ -87,7 +87,7 @@ def test_equation_14_summed_over_utterances(teacher: str, reduction: Any) -> Non
     assert batch.clean is not None and batch.tokens is not None and batch.token_lengths is not None
     loss = task(batch)
     output = task.model.restore(batch.waveform, batch.lengths)
-    stage_2 = model_folder.load_stage(teacher).model()
+    stage_2 = model_folder.load_stored(teacher).model()
     assert isinstance(stage_2, CodebookLearning)
     told = stage_2(batch.clean, batch.lengths)  # Z_c and E of the unmasked clean speech
     ctc = ctc_loss(task.model.recognise(output), output.lengths, batch.tokens, batch.token_lengths)

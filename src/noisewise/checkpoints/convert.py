@@ -1,13 +1,12 @@
-"""Models from one layout to another: ours, that of transformers; fairseq's files are read only."""
+"""Models from one layout to another: noisewise and transformers both ways; files of fairseq are only read."""
 
 from pathlib import Path
 from typing import Literal
 
-from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints import foreign as interop
-from noisewise.checkpoints.folder import LoadedModel
+from noisewise.checkpoints import foreign, model_folder
 from noisewise.checkpoints.foreign import huggingface_folder
 from noisewise.checkpoints.foreign.checkpoint import Checkpoint, Head
+from noisewise.checkpoints.model_folder import LoadedRecogniser
 from noisewise.errors import InteropError
 from noisewise.models.ctc import CTC
 from noisewise.models.pretrained import PretrainedConfig
@@ -19,18 +18,18 @@ LAYOUTS: tuple[Layout, ...] = ("noisewise", "huggingface")
 
 
 def read(source: str | Path, dictionary: Path | None = None) -> Checkpoint:
-    """A model in any layout that is known.
+    """Read a model in any known layout.
 
     Args:
-        source: a folder of transformers, a file of fairseq, or a model folder of ours.
+        source: a folder of transformers, a file of fairseq, or a model folder of noisewise.
         dictionary: the letters of a fairseq model, if they are not beside it.
 
     Raises:
         NoisewiseError: it cannot be read.
     """
-    path = model_folder.locate(source)
-    if interop.recognises(path):
-        return interop.read(path, dictionary)
+    located = model_folder.locate(source)
+    if located.is_foreign:
+        return foreign.read(located.path, dictionary)
     return _checkpoint(model_folder.load(source))
 
 
@@ -39,7 +38,7 @@ def write(checkpoint: Checkpoint, folder: Path, layout: Layout) -> None:
 
     Raises:
         InteropError: the folder exists; what is in it is never replaced.
-        InteropError: our layout is for recognisers, and the model is an encoder alone.
+        InteropError: the layout of noisewise is asked for, and the model is an encoder without a CTC head.
     """
     if folder.exists():
         raise InteropError(f"`{folder}` must be a new folder, but exists; choose another or remove it")
@@ -53,8 +52,8 @@ def write(checkpoint: Checkpoint, folder: Path, layout: Layout) -> None:
     model_folder.save(folder, model, config, checkpoint.head.tokenizer, card=card, about=about)
 
 
-def _checkpoint(loaded: LoadedModel) -> Checkpoint:
-    """A model of ours as the writers of other layouts want it."""
+def _checkpoint(loaded: LoadedRecogniser) -> Checkpoint:
+    """A model of noisewise in the form that the writers of other layouts take."""
     encoder = loaded.config.encoder
     plain = isinstance(encoder, Wav2Vec2Config) and encoder.front_end == "waveform" and not encoder.convolution_kernel
     known = plain or isinstance(encoder, PretrainedConfig)
@@ -65,7 +64,7 @@ def _checkpoint(loaded: LoadedModel) -> Checkpoint:
         )
     if not isinstance(loaded.tokenizer, CharacterTokenizer):
         raise InteropError(
-            f"`{loaded.folder}` must write letters, but writes subwords, which CTC of transformers does not know"
+            f"`{loaded.folder}` must have letters as tokens, but has subwords, which CTC of transformers does not know"
         )
     head = Head(loaded.model.head.weight, loaded.model.head.bias, loaded.tokenizer, loaded.config.dropout)
     weights = loaded.model.encoder.state_dict()

@@ -1,4 +1,4 @@
-"""From one stage of training to the next: which weights go where, strictly, and in words.
+"""Weight transfer from one stage of training to the next: which weights go where, strictly.
 
 | from | into | taken |
 | --- | --- | --- |
@@ -6,18 +6,19 @@
 | wav2vec2_pretraining, ew2, codebook_learning, ctc, wav2code, encoder_decoder | any other kind | the encoder |
 | wav2vec2_pretraining | ew2 (and back) | everything: their parts are the same |
 | ctc, wav2code, encoder_decoder | another of these | the encoder and the linear layer of CTC |
-| ctc, wav2code, encoder_decoder | one of these with other symbols | the encoder |
+| ctc, wav2code, encoder_decoder | one of these with another vocabulary | the encoder |
 | cat_pretraining | cat_tagger | the student, as encoder |
 | cat_tagger | cat_pretraining | the encoder, as student and as teacher |
 
-What the source has more is left; what the target has more starts at random (or, for a codebook, as its task says).
+Parts that only the source has are left; parts that only the target has start at random (or, for a codebook, as its
+task initialises them).
 """
 
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from noisewise.checkpoints.folder import Stage
+from noisewise.checkpoints.model_folder import StoredModel
 from noisewise.config import dump
 from noisewise.errors import NoisewiseError
 from noisewise.models import AnyModel
@@ -33,57 +34,66 @@ TRAINING_ONLY = frozenset(
         *("mean", "deviation", "frames"),
     }
 )
-"""Fields of an encoder that may differ between stages: they change how it learns, not what it computes; or, CAT's last
-three, come with its weights or say how much it hears."""
+"""Fields of an encoder that may differ between stages: they change how it learns, not what it computes; the last three,
+of CAT, come with its weights (`mean`, `deviation`) or bound its input (`frames`)."""
 CAT_KINDS = frozenset({"cat_pretraining", "cat_tagger"})
 
 
 @dataclass(frozen=True)
-class Handover:
-    """What was done, by parts of the models."""
+class Transfer:
+    """Top-level parts of the two models, by what became of them."""
 
     taken: tuple[str, ...]
+    """Parts of the target that were filled from the source."""
     left: tuple[str, ...]
+    """Parts of the source that the target has no place for."""
     new: tuple[str, ...]
+    """Parts of the target that keep their initial weights."""
 
     def __str__(self) -> str:
         parts = {"taken": self.taken, "left": self.left, "new": self.new}
         return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts.items() if names)
 
 
-def hand_over(stage: Stage, model: AnyModel, kind: str, is_spelled_alike: bool = True) -> Handover:
-    """Fill a model of some kind from a trained stage; `is_spelled_alike` says that both write the same symbols.
+def transfer_weights(source: StoredModel, model: AnyModel, kind: str, *, same_vocabulary: bool = True) -> Transfer:
+    """Fill a model from one that has been trained.
+
+    Args:
+        source: what has been trained.
+        model: what is filled, in place.
+        kind: kind of `model`, as in its configuration.
+        same_vocabulary: whether both have the same tokens; if not, the linear layer of CTC is not taken.
 
     Raises:
         NoisewiseError: the encoders differ in what they compute; the message names the fields.
     """
-    if "lm" in (stage.config.kind, kind) and stage.config.kind != kind:
+    if "lm" in (source.config.kind, kind) and source.config.kind != kind:
         raise NoisewiseError(
-            f"`start_from` must hold a model that shares parts with {kind}, but {stage.folder} is of kind "
-            f"{stage.config.kind}; take a model of sound for sound, and one of text for text"
+            f"`start_from` must hold a model that shares parts with {kind}, but {source.folder} is of kind "
+            f"{source.config.kind}; start a model of audio from one of audio, and a language model from one"
         )
-    _same_encoder(stage, model)
+    _must_be_same_encoder(source, model)
     wanted = model.state_dict()
-    chosen = _parts(stage.config.kind, kind, is_spelled_alike)
-    given = _renamed(stage.weights, stage.config.kind, kind)
+    chosen = _parts(source.config.kind, kind, same_vocabulary)
+    given = _renamed(source.weights, source.config.kind, kind)
     taken = {name: tensor for name, tensor in given.items() if chosen is None or _part(name) in chosen}
     odd = [
         name for name, tensor in taken.items() if name not in wanted or wanted[name].shape != tensor.shape
     ] + [name for name in wanted if name not in taken and (chosen is None or _part(name) in chosen)]  # fmt: skip
     if odd:
         raise NoisewiseError(
-            f"`start_from` must hold a model of the same shape, but {stage.folder} differs in {', '.join(odd[:5])}; "
+            f"`start_from` must hold a model of the same shape, but {source.folder} differs in {', '.join(odd[:5])}; "
             "give the model the sizes that the folder's config.json names"
         )
     model.load_state_dict({**wanted, **taken})
-    source, target = {_part(name) for name in given}, {_part(name) for name in wanted}
+    theirs, own = {_part(name) for name in given}, {_part(name) for name in wanted}
     filled = {_part(name) for name in taken}
-    return Handover(*(tuple(sorted(parts)) for parts in (filled, source - filled, target - filled)))
+    return Transfer(*(tuple(sorted(parts)) for parts in (filled, theirs - filled, own - filled)))
 
 
-def _parts(source: str, target: str, is_spelled_alike: bool) -> frozenset[str] | None:
+def _parts(source: str, target: str, same_vocabulary: bool) -> frozenset[str] | None:
     """Top-level modules that are taken; None for all."""
-    if {source, target} <= RECOGNISERS and not is_spelled_alike:
+    if {source, target} <= RECOGNISERS and not same_vocabulary:
         return frozenset({"encoder"})
     if source == target or {source, target} <= CONTRASTIVE:
         return None
@@ -107,14 +117,14 @@ def _part(name: str) -> str:
     return name.partition(".")[0]
 
 
-def _same_encoder(stage: Stage, model: AnyModel) -> None:
+def _must_be_same_encoder(source: StoredModel, model: AnyModel) -> None:
     own = getattr(getattr(model, "encoder", None), "config", None)
     if own is None:
         return  # shapes alone are compared
-    old, new = dump(stage.config.encoder), dump(own)
+    old, new = dump(source.config.encoder), dump(own)
     differing = sorted(
         name for name in old.keys() | new.keys() if name not in TRAINING_ONLY and old.get(name) != new.get(name)
     )
     if differing:
         values = ", ".join(f"model.encoder.{name}={old.get(name)}" for name in differing)
-        raise NoisewiseError(f"`start_from` must hold the same encoder, but {stage.folder} has {values}; set these")
+        raise NoisewiseError(f"`start_from` must hold the same encoder, but {source.folder} has {values}; set these")

@@ -1,4 +1,4 @@
-"""`noisewise align AUDIO TEXT`: when each word and letter of a known text was said."""
+"""`noisewise align AUDIO TEXT`: when each word and letter of a known text was spoken."""
 
 import csv
 from pathlib import Path
@@ -16,7 +16,7 @@ TABLES = (".tsv", ".csv")
 def command(
     audio: Annotated[str, typer.Argument(help="Audio file; or a .tsv or .csv table with the columns path and text.")],
     text: Annotated[
-        str | None, typer.Argument(help="What was said, or a .txt file with it; * for what is not known.")
+        str | None, typer.Argument(help="The text, or a .txt file with it; * for an unknown passage.")
     ] = None,
     model: Annotated[str, typer.Option(help="`box`, or the folder of a model.")] = "box",
     form: Annotated[
@@ -79,9 +79,7 @@ def pairs_of(audio: str, text: str | None) -> list[tuple["Source", str]]:
         return [(audio, _read(Path(text)) if text.lower().endswith(".txt") else text)]
     table = Path(audio)
     if table.suffix.lower() not in TABLES:
-        raise NoisewiseError(
-            f"`{audio}` must come with what was said in it, but comes alone; add the text or a .txt file"
-        )
+        raise NoisewiseError(f"`{audio}` must come with its text, but comes alone; add the text or a .txt file")
     lines = _read(table).splitlines()
     is_tsv = table.suffix.lower() == ".tsv"
     rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE) if is_tsv else csv.DictReader(lines))

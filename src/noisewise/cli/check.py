@@ -87,7 +87,7 @@ def _vocabulary(model: str | None, tokens: str | None) -> "tuple[Tokenizer, int]
     if model is not None and tokens is not None:
         raise NoisewiseError("one of `--model` and `--tokens` must be given, but both are; drop one")
     if model is not None:
-        from noisewise.checkpoints import folder as model_folder
+        from noisewise.checkpoints import model_folder
 
         loaded = model_folder.load(model)
         return loaded.tokenizer, loaded.model.hop

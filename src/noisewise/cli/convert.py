@@ -1,4 +1,4 @@
-"""`noisewise convert SOURCE OUT`: a model of transformers or fairseq as one of ours, and back."""
+"""`noisewise convert SOURCE OUT`: a model of transformers or fairseq as one of noisewise, and back."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ def command(
     dictionary: Annotated[
         Path | None, typer.Option(help="Letters of a fairseq model; default: dict.ltr.txt beside it.")
     ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Compare our outputs with those of transformers.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Compare the outputs with those of transformers.")] = False,
     audio: Annotated[
         list[Path] | None, typer.Option(help="A recording for --check; default: the bundled ones.")
     ] = None,

@@ -205,14 +205,14 @@ def _rescored(config: "DecodingConfig", given: dict[str, Any]) -> "DecodingConfi
 
 def default_of(model: str) -> "DecodingConfig":
     """What the folder of a model says; what is no model will be refused when it is loaded."""
-    from noisewise.checkpoints import folder as model_folder
+    from noisewise.checkpoints import model_folder
     from noisewise.decoding import saved_config as default
     from noisewise.decoding.attention.joint import JointConfig
     from noisewise.decoding.config import DecodingConfig
     from noisewise.errors import ModelError
 
     try:
-        folder = model_folder.locate(model)
+        folder = model_folder.locate(model).path
     except ModelError:
         return DecodingConfig()
     return default.read(folder) or DecodingConfig(attention=JointConfig() if _attends(folder) else None)

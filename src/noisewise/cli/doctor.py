@@ -136,11 +136,11 @@ def _formats() -> dict[str, str]:
 
 
 def _box() -> dict[str, Any]:
-    from noisewise.checkpoints.folder import locate, weights_hash
+    from noisewise.checkpoints.model_folder import locate, weights_hash
     from noisewise.errors import ModelError
 
     try:
-        weights = locate("box") / "model.safetensors"
+        (weights,) = locate("box").weight_files
         return {"sha256": weights_hash("box"), "size": f"{weights.stat().st_size / 1e6:.1f} MB"}
     except ModelError as error:
         print(f"noisewise: {error}", file=sys.stderr)

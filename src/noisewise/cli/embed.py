@@ -22,7 +22,7 @@ def command(
             "python:module:function (runs code that you trust)."
         ),
     ],
-    output: Annotated[str, typer.Option(help="Folder of the store; made, or gone on with.")],
+    output: Annotated[str, typer.Option(help="Folder of the store; made, or continued.")],
     pooling: Annotated[
         str | None, typer.Option(help="How frames become one vector: mean, cls or pooler; else the encoder's own.")
     ] = None,
@@ -30,9 +30,9 @@ def command(
     normalise: Annotated[bool, typer.Option("--normalise", help="Bring vectors to length 1.")] = False,
     half: Annotated[bool, typer.Option("--half", help="Store float16.")] = False,
     window_seconds: Annotated[
-        float | None, typer.Option(help="Hear longer clips in equal parts of at most this; else the encoder's own.")
+        float | None, typer.Option(help="Encode longer clips in equal parts of at most this; else the encoder's own.")
     ] = None,
-    batch_seconds: Annotated[float, typer.Option(min=0.001, help="Seconds of audio heard together at most.")] = 60.0,
+    batch_seconds: Annotated[float, typer.Option(min=0.001, help="Seconds of audio in a batch at most.")] = 60.0,
     shard_clips: Annotated[
         int | None, typer.Option(min=1, help="Clips in a file, which an interruption costs; else 1024, frames 256.")
     ] = None,
@@ -41,18 +41,18 @@ def command(
     workers: Annotated[int, typer.Option(min=1, help="Files decoded at a time.")] = 2,
     device: Annotated[str, typer.Option(help="Where the encoder runs.")] = "cpu",
 ) -> None:
-    """Write a store of embeddings; the same command goes on where it was interrupted.
+    """Write a store of embeddings; the same command resumes an interrupted one.
 
     The exit status is 1 when some clips have no vector; they are in quarantine.jsonl of the store.
     """
     from pathlib import Path
 
-    from noisewise.embeddings import encoders as external
+    from noisewise.embeddings import encoders
     from noisewise.embeddings.extract import EmbeddingConfig, embed
     from noisewise.training.sole_writer import sole_writer
 
     cuts = _read(manifests, quarantine)
-    chosen = external.load(encoder, pooling=pooling, normalise=normalise, window_seconds=window_seconds, device=device)
+    chosen = encoders.load(encoder, pooling=pooling, normalise=normalise, window_seconds=window_seconds, device=device)
     config = EmbeddingConfig(
         frames=frames, half=half, batch_seconds=batch_seconds, shard_clips=shard_clips, retry=retry, workers=workers
     )
@@ -80,7 +80,7 @@ def _read(manifests: list[str], quarantine: str | None) -> "list[Cut]":
 
 
 class _Progress:
-    """Clips that are done: on one line of a terminal, or a line every half minute elsewhere."""
+    """Clips that are done: on one line of a terminal, or a line every half minute in a log."""
 
     def __init__(self) -> None:
         self.terminal = sys.stderr.isatty()

@@ -45,8 +45,7 @@ def _config(name: str) -> Any:
     """The configuration of a size, a recipe or a model folder."""
     from noisewise import config
     from noisewise import flops as costs
-    from noisewise.checkpoints import folder as model_folder
-    from noisewise.checkpoints import foreign as interop
+    from noisewise.checkpoints import model_folder
     from noisewise.errors import NoisewiseError
 
     if name in costs.SIZES:
@@ -59,8 +58,7 @@ def _config(name: str) -> Any:
         raise NoisewiseError(
             f"`MODEL` must be one of {', '.join(costs.SIZES)}, a recipe or a model folder, but is '{name}' instead"
         )
-    folder = model_folder.locate(name)
-    return interop.read(folder).config if interop.recognises(folder) else model_folder.load_stage(folder).config
+    return model_folder.load_config(name)
 
 
 def _values(name: str, cost: "ModelCost", convention: "Convention") -> dict[str, Any]:

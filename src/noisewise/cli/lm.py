@@ -150,7 +150,7 @@ def tune(
     """Find the weights of language models, and make them the default of a model, so that `transcribe` uses them."""
     from dataclasses import replace
 
-    from noisewise.checkpoints.folder import weights_hash
+    from noisewise.checkpoints.model_folder import weights_hash
     from noisewise.config import dump, parse
     from noisewise.decoding.config import DecodingConfig
     from noisewise.errors import NoisewiseError

@@ -1,4 +1,4 @@
-"""`noisewise probe STORE ... --labels MANIFEST --folds COLUMN`: what a small classifier reads off frozen vectors."""
+"""`noisewise probe STORE ... --labels MANIFEST --folds COLUMN`: how well frozen vectors predict labels."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -27,33 +27,29 @@ def command(
         str | None, typer.Option(help="Column that says which clips belong together; intervals resample groups.")
     ] = None,
     probe: Annotated[str, typer.Option(help="linear, knn, or both: linear,knn.")] = "linear,knn",
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the bootstrap, and of the held-out draw where training is one fold.")
+    ] = 0,
     output: Annotated[str | None, typer.Option(help="Write the result as JSON.")] = None,
 ) -> None:
     """Accuracy, or mean average precision where clips have several labels, with 95 % bootstrap intervals."""
     from pathlib import Path
 
-    from noisewise.data.embeddings.store import EmbeddingStore
-    from noisewise.data.manifests import read as manifest
-    from noisewise.embeddings import probe as probing
+    from noisewise.data.manifests.read import read
+    from noisewise.embeddings.probe import probe_stores
     from noisewise.embeddings.probe_result import Probes
 
-    kinds, cuts, found = _kinds(probe), list(manifest.read(labels)), []
-    for folder in stores:
-        store = EmbeddingStore(folder)
-        clips = probing.read_clips(store, cuts, label=label, fold=folds, group=groups)
-        for kind in kinds:
-            found.append(
-                probing.probe(
-                    clips,
-                    kind,
-                    store=Path(folder).name,
-                    encoder=store.encoder,
-                    tests=test.split(",") if test else (),
-                    held_out=held_out,
-                    seed=seed,
-                )
-            )
+    found = probe_stores(
+        stores,
+        list(read(labels)),
+        _kinds(probe),
+        label=label,
+        fold=folds,
+        group=groups,
+        tests=test.split(",") if test else (),
+        held_out=held_out,
+        seed=seed,
+    )
     result = Probes(found, _about(labels, label, folds, groups, seed))
     _tell(result)
     if output is not None:

@@ -1,4 +1,4 @@
-"""`noisewise tag FILES...`: what sounds are in audio files, with probabilities and times."""
+"""`noisewise tag FILES...`: the sounds in audio files, with probabilities and times."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +13,7 @@ def command(
     output: Annotated[
         Path | None, typer.Option(help="A file, or a folder for one file per recording; default: print.")
     ] = None,
-    window: Annotated[
-        float | None, typer.Option(help="Seconds heard at once.", show_default="what the model was made for")
-    ] = None,
+    window: Annotated[float | None, typer.Option(help="Seconds of a window.", show_default="that of the model")] = None,
     hop: Annotated[
         float | None, typer.Option(help="Seconds from one window to the next.", show_default="half a window")
     ] = None,
@@ -29,7 +27,7 @@ def command(
     from noisewise.inference.tagger import Tagger
     from noisewise.inference.tags import render
 
-    render([], form, top, threshold)  # what cannot be written is refused before it is heard
+    render([], form, top, threshold)  # what cannot be written is refused before the model runs
     sources = expand(files)
     tagger = Tagger.load(model, device)
     found = collected(

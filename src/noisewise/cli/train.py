@@ -1,4 +1,4 @@
-"""`noisewise train RECIPE key=value ...`: run a recipe, or go on with it."""
+"""`noisewise train RECIPE key=value ...`: train a recipe, or resume its run."""
 
 import logging
 import sys
@@ -43,7 +43,7 @@ def command(
 
 
 class _Bar:
-    """Progress with remaining time: a bar on a terminal, a line now and then elsewhere."""
+    """Progress with remaining time: a bar on a terminal, a line now and then in a log."""
 
     def __init__(self, steps: int) -> None:
         from rich.console import Console
@@ -66,8 +66,8 @@ class _Bar:
         """Show a report of the loop."""
         values = {**progress.terms, **{f"validation {name}": value for name, value in progress.metrics.items()}}
         terms = "  ".join(f"{name} {value:.3f}" for name, value in values.items())
-        heard = f"{progress.audio_per_second:.0f} s of audio/s  " if progress.audio_per_second else ""  # not of text
-        text = f"{progress.seconds_left / 60:.0f} min left  {heard}{terms}"
+        pace = f"{progress.audio_per_second:.0f} s of audio/s  " if progress.audio_per_second else ""  # not of text
+        text = f"{progress.seconds_left / 60:.0f} min left  {pace}{terms}"
         if self.plain:
             print(f"step {progress.step}/{progress.steps}  {text}", file=sys.stderr, flush=True)
         self.progress.update(self.task, completed=progress.step, description=text)

@@ -24,13 +24,13 @@ SUFFIXES = frozenset(
     )
     for name in names.split()
 )
-"""What is taken from a folder; a file that is named is read whatever its suffix."""
+"""Suffixes of the files that are taken from a folder; a file that is named is read whatever its suffix."""
 
 WITH_SOUNDS = ("txt", "tsv", "json")
 """Forms that have a place for sounds."""
 
 SOUNDS, LIKELY = 3, 0.1
-"""Sounds that are named beside the words: at most so many, none less probable."""
+"""Number of sounds that are named beside the words at most, and their least probability."""
 
 SUFFIX_OF = {"textgrid": "TextGrid"}
 """Forms whose files end in something else."""
@@ -97,15 +97,15 @@ def _with_sounds(transcripts: list["Transcript"], tagger: "Tagger", batch_second
     from dataclasses import replace
 
     used = [place for place, each in enumerate(transcripts) if each.error is None]
-    heard = tagger.each([transcripts[place].source for place in used], batch_seconds=batch_seconds)
+    tags_of = tagger.each([transcripts[place].source for place in used], batch_seconds=batch_seconds)
     found = list(transcripts)
-    for place, tags in zip(used, collected(heard, len(used), "tagging"), strict=True):
+    for place, tags in zip(used, collected(tags_of, len(used), "tagging"), strict=True):
         found[place] = replace(found[place], sounds=tags.sounds(SOUNDS, LIKELY))
     return found
 
 
 def complain(found: Sequence[Any]) -> None:
-    """Say what is wrong with those that have an `error`, and then leave with status 1."""
+    """Print the `error` of those that have one, and then exit with status 1."""
     failed = [each for each in found if each.error is not None]
     for each in failed:
         print(f"noisewise: {each.error}", file=sys.stderr)

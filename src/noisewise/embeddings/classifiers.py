@@ -1,6 +1,6 @@
-"""The two classifiers that probe frozen vectors: logistic regression, and the nearest neighbours.
+"""The two classifiers that probe frozen vectors: logistic regression, and nearest neighbours.
 
-Both see vectors that are standardised, every dimension to mean 0 and variance 1 over the training clips. They are
+Both take vectors that are standardised, every dimension to mean 0 and variance 1 over the training clips. They are
 written in torch: one form serves one label a clip and many, on any device. Tests hold the regression against
 scikit-learn's.
 
@@ -19,7 +19,7 @@ PENALTIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0001)
 NEIGHBOURS = (50, 20, 10, 5, 3, 1)
 """Numbers of neighbours that are tried."""
 TEMPERATURE = 0.07
-"""Of the neighbours' votes (Wu et al. 2018, as the self-supervised image models are measured)."""
+"""Temperature of the votes of neighbours (Wu et al. 2018, as self-supervised image models are evaluated)."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Scale:
     """Mean and standard deviation of every dimension."""
 
     mean: Tensor
-    """(D,)"""
+    """Mean of every dimension. (D,)"""
     deviation: Tensor
-    """(D,)"""
+    """Standard deviation of every dimension. (D,)"""
 
     @classmethod
     def of(cls, features: Tensor) -> "Scale":
@@ -45,11 +45,11 @@ class Scale:
 def linear(features: Tensor, labels: Tensor, others: Tensor, penalties: Sequence[float]) -> list[Tensor]:
     """Logistic regression: softmax where every training clip has one label, a sigmoid for each class otherwise.
 
-    What is made small is the mean over clips of the cross-entropy (summed over classes, with sigmoids) plus
+    The objective is the mean over clips of the cross-entropy (summed over classes, with sigmoids) plus
     penalty / 2 times the squared weights, bias left out: scikit-learn's C is 1 / (N penalty).
 
     Args:
-        features: (N, D)
+        features: vectors of the training clips. (N, D)
         labels: whether a label holds. (N, K) bool.
         others: vectors to score. (M, D)
         penalties: each solved from the solution of the one before.
@@ -71,7 +71,7 @@ def nearest(features: Tensor, labels: Tensor, others: Tensor, neighbours: Sequen
     """Votes of the nearest training clips by cosine, each weighing exp(cosine / 0.07).
 
     Args:
-        features: (N, D)
+        features: vectors of the training clips. (N, D)
         labels: whether a label holds. (N, K) bool.
         others: vectors to score. (M, D)
         neighbours: how many vote.

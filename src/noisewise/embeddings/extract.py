@@ -1,9 +1,10 @@
-"""From a manifest to a store of embeddings: each clip is decoded once, heard once, and kept under its own id.
+"""From a manifest to a store of embeddings: each clip is decoded once, encoded once, and kept under its own id.
 
-Shards follow the manifest, so that an interrupted store that goes on holds, byte for byte, what an uninterrupted one
-does. Within a shard, clips of similar length are heard together.
+Shards follow the manifest, so that a store that was interrupted and resumed is byte for byte that of an uninterrupted
+run. Within a shard, clips of similar length are encoded together.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from noisewise.config import above, config, within
 from noisewise.data.checks.quarantine import original
 from noisewise.data.corpora.preparation import in_order
 from noisewise.data.embeddings.store import EmbeddingFacts, EmbeddingStore, Stretch, Unread
 from noisewise.data.embeddings.writer import EmbeddingWriter
 from noisewise.data.manifests.cuts import load_audio, path_of
-from noisewise.embeddings.encoders import ExternalEncoder
+from noisewise.embeddings.encoders import PooledEncoder
 from noisewise.errors import DataError, NoisewiseError
 
 if TYPE_CHECKING:
@@ -28,51 +30,57 @@ Report = Callable[[int, int, int], None]
 """Called with the clips that are done, all of them, and those without a vector."""
 
 
-@dataclass(frozen=True)
+@config
 class EmbeddingConfig:
-    """How a manifest is gone through; of all this, only `frames` and `half` change what is stored."""
+    """How the clips of a manifest are encoded; of all this, only `frames` and `half` change what is stored."""
 
     frames: bool = False
-    """Vectors of frames instead of one vector a clip."""
+    """Whether the vectors of frames are stored, instead of one vector a clip."""
     half: bool = False
-    """Store float16."""
+    """Whether vectors are stored as float16."""
     batch_seconds: float = 60.0
-    """Seconds of audio that are heard together at most, padding counted."""
+    """Seconds of audio in a batch at most, padding counted."""
     shard_clips: int | None = None
-    """Clips of the manifest in a shard: in memory until it is written, and what an interruption loses at most. None for
-    1024, or 256 with frames."""
+    """Number of clips in a shard, which is in memory until it is written and lost by an interruption; None for 1024, or
+    256 with frames."""
     retry: bool = False
-    """Try again what could not be read before."""
+    """Whether clips that could not be read before are tried again."""
     workers: int = 2
-    """Files decoded at a time."""
+    """Number of files that are decoded at a time."""
+
+    def __post_init__(self) -> None:
+        above(0, batch_seconds=self.batch_seconds)
+        within(1, math.inf, workers=self.workers)
+        if self.shard_clips is not None:
+            within(1, math.inf, shard_clips=self.shard_clips)
 
     @property
     def together(self) -> int:
-        """Clips in a shard."""
+        """Number of clips in a shard."""
         return self.shard_clips or (256 if self.frames else 1024)
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """What a call of `embed` did."""
+    """Outcome of a call of `embed`."""
 
     clips: int
-    """Vectors that are new."""
+    """Number of new vectors."""
     there: int
-    """Clips that were done before."""
+    """Number of clips that were in the store before."""
     unread: list[Unread]
     """Clips of the manifest without a vector, those of earlier calls included."""
 
 
-def facts_of(encoder: ExternalEncoder, config: EmbeddingConfig) -> EmbeddingFacts:
-    """What a reader of the store must know.
+def facts_of(encoder: PooledEncoder, config: EmbeddingConfig) -> EmbeddingFacts:
+    """Facts about the vectors that a store states.
 
     Raises:
         ModelError: frames are asked for, and the encoder gives none.
     """
     return EmbeddingFacts(
         encoder=encoder.name,
-        weights_sha256=encoder.hearing.weights_sha256,
+        weights_sha256=encoder.encoder.weights_sha256,
         level="frames" if config.frames else "clip",
         pooling="none" if config.frames else encoder.pooling,
         normalised=encoder.normalise,
@@ -80,27 +88,27 @@ def facts_of(encoder: ExternalEncoder, config: EmbeddingConfig) -> EmbeddingFact
         sample_rate=encoder.sample_rate,
         window_seconds=None if encoder.window is None else encoder.window / encoder.sample_rate,
         half=config.half,
-        details={**encoder.hearing.details, "torch": torch.__version__},
+        details={**encoder.encoder.details, "torch": torch.__version__},
     )
 
 
 def embed(
     cuts: "Sequence[Cut]",
-    encoder: ExternalEncoder,
+    encoder: PooledEncoder,
     folder: str | Path,
     config: EmbeddingConfig | None = None,
     report: Report | None = None,
 ) -> Embedded:
-    """Hear every clip that is not in the store yet, and append what was heard.
+    """Encode every clip that is not in the store yet, and append its vectors.
 
-    A clip that cannot be read, or heard, is listed in `quarantine.jsonl` of the store with the reason, and has no
+    A clip that cannot be read, or encoded, is listed in `quarantine.jsonl` of the store with the reason, and has no
     vector. The copies of `#repeat` have the vector of their original.
 
     Args:
-        cuts: with unique ids.
-        encoder: what hears them.
-        folder: of the store; made, or gone on with.
-        config: how.
+        cuts: clips with unique ids.
+        encoder: what encodes them.
+        folder: folder of the store; made, or continued.
+        config: how they are encoded.
         report: called after each batch.
 
     Raises:
@@ -117,7 +125,7 @@ def embed(
         shard = todo[start : start + config.together]
         found: dict[str, Tensor | Unread] = {}
         for batch in _batches(shard, config.batch_seconds):
-            answers = _heard(batch, encoder, config)
+            answers = _encoded(batch, encoder, config)
             found |= answers
             done, failed = done + len(batch), failed + sum(isinstance(each, Unread) for each in answers.values())
             if report is not None:
@@ -151,14 +159,14 @@ def _batches(shard: "Sequence[Cut]", batch_seconds: float) -> "Iterator[list[Cut
     yield batch
 
 
-def _heard(batch: "Sequence[Cut]", encoder: ExternalEncoder, config: EmbeddingConfig) -> dict[str, Tensor | Unread]:
+def _encoded(batch: "Sequence[Cut]", encoder: PooledEncoder, config: EmbeddingConfig) -> dict[str, Tensor | Unread]:
     """The vector of each clip, or why it has none."""
     load = partial(_loaded, sample_rate=encoder.sample_rate)
     found = dict(zip([cut.id for cut in batch], in_order(load, batch, config.workers), strict=True))
     readable = [cut for cut in batch if isinstance(found[cut.id], Tensor)]
-    hear = encoder.frame_vectors if config.frames else encoder.vectors
+    encode = encoder.frame_vectors if config.frames else encoder.vectors
     clips = [each for cut in readable if isinstance(each := found[cut.id], Tensor)]
-    for cut, answer in zip(readable, _attempt(hear, clips), strict=True):
+    for cut, answer in zip(readable, _attempt(encode, clips), strict=True):
         found[cut.id] = _usable(cut, answer)
     return found
 
@@ -170,12 +178,12 @@ def _loaded(cut: "Cut", sample_rate: int) -> Tensor | Unread:
         return Unread(cut.id, path_of(cut), str(getattr(error, "reason", "unreadable")), " ".join(str(error).split()))
 
 
-def _attempt(hear: Callable[[Sequence[Tensor]], list[Tensor]], clips: Sequence[Tensor]) -> list[Tensor | Exception]:
-    """Hear clips together; where that fails, one by one, so that only the culprits have no vector."""
+def _attempt(encode: Callable[[Sequence[Tensor]], list[Tensor]], clips: Sequence[Tensor]) -> list[Tensor | Exception]:
+    """Encode clips together; where that fails, one by one, so that only the culprits have no vector."""
     if not clips:
         return []
     try:
-        return list(hear(clips))
+        return list(encode(clips))
     except torch.OutOfMemoryError as error:
         raise DataError(
             f"`batch_seconds` must let a batch fit into memory, but {len(clips)} clips do not; lower it, or give "
@@ -184,23 +192,23 @@ def _attempt(hear: Callable[[Sequence[Tensor]], list[Tensor]], clips: Sequence[T
     except Exception as error:  # what an encoder raises at a clip is open
         if len(clips) == 1:
             return [error]
-        return [answer for clip in clips for answer in _attempt(hear, [clip])]
+        return [answer for clip in clips for answer in _attempt(encode, [clip])]
 
 
 def _usable(cut: "Cut", answer: Tensor | Exception) -> Tensor | Unread:
     if isinstance(answer, Exception):
         message = " ".join(f"{type(answer).__name__}: {answer}".split())[:300]
-        return Unread(cut.id, path_of(cut), "not_heard", message)
+        return Unread(cut.id, path_of(cut), "not_encoded", message)
     if not torch.isfinite(answer).all():
         return Unread(cut.id, path_of(cut), "not_finite", "its vector holds NaN or infinity")
     return answer
 
 
-def _must_work(encoder: ExternalEncoder, found: Collection[Tensor | Unread]) -> None:
+def _must_work(encoder: PooledEncoder, found: Collection[Tensor | Unread]) -> None:
     """An encoder that fails on every clip it has been given is at fault, and not the clips."""
-    failures = [each for each in found if isinstance(each, Unread) and each.reason in ("not_heard", "not_finite")]
+    failures = [each for each in found if isinstance(each, Unread) and each.reason in ("not_encoded", "not_finite")]
     if failures and not any(isinstance(each, Tensor) for each in found):
         raise DataError(
-            f"`{encoder.name}` must hear a clip of the manifest, but fails on the first {len(failures)}; "
+            f"`{encoder.name}` must encode a clip of the manifest, but fails on the first {len(failures)}; "
             f"{failures[0].path}: {failures[0].message}"
         )

@@ -1,4 +1,4 @@
-"""Probes: how much of the labels is in the vectors of a store, read off by a classifier that is small and fixed.
+"""Probes: how well a small classifier predicts the labels from the frozen vectors of a store.
 
 Every fold is the test set once, or those that are named. The strength of a probe (regularisation, neighbours) is chosen
 on a held-out part of the training folds, and the probe is then fitted again on all of them: the test fold chooses
@@ -10,6 +10,7 @@ Legend: N clips, D width, K classes.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from noisewise.data.manifests.cuts import Cut
 
 HELD_OUT = 5
-"""Where training is one fold, one clip (or group) in so many chooses the strength."""
+"""Where training is one fold, one clip (or group) in so many is held out to choose the strength."""
 PROBES: dict[Kind, tuple[Callable[[Tensor, Tensor, Tensor, Sequence[Any]], list[Tensor]], Sequence[float]]] = {
     "linear": (linear, PENALTIES),
     "knn": (nearest, NEIGHBOURS),
@@ -42,14 +43,15 @@ class Clips:
     """Labelled vectors."""
 
     features: Tensor
-    """(N, D) float32."""
+    """Vectors of the clips, float32. (N, D)"""
     labels: Tensor
     """Whether a label holds. (N, K) bool."""
     folds: list[str]
+    """Fold, or split, of each clip."""
     groups: list[str] | None
-    """Clips of one group belong together, such as those cut from one recording."""
+    """Group of each clip, such as the recording that it was cut from; None without groups."""
     left_out: int
-    """Clips of the manifest that the store could not read."""
+    """Number of clips of the manifest without a vector."""
 
     @property
     def metric(self) -> Metric:
@@ -68,7 +70,7 @@ def read_clips(
     """The vectors of a manifest's clips with their labels; of frames, the mean.
 
     Args:
-        store: of vectors.
+        store: the vectors.
         cuts: labelled clips.
         label: column with the classes of a clip, several joined by ";".
         fold: column with its fold, or its split.
@@ -116,7 +118,7 @@ def probe(
         tests: folds that are test sets in turn; all of them when empty.
         held_out: fold of training that chooses the strength; by default the smallest, of equals the next after the test
             fold.
-        seed: of the bootstrap, and of the held-out draw where training is one fold.
+        seed: seed of the bootstrap, and of the held-out draw where training is one fold.
 
     Raises:
         EvaluationError: there is no such fold, or none to train on.
@@ -138,8 +140,55 @@ def probe(
     )
 
 
+def probe_stores(
+    folders: Sequence[str | Path],
+    cuts: "Sequence[Cut]",
+    kinds: Sequence[Kind],
+    *,
+    label: str = "label",
+    fold: str = "fold",
+    group: str | None = None,
+    tests: Sequence[str] = (),
+    held_out: str | None = None,
+    seed: int = 0,
+) -> list[Probe]:
+    """Probe several stores of the same clips, with each kind of classifier.
+
+    Args:
+        folders: the stores.
+        cuts: labelled clips.
+        kinds: which classifiers.
+        label: as in `read_clips`, like `fold` and `group`.
+        fold: see there.
+        group: see there.
+        tests: as in `probe`, like `held_out` and `seed`.
+        held_out: see there.
+        seed: see there.
+
+    Raises:
+        EvaluationError: as `read_clips` and `probe`.
+    """
+    found = []
+    for folder in folders:
+        store = EmbeddingStore(folder)
+        clips = read_clips(store, cuts, label=label, fold=fold, group=group)
+        for kind in kinds:
+            found.append(
+                probe(
+                    clips,
+                    kind,
+                    store=Path(folder).name,
+                    encoder=store.encoder,
+                    tests=tests,
+                    held_out=held_out,
+                    seed=seed,
+                )
+            )
+    return found
+
+
 def _fold(clips: Clips, kind: Kind, test: str, chooser: str | None, seed: int) -> tuple[FoldScore, Tensor]:
-    """Scores (M, K) of the clips of a test fold, and what became of it."""
+    """Scores (M, K) of the clips of a test fold, and its result."""
     classify, strengths = PROBES[kind]
     names = np.array(clips.folds)
     train, tested = names != test, names == test

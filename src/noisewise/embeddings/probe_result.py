@@ -1,4 +1,4 @@
-"""What probes of stores found, as JSON and as a table."""
+"""Results of probes of stores, as JSON and as a table."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -15,34 +15,46 @@ Metric = Literal["accuracy", "mean_average_precision"]
 
 @dataclass(frozen=True)
 class FoldScore:
-    """One fold as the test set."""
+    """Result with one fold as the test set."""
 
     fold: str
+    """Name of the fold."""
     score: float
+    """Score on the fold, from 0 to 1."""
     strength: float
     """Penalty, or number of neighbours, that the held-out part chose."""
     held_out: str
-    """The fold that chose it, or "drawn"."""
+    """Fold that chose the strength, or "drawn" for a random part of the training clips."""
     train: int
+    """Number of training clips."""
     test: int
+    """Number of test clips."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a probe of one store found."""
+    """Result of a probe of one store."""
 
     store: str
+    """Name of the store."""
     encoder: str
+    """Name of the encoder."""
     probe: Kind
+    """Kind of the classifier."""
     metric: Metric
+    """Metric of the scores."""
     score: float
-    """Over all test clips, each scored once, by the probe that has not seen its fold."""
+    """Score over all test clips, each scored once by the probe that was not trained on its fold; from 0 to 1."""
     low: float
+    """Lower end of the 95 % bootstrap interval over clips, or groups of them."""
     high: float
-    """95 % bootstrap interval over clips, or groups of them."""
+    """Upper end of that interval."""
     folds: list[FoldScore]
+    """Result of each test fold."""
     clips: int
+    """Number of test clips."""
     left_out: int
+    """Number of clips of the manifest without a vector."""
 
 
 @dataclass
@@ -50,8 +62,9 @@ class Probes:
     """Probes of several stores on the same labels."""
 
     probes: list[Probe]
+    """Results, in the order of the stores."""
     about: dict[str, Any] = field(default_factory=dict)
-    """Labels, columns, seed, versions and command."""
+    """Labels, columns, seed, versions and command, as plain values."""
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from noisewise.checkpoints.folder import weights_hash
+from noisewise.checkpoints.model_folder import weights_hash
 from noisewise.errors import EvaluationError
 from noisewise.evaluation.provenance import portable
 from noisewise.evaluation.result import GridResult

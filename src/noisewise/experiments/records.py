@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.config import parse
 from noisewise.errors import ConfigError, EvaluationError
 from noisewise.evaluation.provenance import portable
@@ -88,7 +88,7 @@ def kept(stage: Stage, plan: Plan, folder: Path) -> Record | None:
 
 def _trained(stage: Stage, grid: GridResult | None) -> Trained:
     state = stage.state()
-    model = model_folder.load_stage(stage.best)
+    model = model_folder.load_stored(stage.best)
     about = json.loads((stage.best / "config.json").read_text(encoding="utf-8"))
     return Trained(
         run=stage.name,

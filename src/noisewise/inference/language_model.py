@@ -1,14 +1,14 @@
-"""Language models of all kinds by their path: the folder of a Transformer, or what `decoding.lm` reads."""
+"""Language models of all kinds by their path: the folder of a Transformer, or what `noisewise.lm` reads."""
 
 from pathlib import Path
 from typing import cast
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.errors import NoisewiseError
 from noisewise.lm import loading
 from noisewise.lm.protocol import LanguageModel
 from noisewise.models.incremental_lm import IncrementalLM
-from noisewise.models.lm import TransformerLMConfig
+from noisewise.models.lm import TransformerLM, TransformerLMConfig
 from noisewise.text.vocabulary import Vocabulary
 
 
@@ -16,7 +16,7 @@ def load(path: str | Path, backend: str = "noisewise", device: str = "cpu") -> L
     """Read a language model.
 
     Args:
-        path: folder that `noisewise train` wrote, ARPA file, or folder of a mixture.
+        path: a folder that `noisewise train` wrote, an ARPA file, or the folder of a mixture.
         backend: what reads a file; see `lm.loading.load`.
         device: where a Transformer runs.
 
@@ -36,20 +36,20 @@ def transformer(folder: str | Path, device: str = "cpu") -> IncrementalLM:
     Raises:
         NoisewiseError: the folder holds none, or not a whole one.
     """
-    stage = model_folder.load_stage(folder)
-    model = stage.language_model().to(device)
-    vocabulary = Vocabulary.load(stage.folder / "tokens.txt")
-    if len(vocabulary) != stage.config.vocabulary:
+    stored = model_folder.load_stored(folder)
+    model = stored.model(TransformerLM).to(device)
+    vocabulary = Vocabulary.load(stored.folder / Vocabulary.FILE)
+    if len(vocabulary) != stored.config.vocabulary:
         raise NoisewiseError(
-            f"`{stage.folder / 'tokens.txt'}` must hold {stage.config.vocabulary} tokens, but holds {len(vocabulary)} "
-            "instead; copy the folder whole"
+            f"`{stored.folder / Vocabulary.FILE}` must hold {stored.config.vocabulary} tokens, but holds "
+            f"{len(vocabulary)} instead; copy the folder whole"
         )
     return IncrementalLM(model, vocabulary.tokens)
 
 
-def is_over_characters(path: str | Path, said: bool) -> bool:
-    """Whether the tokens of a language model are characters: a Transformer knows it, of a file it is said."""
+def is_over_characters(path: str | Path, given: bool) -> bool:
+    """Whether the tokens of a language model are characters: a Transformer states it, for a file `given` does."""
     if not Path(path).is_dir() or loading.is_mixture(path):
-        return said
-    config = model_folder.load_stage(path).config
+        return given
+    config = model_folder.load_config(path)
     return isinstance(config, TransformerLMConfig) and config.unit == "characters"

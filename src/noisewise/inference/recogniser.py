@@ -1,6 +1,6 @@
-"""Waveform in, transcript out: a released model made ready for files, arrays and hours of audio.
+"""Waveform in, transcript out: inference with a released model over files, arrays and hours of audio.
 
-Legend: B windows of a batch, T samples, F frames, V tokens.
+Legend: B windows of a batch, E width of what the attention decoder attends to.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.audio.waveform import SAMPLE_RATE
-from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints.folder import LoadedModel
-from noisewise.decoding import saved_config as default
+from noisewise.checkpoints import model_folder
+from noisewise.checkpoints.model_folder import LoadedRecogniser
+from noisewise.config import above
+from noisewise.decoding import saved_config
 from noisewise.decoding.alignment.align import Unknown, align, widened
 from noisewise.decoding.attention.joint import JointConfig
 from noisewise.decoding.config import DecodingConfig
@@ -29,11 +30,10 @@ from noisewise.inference import language_model
 from noisewise.inference.transcript import Alternative, Transcript, overall_confidence
 from noisewise.inference.windowing import (
     BATCH_SECONDS,
-    Listening,
     Recording,
     Source,
+    WindowedRunner,
     must_be_device,
-    must_be_positive,
     padded,
 )
 from noisewise.models.encoder_decoder import EncoderDecoder, Steps
@@ -41,39 +41,59 @@ from noisewise.models.encoder_decoder import EncoderDecoder, Steps
 __all__ = ["Recogniser", "Source", "Transcript", "load"]
 
 WINDOW_SECONDS = 30.0
+"""Length of windows in seconds, of models that state none."""
 OVERLAP_SECONDS = 4.0
+"""Overlap of neighbouring windows in seconds; a quarter of a window at most."""
 
 
 def load(model: str | Path = "box", device: str = "cpu") -> "Recogniser":
-    """The recogniser of a model folder, or of the model that comes with the package (`box`)."""
+    """Read a recogniser.
+
+    Args:
+        model: a model folder, or `box` for the model that comes with the package.
+        device: where it runs, for instance `cpu`, `cuda`, `mps`.
+
+    Raises:
+        ModelError: the folder cannot be used.
+        NoisewiseError: there is no such device.
+
+    Example:
+        >>> import noisewise
+        >>> recogniser = noisewise.load()
+        >>> recogniser.transcribe("enter_six_two_four.flac")[0].text
+        'ENTER SIX TWO FOUR'
+    """
     return Recogniser.load(model, device)
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What the model hears in one whole recording, before decoding."""
+class Posteriors:
+    """Output of the model for one whole recording, before decoding."""
 
     source: str
-    """As in `Transcript`."""
+    """Path of the recording, or `waveform N` for the N-th array of a call."""
     log_probs: Tensor
-    """Log-probabilities of the tokens, windows joined; none if there is an error. (F, V)"""
+    """Log-probabilities of the tokens, windows joined; no frames if there is an error. (F, V)"""
     seconds: float = 0.0
-    """Of audio."""
+    """Seconds of audio."""
     error: str | None = None
-    """What is wrong with the recording."""
+    """A sentence that says what is wrong with the recording; None if nothing is."""
     frames: Tensor | None = None
-    """What an attention decoder looks at; if one takes part. (F, E)"""
+    """Frames of the encoder that an attention decoder attends to; None if there is none. (F, E)"""
 
 
 class Recogniser:
-    """A loaded model with its tokenizer, ready to transcribe."""
+    """A loaded model with its tokenizer and its decoding, ready to transcribe.
 
-    def __init__(self, loaded: LoadedModel, device: str = "cpu", decoding: DecodingConfig | Greedy | None = None):
+    Use `load` to make one.
+    """
+
+    def __init__(self, loaded: LoadedRecogniser, device: str = "cpu", decoding: DecodingConfig | Greedy | None = None):
         self.model = loaded.model
         self.tokenizer = loaded.tokenizer
         self.folder = loaded.folder
         self.device = device
-        chosen = decoding or default.read(loaded.folder)
+        chosen = decoding or saved_config.read(loaded.folder)
         if chosen is None and isinstance(loaded.model, EncoderDecoder):
             chosen = DecodingConfig(attention=JointConfig())
         self.decoding: DecodingConfig | Greedy = chosen or "greedy"
@@ -94,8 +114,8 @@ class Recogniser:
         Args:
             model: a folder, or `box` for the model that comes with the package.
             device: where it runs, for instance `cpu`, `cuda`, `mps`.
-            decoding: of a search, or `greedy`; if left out, as decoding.json in the folder says. Without one, greedy,
-                or, for an encoder-decoder, by attention and CTC together.
+            decoding: configuration of a search, or `greedy`; decoding.json of the folder if left out, or else greedy
+                (for an encoder-decoder, attention and CTC together).
 
         Raises:
             ModelError: the folder cannot be used.
@@ -120,9 +140,19 @@ class Recogniser:
         Args:
             sources: files, or mono waveforms at 16 kHz (T,); one or several.
             batch_seconds: audio that goes through the model at once, padding included.
-            window_seconds: longer recordings are cut into windows; what the model was made for if left out.
+            window_seconds: longer recordings are cut into windows of this length; that of the model if left out.
             overlap_seconds: audio that two neighbouring windows share; 4 s, or a quarter of shorter windows.
-            hotwords: words or phrases to listen for, perhaps with boosts of their own.
+            hotwords: words or phrases that are made likelier, perhaps with boosts of their own.
+
+        Example:
+            >>> recogniser = Recogniser.load("box")
+            >>> good, bad = recogniser.transcribe(["enter_six_two_four.flac", "missing.wav"])
+            >>> good.text
+            'ENTER SIX TWO FOUR'
+            >>> [(word.text, round(word.start, 1), round(word.end, 1)) for word in good.words[:2]]
+            [('ENTER', 0.2, 0.7), ('SIX', 0.8, 1.0)]
+            >>> bad.text, bad.error is not None
+            ('', True)
         """
         sources = [sources] if isinstance(sources, str | Path | np.ndarray) else list(sources)
         done = dict(
@@ -176,7 +206,7 @@ class Recogniser:
         Yields:
             Position among the sources, and transcript, each as soon as it is ready; a search decodes several together.
         """
-        found = self.hear(
+        found = self.posteriors(
             sources, batch_seconds=batch_seconds, window_seconds=window_seconds, overlap_seconds=overlap_seconds
         )
         search = self._decoder.search(hotwords)
@@ -193,12 +223,12 @@ class Recogniser:
         window_seconds: float | None = None,
         overlap_seconds: float | None = None,
     ) -> Iterator[tuple[int, Transcript]]:
-        """Find when each word and letter of known texts was said; see `noisewise.decoding.alignment.align.align`.
+        """Find when each word and letter of known texts was spoken; see `noisewise.decoding.alignment.align.align`.
 
-        A recording that cannot be used, or that its text does not fit, is an entry with an `error`.
+        A recording that cannot be used, or that its text does not fit, is a transcript with an `error`.
 
         Args:
-            pairs: recordings, each with what was said in it.
+            pairs: recordings, each with its text.
             unknown: what becomes of words that the alphabet cannot spell: an error, or stars.
             batch_seconds: as in `transcribe`, like the others.
             window_seconds: see there.
@@ -206,30 +236,38 @@ class Recogniser:
 
         Yields:
             Position among the pairs, and a transcript whose words are `AlignedWord`s, each as soon as it is ready.
+
+        Example:
+            >>> recogniser = Recogniser.load("box")
+            >>> ((_, aligned),) = recogniser.align([("enter_six_two_four.flac", "enter six two four")])
+            >>> [word.text for word in aligned.words]
+            ['enter', 'six', 'two', 'four']
+            >>> [letter.text for letter in aligned.words[1].characters]
+            ['S', 'I', 'X']
         """
-        for position, heard in self.hear(
+        for position, posteriors in self.posteriors(
             [source for source, _ in pairs],
             batch_seconds=batch_seconds,
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
         ):
-            yield position, self._aligned(heard, pairs[position][1], unknown)
+            yield position, self._aligned(posteriors, pairs[position][1], unknown)
 
-    def hear(
+    def posteriors(
         self,
         sources: Sequence[Source],
         *,
         batch_seconds: float = BATCH_SECONDS,
         window_seconds: float | None = None,
         overlap_seconds: float | None = None,
-    ) -> Iterator[tuple[int, Heard]]:
-        """Put recordings through the model, short ones first, long ones in windows; see `transcribe`.
+    ) -> Iterator[tuple[int, Posteriors]]:
+        """Run the model over recordings, short ones first, long ones in windows; see `transcribe`.
 
         Yields:
-            Position among the sources, and log-probabilities, each as soon as they are whole.
+            Position among the sources, and posteriors, each as soon as they are complete.
         """
         size, step = self._window(window_seconds, overlap_seconds)
-        listening = Listening(
+        runner = WindowedRunner(
             self._log_probs_and_frames if self._attends else self.log_probs,
             lambda: Stitcher(self.tokenizer.blank),
             size=size,
@@ -237,21 +275,21 @@ class Recogniser:
             hop=self.model.hop,
             batch_seconds=batch_seconds,
         )
-        for recording in listening.each(sources):
-            yield recording.position, self._heard(recording)
+        for recording in runner.each(sources):
+            yield recording.position, self._posteriors(recording)
 
-    def _heard(self, recording: Recording[Stitcher]) -> Heard:
-        """What came of a recording that has been through the model."""
+    def _posteriors(self, recording: Recording[Stitcher]) -> Posteriors:
+        """The outputs for a recording, its windows joined."""
         if recording.error is not None:
-            return Heard(recording.name, torch.empty(0, len(self.tokenizer)), error=recording.error)
+            return Posteriors(recording.name, torch.empty(0, len(self.tokenizer)), error=recording.error)
         log_probs, frames = recording.outputs.result().tensor_split((len(self.tokenizer),), dim=1)
-        return Heard(recording.name, log_probs, recording.seconds, frames=frames if self._attends else None)
+        return Posteriors(recording.name, log_probs, recording.seconds, frames=frames if self._attends else None)
 
     def _window(self, window_seconds: float | None, overlap_seconds: float | None) -> tuple[int, int]:
         """Samples of a window, and from one window to the next; whole frames."""
         seconds = self.window_seconds if window_seconds is None else window_seconds
         overlap = min(OVERLAP_SECONDS, seconds / 4) if overlap_seconds is None else overlap_seconds
-        must_be_positive("window_seconds", seconds)
+        above(0, window_seconds=seconds)
         if not 0 <= overlap <= seconds / 2:
             raise NoisewiseError(
                 f"`overlap_seconds` must be 0 to {seconds / 2:g} (half a window), but is {overlap:g} instead"
@@ -274,39 +312,43 @@ class Recogniser:
         assert isinstance(self.model, EncoderDecoder)
         return self.model.steps(frames.to(self.device), lengths.to(self.device))
 
-    def _transcripts(self, items: list[tuple[int, Heard]], search: Search | None) -> Iterator[tuple[int, Transcript]]:
+    def _transcripts(
+        self, items: list[tuple[int, Posteriors]], search: Search | None
+    ) -> Iterator[tuple[int, Transcript]]:
         """Decode recordings whose windows have all been through the model."""
-        usable = [heard for _, heard in items if heard.error is None]
+        usable = [each for _, each in items if each.error is None]
         log_probs, frames = (
             [each.log_probs for each in usable],
             [each.frames for each in usable if each.frames is not None],
         )
         found = iter(nbest(log_probs, self.tokenizer, self._frame_seconds, search, frames))
-        for position, heard in items:
-            if heard.error is not None:
-                yield position, Transcript(heard.source, error=heard.error)
+        for position, each in items:
+            if each.error is not None:
+                yield position, Transcript(each.source, error=each.error)
                 continue
-            yield position, _said(heard, next(found))
+            yield position, _transcript(each, next(found))
 
-    def _aligned(self, heard: Heard, text: str, unknown: Unknown) -> Transcript:
-        """Lay a text over a recording."""
-        if heard.error is not None:
-            return Transcript(heard.source, error=heard.error)
+    def _aligned(self, posteriors: Posteriors, text: str, unknown: Unknown) -> Transcript:
+        """Align a text with a recording."""
+        if posteriors.error is not None:
+            return Transcript(posteriors.source, error=posteriors.error)
         try:
-            words = align(heard.log_probs, text, self.tokenizer, self._frame_seconds, unknown=unknown).words
+            words = align(posteriors.log_probs, text, self.tokenizer, self._frame_seconds, unknown=unknown).words
         except AlignmentError as error:
-            return Transcript(heard.source, duration=heard.seconds, error=f"{heard.source}: {error}")
-        words = widened(words, self.lead_seconds, self.trail_seconds, heard.seconds)
-        said = " ".join(word.text for word in words)
+            return Transcript(posteriors.source, duration=posteriors.seconds, error=f"{posteriors.source}: {error}")
+        words = widened(words, self.lead_seconds, self.trail_seconds, posteriors.seconds)
+        aligned = " ".join(word.text for word in words)
         known = [word for word in words if word.characters]  # no model is sure of a star
-        return Transcript(heard.source, said, [*words], heard.seconds, overall_confidence(known))
+        return Transcript(posteriors.source, aligned, [*words], posteriors.seconds, overall_confidence(known))
 
 
-def _said(heard: Heard, hypotheses: Sequence[Hypothesis]) -> Transcript:
-    """The best hypothesis, and the texts of the others."""
-    one, others = hypotheses[0], dict[str, Alternative]()
+def _transcript(posteriors: Posteriors, hypotheses: Sequence[Hypothesis]) -> Transcript:
+    """The best hypothesis, and the other texts of the n-best list."""
+    best, alternatives = hypotheses[0], dict[str, Alternative]()
     for each in hypotheses:
-        if each.text != one.text:
-            others.setdefault(each.text, Alternative(each.text, each.score))
-    confidence = overall_confidence(one.words)
-    return Transcript(heard.source, one.text, one.words, heard.seconds, confidence, list(others.values()))
+        if each.text != best.text:
+            alternatives.setdefault(each.text, Alternative(each.text, each.score))
+    confidence = overall_confidence(best.words)
+    return Transcript(
+        posteriors.source, best.text, best.words, posteriors.seconds, confidence, list(alternatives.values())
+    )

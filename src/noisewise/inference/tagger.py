@@ -1,6 +1,6 @@
-"""Waveform in, labels of sounds out: a trained tagger made ready for files, arrays and hours of audio.
+"""Waveform in, labels of sounds out: inference with a trained tagger over files, arrays and hours of audio.
 
-Legend: T samples, K classes, N waveforms.
+Legend: K classes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,28 +13,38 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.audio.waveform import SAMPLE_RATE
-from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints.folder import LoadedTagger
+from noisewise.checkpoints import model_folder
+from noisewise.checkpoints.model_folder import LoadedTagger
+from noisewise.config import above
 from noisewise.errors import AudioError, NoisewiseError
 from noisewise.inference.tags import Probabilities, Tags, Window
 from noisewise.inference.windowing import (
     BATCH_SECONDS,
     MIN_SECONDS,
-    Listening,
     Recording,
     Source,
+    WindowedRunner,
     must_be_device,
-    must_be_positive,
     padded,
 )
 
 WINDOW_SECONDS = 10.0
-"""Of models that do not say what they were trained on: the clips of AudioSet."""
+"""Window of models that do not state the length of their training clips: that of AudioSet."""
 FRAME_SECONDS = 0.01
+"""Seconds from frame to frame of the log-mel input."""
 
 
 class Tagger:
-    """A loaded model with the names of its classes, ready to say what is heard."""
+    """A loaded model with the names of its classes, ready to tag recordings.
+
+    Example:
+        >>> tagger = Tagger.load("tagger")  # a folder that `noisewise train` wrote
+        >>> tags = tagger.tag("enter_six_two_four.flac")[0]
+        >>> len(tags.probabilities) == len(tagger.labels)
+        True
+        >>> tags.sounds(top=1).tags[0].label in tagger.labels
+        True
+    """
 
     def __init__(self, loaded: LoadedTagger, device: str = "cpu"):
         self.model = loaded.model
@@ -45,7 +55,7 @@ class Tagger:
         """Whether each sound has exactly one label: probabilities sum to 1."""
         frames = loaded.config.encoder.frames
         self.longest = frames * FRAME_SECONDS if frames else float("inf")
-        """Seconds that the model hears; it would cut longer windows."""
+        """Longest input of the model in seconds; it would cut longer windows."""
         given = max(MIN_SECONDS, float(loaded.about.get("window_seconds", WINDOW_SECONDS)))
         self.window_seconds = self.longest if frames else given
 
@@ -72,13 +82,13 @@ class Tagger:
         hop_seconds: float | None = None,
         batch_seconds: float = BATCH_SECONDS,
     ) -> list[Tags]:
-        """Say what is heard in recordings; the results stand in the order of the sources.
+        """Tag recordings; the results stand in the order of the sources.
 
         A recording that cannot be used does not stop the others: its `Tags.error` says what is wrong.
 
         Args:
             sources: files, or mono waveforms at 16 kHz (T,); one or several.
-            window_seconds: longer recordings are heard in windows of this length; what the model was made for if left
+            window_seconds: longer recordings are cut into windows of this length; what the model was trained on if left
                 out.
             hop_seconds: from the beginning of one window to that of the next; half a window if left out. The last
                 window ends with the recording, and so may begin sooner.
@@ -98,15 +108,15 @@ class Tagger:
         hop_seconds: float | None = None,
         batch_seconds: float = BATCH_SECONDS,
     ) -> Iterator[tuple[int, Tags]]:
-        """Say what is heard in recordings, short ones first; see `tag`.
+        """Tag recordings, short ones first; see `tag`.
 
         Yields:
-            Position among the sources, and what is heard, each as soon as it is known.
+            Position among the sources, and tags, each as soon as they are ready.
         """
         size, step = self._window(window_seconds, hop_seconds)
-        listening = Listening(self.probabilities, _Windows, size=size, step=step, batch_seconds=batch_seconds)
-        for recording in listening.each(sources):
-            yield recording.position, self._heard(recording, size / SAMPLE_RATE)
+        runner = WindowedRunner(self.probabilities, _Windows, size=size, step=step, batch_seconds=batch_seconds)
+        for recording in runner.each(sources):
+            yield recording.position, self._tags(recording, size / SAMPLE_RATE)
 
     def scores(self, waveforms: Sequence[NDArray[Any]]) -> list[Probabilities]:
         """Probabilities over whole waveforms (T,) at 16 kHz. -> (K,) each
@@ -129,8 +139,7 @@ class Tagger:
         """Samples of a window, and from one window to the next."""
         seconds = self.window_seconds if window_seconds is None else window_seconds
         hop = seconds / 2 if hop_seconds is None else hop_seconds
-        must_be_positive("window_seconds", seconds)
-        must_be_positive("hop_seconds", hop)
+        above(0, window_seconds=seconds, hop_seconds=hop)
         size, step = round(seconds * SAMPLE_RATE), round(hop * SAMPLE_RATE)
         if seconds < MIN_SECONDS:
             raise NoisewiseError(
@@ -139,8 +148,8 @@ class Tagger:
             )
         if seconds > self.longest:
             raise NoisewiseError(
-                f"`window_seconds` must be at most {self.longest:g}, which is what the model hears, but is {seconds:g} "
-                "instead"
+                f"`window_seconds` must be at most {self.longest:g}, the model's longest input, but is "
+                f"{seconds:g} instead"
             )
         if not 0 < step <= size:
             raise NoisewiseError(
@@ -149,8 +158,8 @@ class Tagger:
             )
         return size, step
 
-    def _heard(self, recording: "Recording[_Windows]", window_seconds: float) -> Tags:
-        """What came of a recording: over all of it the mean of its windows where each sound has one label, or the
+    def _tags(self, recording: "Recording[_Windows]", window_seconds: float) -> Tags:
+        """Tags of a recording: over all of it the mean of its windows where each sound has one label, or the
         greatest where it may have several, for a sound that is in one window is in the recording."""
         if recording.error is not None:
             return Tags(recording.name, self.labels, np.zeros(0, np.float32), error=recording.error)
@@ -165,11 +174,11 @@ class Tagger:
 
 
 class _Windows:
-    """What the model makes of the windows of one recording."""
+    """Collector of the probabilities of the windows of one recording."""
 
     def __init__(self) -> None:
         self.parts: list[tuple[float, Probabilities]] = []
-        """Where it begins, in seconds; probabilities (K,)."""
+        """Start of each window in seconds, and its probabilities (K,)."""
 
     def add(self, start: int, output: Tensor) -> None:
         """Take a window that begins at a sample."""

@@ -1,4 +1,4 @@
-"""What sounds are in a recording, and its written forms: text, json, csv, tsv.
+"""Tags of recordings, and their written forms: text, json, csv, tsv.
 
 Legend: K classes.
 """
@@ -6,17 +6,19 @@ Legend: K classes.
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from noisewise.config import within
 from noisewise.errors import ConfigError
 
 Probabilities = NDArray[np.float32]
 TOP = 5
-"""Labels that are written, at most."""
+"""Number of labels that are written, at most."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,9 @@ class Tag:
     """A label of a sound."""
 
     label: str
+    """Name of the class."""
     probability: float
+    """Probability of the class, from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,11 @@ class TaggedWindow:
     """The likeliest labels of a part of a recording."""
 
     start: float
-    """Seconds from the beginning of the recording."""
+    """Start in seconds from the beginning of the recording."""
     end: float
+    """End in seconds from the beginning of the recording."""
     tags: list[Tag]
+    """Labels, the likeliest first."""
 
 
 @dataclass(frozen=True)
@@ -42,35 +48,39 @@ class Sounds:
     """The likeliest labels of a recording and of each of its windows, likeliest first."""
 
     tags: list[Tag]
+    """Labels over the whole recording, the likeliest first."""
     windows: list[TaggedWindow]
+    """Labels of each window, in the order of time."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """What a tagger makes of a part of a recording."""
+    """Output of a tagger for a part of a recording."""
 
     start: float
-    """Seconds from the beginning of the recording."""
+    """Start in seconds from the beginning of the recording."""
     end: float
+    """End in seconds from the beginning of the recording."""
     probabilities: Probabilities
-    """(K,)"""
+    """Probabilities of the classes. (K,)"""
 
 
 @dataclass(frozen=True)
 class Tags:
-    """What a tagger makes of one recording, or why it cannot be told."""
+    """Output of a tagger for one recording, or the reason why there is none."""
 
     source: str
     """Path of the recording, or `waveform N` for the N-th array of a call."""
     labels: list[str]
-    """Of the classes."""
+    """Names of the classes."""
     probabilities: Probabilities
-    """Over the whole recording; none if there is an error. (K,)"""
+    """Probabilities of the classes over the whole recording; empty if there is an error. (K,)"""
     windows: list[Window] = field(default_factory=list)
+    """Windows of the recording, in the order of time."""
     duration: float = 0.0
-    """Seconds of audio."""
+    """Duration of the audio in seconds."""
     error: str | None = None
-    """A sentence that says what is wrong with the recording."""
+    """A sentence that says what is wrong with the recording; None when it was tagged."""
 
     def sounds(self, top: int = TOP, threshold: float = 0.0) -> Sounds:
         """The likeliest labels, those of equal probability in the order of the classes.
@@ -81,8 +91,13 @@ class Tags:
 
         Raises:
             ConfigError: `top` is no count, or `threshold` no probability.
+
+        Example:
+            >>> tags = Tags("a.wav", ["dog", "rain", "siren"], np.array([0.1, 0.7, 0.2], np.float32))
+            >>> spelled(tags.sounds(top=2).tags)
+            'rain 0.70, siren 0.20'
         """
-        _must_choose(top, threshold)
+        _check_choice(top, threshold)
         windows = [
             TaggedWindow(each.start, each.end, self._likeliest(each.probabilities, top, threshold))
             for each in self.windows
@@ -110,15 +125,14 @@ def render(found: Sequence[Tags], form: str, top: int = TOP, threshold: float = 
     """
     if form not in WRITERS:
         raise ConfigError(f"format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
-    _must_choose(top, threshold)
+    _check_choice(top, threshold)
     return WRITERS[form]([(each, each.sounds(top, threshold)) for each in found])
 
 
-def _must_choose(top: int, threshold: float) -> None:
-    if top < 1 or not 0 <= threshold <= 1:
-        raise ConfigError(
-            f"`top` must be 1 or more, and `threshold` 0 to 1, but they are {top} and {threshold:g} instead"
-        )
+def _check_choice(top: int, threshold: float) -> None:
+    """Refuse what chooses no labels."""
+    within(1, math.inf, top=top)
+    within(0, 1, threshold=threshold)
 
 
 def spelled(tags: Sequence[Tag]) -> str:

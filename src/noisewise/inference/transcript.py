@@ -1,4 +1,4 @@
-"""What was said in a recording, and its written forms: txt, json, srt, vtt, tsv, ctm, textgrid."""
+"""Transcripts of recordings, and their written forms: txt, json, srt, vtt, tsv, ctm, textgrid."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -20,32 +20,32 @@ CUE_LETTERS = 84
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another reading of a recording."""
+    """A further hypothesis of the n-best list of a recording."""
 
     text: str
-    """Its words, joined by single spaces."""
+    """Words of the hypothesis, joined by single spaces."""
     score: float
-    """What readings are ranked by; see `Hypothesis.score`."""
+    """Score that hypotheses are ranked by, in nats; see `Hypothesis.score`."""
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said in one recording, or why that cannot be told."""
+    """Transcript of one recording, or the reason why there is none."""
 
     source: str
     """Path of the recording, or `waveform N` for the N-th array of a call."""
     text: str = ""
-    """The words, joined by single spaces."""
+    """Words of the best hypothesis, joined by single spaces."""
     words: list[Word] = field(default_factory=list)
-    """The words with times and confidences."""
+    """Words of the best hypothesis with start and end in seconds, and confidence."""
     duration: float = 0.0
-    """Seconds of audio."""
+    """Duration of the audio in seconds."""
     confidence: float = 0.0
-    """Mean confidence of the words, weighted by their letters; 0 without words."""
+    """Mean confidence of the words, from 0 to 1, weighted by their letters; 0 without words."""
     alternatives: list[Alternative] = field(default_factory=list)
-    """Other readings, the likeliest first, where the search gives more than one."""
+    """Further hypotheses with other texts, the best first; empty if decoding was greedy."""
     sounds: Sounds | None = None
-    """What a tagger hears beside the words; None when none was asked."""
+    """Labels of the sounds in the recording; None when no tagger was run."""
     error: str | None = None
     """A sentence that says what is wrong with the recording; None when it was transcribed."""
 
@@ -65,6 +65,17 @@ def render(transcripts: Sequence[Transcript], form: str) -> str:
 
     Raises:
         ConfigError: an unknown form, or several recordings in a form that holds one.
+
+    Example:
+        >>> from noisewise.decoding.hypothesis import Word
+        >>> one = Transcript("a.wav", "GO", [Word("GO", 0.2, 0.5, 0.98)], duration=1.0, confidence=0.98)
+        >>> print(render([one], "vtt"), end="")
+        WEBVTT
+        <BLANKLINE>
+        00:00:00.200 --> 00:00:00.500
+        GO
+        >>> print(render([one], "ctm"), end="")
+        a 1 0.200 0.300 GO 0.9800
     """
     if form not in WRITERS:
         raise ConfigError(f"format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
@@ -103,12 +114,12 @@ def _txt(transcripts: Sequence[Transcript]) -> str:
     """The text; with several recordings a line each, the source before a tab. Sounds stand in brackets after it: on a
     line of their own, or after a tab."""
     if len(transcripts) == 1:
-        return f"{transcripts[0].text}\n" + "".join(f"{sounds}\n" for sounds in _heard(transcripts[0]))
-    return "".join("\t".join([_cell(each.source), each.text, *_heard(each)]) + "\n" for each in transcripts)
+        return f"{transcripts[0].text}\n" + "".join(f"{sounds}\n" for sounds in _sounds(transcripts[0]))
+    return "".join("\t".join([_cell(each.source), each.text, *_sounds(each)]) + "\n" for each in transcripts)
 
 
-def _heard(transcript: Transcript) -> list[str]:
-    """`[rain 0.62, dog 0.11]` where a tagger was asked."""
+def _sounds(transcript: Transcript) -> list[str]:
+    """`[rain 0.62, dog 0.11]` where a tagger was run."""
     return [] if transcript.sounds is None else [f"[{spelled(transcript.sounds.tags)}]"]
 
 
@@ -118,7 +129,7 @@ def _json(transcripts: Sequence[Transcript]) -> str:
 
 
 def _plain(transcript: Transcript) -> dict[str, Any]:
-    """Its values, without sounds where none were asked for."""
+    """Plain values of a transcript, without sounds where no tagger was run."""
     values = asdict(transcript)
     return values if transcript.sounds is not None else {name: values[name] for name in values if name != "sounds"}
 
@@ -143,7 +154,7 @@ def _vtt(transcripts: Sequence[Transcript]) -> str:
 
 def _tsv(transcripts: Sequence[Transcript]) -> str:
     """A row per recording; `path` and `text` are the columns that `noisewise prepare table` reads. Where a tagger was
-    asked, sounds have a column."""
+    run, sounds have a column."""
     asked = ["sounds"] if any(each.sounds is not None for each in transcripts) else []
     rows = [
         (

@@ -1,7 +1,4 @@
-"""Recordings of any kind and length on their way through a model: read, checked, cut into windows, gathered by length.
-
-Legend: T samples.
-"""
+"""Windowed inference over recordings: read, checked, cut into windows, and batched by length."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,19 +13,21 @@ from torch import Tensor
 from noisewise.audio import waveform
 from noisewise.audio.waveform import SAMPLE_RATE, SILENCE
 from noisewise.audio.windows import windows
+from noisewise.config import above
 from noisewise.errors import AudioError, NoisewiseError
 
 Source = str | Path | NDArray[Any]
 MIN_SECONDS = 0.1
-"""Shorter recordings hold no word."""
+"""Shortest recording in seconds; a shorter one holds no word."""
 BATCH_SECONDS = 120.0
+"""Seconds of audio that go through a model at once, padding included."""
 
 
 class Collector(Protocol):
-    """Takes what a model makes of the windows of one recording, in the order of time."""
+    """Takes the outputs of a model for the windows of one recording, in the order of time."""
 
     def add(self, start: int, output: Tensor, /) -> None:
-        """Take one window: where it begins, in steps of the model, and what came of it."""
+        """Take one window: where it begins, in steps of the model, and its output."""
 
 
 C = TypeVar("C", bound=Collector)
@@ -36,34 +35,38 @@ C = TypeVar("C", bound=Collector)
 
 @dataclass
 class Recording(Generic[C]):
-    """A source on its way through the model."""
+    """A recording and the outputs of the model for it."""
 
     position: int
-    """Among the sources."""
+    """Position among the sources, from 0."""
     name: str
-    """The path, or `waveform N` for the N-th source."""
+    """Path of the recording, or `waveform N` for the N-th source."""
     outputs: C
+    """Collector of the outputs."""
     samples: int = 0
+    """Samples that were read."""
     waiting: int = 0
-    """Windows that were cut but have not been through the model."""
+    """Number of windows that were cut but have not been through the model."""
     whole: bool = False
-    """The last window was cut."""
+    """Whether the last window was cut."""
     error: str | None = None
-    """What is wrong with it."""
+    """A sentence that says what is wrong with the recording; None if nothing is."""
 
     @property
     def seconds(self) -> float:
-        """Of audio, as far as it was read."""
+        """Seconds of audio, as far as it was read."""
         return self.samples / SAMPLE_RATE
 
 
-class Listening(Generic[C]):
-    """How recordings go through a model. At any time one batch of windows is in memory, and what came of the
-    recordings that are not complete."""
+class WindowedRunner(Generic[C]):
+    """Runs a model over recordings, window by window, in batches of similar length.
+
+    At any time one batch of windows is in memory, and the outputs of the recordings that are not complete.
+    """
 
     def __init__(
         self,
-        listen: Callable[[list[NDArray[np.float32]]], Sequence[Tensor]],
+        model: Callable[[list[NDArray[np.float32]]], Sequence[Tensor]],
         collector: Callable[[], C],
         *,
         size: int,
@@ -71,27 +74,31 @@ class Listening(Generic[C]):
         hop: int = 1,
         batch_seconds: float = BATCH_SECONDS,
     ):
-        """Say how.
+        """Choose model, windows and batches.
 
         Args:
-            listen: what the model makes of a batch of windows, (T,) each: one tensor each, on the CPU.
-            collector: makes what takes the outputs of one recording.
+            model: maps a batch of windows, (T,) each, to one tensor each, on the CPU.
+            collector: makes the collector of one recording.
             size: samples of a window.
             step: samples from one window to the next, a multiple of `hop`.
             hop: samples of a step of the model; windows begin on one.
             batch_seconds: audio that goes through the model at once, padding included.
 
         Raises:
-            NoisewiseError: `batch_seconds` is not positive.
+            ConfigError: `batch_seconds` is not positive.
         """
-        must_be_positive("batch_seconds", batch_seconds)
-        self.listen, self.collector = listen, collector
+        above(0, batch_seconds=batch_seconds)
+        self.model, self.collector = model, collector
         self.size, self.step, self.hop = size, step, hop
         self.batch_seconds = batch_seconds
         self._batch: list[tuple[Recording[C], int, NDArray[np.float32]]] = []  # first sample, samples (T,)
 
     def each(self, sources: Sequence[Source]) -> Iterator[Recording[C]]:
-        """Put recordings through the model, short ones first; each comes out as soon as it is complete or failed."""
+        """Run the model over recordings, short ones first.
+
+        Yields:
+            Each recording as soon as it is complete or has failed.
+        """
         for recording, source in self._ordered(sources):
             try:
                 for start, samples in windows(self._blocks(source, recording), self.size, self.step, self.hop):
@@ -133,10 +140,10 @@ class Listening(Generic[C]):
         return longest * (len(self._batch) + 1) / SAMPLE_RATE
 
     def _run(self) -> Iterator[Recording[C]]:
-        """Put the batch through the model, empty it, and give the recordings that are complete with it."""
+        """Run the model over the batch, empty it, and yield the recordings that are complete with it."""
         if not self._batch:
             return
-        outputs = self.listen([samples for _, _, samples in self._batch])
+        outputs = self.model([samples for _, _, samples in self._batch])
         for (recording, start, _), output in zip(self._batch, outputs, strict=True):
             recording.outputs.add(start // self.hop, output)
             recording.waiting -= 1
@@ -160,16 +167,6 @@ def must_be_device(device: str) -> None:
         ) from error
 
 
-def must_be_positive(name: str, value: float) -> None:
-    """Refuse what is no duration.
-
-    Raises:
-        NoisewiseError: it is 0, negative, or not finite.
-    """
-    if not (np.isfinite(value) and value > 0):
-        raise NoisewiseError(f"`{name}` must be more than 0 seconds, but is {value} instead")
-
-
 def padded(waveforms: Sequence[NDArray[Any]], device: str) -> tuple[Tensor, Tensor]:
     """Waveforms (T,) as one batch on a device. -> (B, T) float32, (B,)"""
     lengths = torch.tensor([len(each) for each in waveforms])
@@ -188,7 +185,7 @@ def _seconds(source: Source) -> float:
     try:
         seconds = waveform.info(source).seconds
     except AudioError:
-        return 0.0  # what is wrong will be said when it is read
+        return 0.0  # the error is raised when it is read
     return float("inf") if np.isnan(seconds) else seconds
 
 

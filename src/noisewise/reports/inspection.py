@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.audio.mix import Waveform
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.data.manifests import read as manifest
 from noisewise.data.noise.pool import NoisePool
 from noisewise.errors import AudioError, EvaluationError
@@ -111,7 +111,7 @@ def load(folder: str | Path) -> Subject:
         EvaluationError: it holds another kind of model.
     """
     place = best(folder)
-    stage = model_folder.load_stage(place)
+    stage = model_folder.load_stored(place)
     model = stage.model()
     if not isinstance(model, Wav2Code):
         raise EvaluationError(f"`{folder}` must hold a model of kind wav2code, but holds {stage.config.kind} instead")
@@ -130,7 +130,7 @@ def load_teacher(folder: str | Path, subjects: Sequence[Subject]) -> Model:
     Raises:
         EvaluationError: its frames or its codes are not those of a subject.
     """
-    teacher = model_folder.load_stage(best(folder)).model()
+    teacher = model_folder.load_stored(best(folder)).model()
     for subject in subjects:
         own, other = subject.model.encoder, teacher.encoder
         if (own.dim, own.hop) != (other.dim, other.hop):

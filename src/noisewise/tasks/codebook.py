@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.config import config
 from noisewise.errors import NoisewiseError
 from noisewise.layers.codebook import perplexity, usage

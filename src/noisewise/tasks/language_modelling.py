@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.config import config
 from noisewise.errors import ConfigError
 from noisewise.models.lm import UNKNOWN, TransformerLM, TransformerLMConfig

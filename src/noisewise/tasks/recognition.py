@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.decoding.ctc.greedy import greedy
 from noisewise.errors import ConfigError
 from noisewise.models import AcousticConfig, AcousticModel

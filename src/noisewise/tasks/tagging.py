@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.config import config
 from noisewise.errors import ConfigError
 from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig, layer_scale

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from noisewise.batch import Batch
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.config import config
 from noisewise.errors import ConfigError
 from noisewise.layers.masking import valid_mask
@@ -151,7 +151,7 @@ def load_teacher(folder: str, model: Wav2Code) -> Model:
     """
     if not folder:
         raise ConfigError("`task.teacher` must be the folder of stage 2, such as runs/codebook/best, but is empty")
-    teacher = model_folder.load_stage(folder).model()
+    teacher = model_folder.load_stored(folder).model()
     encoder = teacher.encoder
     if (encoder.dim, encoder.hop) != (model.encoder.dim, model.hop):
         raise ConfigError(

@@ -152,7 +152,7 @@ def heard(recogniser: Recogniser, sources: "Sequence[tuple[str, Callable[[], Wav
     found = HeardTexts(recogniser.tokenizer, frame_seconds=recogniser.model.hop / SAMPLE_RATE)
     for at in range(0, len(sources), 32):
         waveforms = [waveform() for _, waveform in sources[at : at + 32]]
-        outputs = dict(recogniser.hear(waveforms, batch_seconds=BATCH_SECONDS))
+        outputs = dict(recogniser.posteriors(waveforms, batch_seconds=BATCH_SECONDS))
         for position, (text, _) in enumerate(sources[at : at + 32]):
             if outputs[position].error is None:
                 found.references.append(normalise(text))

@@ -36,7 +36,7 @@ def a_folder(tmp_path: Path) -> Maker:
         vocabulary: dict[str, int] | None = None,
         tokenizer: dict[str, Any] | None = None,
         normalise: bool = True,
-        name: str = "theirs",
+        name: str = "reference",
         max_shard_size: str = "5GB",
         **shape: Any,
     ) -> Path:

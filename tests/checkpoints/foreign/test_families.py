@@ -11,17 +11,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import noisewise
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.checkpoints.foreign import huggingface_folder, parity, read
 from noisewise.cli.main import main
 from noisewise.errors import InteropError, NoisewiseError
-from noisewise.evaluation.systems.loading import parse as hears
+from noisewise.evaluation.systems.loading import parse as system
 from noisewise.inference.recogniser import Recogniser
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.pretrained import PretrainedConfig
 from noisewise.text.tokenizer import CharacterTokenizer
 from tests.checkpoints.foreign.conftest import LARGE, VOCABULARY, Maker
-from tests.checkpoints.foreign.test_huggingface_folder import XLSR, edit, theirs, waveforms
+from tests.checkpoints.foreign.test_huggingface_folder import XLSR, edit, reference, waveforms
 
 RECORDING = sorted((Path(noisewise.__file__).parent / "assets" / "recordings").glob("*.flac"))[0]
 SHAPES: dict[str, dict[str, Any]] = {
@@ -50,9 +50,9 @@ def test_logits_and_text_are_those_of_transformers(name: str, a_folder: Maker) -
         logits = loaded.model.head(output.features)
     texts = Recogniser(loaded).recognise(waveforms())
     for row, waveform in enumerate(waveforms()):
-        expected, _ = theirs(folder, waveform)
+        expected, _ = reference(folder, waveform)
         torch.testing.assert_close(logits[row, : int(output.lengths[row])], expected, atol=1e-4, rtol=0)
-        (text,) = hears(f"hf:{folder}").recognise([waveform])
+        (text,) = system(f"hf:{folder}").recognise([waveform])
         assert isinstance(text, str) and len(text) > 3
         assert texts[row].replace("<unk>", "").split() == re.sub("<s>|</s>|<unk>", "", text).split()
 
@@ -61,8 +61,8 @@ def test_logits_and_text_are_those_of_transformers(name: str, a_folder: Maker) -
 def test_to_ours_and_back_is_exact(name: str, a_folder: Maker, tmp_path: Path) -> None:
     names = {"pad_token": "[PAD]", "unk_token": "[UNK]"}
     source = a_folder(**shape(name), vocabulary=XLSR, tokenizer=names, pad_token_id=9)
-    assert main(["convert", str(source), str(tmp_path / "ours")]) == 0
-    assert main(["convert", str(tmp_path / "ours"), str(tmp_path / "back"), "--to", "huggingface"]) == 0
+    assert main(["convert", str(source), str(tmp_path / "own")]) == 0
+    assert main(["convert", str(tmp_path / "own"), str(tmp_path / "back"), "--to", "huggingface"]) == 0
     old, new = load_file(source / "model.safetensors"), load_file(tmp_path / "back" / "model.safetensors")
     assert old.keys() == new.keys() and all(old[key].equal(new[key]) for key in old)
     for file in ("config.json", "vocab.json", "preprocessor_config.json", "tokenizer_config.json"):
@@ -87,7 +87,7 @@ def test_written_anew_it_loads_in_transformers(a_folder: Maker, tmp_path: Path) 
     checkpoint = read(source)
     checkpoint.origin.clear()
     huggingface_folder.write(tmp_path / "new", checkpoint)
-    (expected, text), (logits, again) = (theirs(folder, waveforms()[0]) for folder in (source, tmp_path / "new"))
+    (expected, text), (logits, again) = (reference(folder, waveforms()[0]) for folder in (source, tmp_path / "new"))
     assert logits.equal(expected) and again == text
     assert json.loads((tmp_path / "new" / "config.json").read_text())["architectures"] == ["HubertForCTC"]
 
@@ -161,6 +161,6 @@ def test_adapters_are_refused_and_transformers_runs_them(
     capsys.readouterr()  # the progress of saving
     assert main(["transcribe", str(RECORDING), "--model", str(folder)]) == 2
     shown = capsys.readouterr().err
-    assert "must be a model without adapters, but says adapter_attn_dim=8, as MMS does" in shown
+    assert "must be a model without adapters, but has adapter_attn_dim=8, as MMS does" in shown
     assert shown.count("\n") == 1 and f"noisewise evaluate --model hf:{folder}" in shown
-    assert hears(f"hf:{folder}").recognise([np.zeros(8_000, np.float32)]) != [""]
+    assert system(f"hf:{folder}").recognise([np.zeros(8_000, np.float32)]) != [""]

@@ -34,11 +34,11 @@ def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
 def test_there_and_back(shape: dict[str, Any]) -> None:
     transformers = pytest.importorskip("transformers")
     config = transformers.Wav2Vec2Config(**SMALL, **shape)
-    theirs = transformers.Wav2Vec2Model(config)
-    ours = Wav2Vec2Encoder(huggingface.config_from_huggingface(config.to_dict()))
-    huggingface.load(ours, theirs.state_dict())
-    assert same(huggingface.to_huggingface(ours.state_dict()), theirs.state_dict())
-    theirs.load_state_dict(huggingface.to_huggingface(ours.state_dict()))
+    reference = transformers.Wav2Vec2Model(config)
+    own = Wav2Vec2Encoder(huggingface.config_from_huggingface(config.to_dict()))
+    huggingface.load(own, reference.state_dict())
+    assert same(huggingface.to_huggingface(own.state_dict()), reference.state_dict())
+    reference.load_state_dict(huggingface.to_huggingface(own.state_dict()))
 
 
 def test_old_names_of_the_weight_norm(encoder: Wav2Vec2Encoder) -> None:

@@ -1,7 +1,6 @@
 """Folders of transformers: the same logits and letters as transformers gives, and the same files when written back."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.checkpoints.foreign import huggingface_folder, read
 from noisewise.errors import InteropError
 from noisewise.inference.recogniser import Recogniser
-from noisewise.models.ctc import CTC, CTCConfig
-from noisewise.text.tokenizer import CharacterTokenizer
 from tests.checkpoints.foreign.conftest import LARGE, LETTERS, VOCABULARY, Maker
 
 XLSR = {"|": 0, **{letter: 1 + place for place, letter in enumerate("abcdéz'")}, "[UNK]": 8, "[PAD]": 9}
@@ -27,7 +24,7 @@ def waveforms() -> list[np.ndarray]:
     return [0.3 * generator.standard_normal(samples).astype(np.float32) + 0.1 for samples in (16_000, 9_000)]
 
 
-def theirs(folder: Path, waveform: np.ndarray) -> tuple[Tensor, str]:
+def reference(folder: Path, waveform: np.ndarray) -> tuple[Tensor, str]:
     """Logits and text as transformers' own classes give them."""
     transformers = pytest.importorskip("transformers")
     model = transformers.AutoModelForCTC.from_pretrained(folder).eval()
@@ -53,15 +50,15 @@ def theirs(folder: Path, waveform: np.ndarray) -> tuple[Tensor, str]:
 def test_logits_and_text_are_those_of_transformers(shape: dict[str, Any], a_folder: Maker) -> None:
     folder = a_folder(**shape)
     loaded = model_folder.load(folder)
-    ours = Recogniser(loaded)
-    texts = ours.recognise(waveforms())
+    own = Recogniser(loaded)
+    texts = own.recognise(waveforms())
     padded = torch.zeros(2, 16_000)
     for row, waveform in zip(padded, waveforms(), strict=True):
         row[: len(waveform)] = torch.from_numpy(waveform)
     output = loaded.model.encoder(padded, torch.tensor([16_000, 9_000]))
     logits = loaded.model.head(output.features)
     for row, waveform in enumerate(waveforms()):
-        expected, text = theirs(folder, waveform)
+        expected, text = reference(folder, waveform)
         torch.testing.assert_close(logits[row, : int(output.lengths[row])], expected, atol=1e-4, rtol=0)
         assert texts[row].replace("<unk>", "") == " ".join(text.split())
         assert text
@@ -98,8 +95,8 @@ def test_written_anew_it_loads_in_transformers(a_folder: Maker, tmp_path: Path) 
     checkpoint = read(source)
     checkpoint.origin.clear()
     huggingface_folder.write(tmp_path / "new", checkpoint)
-    expected, text = theirs(source, waveforms()[0])
-    logits, again = theirs(tmp_path / "new", waveforms()[0])
+    expected, text = reference(source, waveforms()[0])
+    logits, again = reference(tmp_path / "new", waveforms()[0])
     assert logits.equal(expected)
     assert again == text
     assert json.loads((tmp_path / "new" / "vocab.json").read_text()) == VOCABULARY
@@ -117,8 +114,8 @@ def test_an_encoder_alone(kind: str, left_out: tuple[str, ...], a_folder: Maker,
     model = transformers.Wav2Vec2Model.from_pretrained(source).eval()
     with torch.inference_mode():
         expected = model((waveform - waveform.mean()) / (waveform.var(correction=0) + 1e-7).sqrt()).last_hidden_state
-        ours = checkpoint.encoder().eval()(waveform, torch.tensor([8_000])).features
-    torch.testing.assert_close(ours, expected, atol=1e-4, rtol=0)
+        own = checkpoint.encoder().eval()(waveform, torch.tensor([8_000])).features
+    torch.testing.assert_close(own, expected, atol=1e-4, rtol=0)
     with pytest.raises(InteropError, match="must hold a CTC head, but holds an encoder alone; fine-tune it first"):
         model_folder.load(source)
     huggingface_folder.write(tmp_path / "back", checkpoint)
@@ -185,7 +182,7 @@ BROKEN = {
     "no vocabulary": (lambda folder: (folder / "vocab.json").unlink(), r"must hold vocab\.json"),
     "a list": (lambda folder: (folder / "vocab.json").write_text("[]"), "must hold names and values"),
     "not JSON": (lambda folder: (folder / "vocab.json").write_text("{"), "must be JSON"),
-    "text for an id": (lambda folder: edit(folder, "vocab.json", A="x"), "must map symbols to ids"),
+    "text for an id": (lambda folder: edit(folder, "vocab.json", A="x"), "must map tokens to ids"),
     "one id twice": (lambda folder: edit(folder, "vocab.json", A=1), "some share one"),
     "no boundary": (lambda folder: edit(folder, "tokenizer_config.json", word_delimiter_token="%"), "boundary between"),
     "syllables": (
@@ -213,18 +210,6 @@ def test_what_is_broken_is_explained(case: str, a_folder: Maker) -> None:
     with pytest.raises(ValueError, match=message) as error:
         model_folder.load(folder)
     assert type(error.value).__module__.startswith("noisewise"), "a user's error, which the command prints as one line"
-
-
-def test_fine_tuning_begins_with_an_encoder(a_folder: Maker) -> None:
-    checkpoint = read(a_folder("ForPreTraining", **LARGE))
-    model = CTC(CTCConfig(encoder=replace(checkpoint.config, dropout=0.3, time_mask_probability=0.65)))
-    head = model.head.weight.clone()
-    checkpoint.begin(model, CharacterTokenizer())
-    assert all(value.equal(checkpoint.weights[name]) for name, value in model.encoder.state_dict().items())
-    assert model.head.weight.equal(head)
-    other = CTC(CTCConfig(encoder=replace(checkpoint.config, heads=8, normalise=False)))  # the same shapes
-    with pytest.raises(InteropError, match="differs; set normalise=True, heads=4"):
-        checkpoint.begin(other, CharacterTokenizer())
 
 
 def test_letters_of_the_test_vocabulary() -> None:

@@ -9,8 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints import foreign as interop
+from noisewise.checkpoints import foreign, model_folder
 from noisewise.config import dump, load
 from noisewise.errors import InteropError
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
@@ -34,8 +33,8 @@ def public(request: pytest.FixtureRequest, a_folder: Maker, tmp_path: Path) -> t
     """A checkpoint before fine-tuning, and the same model in transformers."""
     transformers = pytest.importorskip("transformers")
     folder = a_folder("ForPreTraining", normalise=False, **HEADS)
-    theirs = transformers.Wav2Vec2ForPreTraining.from_pretrained(folder).eval()
-    return (folder if request.param == "transformers" else a_file(tmp_path / "small.pt", folder)), theirs
+    reference = transformers.Wav2Vec2ForPreTraining.from_pretrained(folder).eval()
+    return (folder if request.param == "transformers" else a_file(tmp_path / "small.pt", folder)), reference
 
 
 def a_file(path: Path, folder: Path) -> Path:
@@ -57,23 +56,23 @@ def an_encoder() -> Wav2Vec2Config:
 
 
 def test_contexts_and_quantized_targets_are_those_of_transformers(public: tuple[Path, Any]) -> None:
-    path, theirs = public
-    ours = Wav2Vec2Pretraining(Wav2Vec2PretrainingConfig(encoder=an_encoder(), contrast=CONTRAST)).eval()
-    assert interop.read(path).begin(ours, CharacterTokenizer()) == ("encoder", *PARTS)
+    path, reference = public
+    own = Wav2Vec2Pretraining(Wav2Vec2PretrainingConfig(encoder=an_encoder(), contrast=CONTRAST)).eval()
+    assert foreign.read(path).begin(own, CharacterTokenizer()) == ("encoder", *PARTS)
     waveform, lengths = torch.randn(2, 6_000), torch.tensor([6_000, 6_000])
     with torch.inference_mode():
-        expected = theirs(waveform)
-        latents, frames = ours.encoder.latents(waveform, lengths)
-        context = ours.encoder.contextualise(ours.encoder.project(latents), frames)
-        targets = ours.quantizer(ours.encoder.norm(latents).flatten(0, 1), 1.0).vectors.view(2, -1, 12)
-        torch.testing.assert_close(ours.context_projection(context), expected.projected_states, atol=1e-4, rtol=0)
-        quantized = ours.target_projection(targets)
+        expected = reference(waveform)
+        latents, frames = own.encoder.latents(waveform, lengths)
+        context = own.encoder.contextualise(own.encoder.project(latents), frames)
+        targets = own.quantizer(own.encoder.norm(latents).flatten(0, 1), 1.0).vectors.view(2, -1, 12)
+        torch.testing.assert_close(own.context_projection(context), expected.projected_states, atol=1e-4, rtol=0)
+        quantized = own.target_projection(targets)
         torch.testing.assert_close(quantized, expected.projected_quantized_states, atol=1e-4, rtol=0)
     assert quantized.std(dim=1).min() > 1e-3, "several entries must have been chosen"
 
 
 def test_ew2_goes_on_from_it_by_a_recipe(public: tuple[Path, Any], tmp_path: Path) -> None:
-    path, theirs = public
+    path, reference = public
     write_corpus(tmp_path)
     sizes = [
         f"model.contrast.{name}={getattr(CONTRAST, name)}" for name in ("entries", "quantized_dim", "contrast_dim")
@@ -82,9 +81,9 @@ def test_ew2_goes_on_from_it_by_a_recipe(public: tuple[Path, Any], tmp_path: Pat
     encoder = f"model.encoder={dump(an_encoder())}"
     recipe = load(Recipe, write_recipe(tmp_path, "ew2"), [encoder, *sizes, *quick, f"start_from={path}"])
     train(recipe, tmp_path / "run")
-    stage = model_folder.load_stage(tmp_path / "run" / "best")
+    stage = model_folder.load_stored(tmp_path / "run" / "best")
     assert stage.config.kind == "ew2"
-    own, state = stage.weights, theirs.state_dict()
+    own, state = stage.weights, reference.state_dict()
     assert own["quantizer.entries"].view(1, 12, 6).equal(state["quantizer.codevectors"])
     assert own["quantizer.logits.weight"].equal(state["quantizer.weight_proj.weight"])
     assert own["target_projection.weight"].equal(state["project_q.weight"])
@@ -102,7 +101,7 @@ def test_other_sizes_begin_at_random_and_the_fields_are_named(
     model = EW2(EW2Config(encoder=an_encoder(), contrast=replace(CONTRAST, **changes)))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with caplog.at_level(logging.WARNING):
-        assert interop.read(public[0]).begin(model, CharacterTokenizer()) == ("encoder",)
+        assert foreign.read(public[0]).begin(model, CharacterTokenizer()) == ("encoder",)
     for name, value in model.state_dict().items():
         assert value.equal(before[name]) != name.startswith("encoder."), name
     assert "its quantizer and projections have other shapes, and begin at random; to take them, set" in caplog.text
@@ -113,7 +112,7 @@ def test_other_sizes_begin_at_random_and_the_fields_are_named(
 def test_an_encoder_alone_leaves_the_rest_as_it_is(a_folder: Maker, caplog: pytest.LogCaptureFixture) -> None:
     model = EW2(EW2Config(encoder=an_encoder(), contrast=CONTRAST))
     for kind in ("Model", "ForCTC"):
-        checkpoint = interop.read(a_folder(kind, normalise=False, name=kind))
+        checkpoint = foreign.read(a_folder(kind, normalise=False, name=kind))
         assert checkpoint.pretraining == {}
         assert checkpoint.begin(model, CharacterTokenizer()) == ("encoder",)
     assert not caplog.records
@@ -123,4 +122,4 @@ def test_another_feature_encoder_is_refused(public: tuple[Path, Any]) -> None:
     encoder = replace(an_encoder(), front_end="log_mel", convolution_kernel=7)
     model = EW2(EW2Config(encoder=encoder, contrast=CONTRAST))
     with pytest.raises(InteropError, match="differs; set front_end=waveform, convolution_kernel=0"):
-        interop.read(public[0]).begin(model, CharacterTokenizer())
+        foreign.read(public[0]).begin(model, CharacterTokenizer())

@@ -38,7 +38,7 @@ def test_a_function_may_give_one_vector_a_clip() -> None:
     vectors = encoder(torch.ones(2, 400), torch.tensor([400, 200]))
     assert encoder.sample_rate == 8000 and encoder.dim == 3 and encoder.pooling == "pooler"
     assert vectors[:, 0].tolist() == [200, 100]  # at 8 kHz
-    assert encoder.hearing.details == {"mine": "3"} and encoder.hearing.weights_sha256 is None
+    assert encoder.encoder.details == {"mine": "3"} and encoder.encoder.weights_sha256 is None
     with pytest.raises(ModelError, match="must give frames, but gives one vector a clip"):
         _ = encoder.frame_dim
 
@@ -76,6 +76,6 @@ def test_one_answer_for_two_clips_is_refused() -> None:
 def test_the_function_gets_float32_arrays() -> None:
     seen: list[np.ndarray] = []
     sys.modules["my_encoders"] = type(sys)("my_encoders")
-    sys.modules["my_encoders"].listen = lambda waves: [seen.append(wave) or np.ones(2) for wave in waves]  # type: ignore[attr-defined]
-    load("python:my_encoders:listen")(torch.ones(1, 100, dtype=torch.float64), torch.tensor([100]))
+    sys.modules["my_encoders"].collect = lambda waves: [seen.append(wave) or np.ones(2) for wave in waves]  # type: ignore[attr-defined]
+    load("python:my_encoders:collect")(torch.ones(1, 100, dtype=torch.float64), torch.tensor([100]))
     assert seen[-1].dtype == np.float32 and seen[-1].shape == (100,)

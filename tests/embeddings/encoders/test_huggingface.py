@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from noisewise.audio.waveform import resample
-from noisewise.embeddings.encoders import ExternalEncoder, load
+from noisewise.embeddings.encoders import PooledEncoder, load
 from noisewise.errors import ModelError
 from tests.embeddings.encoders.conftest import Write
 
@@ -22,8 +22,8 @@ def clip(seconds: float, seed: int = 0, rate: int = 16_000) -> Tensor:
     return 0.1 * torch.randn(round(seconds * rate), generator=torch.Generator().manual_seed(seed))
 
 
-def theirs(folder: Path, waveform: Tensor, rate: int = 16_000) -> tuple[Any, Any]:
-    """Model of the folder and its output for one clip, without any code of ours."""
+def reference(folder: Path, waveform: Tensor, rate: int = 16_000) -> tuple[Any, Any]:
+    """Model of the folder and its output for one clip, without any code of noisewise."""
     extractor: Any = transformers.AutoFeatureExtractor.from_pretrained(folder)
     model: Any = transformers.AutoModel.from_pretrained(folder).eval()
     model = model.encoder if folder.name == "tiny-whisper" else model
@@ -34,14 +34,14 @@ def theirs(folder: Path, waveform: Tensor, rate: int = 16_000) -> tuple[Any, Any
         return model, model(**inputs)
 
 
-def alone(encoder: ExternalEncoder, waveform: Tensor, rate: int = 16_000) -> Tensor:
+def alone(encoder: PooledEncoder, waveform: Tensor, rate: int = 16_000) -> Tensor:
     return encoder(waveform[None], torch.tensor([len(waveform)]), rate)[0]
 
 
 @pytest.mark.parametrize("family", [*SPEECH, "wav2vec2-bert"])
 def test_speech_encoders_give_the_mean_of_their_frames(write: Write, family: str) -> None:
     waveform = clip(1.3)
-    _, output = theirs(write(family), waveform)
+    _, output = reference(write(family), waveform)
     encoder = load(str(write(family)))
     torch.testing.assert_close(alone(encoder, waveform), output.last_hidden_state[0].mean(dim=0), rtol=1e-4, atol=1e-5)
     frames, counts = encoder.frames(waveform[None], torch.tensor([len(waveform)]))
@@ -51,7 +51,7 @@ def test_speech_encoders_give_the_mean_of_their_frames(write: Write, family: str
 
 def test_ast_gives_its_pooler_cls_and_patches(write: Write) -> None:
     waveform = clip(1.0)
-    _, output = theirs(write("ast"), waveform)
+    _, output = reference(write("ast"), waveform)
     hidden = output.last_hidden_state[0]  # CLS, distillation, 12 bands of 19 times
     expected = {"pooler": output.pooler_output[0], "cls": hidden[0]}
     times = (1 + (16_000 - 400) // 160 + 9) // 10  # those that begin in the clip
@@ -70,7 +70,7 @@ def test_ast_gives_its_pooler_cls_and_patches(write: Write) -> None:
 @pytest.mark.parametrize("family", ["clap", "clap-fused"])
 def test_clap_gives_its_vector_in_the_space_of_audio_and_text(write: Write, family: str) -> None:
     waveform = clip(1.0, rate=48_000)
-    _, output = theirs(write(family), waveform, 48_000)
+    _, output = reference(write(family), waveform, 48_000)
     expected = output if isinstance(output, Tensor) else output.pooler_output
     encoder = load(str(write(family)))
     assert encoder.pooling == "pooler" and encoder.sample_rate == 48_000 and encoder.dim == 24
@@ -79,7 +79,7 @@ def test_clap_gives_its_vector_in_the_space_of_audio_and_text(write: Write, fami
 
 def test_whisper_is_pooled_over_the_clip_and_not_over_the_silence_behind_it(write: Write) -> None:
     waveform = clip(1.0)
-    _, output = theirs(write("whisper"), waveform)
+    _, output = reference(write("whisper"), waveform)
     assert output.last_hidden_state.size(1) == 100
     expected = output.last_hidden_state[0, :50].mean(dim=0)  # 20 ms each
     torch.testing.assert_close(alone(load(str(write("whisper"))), waveform), expected, rtol=1e-4, atol=1e-5)
@@ -110,8 +110,8 @@ def test_other_rates_are_resampled(write: Write) -> None:
     assert not torch.allclose(alone(encoder, waveform, 48_000), expected, atol=1e-3)
 
 
-def test_longer_clips_are_heard_in_equal_parts(write: Write) -> None:
-    encoder, waveform = load(str(write("whisper"))), clip(5.0)  # it hears 2 s
+def test_longer_clips_are_encoded_in_equal_parts(write: Write) -> None:
+    encoder, waveform = load(str(write("whisper"))), clip(5.0)  # its longest input is 2 s
     parts = [waveform[start : start + 26_667] for start in (0, 26_667, 53_334)]
     expected = torch.stack([alone(encoder, part) for part in parts]).mean(dim=0)
     torch.testing.assert_close(alone(encoder, waveform), expected, rtol=1e-4, atol=1e-5)

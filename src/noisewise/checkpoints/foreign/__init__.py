@@ -1,21 +1,26 @@
-"""Models from elsewhere: read by name tables into ours, and written back."""
+"""Checkpoints of transformers and of fairseq: read by tables of names into noisewise's models, and written back."""
 
 from pathlib import Path
+from typing import Literal
 
 from noisewise.checkpoints.foreign import fairseq, huggingface_folder
 from noisewise.checkpoints.foreign.checkpoint import Checkpoint
 
+ForeignLayout = Literal["transformers", "fairseq"]
 
-def recognises(path: Path) -> bool:
-    """Whether `read` is for this path: a folder of transformers, or a `.pt` file."""
-    return fairseq.recognises(path) or huggingface_folder.recognises(path)
+
+def layout_of(path: Path) -> ForeignLayout | None:
+    """Whose checkpoint a path is: a folder of transformers, or a `.pt` file of fairseq; None for anything else."""
+    if fairseq.recognises(path):
+        return "fairseq"
+    return "transformers" if huggingface_folder.recognises(path) else None
 
 
 def read(path: Path, dictionary: Path | None = None) -> Checkpoint:
     """Read a folder of transformers or a file of fairseq.
 
     Args:
-        path: what `recognises` says yes to.
+        path: a path to which `layout_of` gives a layout.
         dictionary: the letters of a fairseq model, if they are not beside it.
 
     Raises:

@@ -1,7 +1,4 @@
-"""A model from elsewhere in our names: what every reader of foreign files gives, and how it becomes a model of ours.
-
-Legend: V symbols, D width of the encoder.
-"""
+"""A foreign checkpoint under the names of noisewise: what every reader returns, and how it becomes a model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,55 +19,47 @@ from noisewise.models.wav2vec2.pretraining import Wav2Vec2Pretraining
 from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
 
 ARCHITECTURE = (
-    *(
-        "front_end",
-        "convolution_kernel",
-        "channels",
-        "kernels",
-        "strides",
-        "convolution_bias",
-        "convolution_norm",
-        "normalise",
-        "dim",
-        "layers",
-        "heads",
-    ),
-    *("feed_forward", "norm_first", "position_kernel", "position_groups"),
+    *("front_end", "convolution_kernel", "channels", "kernels", "strides", "convolution_bias", "convolution_norm"),
+    *("normalise", "dim", "layers", "heads", "feed_forward", "norm_first", "position_kernel", "position_groups"),
 )
-"""What must be the same for weights to mean the same; the rest of a configuration is about training."""
+"""Fields that must be the same for weights to mean the same; the others of a configuration are about training."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """A linear layer over the encoder, and what its outputs mean."""
+    """The linear layer of CTC over an encoder, and the tokens of its outputs."""
 
     weight: Tensor
-    """(V, D), the blank's row first."""
+    """Weight of the layer, the row of the blank first. (V, D)"""
     bias: Tensor
-    """(V,)."""
+    """Bias of the layer. (V,)"""
     tokenizer: CharacterTokenizer
+    """Tokens of the outputs, in their order."""
     dropout: float = 0.0
-    """Dropout before the layer."""
+    """Dropout probability before the layer."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An encoder from elsewhere, with its CTC head if it has one."""
+    """An encoder of transformers, fairseq or noisewise, with its CTC head if it has one."""
 
     source: Path
+    """Folder or file that was read."""
     config: Wav2Vec2Config | PretrainedConfig
+    """Configuration of the encoder."""
     weights: Mapping[str, Tensor]
-    """The encoder's, under our names."""
+    """Weights of the encoder, under the names of noisewise."""
     head: Head | None = None
+    """CTC head; None for an encoder alone."""
     left_out: tuple[str, ...] = ()
-    """Parts of the source that have no place in our model."""
+    """Parts of the source that have no place in a model of noisewise."""
     origin: dict[str, Any] = field(default_factory=dict)
-    """Plain values of the source that are needed to write it back as it was."""
+    """Plain values of the source that are needed to write it back unchanged."""
     pretraining: Mapping[str, Tensor] = field(default_factory=dict)
-    """Quantizer and projections of a model before fine-tuning, under our names."""
+    """Quantizer and projections of a model before fine-tuning, under the names of noisewise."""
 
     def encoder(self) -> Wav2Vec2Encoder | PretrainedEncoder:
-        """The encoder, filled.
+        """Build the encoder with its weights.
 
         Raises:
             InteropError: the weights are not those that the configuration describes.
@@ -95,10 +84,14 @@ class Checkpoint:
         return encoder
 
     def begin(self, model: AnyModel, tokenizer: Tokenizer) -> tuple[str, ...]:
-        """Put the encoder's weights into a model that will be trained on.
+        """Put the weights into a model that will be trained further.
 
-        The head's too if its letters are the same; quantizer and projections too if the model is one before
-        fine-tuning and their shapes agree.
+        Those of the encoder always; those of the head if its tokens are the same; quantizer and projections if the
+        model is one before fine-tuning and their shapes agree.
+
+        Args:
+            model: what is filled, in place.
+            tokenizer: the tokens of `model`.
 
         Returns:
             The parts of the model that were filled.
@@ -131,7 +124,7 @@ class Checkpoint:
         return ("encoder", "head")
 
     def ctc(self) -> tuple[CTC, CTCConfig]:
-        """The whole recogniser and its configuration.
+        """Build the whole recogniser, and its configuration.
 
         Raises:
             InteropError: there is no CTC head, or the weights do not fit.

@@ -38,9 +38,9 @@ TABLE = (
     (r"encoder.layers.(\d+).fc2.", "transformer.layers.{}.feed_forward.outer."),
     (r"encoder.layers.(\d+).final_layer_norm.", "transformer.layers.{}.feed_forward_norm."),
 )
-"""Beginnings of names: fairseq's, ours."""
+"""Beginnings of names: of fairseq, of noisewise."""
 HEADS = ("quantizer.", "project_q.", "final_proj.", "input_quantizer.", "project_inp.", "target_glu.")
-"""What belongs to pre-training alone."""
+"""Beginnings of names of the parts that only pre-training needs."""
 FIELDS = {
     "encoder_embed_dim": "dim",
     "encoder_layers": "layers",
@@ -56,7 +56,7 @@ FIELDS = {
     "activation_dropout": "activation_dropout",
     "encoder_layerdrop": "layer_drop",
 }
-"""Settings of the model: fairseq's, ours."""
+"""Settings of the model: of fairseq, of noisewise."""
 FIXED = {
     "activation_fn": "gelu",
     "layer_type": "transformer",
@@ -64,7 +64,7 @@ FIXED = {
     "conv_pos_batch_norm": False,
     "quantize_input": False,
 }
-"""Settings that our encoder cannot have otherwise."""
+"""Settings that the encoder of noisewise cannot have otherwise."""
 LETTERS = tuple("|ETAONIHSRDLUMWCFGYPBVK'XJQZ")
 """Outputs 4 to 31 of models fine-tuned on LibriSpeech (its dict.ltr.txt); the first four are special."""
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
@@ -82,10 +82,10 @@ def read(path: Path, dictionary: Path | None = None) -> Checkpoint:
     Args:
         path: the `.pt` file.
         dictionary: letters of a fine-tuned model, one a line; `dict.ltr.txt` beside the file if left out, or
-            the dictionary in the file, or LibriSpeech's letters where the number of outputs says so.
+            the dictionary in the file, or the letters of LibriSpeech where the number of outputs is theirs.
 
     Raises:
-        InteropError: the file is hostile, broken, or no wav2vec 2.0 model that ours can be.
+        InteropError: the file is hostile, broken, or no wav2vec 2.0 model that noisewise can build.
     """
     saved = unpickle.load(path)
     state = saved.get("model") if isinstance(saved, dict) else None
@@ -110,11 +110,13 @@ def config_from_fairseq(model: Mapping[str, Any], normalise: bool) -> Wav2Vec2Co
     """The configuration that fairseq's settings of a wav2vec2 model describe; masking stays off.
 
     Raises:
-        InteropError: our encoder cannot be that.
+        InteropError: the encoder of noisewise cannot be that.
     """
     for name, wanted in FIXED.items():
         if model.get(name, wanted) != wanted:
-            raise InteropError(f"`{name}` must be {wanted}, but is {model[name]} instead; no encoder of ours is that")
+            raise InteropError(
+                f"`{name}` must be {wanted}, but is {model[name]} instead; noisewise has no such encoder"
+            )
     layers = convolutions(model.get("conv_feature_layers") or "[(512,10,5)] + [(512,3,2)] * 4 + [(512,2,2)] * 2")
     if len({channels for channels, _, _ in layers}) != 1:
         raise InteropError(f"`conv_feature_layers` must have one width, but is {layers} instead")
@@ -125,7 +127,7 @@ def config_from_fairseq(model: Mapping[str, Any], normalise: bool) -> Wav2Vec2Co
     return parse(
         Wav2Vec2Config,
         {
-            **{ours: model[theirs] for theirs, ours in FIELDS.items() if theirs in model},
+            **{name: model[foreign] for foreign, name in FIELDS.items() if foreign in model},
             "channels": layers[0][0],
             "kernels": tuple(kernel for _, kernel, _ in layers),
             "strides": tuple(stride for _, _, stride in layers),

@@ -1,6 +1,6 @@
-"""Weights of transformers' HuBERT, WavLM and data2vec in our encoder of kind `pretrained`, and back.
+"""Weights of HuBERT, WavLM and data2vec of transformers in an encoder of kind `pretrained`, and back.
 
-That encoder is transformers' own, so names keep their form; what differs is what stands before them.
+That encoder runs the model of transformers itself, so only the prefix of the names differs.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,12 @@ from noisewise.checkpoints.foreign.huggingface import modern
 from noisewise.errors import InteropError
 from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder
 
-OURS = "model."
+PREFIX = "model."
+"""Prefix of the encoder's weights in noisewise."""
 PREFIXES = {"hubert": "hubert.", "wavlm": "wavlm.", "data2vec-audio": "data2vec_audio."}
-"""Model type to what stands before the encoder's weights in a model with a head."""
+"""Model type to the prefix of the encoder's weights in a model with a head."""
 CLASSES = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "wavlm": "WavLM", "data2vec-audio": "Data2VecAudio"}
-"""Model type to the beginning of its classes' names."""
+"""Model type to the beginning of the names of its classes."""
 MEANING = (
     *("model_type", "hidden_act", "feat_extract_activation", "feat_extract_norm", "layer_norm_eps", "conv_stride"),
     *("num_attention_heads", "do_stable_layer_norm", "num_buckets", "max_bucket_distance"),
@@ -34,27 +35,27 @@ def config_from_huggingface(values: Mapping[str, Any], extractor: Mapping[str, A
 
 
 def from_huggingface(state: Mapping[str, Tensor], family: str) -> dict[str, Tensor]:
-    """The encoder's weights under our names, from a bare model or one with a head."""
+    """The encoder's weights under the names of noisewise, from a bare model or one with a head."""
     prefix = PREFIXES[family]
     headed = any(name.startswith(prefix) for name in state)
     named = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix) or not headed}
-    return {OURS + modern(name): value for name, value in named.items()}
+    return {PREFIX + modern(name): value for name, value in named.items()}
 
 
 def to_huggingface(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The encoder's weights under the names of a bare model; undoes `from_huggingface`."""
-    return {name.removeprefix(OURS): value for name, value in state.items()}
+    return {name.removeprefix(PREFIX): value for name, value in state.items()}
 
 
 def left_out(state: Mapping[str, Tensor], family: str) -> tuple[str, ...]:
-    """What a model has beside its encoder and its CTC head."""
+    """Parts of a model beside its encoder and its CTC head."""
     if not any(name.startswith(PREFIXES[family]) for name in state):
         return ()
     return tuple(sorted({name.partition(".")[0] for name in state} - {PREFIXES[family][:-1], "lm_head"}))
 
 
 def without_adapters(values: Mapping[str, Any], source: object) -> None:
-    """Refuse models with adapters, which exchange layers and letters by language.
+    """Refuse models with adapters, which exchange layers and vocabulary by language.
 
     Raises:
         InteropError: it is one, such as MMS.
@@ -62,13 +63,13 @@ def without_adapters(values: Mapping[str, Any], source: object) -> None:
     for name in ("adapter_attn_dim", "add_adapter"):
         if values.get(name):
             raise InteropError(
-                f"`{source}` must be a model without adapters, but says {name}={values[name]!r}, as MMS does; "
+                f"`{source}` must be a model without adapters, but has {name}={values[name]!r}, as MMS does; "
                 f"transformers itself runs it: noisewise evaluate --model hf:{source}"
             )
 
 
 def differing(one: PretrainedEncoder, other: PretrainedEncoder) -> list[str]:
-    """Names of values in which two encoders compute another thing."""
+    """Names of the values by which two encoders compute different features."""
     settings: tuple[Any, Any] = (one.model.config, other.model.config)
     names = [name for name in MEANING if getattr(settings[0], name, None) != getattr(settings[1], name, None)]
     return names + ["normalise"] * (one.config.normalise != other.config.normalise)

@@ -1,4 +1,4 @@
-"""Weights of transformers' `Wav2Vec2Model` in our wav2vec 2.0 encoder, and back.
+"""Weights of `Wav2Vec2Model` of transformers in the wav2vec 2.0 encoder of noisewise, and back.
 
 Works on plain state dicts and on the values of a `config.json`; transformers itself is not needed.
 """
@@ -30,20 +30,20 @@ TABLE = (
     (r"encoder.layers.(\d+).feed_forward.output_dense.", "transformer.layers.{}.feed_forward.outer."),
     (r"encoder.layers.(\d+).final_layer_norm.", "transformer.layers.{}.feed_forward_norm."),
 )
-"""Beginnings of names: theirs, ours. The last part, `weight` or `bias`, is the same on both sides."""
+"""Beginnings of names: of transformers, of noisewise. The last part, `weight` or `bias`, is the same on both sides."""
 
 OLD_WEIGHT_NORM = {
     "weight_g": "parametrizations.weight.original0",
     "weight_v": "parametrizations.weight.original1",
 }
-"""Ends of names: the weight norm of files written before PyTorch 2.1 and by fairseq, and that of today."""
+"""Ends of names: the weight norm in files of fairseq and of PyTorch before 2.1, and that of today."""
 
 HEADS = ("lm_head.", "quantizer.", "project_hid.", "project_q.", "projector.", "classifier.")
-"""What `Wav2Vec2ForCTC`, `Wav2Vec2ForPreTraining` and the classifiers hold beside the encoder."""
+"""Beginnings of names beside the encoder in `Wav2Vec2ForCTC`, `Wav2Vec2ForPreTraining` and the classifiers."""
 
 
 MASK_EMBEDDINGS = ("mask_embedding", "model.masked_spec_embed")
-"""Our names of the weight that may be absent: models built without masks do not have it, and only training uses it."""
+"""Names in noisewise of the weight that may be absent: models without masks lack it, and only training uses it."""
 
 _REMEDY = "build the encoder with `config_from_huggingface` from the config.json beside the weights"
 
@@ -60,13 +60,13 @@ def from_huggingface(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def to_huggingface(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the weights of our encoder to those of a `Wav2Vec2Model`; undoes `from_huggingface`.
+    """Rename the weights of an encoder of noisewise to those of a `Wav2Vec2Model`; undoes `from_huggingface`.
 
     Raises:
         InteropError: a name that the table does not know.
     """
     table = tuple(
-        (re.escape(ours).replace(r"\{\}", r"(\d+)"), theirs.replace(r"(\d+)", "{}")) for theirs, ours in TABLE
+        (re.escape(name).replace(r"\{\}", r"(\d+)"), foreign.replace(r"(\d+)", "{}")) for foreign, name in TABLE
     )
     return renamed(state, table, "Wav2Vec2Encoder")
 
@@ -84,7 +84,7 @@ def load(encoder: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 def fit(encoder: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Put weights under our names into a `Wav2Vec2Encoder`, as `load` does after renaming.
+    """Put weights under the names of noisewise into a `Wav2Vec2Encoder`, as `load` does after renaming.
 
     Raises:
         InteropError: names that are missing or have no place, or shapes that differ.
@@ -93,21 +93,25 @@ def fit(encoder: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 def matched(encoder: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What `fit` puts in, once every name and shape is known to be right."""
-    ours, theirs = encoder.state_dict(), dict(state)
-    theirs |= {name: ours[name] for name in MASK_EMBEDDINGS if name in ours and name not in theirs}
-    missing, unexpected = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
+    """The weights that `fit` puts in, once every name and shape is known to be right.
+
+    Raises:
+        InteropError: names that are missing or have no place, or shapes that differ.
+    """
+    own, given = encoder.state_dict(), dict(state)
+    given |= {name: own[name] for name in MASK_EMBEDDINGS if name in own and name not in given}
+    missing, unexpected = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
     if missing or unexpected:
         raise InteropError(
             f"the weights must be those of this encoder, but missing are {some(missing)} and without place "
             f"in it {some(unexpected)}; {_REMEDY}"
         )
-    for name, value in theirs.items():
-        if value.shape != ours[name].shape:
+    for name, value in given.items():
+        if value.shape != own[name].shape:
             raise InteropError(
-                f"`{name}` must be {tuple(ours[name].shape)}, but is {tuple(value.shape)} instead; {_REMEDY}"
+                f"`{name}` must be {tuple(own[name].shape)}, but is {tuple(value.shape)} instead; {_REMEDY}"
             )
-    return theirs
+    return given
 
 
 def config_from_huggingface(values: Mapping[str, Any]) -> Wav2Vec2Config:
@@ -116,7 +120,7 @@ def config_from_huggingface(values: Mapping[str, Any]) -> Wav2Vec2Config:
     What it leaves out is as in the base size. Masking stays off: set it for fine-tuning.
 
     Raises:
-        InteropError: it describes something that our encoder cannot be.
+        InteropError: it describes something that the encoder of noisewise cannot be.
     """
     widths = set(values.get("conv_dim") or [512])
     must_be: dict[str, Any] = {
@@ -127,22 +131,24 @@ def config_from_huggingface(values: Mapping[str, Any]) -> Wav2Vec2Config:
     must_be |= {"layer_norm_eps": 1e-5, "add_adapter": False, "adapter_attn_dim": None}
     for name, wanted in must_be.items():
         if values.get(name, wanted) != wanted:
-            raise InteropError(f"`{name}` must be {wanted}, but is {values[name]} instead; no encoder of ours is that")
+            raise InteropError(
+                f"`{name}` must be {wanted}, but is {values[name]} instead; noisewise has no such encoder"
+            )
     if len(widths) != 1:
         raise InteropError(f"`conv_dim` must be one width for all layers, but is {values['conv_dim']} instead")
-    named = {ours: values[theirs] for theirs, ours in FIELDS.items() if theirs in values}
+    named = {name: values[foreign] for foreign, name in FIELDS.items() if foreign in values}
     tuples = {name: tuple(value) for name, value in named.items() if isinstance(value, list | tuple)}
     normalise = values.get("feat_extract_norm") == "layer"
     return parse(Wav2Vec2Config, {**named, **tuples, "channels": widths.pop(), "normalise": normalise})
 
 
 def config_to_huggingface(config: Wav2Vec2Config) -> dict[str, Any]:
-    """The values of a `config.json` for an encoder of ours; `config_from_huggingface` undoes it.
+    """The values of a `config.json` for an encoder of noisewise; `config_from_huggingface` undoes it.
 
-    Masks that ours leaves off stay as transformers has them, since a model without masks there has no mask
+    Masks that noisewise leaves off stay as transformers has them, since a model without masks there has no mask
     embedding.
     """
-    values = {theirs: getattr(config, ours) for theirs, ours in FIELDS.items()}
+    values = {foreign: getattr(config, name) for foreign, name in FIELDS.items()}
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     return {
         **values,
@@ -177,7 +183,7 @@ FIELDS = {
     "activation_dropout": "activation_dropout",
     "layerdrop": "layer_drop",
 }
-"""Fields of a configuration: theirs, ours."""
+"""Fields of a configuration: of transformers, of noisewise."""
 
 
 def modern(name: str) -> str:

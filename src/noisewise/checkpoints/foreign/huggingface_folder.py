@@ -1,7 +1,7 @@
 """Folders that transformers writes for the wav2vec 2.0 family and its kin, read and written without transformers.
 
-wav2vec 2.0 becomes our own encoder; HuBERT, WavLM and data2vec become encoders of kind `pretrained`, which run through
-transformers.
+wav2vec 2.0 becomes the encoder of noisewise; HuBERT, WavLM and data2vec become encoders of kind `pretrained`, which run
+through transformers.
 
 `config.json`, `model.safetensors` (also in shards; an old `pytorch_model.bin` through torch's weights-only
 reader), and for CTC models `vocab.json`, `tokenizer_config.json` and `preprocessor_config.json`.
@@ -28,12 +28,12 @@ from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.text.tokenizer import BLANK
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-"""Where weights may be; the first that is there is read."""
+"""Files that may hold the weights; the first that is there is read."""
 SIDE_FILES = ("vocab.json", "added_tokens.json", "tokenizer_config.json", "preprocessor_config.json")
 
 
 def recognises(folder: Path) -> bool:
-    """Whether a folder is one of transformers': a `config.json` with a model type and no `tokens.txt` of ours."""
+    """Whether a folder is one of transformers': a `config.json` with a model type and no `tokens.txt` of noisewise."""
     config = folder / "config.json"
     if not config.is_file() or (folder / "tokens.txt").is_file():
         return False
@@ -48,7 +48,7 @@ def read(folder: Path) -> Checkpoint:
     """Read a folder.
 
     Raises:
-        InteropError: a file is missing or broken, or the model is one that ours cannot be.
+        InteropError: a file is missing or broken, or the model is one that noisewise cannot build.
     """
     values = _json(folder / "config.json")
     sides = {name: _json(folder / name) for name in SIDE_FILES if (folder / name).is_file()}
@@ -62,7 +62,7 @@ def read(folder: Path) -> Checkpoint:
     extractor = sides.get("preprocessor_config.json", {})
     if extractor.get("sampling_rate", 16_000) != 16_000:
         raise InteropError(
-            f"`{folder / 'preprocessor_config.json'}` must be for 16000 Hz, but says {extractor['sampling_rate']}"
+            f"`{folder / 'preprocessor_config.json'}` must be for 16000 Hz, but is for {extractor['sampling_rate']}"
         )
     origin = {"format": "huggingface", "files": {"config.json": values, **sides}}
     if family != "wav2vec2":
@@ -81,8 +81,8 @@ def read(folder: Path) -> Checkpoint:
 
 def write(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a folder that transformers and `read` load, whole or not at all."""
-    ours = isinstance(checkpoint.config, Wav2Vec2Config)
-    state = (huggingface if ours else families).to_huggingface(checkpoint.weights)
+    is_wav2vec2 = isinstance(checkpoint.config, Wav2Vec2Config)
+    state = (huggingface if is_wav2vec2 else families).to_huggingface(checkpoint.weights)
     files = checkpoint.origin.get("files", {}) if checkpoint.origin.get("format") == "huggingface" else {}
     head = checkpoint.head
     if head is None:
@@ -109,7 +109,7 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def rows(checkpoint: Checkpoint) -> Tensor:
-    """For each output of the source the row of our head; their logits are ours at these rows. (V,)"""
+    """The row of the head in noisewise for each output of the source: its logits are those at these rows. (V,)"""
     assert checkpoint.head is not None
     return torch.tensor(_described(checkpoint, checkpoint.head, checkpoint.origin.get("files", {}))[0])
 
@@ -192,7 +192,7 @@ def _head(folder: Path, state: dict[str, Tensor], values: dict[str, Any], sides:
 
 
 def _names(symbols: list[str], values: dict[str, Any], sides: dict[str, Any]) -> Names:
-    """The tokenizer's names; where it is silent, the blank is the model's padding id."""
+    """The names of special tokens in the tokenizer; without one for the blank, it is the model's padding id."""
     settings = sides.get("tokenizer_config.json", {})
     padding = values.get("pad_token_id", 0)
     blank = symbols[padding] if type(padding) is int and 0 <= padding < len(symbols) else "<pad>"
@@ -225,7 +225,7 @@ def _class(checkpoint: Checkpoint) -> str:
 
 
 def _described(checkpoint: Checkpoint, head: Head, files: dict[str, Any]) -> tuple[list[int], dict[str, Any]]:
-    """For each output the row of our head, and the files of a CTC model: those it came from, or new ones."""
+    """For each output the row of noisewise's head, and the files of a CTC model: those it came from, or new ones."""
     extractor = {
         "feature_extractor_type": "Wav2Vec2FeatureExtractor",
         "feature_size": 1,

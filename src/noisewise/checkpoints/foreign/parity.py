@@ -1,6 +1,6 @@
 """The same audio through transformers and through us: by how much the outputs differ (extra `hf`).
 
-Legend: T samples, F frames, V symbols or width of the encoder.
+Legend: V tokens, or width of the encoder.
 """
 
 import os
@@ -24,14 +24,16 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Parity:
-    """How far apart two outputs are."""
+    """Difference between the outputs of noisewise and of transformers for one recording."""
 
     seconds: float
+    """Duration of the recording in seconds."""
     frames: int
+    """Number of frames of transformers."""
     difference: float
     """Largest absolute difference of logits, or of features where there is no head; infinite for other shapes."""
     same_best: float
-    """Fraction of frames on which the likeliest symbol, or the largest feature, is the same."""
+    """Fraction of frames on which the likeliest token, or the largest feature, is the same."""
 
     @property
     def agrees(self) -> bool:
@@ -48,7 +50,7 @@ def compare(checkpoint: Checkpoint, waveforms: Sequence[NDArray[np.float32]]) ->
         InteropError: the model cannot be built.
         ModuleNotFoundError: transformers is not installed.
     """
-    ours = checkpoint.encoder().eval()
+    encoder = checkpoint.encoder().eval()
     head = None if checkpoint.head is None else checkpoint.ctc()[0].head
     with tempfile.TemporaryDirectory(prefix="noisewise-") as temporary:
         folder, rows = checkpoint.source, None
@@ -57,18 +59,18 @@ def compare(checkpoint: Checkpoint, waveforms: Sequence[NDArray[np.float32]]) ->
             huggingface_folder.write(folder, checkpoint)
         elif checkpoint.head is not None:
             rows = huggingface_folder.rows(checkpoint)
-        theirs, extractor = _theirs(folder, head is not None)
+        reference, extractor = _transformers(folder, head is not None)
         with torch.inference_mode():
-            return [_compared(ours, head, rows, theirs, extractor, waveform) for waveform in waveforms]
+            return [_compared(encoder, head, rows, reference, extractor, waveform) for waveform in waveforms]
 
 
-def _theirs(folder: Path, recognises: bool) -> tuple[Any, Any]:
+def _transformers(folder: Path, has_head: bool) -> tuple[Any, Any]:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     import transformers
 
     silence: Any = transformers.utils.logging.disable_progress_bar
     silence()
-    kind: Any = transformers.AutoModelForCTC if recognises else transformers.AutoModel
+    kind: Any = transformers.AutoModelForCTC if has_head else transformers.AutoModel
     extractor: Any = transformers.Wav2Vec2FeatureExtractor
     model = kind.from_pretrained(folder, local_files_only=True).eval()
     if not (folder / "preprocessor_config.json").is_file():
@@ -77,16 +79,16 @@ def _theirs(folder: Path, recognises: bool) -> tuple[Any, Any]:
 
 
 def _compared(
-    ours: Any, head: Any, rows: Tensor | None, theirs: Any, extractor: Any, waveform: NDArray[np.float32]
+    encoder: Any, head: Any, rows: Tensor | None, reference: Any, extractor: Any, waveform: NDArray[np.float32]
 ) -> Parity:
     samples = torch.from_numpy(np.ascontiguousarray(waveform))[None]  # (1, T)
-    features = ours(samples, torch.tensor([samples.size(1)])).features  # (1, F, D)
+    features = encoder(samples, torch.tensor([samples.size(1)])).features  # (1, F, D)
     found = features if head is None else head(features)  # (1, F, V)
     found = found if rows is None else found[..., rows]
-    inputs = _normalised(samples, ours.config.normalise) if extractor is None else None
+    inputs = _normalised(samples, encoder.config.normalise) if extractor is None else None
     if inputs is None:
         inputs = extractor(waveform, sampling_rate=16_000, return_tensors="pt").input_values
-    output = theirs(inputs)
+    output = reference(inputs)
     expected = output.last_hidden_state if head is None else output.logits
     seconds, frames = samples.size(1) / 16_000, expected.size(1)
     if found.shape != expected.shape:
@@ -96,7 +98,7 @@ def _compared(
 
 
 def _normalised(samples: Tensor, normalise: bool) -> Tensor:
-    """What transformers' extractor would do, where the folder does not hold one."""
+    """Normalised as by the extractor of transformers, where the folder does not hold one."""
     if not normalise:
         return samples
     return (samples - samples.mean()) / (samples.var(correction=0) + 1e-7).sqrt()

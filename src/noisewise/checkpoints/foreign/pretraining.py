@@ -1,4 +1,4 @@
-"""What wav2vec 2.0 has for pre-training alone, from elsewhere: the quantizer and the two projections, by a name table.
+"""The parts of wav2vec 2.0 for pre-training alone, of fairseq and transformers: quantizer and projections, by a table.
 
 Legend: G groups, V entries of a group, w width of an entry.
 """
@@ -21,16 +21,16 @@ TABLE = (
     ("final_proj.", "context_projection."),
     ("project_hid.", "context_projection."),
 )
-"""Beginnings of names: fairseq's or transformers', ours. The entries of all groups are one table there, (1, G V, w)."""
+"""Beginnings of names: of fairseq or transformers, of noisewise. Entries are one table there, (1, G V, w)."""
 
 
 def heads(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What a pre-trained model has beside its encoder, under our names; empty after fine-tuning."""
+    """Weights of a pre-trained model beside its encoder, under the names of noisewise; empty after fine-tuning."""
     return {
-        ours + name.removeprefix(theirs): value.float()
+        own + name.removeprefix(foreign): value.float()
         for name, value in state.items()
-        for theirs, ours in TABLE
-        if name.startswith(theirs)
+        for foreign, own in TABLE
+        if name.startswith(foreign)
     }
 
 
@@ -38,9 +38,9 @@ def begin(model: Wav2Vec2Pretraining, found: Mapping[str, Tensor], source: Path)
     """Put quantizer and projections into a model, all of them if every shape agrees, else none, with a warning.
 
     Args:
-        model: what will be trained on.
+        model: what is filled, and trained further.
         found: as `heads` gives them.
-        source: where they come from.
+        source: the checkpoint, for the warning.
 
     Returns:
         The parts that were filled.
@@ -69,7 +69,7 @@ def _grouped(value: Tensor, own: Tensor) -> Tensor:
 
 
 def _sizes(found: Mapping[str, Tensor]) -> dict[str, int]:
-    """The fields of `ContrastConfig` that the shapes tell."""
+    """The fields of `ContrastConfig` that follow from the shapes."""
     entries, projection = found.get("quantizer.entries"), found.get("target_projection.weight")
     if entries is None or projection is None or entries.dim() != 3 or projection.dim() != 2:
         return {}

@@ -1,4 +1,4 @@
-"""Checkpoints that are pickles, read without running anything that they name.
+"""Safe reading of checkpoints that are pickles: nothing that they name is run.
 
 Two locks, one behind the other. First every name in the pickle is listed, without unpickling: names that rebuild
 tensors are allowed, names of settings (argparse, omegaconf, fairseq, ...) are replaced by an inert class, and any
@@ -48,7 +48,7 @@ LEGACY_PICKLES = 5
 
 
 class Inert:
-    """Stands for an object of any class: keeps what it was made from, does nothing."""
+    """Stands for an object of any class: keeps the arguments and the state, does nothing."""
 
     __slots__ = ("arguments", "state")
     arguments: tuple[Any, ...]
@@ -63,7 +63,7 @@ class Inert:
     def __init__(self, *arguments: Any) -> None: ...
 
     def __setstate__(self, state: Any) -> None:
-        """Keep what the object would have been filled with."""
+        """Keep the state of the object."""
         self.state = state if isinstance(state, dict) else {}
 
 

@@ -1,4 +1,4 @@
-"""Vocabularies from elsewhere as tokenizers of ours: blank first, our names for blank, unknown and boundary."""
+"""Vocabularies of transformers and fairseq as tokenizers of noisewise: blank first, and its names of special tokens."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,37 +10,40 @@ from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, CharacterTokenize
 
 @dataclass(frozen=True)
 class Names:
-    """What a vocabulary calls the three symbols that mean something to us."""
+    """Names of the three special tokens in a foreign vocabulary."""
 
     blank: str = "<pad>"
+    """Name of the blank of CTC."""
     unknown: str = "<unk>"
+    """Name of the token for unknown characters."""
     boundary: str = "|"
+    """Name of the boundary between words."""
 
 
 def from_symbols(symbols: Sequence[str], names: Names, source: object) -> tuple[CharacterTokenizer, list[int]]:
-    """A tokenizer of ours.
+    """Make a tokenizer of noisewise.
 
-    Letters of a vocabulary that has only small ones become capitals, the form in which transcripts are compared
+    Letters of a vocabulary that has only lower-case ones become capitals, the form in which transcripts are compared
     and learned here.
 
     Args:
-        symbols: names of the outputs of a CTC head, in their order.
-        names: what the blank, the unknown character and the boundary are called among them.
+        symbols: tokens of the outputs of a CTC head, in their order.
+        names: the names of special tokens among them.
         source: the file, for errors.
 
     Returns:
-        The tokenizer, and for each of its symbols the output that it was; the blank comes first.
+        The tokenizer, and for each of its tokens the output that it was; the blank comes first.
 
     Raises:
-        InteropError: no blank, no boundary between words, or symbols that are more than a character.
+        InteropError: no blank, no boundary between words, or tokens of more than a character.
     """
     for what, name in (("blank", names.blank), ("boundary between words", names.boundary)):
         if name not in symbols:
             raise InteropError(f"`{source}` must hold the {what} '{name}', but does not; only CTC over letters is read")
     blank = list(symbols).index(names.blank)
     order = [blank, *(index for index in range(len(symbols)) if index != blank)]
-    ours = {names.blank: BLANK, names.unknown: UNKNOWN, names.boundary: BOUNDARY}
-    renamed = [ours.get(symbols[index], _special(symbols[index])) for index in order]
+    special = {names.blank: BLANK, names.unknown: UNKNOWN, names.boundary: BOUNDARY}
+    renamed = [special.get(symbols[index], _special(symbols[index])) for index in order]
     long = [symbol for symbol in renamed if len(symbol) != 1 and not (symbol[:1] == "<" and symbol[-1:] == ">")]
     if long or any(symbol.isspace() for symbol in renamed):
         example = (long or [" "])[0]
@@ -49,18 +52,18 @@ def from_symbols(symbols: Sequence[str], names: Names, source: object) -> tuple[
 
 
 def from_ids(values: Mapping[str, Any], size: int, source: object) -> list[str]:
-    """Symbols in the order of their ids, as many as the head has outputs.
+    """Tokens in the order of their ids, as many as the head has outputs.
 
     Args:
-        values: symbol to id, as in `vocab.json`.
-        size: outputs of the head. Ids beyond it, of symbols added later, are left out.
+        values: token to id, as in `vocab.json`.
+        size: outputs of the head. Ids beyond it, of tokens added later, are left out.
         source: the file, for errors.
     """
     wrong = [symbol for symbol, index in values.items() if type(index) is not int or index < 0]
     if wrong:
-        raise InteropError(f"`{source}` must map symbols to ids, but maps {wrong[0]!r} to {values[wrong[0]]!r}")
+        raise InteropError(f"`{source}` must map tokens to ids, but maps {wrong[0]!r} to {values[wrong[0]]!r}")
     if len(set(values.values())) != len(values):
-        raise InteropError(f"`{source}` must give every symbol an id of its own, but some share one")
+        raise InteropError(f"`{source}` must give every token an id of its own, but some share one")
     symbols = [f"<unused {index}>" for index in range(size)]
     for symbol, index in values.items():
         if index < size:
@@ -69,7 +72,7 @@ def from_ids(values: Mapping[str, Any], size: int, source: object) -> list[str]:
 
 
 def _special(symbol: str) -> str:
-    """`[CLS]` as `<CLS>`: symbols in brackets are no text."""
+    """`[CLS]` as `<CLS>`: tokens in brackets are no text."""
     return f"<{symbol[1:-1]}>" if len(symbol) > 2 and symbol[0] == "[" and symbol[-1] == "]" else symbol
 
 

@@ -1,4 +1,4 @@
-"""Frozen encoders of others, and of ours: clips in, one vector a clip or the vectors of its frames out.
+"""Frozen external encoders, and those of noisewise: clips in, one vector a clip or the vectors of its frames out.
 
 An encoder is named by a specification:
 
@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 
 from noisewise import hub
-from noisewise.embeddings.encoders.frozen import ExternalEncoder
-from noisewise.embeddings.encoders.protocol import Hearing
+from noisewise.embeddings.encoders.pooled import PooledEncoder
+from noisewise.embeddings.encoders.protocol import FrozenEncoder
 from noisewise.errors import ModelError, NoisewiseError
 
-__all__ = ["ExternalEncoder", "load"]
+__all__ = ["PooledEncoder", "load"]
 
 
 def load(
@@ -28,26 +28,26 @@ def load(
     normalise: bool = False,
     window_seconds: float | None = None,
     device: str = "cpu",
-) -> ExternalEncoder:
-    """An encoder from its specification.
+) -> PooledEncoder:
+    """Read an encoder.
 
     Args:
         specification: see above.
         pooling: how frames become one vector: `mean`, `cls` or `pooler`; None for the encoder's own.
-        normalise: bring vectors to length 1.
-        window_seconds: hear longer clips in equal parts of at most this; None for the encoder's own.
+        normalise: whether vectors are brought to length 1.
+        window_seconds: longer clips are encoded in equal parts of at most this; None for the encoder's own.
         device: where it runs.
 
     Raises:
         ModelError: there is no such encoder, or it has no such pooling.
     """
     with torch.random.fork_rng(devices=[]):  # models are built with random weights before they are read
-        hearing = _hearing(specification, device)
-    return ExternalEncoder(hearing, pooling=pooling, normalise=normalise, window_seconds=window_seconds)
+        encoder = _encoder(specification, device)
+    return PooledEncoder(encoder, pooling=pooling, normalise=normalise, window_seconds=window_seconds)
 
 
-def _hearing(specification: str, device: str) -> Hearing:
-    from noisewise.embeddings.encoders import folder, function
+def _encoder(specification: str, device: str) -> FrozenEncoder:
+    from noisewise.embeddings.encoders import function, noisewise_model
 
     if specification.startswith(function.PREFIX):
         return function.load(specification)
@@ -58,7 +58,7 @@ def _hearing(specification: str, device: str) -> Hearing:
 
         return huggingface.load(specification if from_hub else path.name or specification, path, device)
     try:
-        return folder.load(specification, device)
+        return noisewise_model.load(specification, device)
     except NoisewiseError as error:
         if path.is_dir() or specification == "box":
             raise
@@ -69,7 +69,7 @@ def _hearing(specification: str, device: str) -> Hearing:
 
 
 def _is_huggingface(path: Path) -> bool:
-    """Whether a folder is one of transformers: its config.json names a `model_type`, which ours does not."""
+    """Whether a folder is one of transformers: its config.json names a `model_type`."""
     try:
         values = json.loads((path / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -1,6 +1,6 @@
 """`python:module:function`: any function from a list of waveforms to a list of arrays. It is run: name code you trust.
 
-A waveform is (T,) float32 at the `SAMPLE_RATE` of the module, 16 kHz where it says none. An array is (E,), one vector
+A waveform is (T,) float32 at the `SAMPLE_RATE` of the module, 16 kHz where it has none. An array is (E,), one vector
 of the clip, or (F, E), its frames. `VERSIONS` of the module, a dict of texts, is kept beside the vectors.
 """
 
@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.audio.waveform import SAMPLE_RATE
-from noisewise.embeddings.encoders.protocol import Heard, Hearing
+from noisewise.embeddings.encoders.protocol import Encoding, FrozenEncoder
 from noisewise.errors import ModelError
 
 PREFIX = "python:"
 Function = Callable[[list[NDArray[np.float32]]], Sequence[Any]]
 
 
-class FunctionHearing(Hearing):
-    """A function behind the interface of `Hearing`."""
+class FunctionEncoder(FrozenEncoder):
+    """A function behind the interface of `FrozenEncoder`."""
 
     window = None
     pooling = None
@@ -33,14 +33,14 @@ class FunctionHearing(Hearing):
     def __init__(self, name: str, function: Function, sample_rate: int, details: dict[str, str]) -> None:
         self.name, self.function, self.sample_rate, self.details = name, function, sample_rate, details
 
-    def hear(self, clips: Sequence[Tensor]) -> list[Heard]:
-        """One call with all clips; that none hears another is the function's affair."""
+    def encode(self, clips: Sequence[Tensor]) -> list[Encoding]:
+        """One call with all clips; that none depends on another is the function's responsibility."""
         answers = self.function([clip.numpy().astype(np.float32) for clip in clips])
         if not isinstance(answers, Sequence | np.ndarray | Tensor) or len(answers) != len(clips):
             raise ModelError(f"`{self.name}` must return one array a waveform, {len(clips)}, but does not")
-        return [self._heard(answer) for answer in answers]
+        return [self._encoding(answer) for answer in answers]
 
-    def _heard(self, answer: Any) -> Heard:
+    def _encoding(self, answer: Any) -> Encoding:
         values = answer.detach().cpu().numpy() if isinstance(answer, Tensor) else np.asarray(answer)
         if values.ndim not in (1, 2) or values.dtype.kind != "f" or not values.shape[-1]:
             raise ModelError(
@@ -48,10 +48,10 @@ class FunctionHearing(Hearing):
                 f"{values.dtype} instead"
             )
         vectors = torch.tensor(values, dtype=torch.float32)
-        return Heard(None, pooler=vectors) if vectors.ndim == 1 else Heard(vectors)
+        return Encoding(None, pooler=vectors) if vectors.ndim == 1 else Encoding(vectors)
 
 
-def load(specification: str) -> FunctionHearing:
+def load(specification: str) -> FunctionEncoder:
     """Import the module, from the working folder too, and find the function.
 
     Raises:
@@ -73,4 +73,4 @@ def load(specification: str) -> FunctionHearing:
             "python:module:function"
         )
     rate = int(getattr(module, "SAMPLE_RATE", SAMPLE_RATE))
-    return FunctionHearing(specification, function, rate, dict(getattr(module, "VERSIONS", {})))
+    return FunctionEncoder(specification, function, rate, dict(getattr(module, "VERSIONS", {})))

@@ -15,40 +15,40 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from noisewise.embeddings.encoders import families
-from noisewise.embeddings.encoders.protocol import Heard, Hearing
+from noisewise.embeddings.encoders import huggingface_families
+from noisewise.embeddings.encoders.protocol import Encoding, FrozenEncoder
 from noisewise.errors import ModelError
 
 AT_ONCE = 16
 """Clips, or parts of clips, that go through a model together at most."""
 
 
-class HuggingFaceHearing(Hearing):
+class HuggingFaceEncoder(FrozenEncoder):
     """A model of transformers and its feature extractor."""
 
     def __init__(self, name: str, model: Any, extractor: Any, weights_sha256: str | None, device: str) -> None:
         import transformers
 
         self.name, self.weights_sha256, self.device = name, weights_sha256, device
-        self.extractor, self.model = extractor, families.encoder_of(model).to(device).eval()
+        self.extractor, self.model = extractor, huggingface_families.encoder_of(model).to(device).eval()
         self.sample_rate = int(extractor.sampling_rate)
-        self.window = families.window(model.config.model_type, extractor)
-        self.pooling = "pooler" if model.config.model_type in families.POOLED else "mean"
+        self.window = huggingface_families.window(model.config.model_type, extractor)
+        self.pooling = "pooler" if model.config.model_type in huggingface_families.POOLED else "mean"
         self.details = {"architecture": type(model).__name__, "transformers": transformers.__version__}
         self.accepted = set(inspect.signature(self.model.forward).parameters)
 
-    def hear(self, clips: Sequence[Tensor]) -> list[Heard]:
-        """Those of the same shape together, each as if it were alone."""
+    def encode(self, clips: Sequence[Tensor]) -> list[Encoding]:
+        """Encode clips of the same shape together, each as if it were alone."""
         inputs = [self._inputs(clip) for clip in clips]
-        heard: dict[int, Heard] = {}
+        found: dict[int, Encoding] = {}
         for places in _alike(inputs):
             batch = {key: torch.cat([inputs[place][key] for place in places]) for key in inputs[places[0]]}
             output = self.model(**{key: value.to(self.device) for key, value in batch.items()})
             for row, place in enumerate(places):
                 mask = batch["attention_mask"][row] if "attention_mask" in batch else None
                 samples = len(clips[place])
-                heard[place] = families.heard(self.model.config, output, row, samples, self.window, mask)
-        return [heard[place] for place in range(len(clips))]
+                found[place] = huggingface_families.encoding(self.model.config, output, row, samples, self.window, mask)
+        return [found[place] for place in range(len(clips))]
 
     def _inputs(self, clip: Tensor) -> dict[str, Tensor]:
         """What the extractor makes of one clip, as the model takes it. (1, ...) each"""
@@ -62,7 +62,7 @@ class HuggingFaceHearing(Hearing):
         return {key: value.float() if value.is_floating_point() else value for key, value in kept.items()}
 
 
-def load(name: str, folder: Path, device: str = "cpu") -> HuggingFaceHearing:
+def load(name: str, folder: Path, device: str = "cpu") -> HuggingFaceEncoder:
     """Read a folder of transformers.
 
     Raises:
@@ -76,17 +76,17 @@ def load(name: str, folder: Path, device: str = "cpu") -> HuggingFaceHearing:
         with _quiet(makers.utils.logging):
             extractor = makers.AutoFeatureExtractor.from_pretrained(folder, **options)
             config = makers.AutoConfig.from_pretrained(folder, **options)
-            maker = getattr(makers, families.CLASSES.get(config.model_type, "AutoModel"))
+            maker = getattr(makers, huggingface_families.CLASSES.get(config.model_type, "AutoModel"))
             model, report = maker.from_pretrained(folder, use_safetensors=True, output_loading_info=True, **options)
     except Exception as error:  # what transformers raises at a wrong file is open
         reason = " ".join(str(error).split())[:300]
         raise ModelError(
             f"`{folder}` must be an audio encoder of transformers with its extractor, but cannot be loaded: {reason}"
         ) from error
-    missing = sorted(key for key in report["missing_keys"] if not key.endswith(families.UNUSED))
+    missing = sorted(key for key in report["missing_keys"] if not key.endswith(huggingface_families.UNUSED))
     if missing:
         raise ModelError(f"`{folder}` must hold every weight, but lacks `{missing[0]}`; download it whole")
-    return HuggingFaceHearing(name, model, extractor, _digest(folder), device)
+    return HuggingFaceEncoder(name, model, extractor, _digest(folder), device)
 
 
 @contextmanager

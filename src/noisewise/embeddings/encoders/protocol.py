@@ -1,4 +1,6 @@
-"""What an encoder of any origin must offer, so that `ExternalEncoder` can window, pool and batch for all alike."""
+"""The interface of frozen encoders of any origin, which `PooledEncoder` windows, pools and batches alike.
+
+Legend: E width of the frames, P width of the pooled vector."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,35 +10,39 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What an encoder makes of one clip, or of one part of it."""
+class Encoding:
+    """Output of a frozen encoder for one clip, or for one part of it."""
 
     frames: Tensor | None
-    """Its vectors in the order of time, those of the clip alone and none of padding. (F, E)"""
+    """Vectors in the order of time, of the clip alone and none of padding; None where the encoder gives none. (F, E)"""
     cls: Tensor | None = None
-    """The vector of its CLS token, where it has one. (E,)"""
+    """Vector of the CLS token, where the encoder has one. (E,)"""
     pooler: Tensor | None = None
-    """The vector that its family pools for a clip, where it does. (P,)"""
+    """Vector that the encoder itself pools from the clip, where it does. (P,)"""
 
 
-class Hearing(Protocol):
-    """A frozen encoder."""
+class FrozenEncoder(Protocol):
+    """An encoder that is not trained any more."""
 
     name: str
-    """How a reader of the vectors knows it."""
+    """Name of the encoder, as stores of embeddings state it."""
     sample_rate: int
-    """Samples per second that it hears."""
+    """Sample rate of the input in hertz."""
     window: int | None
-    """Samples that it hears at once at most, None for any number."""
+    """Longest input in samples; None for any length."""
     pooling: str | None
-    """Its family's way to one vector, of `mean`, `cls` and `pooler`; None for the first that it has."""
+    """Default pooling to one vector: `mean`, `cls` or `pooler`; None for the first that the encoder has."""
     weights_sha256: str | None
-    """Of its weights, where it has a file of them."""
+    """SHA-256 of the weights, where there is a file of them."""
     details: dict[str, str]
-    """Architecture and versions."""
+    """Architecture and versions of the software."""
 
-    def hear(self, clips: Sequence[Tensor]) -> list[Heard]:
-        """Each clip (T,) float32, heard as if it were alone.
+    def encode(self, clips: Sequence[Tensor]) -> list[Encoding]:
+        """Encode clips, each as if it were alone.
+
+        Args:
+            clips: waveforms at `sample_rate`, float32. (T,) each
+
 
         Raises:
             ModelError: a clip is too short.

@@ -87,7 +87,7 @@ def parse(
 def _model(
     specification: str, device: str, decoding: "DecodingConfig | Greedy | None", hotwords: "Hotwords"
 ) -> NamedRecogniser:
-    from noisewise.checkpoints.folder import weights_hash
+    from noisewise.checkpoints.model_folder import weights_hash
     from noisewise.decoding.recording_decoder import spelled
     from noisewise.inference.recogniser import Recogniser
 

@@ -69,12 +69,12 @@ def is_tagger(specification: str) -> bool:
             return _labels(specification) is not None
         except RecogniserError:
             return False  # said when it is to be used
-    from noisewise.checkpoints import folder as model_folder
+    from noisewise.checkpoints import model_folder
 
     if specification.startswith(("command:", "openai:", "hf:")):
         return False
     try:
-        about = json.loads((model_folder.locate(specification) / "config.json").read_text(encoding="utf-8"))
+        about = json.loads((model_folder.locate(specification).path / "config.json").read_text(encoding="utf-8"))
         return bool(about["model"]["kind"] == KIND)
     except (NoisewiseError, OSError, ValueError, KeyError, TypeError):
         return False
@@ -93,7 +93,7 @@ def parse(specification: str, *, device: str = "cpu") -> NamedTagger:
         if not labels or len(set(labels)) < len(labels):
             raise RecogniserError(f"`{specification}` must stand in a module whose LABELS names each class once")
         return NamedTagger(specification, labels, named.recognise, named.details)
-    from noisewise.checkpoints import folder as model_folder
+    from noisewise.checkpoints import model_folder
     from noisewise.inference.tagger import Tagger
 
     tagger = Tagger.load(specification, device)

@@ -1,4 +1,4 @@
-"""The encoders of our own models: their frames, whatever the batch; CLS and times of CAT."""
+"""The encoders of models of noisewise: their frames, whatever the batch; CLS and times of CAT."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from noisewise.checkpoints import folder as model_folder
-from noisewise.embeddings.encoders import ExternalEncoder, load
-from noisewise.embeddings.encoders.folder import FolderHearing
+from noisewise.checkpoints import model_folder
+from noisewise.embeddings.encoders import PooledEncoder, load
+from noisewise.embeddings.encoders.noisewise_model import NoisewiseEncoder
 from noisewise.errors import ModelError, NoisewiseError
 from noisewise.models.cat.encoder import CAT, CATConfig
 
@@ -20,12 +20,12 @@ def batch() -> tuple[Tensor, Tensor]:
     return waveform, lengths
 
 
-def small_cat(frames: int = 0) -> ExternalEncoder:
+def small_cat(frames: int = 0) -> PooledEncoder:
     torch.manual_seed(2)
     config = CATConfig(
         strides=(4, 8, 16), channels=(8, 12, 16), dim=16, layers=2, heads=2, feed_forward=32, frames=frames
     )
-    return ExternalEncoder(FolderHearing("cat", CAT(config), "0", "cpu"))
+    return PooledEncoder(NoisewiseEncoder("cat", CAT(config), "0", "cpu"))
 
 
 def test_a_recogniser_gives_the_mean_of_its_encoders_frames(model_dir: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_recogniser_gives_the_mean_of_its_encoders_frames(model_dir: Path) -> 
     assert torch.equal(counts, output.lengths)
     torch.testing.assert_close(frames, output.features.detach(), rtol=1e-4, atol=1e-5)
     assert encoder.dim == 64 and encoder.pooling == "mean" and encoder.name == model_dir.name
-    assert encoder.hearing.weights_sha256 == model_folder.weights_hash(model_dir)
+    assert encoder.encoder.weights_sha256 == model_folder.weights_hash(model_dir)
 
 
 @pytest.mark.parametrize("kind", ["recogniser", "cat"])
@@ -58,7 +58,7 @@ def test_neither_padding_nor_the_batch_changes_a_vector(kind: str, model_dir: Pa
 def test_cat_gives_its_cls_token_or_the_mean_of_its_times() -> None:
     encoder = small_cat()
     waveform, lengths = batch()
-    cat = encoder.hearing.encoder  # type: ignore[attr-defined]
+    cat = encoder.encoder.encoder  # type: ignore[attr-defined]
     output = cat(waveform[1:2, :5_000], lengths[1:2])
     assert encoder.pooling == "cls"
     torch.testing.assert_close(encoder(waveform, lengths)[1], output.clip[0], rtol=1e-4, atol=1e-5)
@@ -69,7 +69,7 @@ def test_cat_gives_its_cls_token_or_the_mean_of_its_times() -> None:
     torch.testing.assert_close(frames[1, :2], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_cat_of_so_many_frames_hears_a_longer_clip_in_parts() -> None:
+def test_a_cat_of_so_many_frames_encodes_a_longer_clip_in_parts() -> None:
     """0.64 s at once, of clips of 1 s that differ at their end."""
     encoder = small_cat(frames=64)
     waveform, _ = batch()
@@ -108,7 +108,7 @@ def test_the_box_is_known_by_name_and_nonsense_is_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 @pytest.mark.parametrize("frames", [0, 64])
 def test_a_clip_without_a_frame_has_no_vector(pooling: str, frames: int) -> None:
-    encoder = ExternalEncoder(small_cat(frames).hearing, pooling=pooling)
+    encoder = PooledEncoder(small_cat(frames).encoder, pooling=pooling)
     waveform, _ = batch()
     encoder(waveform, torch.tensor([16_000, 500, 9_000]))
     with pytest.raises(ModelError, match="must be long enough for a frame"):

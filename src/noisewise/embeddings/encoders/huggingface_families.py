@@ -1,13 +1,13 @@
-"""What families of transformers have of their own: how much they hear at once, which of their frames are the clip's.
+"""What differs between families of transformers: the longest input, and which frames are the clip's own.
 
-| family | hears | padding | own vector |
+| family | longest input | padding | pooled vector |
 |---|---|---|---|
-| AST | 10.26 s (its `max_length`) | zeros behind the clip, heard | mean of the CLS and the distillation token |
-| CLAP | 10 s | the clip repeated, then zeros, heard | its projection into the space of audio and text, of length 1 |
-| Whisper | 30 s | silence, heard | none: the mean of the clip's own frames |
+| AST | 10.26 s (its `max_length`) | zeros behind the clip | mean of the CLS and the distillation token |
+| CLAP | 10 s | the clip repeated, then zeros | its projection into the space of audio and text |
+| Whisper | 30 s | silence | none: the mean of the clip's own frames |
 | all others | any length | none | none: the mean of their frames |
 
-Legend: F frames, D width, M bands, T times.
+The encoders attend to the padding. Legend: D width, M bands, T times.
 """
 
 import math
@@ -16,7 +16,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from noisewise.embeddings.encoders.protocol import Heard
+from noisewise.embeddings.encoders.protocol import Encoding
 
 POOLED = ("audio-spectrogram-transformer", "clap_audio_model")
 """Families with a vector of their own for a clip."""
@@ -34,7 +34,7 @@ def encoder_of(model: Any) -> Any:
 
 
 def window(family: str, extractor: Any) -> int | None:
-    """Samples that a model hears at once, None where it takes any number."""
+    """Longest input of a model in samples; None for any length."""
     match family:
         case "audio-spectrogram-transformer":
             return int((extractor.max_length - 1) * HOP + FRAME)
@@ -45,16 +45,16 @@ def window(family: str, extractor: Any) -> int | None:
     return None
 
 
-def heard(config: Any, output: Any, row: int, samples: int, most: int | None, mask: Tensor | None) -> Heard:
-    """What a model said of one clip, without the frames of padding.
+def encoding(config: Any, output: Any, row: int, samples: int, most: int | None, mask: Tensor | None) -> Encoding:
+    """The encoding of one clip, without the frames of padding.
 
     Args:
-        config: of the model.
-        output: of a batch.
-        row: of the clip in the batch.
-        samples: of the clip.
-        most: samples that the model hears at once.
-        mask: which of the clip's inputs are valid, where the extractor says so. (F,), or samples
+        config: configuration of the model.
+        output: output of the model for a batch.
+        row: row of the clip in the batch.
+        samples: samples of the clip.
+        most: longest input of the model, in samples.
+        mask: which of the clip's inputs are valid, where the extractor gives that. (F,) or (T,)
     """
     hidden: Tensor = output.last_hidden_state[row]
     match config.model_type:
@@ -63,22 +63,22 @@ def heard(config: Any, output: Any, row: int, samples: int, most: int | None, ma
         case "clap_audio_model":
             return _clap(hidden, output.audio_embeds[row], samples / (most or samples))
         case "whisper":
-            return Heard(hidden[: max(1, math.ceil(samples / (2 * HOP)))])
+            return Encoding(hidden[: max(1, math.ceil(samples / (2 * HOP)))])
     if mask is not None and len(mask) == len(hidden):
         hidden = hidden[: int(mask.sum())]
     pooler = getattr(output, "pooler_output", None)
-    return Heard(hidden, pooler=None if pooler is None else pooler[row])
+    return Encoding(hidden, pooler=None if pooler is None else pooler[row])
 
 
-def _ast(hidden: Tensor, pooler: Tensor, config: Any, samples: int) -> Heard:
+def _ast(hidden: Tensor, pooler: Tensor, config: Any, samples: int) -> Encoding:
     """CLS, distillation token and patches, band after band. (2 + M T, D)"""
     times = (config.max_length - config.patch_size) // config.time_stride + 1
     own = max(1, math.ceil((1 + (samples - FRAME) // HOP) / config.time_stride))
     grid = hidden[2:].view(-1, times, hidden.size(1))  # (M, T, D)
-    return Heard(grid.mean(dim=0)[:own], cls=hidden[0], pooler=pooler)
+    return Encoding(grid.mean(dim=0)[:own], cls=hidden[0], pooler=pooler)
 
 
-def _clap(hidden: Tensor, embedding: Tensor, share: float) -> Heard:
-    """A grid of bands and times; of a short clip, which is heard several times, the first hearing. (D, M, T)"""
+def _clap(hidden: Tensor, embedding: Tensor, share: float) -> Encoding:
+    """A grid of bands and times; of a short clip, which the extractor repeats, the first copy alone. (D, M, T)"""
     frames = hidden.mean(dim=1).T  # (T, D)
-    return Heard(frames[: max(1, math.ceil(len(frames) * share))], pooler=F.normalize(embedding, dim=0))
+    return Encoding(frames[: max(1, math.ceil(len(frames) * share))], pooler=F.normalize(embedding, dim=0))

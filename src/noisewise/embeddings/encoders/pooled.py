@@ -1,9 +1,9 @@
 """One interface to all frozen encoders: waveforms in, one vector a clip, or the vectors of its frames.
 
-A clip that is longer than the encoder can hear at once is heard in equal parts. Its vector is the mean of theirs, its
+A clip that is longer than the input of the encoder is encoded in equal parts. Its vector is the mean of theirs, its
 frames are theirs in a row. (The extractors of transformers would cut such a clip, CLAP's at random.)
 
-Legend: B clips, T samples, G frames, E width of the encoder.
+Legend: B clips, G frames of the frozen encoder, E its width.
 """
 
 import math
@@ -15,36 +15,42 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from noisewise.audio.waveform import SAMPLE_RATE, resample
-from noisewise.embeddings.encoders.protocol import Heard, Hearing
+from noisewise.embeddings.encoders.protocol import Encoding, FrozenEncoder
 from noisewise.errors import ModelError
 
-__all__ = ["POOLINGS", "ExternalEncoder"]
+__all__ = ["POOLINGS", "PooledEncoder"]
 
 POOLINGS = ("mean", "cls", "pooler")
 
 
-class ExternalEncoder:
-    """A frozen encoder of any origin. Neither padding nor the rest of a batch changes what it makes of a clip."""
+class PooledEncoder:
+    """A frozen external encoder with a pooling; the vectors of a clip do not depend on padding or on the batch."""
 
     def __init__(
         self,
-        hearing: Hearing,
+        encoder: FrozenEncoder,
         *,
         pooling: str | None = None,
         normalise: bool = False,
         window_seconds: float | None = None,
     ) -> None:
-        """Choose how clips become vectors; a second of noise is heard to learn what the encoder gives.
+        """Choose how clips become vectors; a second of noise is encoded to learn the widths.
+
+        Args:
+            encoder: what encodes.
+            pooling: how frames become one vector: `mean`, `cls` or `pooler`; None for the encoder's own.
+            normalise: whether vectors are brought to length 1.
+            window_seconds: longer clips are encoded in equal parts of at most this; None for the encoder's own.
 
         Raises:
-            ModelError: it has no such pooling, or cannot hear windows so long.
+            ModelError: the encoder has no such pooling, or takes no windows so long.
         """
-        self.hearing, self.normalise = hearing, normalise
-        self.name, self.sample_rate = hearing.name, hearing.sample_rate
-        self.window = _window(hearing, window_seconds)
-        heard = self._hear([_noise(min(self.sample_rate, self.window or self.sample_rate))])[0]
-        self.dims = _dims(heard)
-        self.pooling = _chosen(hearing, pooling, self.dims)
+        self.encoder, self.normalise = encoder, normalise
+        self.name, self.sample_rate = encoder.name, encoder.sample_rate
+        self.window = _window(encoder, window_seconds)
+        encoding = self._encode([_noise(min(self.sample_rate, self.window or self.sample_rate))])[0]
+        self.dims = _dims(encoding)
+        self.pooling = _chosen(encoder, pooling, self.dims)
 
     @property
     def dim(self) -> int:
@@ -92,29 +98,29 @@ class ExternalEncoder:
         """The frames of each clip. (T,) each, at the encoder's rate -> (G, E) each"""
         return [self._scaled(torch.cat([self._frames(part) for part in parts])) for parts in self._all(clips)]
 
-    def _all(self, clips: Sequence[Tensor]) -> list[list[Heard]]:
-        """The parts of each clip, all heard together."""
+    def _all(self, clips: Sequence[Tensor]) -> list[list[Encoding]]:
+        """The encodings of the parts of each clip, all parts encoded together."""
         parts = [_parts(clip, self.window) for clip in clips]
-        heard = iter(self._hear([part for each in parts for part in each]))
-        return [[next(heard) for _ in each] for each in parts]
+        encodings = iter(self._encode([part for each in parts for part in each]))
+        return [[next(encodings) for _ in each] for each in parts]
 
-    def _hear(self, clips: Sequence[Tensor]) -> list[Heard]:
+    def _encode(self, clips: Sequence[Tensor]) -> list[Encoding]:
         with torch.no_grad(), torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
-            return self.hearing.hear(clips)
+            return self.encoder.encode(clips)
 
-    def _pooled(self, heard: Heard) -> Tensor:
+    def _pooled(self, encoding: Encoding) -> Tensor:
         if self.pooling == "mean":
-            return self._frames(heard).mean(dim=0)
-        if heard.frames is not None:
-            self._frames(heard)  # CLS alone is there of a clip without a frame too
-        found = heard.cls if self.pooling == "cls" else heard.pooler
+            return self._frames(encoding).mean(dim=0)
+        if encoding.frames is not None:
+            self._frames(encoding)  # CLS alone is there of a clip without a frame too
+        found = encoding.cls if self.pooling == "cls" else encoding.pooler
         assert found is not None, "one clip has it, so all have"
         return found.float().cpu()
 
-    def _frames(self, heard: Heard) -> Tensor:
-        if heard.frames is None or not len(heard.frames):
+    def _frames(self, encoding: Encoding) -> Tensor:
+        if encoding.frames is None or not len(encoding.frames):
             raise ModelError(f"a clip must be long enough for a frame of `{self.name}`, but is not; leave it out")
-        return heard.frames.float().cpu()
+        return encoding.frames.float().cpu()
 
     def _scaled(self, vectors: Tensor) -> Tensor:
         return F.normalize(vectors, dim=-1) if self.normalise else vectors
@@ -125,12 +131,12 @@ class ExternalEncoder:
         return [torch.from_numpy(resample(row[:count].numpy(), sample_rate, self.sample_rate)) for row, count in rows]
 
 
-def _window(hearing: Hearing, seconds: float | None) -> int | None:
+def _window(encoder: FrozenEncoder, seconds: float | None) -> int | None:
     if seconds is None:
-        return hearing.window
-    samples = round(seconds * hearing.sample_rate)
-    if samples < 1 or (hearing.window is not None and samples > hearing.window):
-        most = "" if hearing.window is None else f" and at most {hearing.window / hearing.sample_rate:.2f}"
+        return encoder.window
+    samples = round(seconds * encoder.sample_rate)
+    if samples < 1 or (encoder.window is not None and samples > encoder.window):
+        most = "" if encoder.window is None else f" and at most {encoder.window / encoder.sample_rate:.2f}"
         raise ModelError(f"`window_seconds` must be positive{most}, but is {seconds:g} instead")
     return samples
 
@@ -145,14 +151,14 @@ def _noise(samples: int) -> Tensor:
     return 0.1 * torch.randn(samples, generator=torch.Generator().manual_seed(0))
 
 
-def _dims(heard: Heard) -> dict[str, int]:
+def _dims(encoding: Encoding) -> dict[str, int]:
     """Width of the vector that each pooling gives."""
-    found = {"mean": heard.frames, "cls": heard.cls, "pooler": heard.pooler}
+    found = {"mean": encoding.frames, "cls": encoding.cls, "pooler": encoding.pooler}
     return {name: int(vector.shape[-1]) for name, vector in found.items() if vector is not None}
 
 
-def _chosen(hearing: Hearing, pooling: str | None, dims: dict[str, int]) -> str:
-    wanted = pooling or hearing.pooling or next(iter(dims))
+def _chosen(encoder: FrozenEncoder, pooling: str | None, dims: dict[str, int]) -> str:
+    wanted = pooling or encoder.pooling or next(iter(dims))
     if wanted not in dims:
-        raise ModelError(f"`pooling` must be one of {', '.join(dims)} for `{hearing.name}`, but is '{wanted}' instead")
+        raise ModelError(f"`pooling` must be one of {', '.join(dims)} for `{encoder.name}`, but is '{wanted}' instead")
     return wanted

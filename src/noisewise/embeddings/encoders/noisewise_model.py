@@ -9,15 +9,14 @@ from torch.nn.utils.rnn import pad_sequence
 
 from noisewise import __version__
 from noisewise.audio.waveform import SAMPLE_RATE
-from noisewise.checkpoints import folder as model_folder
-from noisewise.checkpoints import foreign as interop
-from noisewise.embeddings.encoders.protocol import Heard, Hearing
+from noisewise.checkpoints import model_folder
+from noisewise.embeddings.encoders.protocol import Encoding, FrozenEncoder
 from noisewise.models.cat.encoder import CAT
 from noisewise.models.encoder import EncoderOutput
 
 
-class FolderHearing(Hearing):
-    """An encoder of ours, which takes clips of any lengths in one batch."""
+class NoisewiseEncoder(FrozenEncoder):
+    """An encoder of noisewise, which takes clips of any lengths in one batch."""
 
     sample_rate = SAMPLE_RATE
 
@@ -25,41 +24,42 @@ class FolderHearing(Hearing):
         self.name, self.encoder, self.weights_sha256 = name, encoder.to(device).eval(), weights_sha256
         self.device = device
         self.window = None
-        """Samples that a CAT of so many `frames` hears at once; what lies beyond them it would not hear."""
+        """Longest input in samples: a CAT of so many `frames` cuts what lies beyond them."""
         if isinstance(encoder, CAT) and encoder.config.frames:
             self.window = encoder.config.frames * encoder.features.hop
         self.pooling = "cls" if isinstance(encoder, CAT) else "mean"
         self.details = {"architecture": type(encoder).__name__, "noisewise": __version__}
 
-    def hear(self, clips: Sequence[Tensor]) -> list[Heard]:
-        """All clips together; the layers know the length of each."""
+    def encode(self, clips: Sequence[Tensor]) -> list[Encoding]:
+        """Encode all clips together; the layers mask the padding of each."""
         waveform = pad_sequence(list(clips), batch_first=True).to(self.device)
         lengths = torch.tensor([len(clip) for clip in clips], device=self.device)
         if isinstance(self.encoder, CAT):
-            return _heard_by_cat(self.encoder, waveform, lengths)
+            return _encoded_by_cat(self.encoder, waveform, lengths)
         output: EncoderOutput = self.encoder(waveform, lengths)
-        return [Heard(row[:count]) for row, count in zip(output.features, output.lengths.tolist(), strict=True)]
+        return [Encoding(row[:count]) for row, count in zip(output.features, output.lengths.tolist(), strict=True)]
 
 
-def load(name: str, device: str = "cpu") -> FolderHearing:
+def load(name: str, device: str = "cpu") -> NoisewiseEncoder:
     """Read a model folder, `box`, or a checkpoint of fairseq.
 
     Raises:
         NoisewiseError: there is no usable model.
     """
-    path = model_folder.locate(name)
-    model: Any = model_folder.load(path).model if interop.recognises(path) else model_folder.load_stage(path).model()
-    return FolderHearing(path.name, model.encoder, model_folder.weights_hash(path), device)
+    located = model_folder.locate(name)
+    path = located.path
+    model: Any = model_folder.load(path).model if located.is_foreign else model_folder.load_stored(path).model()
+    return NoisewiseEncoder(path.name, model.encoder, model_folder.weights_hash(path), device)
 
 
-def _heard_by_cat(encoder: CAT, waveform: Tensor, lengths: Tensor) -> list[Heard]:
-    """CLS, and each time's mean over the bands of the grid; a clip without a frame has no times. (B, S), (B,)"""
+def _encoded_by_cat(encoder: CAT, waveform: Tensor, lengths: Tensor) -> list[Encoding]:
+    """CLS, and each time's mean over the bands of the grid; a clip without a frame has no times. (B, T), (B,)"""
     log_mel, counts = encoder.log_mel(waveform, lengths)
     patches = encoder.patches(log_mel, counts)
-    heard = (patches.times * (counts > 0)).tolist()
+    times_of = (patches.times * (counts > 0)).tolist()
     output = encoder.encode(patches, patches.every().cpu())
     frames = [
         tokens[: times * patches.bands].view(times, patches.bands, tokens.size(1)).mean(dim=1)
-        for tokens, times in zip(output.tokens, heard, strict=True)
+        for tokens, times in zip(output.tokens, times_of, strict=True)
     ]
-    return [Heard(each, cls=cls) for each, cls in zip(frames, output.clip, strict=True)]
+    return [Encoding(each, cls=cls) for each, cls in zip(frames, output.clip, strict=True)]

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from noisewise.checkpoints import folder as model_folder
+from noisewise.checkpoints import model_folder
 from noisewise.errors import ModelError
 from noisewise.models.ctc import CTC, CTCConfig
+from noisewise.models.lm import TransformerLM
 from noisewise.models.logmel_transformer import tiny
 from noisewise.text.tokenizer import CharacterTokenizer
 
@@ -73,7 +74,7 @@ def remove_weights(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (break_vocabulary, "must hold 30 symbols, but holds 3"),
+        (break_vocabulary, "must hold 30 tokens, but holds 3"),
         (break_config, "must describe a model"),
         (break_key, "did you mean 'layers'"),
         (break_shape, r"must fit config\.json"),
@@ -94,3 +95,34 @@ def test_hash_follows_the_weights(folder: Path, model_dir: Path) -> None:
     config = CTCConfig(encoder=tiny())
     model_folder.save(folder, CTC(config), config, CharacterTokenizer(), card="")
     assert model_folder.weights_hash(folder) != before
+
+
+def test_a_located_model_states_its_layout(folder: Path, tmp_path: Path) -> None:
+    own = model_folder.locate(folder)
+    assert own == model_folder.Located(folder, "noisewise") and not own.is_foreign
+    assert own.weight_files == [folder / "model.safetensors"]
+    assert model_folder.locate("box").path == model_folder.BOX
+    (tmp_path / "a.pt").write_bytes(b"")
+    fairseq = model_folder.locate(tmp_path / "a.pt")
+    assert fairseq.layout == "fairseq" and fairseq.is_foreign and fairseq.weight_files == [tmp_path / "a.pt"]
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text('{"model_type": "wav2vec2"}')
+    assert model_folder.locate(other) == model_folder.Located(other, "transformers")
+    for load in (model_folder.load_stored, model_folder.load_tagger):
+        with pytest.raises(ModelError, match="noisewise wrote, but is a checkpoint of transformers"):
+            load(other)
+
+
+def test_the_configuration_is_read_without_weights(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"torn")
+    assert model_folder.load_config(folder) == CTCConfig(encoder=tiny())
+    with pytest.raises(ModelError, match="must be a safetensors file"):
+        model_folder.load_stored(folder)
+
+
+def test_a_stored_model_is_of_the_class_that_is_wanted(folder: Path) -> None:
+    stored = model_folder.load_stored(folder)
+    assert isinstance(stored.model(), CTC) and isinstance(stored.model(CTC), CTC)
+    with pytest.raises(ModelError, match="must hold a language model, but holds a model of kind ctc"):
+        stored.model(TransformerLM)

@@ -1,0 +1,31 @@
+"""The examples in the docstrings of public functions run, and give what they show."""
+
+import doctest
+import importlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+import noisewise
+
+MODULES = (
+    "noisewise.config",
+    "noisewise.inference.recogniser",
+    "noisewise.inference.tagger",
+    "noisewise.inference.tags",
+    "noisewise.inference.transcript",
+)
+"""Modules with a section `Example:` that runs."""
+RECORDINGS = Path(noisewise.__file__).parent / "assets" / "recordings"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_a_module(name: str, tagger_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They run in a folder with the recordings of the package and a tagger, `tagger`."""
+    for recording in RECORDINGS.glob("*.flac"):
+        shutil.copy(recording, tmp_path)
+    shutil.copytree(tagger_dir, tmp_path / "tagger")
+    monkeypatch.chdir(tmp_path)
+    found = doctest.testmod(importlib.import_module(name), optionflags=doctest.REPORT_NDIFF)
+    assert found.attempted and not found.failed
