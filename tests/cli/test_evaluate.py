@@ -12,9 +12,9 @@ import pytest
 from noisewise.audio.waveform import save
 from noisewise.cli import main as cli
 
-PROGRAM = """
+MODULE = """
 import sys
-VERSIONS = {"outsider": "1"}
+VERSIONS = {"my_recogniser": "1"}
 def moody(waveforms):
     if len(waveforms) == 1 and len(waveforms[0]) == 3200:
         raise RuntimeError("too short for me")
@@ -43,14 +43,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             save(tmp_path / name / f"{index}.wav", random.normal(0, 0.05, length).astype(np.float32))
             lines.append(f"{index}.wav\t{'YES' if index else 'NO'}\tcar\ts{index // 2}")
         (tmp_path / name / "manifest.tsv").write_text("\n".join(lines) + "\n")
-    (tmp_path / "outsider.py").write_text(PROGRAM)
+    (tmp_path / "my_recogniser.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     yield tmp_path
-    sys.modules.pop("outsider", None)
+    sys.modules.pop("my_recogniser", None)
 
 
-GOOD = ["evaluate", "speech", "--model", "python:outsider:good", "--noise", "noise"]
+GOOD = ["evaluate", "speech", "--model", "python:my_recogniser:good", "--noise", "noise"]
 
 
 def test_the_grid_as_json_tables_and_figure(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,7 +61,7 @@ def test_the_grid_as_json_tables_and_figure(here: Path, capsys: pytest.CaptureFi
     values = json.loads((here / "out" / "grid.json").read_text())
     assert [row["condition"]["value"] for row in values["cells"]] == [-5, 0, 20]
     assert values["clean"]["rates"]["wer"]["value"] == pytest.approx(1 / 3, abs=1e-6)
-    assert values["system_details"] == {"outsider": "1"}
+    assert values["system_details"] == {"my_recogniser": "1"}
     assert shown.out == (here / "grid.md").read_text() and "| car | 33.3 | 33.3 | 33.3 | 33.3 |" in shown.out
     assert (here / "grid.tex").is_file() and (here / "grid.png").is_file()
     assert "car@20: 12 of 12 utterances decoded, 0 failures" in shown.err
@@ -69,13 +69,31 @@ def test_the_grid_as_json_tables_and_figure(here: Path, capsys: pytest.CaptureFi
 
 
 def test_the_stored_command_rebuilds_the_file(here: Path) -> None:
-    words = ["--snr", "0,5", "--types", "car", "--seed", "3", "--limit", "2", "--bootstrap", "speaker"]
+    words = [
+        "--snr",
+        "0,5",
+        "--types",
+        "car",
+        "--seed",
+        "3",
+        "--limit",
+        "2",
+        "--bootstrap",
+        "speaker",
+        "--bootstrap-samples",
+        "99",
+    ]
     assert cli.main([*GOOD, *words, "--no-transcripts", "-o", str(here / "a.json")]) == 0
     text = (here / "a.json").read_text()
     values = json.loads(text)
     assert str(here) not in text
     assert values["per_item"]["hypotheses"] is None
-    assert [values["config"][name] for name in ("seed", "limit", "bootstrap_unit")] == [3, 2, "speaker"]
+    assert [values["config"][name] for name in ("seed", "limit", "bootstrap_unit", "bootstrap_samples")] == [
+        3,
+        2,
+        "speaker",
+        99,
+    ]
     program, *stored = shlex.split(values["command"])
     assert program == "noisewise"
     (here / "a.json").unlink()
@@ -84,7 +102,7 @@ def test_the_stored_command_rebuilds_the_file(here: Path) -> None:
 
 
 def test_failures_are_said_and_change_the_exit_status(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["evaluate", "speech", "--model", "python:outsider:moody", "-o", "grid.json"]
+    words = ["evaluate", "speech", "--model", "python:my_recogniser:moody", "-o", "grid.json"]
     assert cli.main(words) == 1
     shown = capsys.readouterr().err
     assert "failed clean 0: RuntimeError: too short for me" in shown
@@ -105,8 +123,8 @@ def test_a_program_gives_the_same_as_a_function(here: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["evaluate", "nowhere", "-m", "python:outsider:good", "-o", "x.json"], "there is no such path"),
-        (["evaluate", "speech", "-m", "python:outsider:bad", "-o", "x.json"], "'bad' is none"),
+        (["evaluate", "nowhere", "-m", "python:my_recogniser:good", "-o", "x.json"], "there is no such path"),
+        (["evaluate", "speech", "-m", "python:my_recogniser:bad", "-o", "x.json"], "'bad' is none"),
         ([*GOOD, "--types", "rain", "-o", "x.json"], "['rain'] are not"),
         ([*GOOD, "--bootstrap", "word", "-o", "x.json"], "must be 'utterance' or 'speaker'"),
         ([*GOOD, "--limit", "0", "-o", "x.json"], "at least 1"),
@@ -134,11 +152,11 @@ def test_an_interrupted_grid_goes_on_or_starts_again(here: Path, capsys: pytest.
 
 
 def test_ctrl_c_says_how_to_go_on(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["evaluate", "speech", "-m", "python:outsider:tired", "--noise", "noise", "--snr", "0", "-o", "x.json"]
+    words = ["evaluate", "speech", "-m", "python:my_recogniser:tired", "--noise", "noise", "--snr", "0", "-o", "x.json"]
     assert cli.main(words) not in (0, 2)
     assert "goes on from the last finished condition" in capsys.readouterr().err
     assert len((here / ".x.json.partial").read_text().splitlines()) == 2
-    sys.modules["outsider"].__dict__["tired"].done = 0
+    sys.modules["my_recogniser"].__dict__["tired"].done = 0
     assert cli.main(words) == 0, "three utterances were left"
 
 
@@ -153,11 +171,11 @@ def test_a_terminal_gets_a_bar(here: Path, capsys: pytest.CaptureFixture[str], m
 def test_the_decoding_is_part_of_the_result_and_of_its_command(
     here: Path, model_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ours = ["evaluate", "speech", "--model", str(model_dir), "--noise", "noise", "--snr", "0"]
+    model = ["evaluate", "speech", "--model", str(model_dir), "--noise", "noise", "--snr", "0"]
     (here / "words.txt").write_text("YES NO")
-    assert cli.main([*ours, "-o", "greedy.json"]) == 0
+    assert cli.main([*model, "-o", "greedy.json"]) == 0
     asked = ["--lexicon", str(here / "words.txt"), "--beam", "9", "--hotword", "no=2"]
-    assert cli.main([*ours, *asked, "-o", "beam.json"]) == 0
+    assert cli.main([*model, *asked, "-o", "beam.json"]) == 0
     greedy, beam = (json.loads((here / name).read_text()) for name in ("greedy.json", "beam.json"))
     assert list(greedy["system_details"]) == ["weights_sha256"], "greedy decoding goes without saying"
     details = beam["system_details"]

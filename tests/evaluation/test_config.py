@@ -10,14 +10,15 @@ from noisewise.evaluation.config import GridConfig
 
 FULL = GridConfig(
     manifest="a#split=test", noise="n", types=["car", "cafe"], snrs_db=[0.0, 2.5], seed=3, limit=7,
-    bootstrap_unit="speaker", label_column="sound",
+    bootstrap_unit="speaker", bootstrap_samples=50, label_column="sound",
 )  # fmt: skip
 
 
 def test_options_name_what_differs_from_the_defaults() -> None:
     assert GridConfig(manifest="a").options() == ["--seed", "0"]
     assert " ".join(FULL.options()) == (
-        "--noise n --snr 0 2.5 --types car,cafe --seed 3 --limit 7 --bootstrap speaker --label-column sound"
+        "--noise n --snr 0 2.5 --types car,cafe --seed 3 --limit 7 --bootstrap speaker --bootstrap-samples 50 "
+        "--label-column sound"
     )
     levels = {"clip": [6.0, 12.5], "mulaw": [8.0]}
     assert GridConfig(manifest="a", levels=levels).options()[:4] == ["--degrade", "clip=6,12.5", "--degrade", "mulaw=8"]

@@ -62,6 +62,7 @@ def command(
     bootstrap: Annotated[
         str, typer.Option(help="What the confidence intervals resample: utterance or speaker.")
     ] = "utterance",
+    bootstrap_samples: Annotated[int, typer.Option(help="Number of bootstrap resamples.")] = 1000,
     markdown: Annotated[Path | None, typer.Option(help="Also write the table here, Markdown.")] = None,
     latex: Annotated[Path | None, typer.Option(help="Also write the table here, LaTeX.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Also draw it here, PNG, PDF or SVG.")] = None,
@@ -104,6 +105,7 @@ def command(
         seed=seed,
         limit=limit,
         bootstrap_unit=bootstrap,  # type: ignore[arg-type]  # checked with the test set
+        bootstrap_samples=bootstrap_samples,
     )
     try:
         with _progress() as report:

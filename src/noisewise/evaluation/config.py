@@ -64,4 +64,5 @@ class GridConfig:
         words += ["--seed", str(self.seed)]
         words += ["--limit", str(self.limit)] if self.limit is not None else []
         words += ["--bootstrap", self.bootstrap_unit] if self.bootstrap_unit != "utterance" else []
+        words += ["--bootstrap-samples", str(self.bootstrap_samples)] if self.bootstrap_samples != 1000 else []
         return words + (["--label-column", self.label_column] if self.label_column != "label" else [])

@@ -40,7 +40,7 @@ def parse_levels(words: Iterable[str]) -> dict[str, list[float]]:
             continue
         for one in filter(None, (part.strip() for part in word.split(","))):
             for kind in {"all": tuple(DEGRADATIONS), "codec": CODECS}.get(one, (one,)):
-                found.setdefault(kind, list(DEGRADATIONS[kind].levels) if kind in DEGRADATIONS else [0.0])
+                found.setdefault(kind, [*map(float, DEGRADATIONS[kind].levels)] if kind in DEGRADATIONS else [0.0])
     if not found:
         raise EvaluationError(f"degradations must be some of {', '.join(DEGRADATIONS)}, but there are none")
     checked_conditions(found)

@@ -22,6 +22,7 @@ class Rate:
     """The value of a metric as a fraction: 0.1 is 10 %."""
 
     value: float
+    """The rate."""
     ci: list[float] | None = None
     """Low and high end of the confidence interval; none for metrics that are given without one."""
 
@@ -59,7 +60,7 @@ class Row(Rates):
 
     condition: Condition
     rates: dict[str, Rate]
-    """As in `Rates`."""
+    """Metric to its value, as in `Rates`."""
     counts: dict[str, int]
     """Word errors `S`, `D` and `I` and reference `words`; empty for tags."""
     failures: int
@@ -76,7 +77,7 @@ class Average(Rates):
     """Mean over conditions."""
 
     rates: dict[str, Rate]
-    """As in `Rates`."""
+    """Metric to its value, as in `Rates`."""
     cells: int
     """Number of conditions."""
     names: list[str]
@@ -88,6 +89,7 @@ class PerItem:
     """Errors of each utterance or clip, for comparisons in pairs; the lists run over the items."""
 
     ids: list[str]
+    """Ids of the utterances or clips."""
     groups: list[str]
     """Speaker of each utterance, or what each clip was cut from; the id where it is not known."""
     words: list[int]
@@ -108,7 +110,9 @@ class Skipped:
     """An utterance or clip that could not be used, in no condition."""
 
     id: str
+    """Id of the utterance or clip."""
     reason: str
+    """Why it could not be used."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,7 @@ class GridResult:
     seconds: float
     """Duration of the clean test set in seconds."""
     clean: Row
+    """The clean test set."""
     cells: list[Row]
     """The conditions beside clean."""
     averages: dict[str, Average]
@@ -139,9 +144,11 @@ class GridResult:
     system_details: dict[str, str] = field(default_factory=dict)
     """Hash of the weights, versions, address, decoding."""
     skipped: list[Skipped] = field(default_factory=list)
+    """Utterances or clips that could not be used."""
     command: str = ""
     """Shell line that rebuilds the file."""
     versions: dict[str, str] = field(default_factory=dict)
+    """Versions of Python and of libraries."""
 
     @property
     def rows(self) -> dict[str, Row]:

@@ -45,9 +45,9 @@ class Outputs(Generic[OutputT]):
     failures: dict[str, str]
     """Utterance id to the reason, where the system failed."""
     scaled: int
-    """As in `Cell`."""
+    """Number of mixtures that were scaled down to 16 bits, as in `Cell`."""
     mixture_sha256: str
-    """As in `Cell`."""
+    """Hash of all mixtures, as in `Cell`."""
 
 
 def run_conditions(

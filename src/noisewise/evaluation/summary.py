@@ -33,7 +33,7 @@ class Scored:
     hypotheses: list[str]
     """Hypothesis, or best class, of each item. (N,)"""
     counts: dict[str, int]
-    """As in `Row`."""
+    """Word errors, as in `Row`."""
 
 
 def check_unit(items: Sequence[Utterance], bootstrap_unit: str) -> None:

@@ -46,9 +46,9 @@ class ScoreCell:
     failures: dict[str, str]
     """Clip id to the reason, where the tagger failed."""
     scaled: int
-    """As in `Cell`."""
+    """Number of mixtures that were scaled down to 16 bits, as in `Cell`."""
     mixture_sha256: str
-    """As in `Cell`."""
+    """Hash of all mixtures, as in `Cell`."""
 
     def array(self, classes: int) -> NDArray[np.float32]:
         """The scores. (N, K)"""

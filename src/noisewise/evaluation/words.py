@@ -29,9 +29,9 @@ class TextCell:
     failures: dict[str, str]
     """Utterance id to the reason, where the recogniser failed."""
     scaled: int
-    """As in `Cell`."""
+    """Number of mixtures that were scaled down to 16 bits, as in `Cell`."""
     mixture_sha256: str
-    """As in `Cell`."""
+    """Hash of all mixtures, as in `Cell`."""
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ def test_a_model_with_language_models_says_which(model_dir: Path, tmp_path: Path
     found = load_recogniser(str(model_dir), decoding=decoding)
     noise = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)
     assert all(isinstance(text, str) for text in found.recognise([noise, noise[:8000]]))
-    said = json.loads(found.details["decoding"])
-    assert (said["lm"], said["rescoring"]["lm"]) == ("first", "second")
+    stored = json.loads(found.details["decoding"])
+    assert (stored["lm"], stored["rescoring"]["lm"]) == ("first", "second")
     hashes = {found.details[f"{name}_sha256"] for name in ("lm", "rescoring_lm")}
     assert len(hashes) == 1 and str(tmp_path) not in json.dumps(found.details)
     (second / "README.md").write_text("another")

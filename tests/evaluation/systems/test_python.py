@@ -13,13 +13,13 @@ QUIET = np.full(1600, 0.1, dtype=np.float32)
 
 
 def test_a_function_of_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "outsider_a.py").write_text(
-        "VERSIONS = {'outsider': '2'}\ndef transcribe(waveforms):\n    return [str(len(one)) for one in waveforms]\n"
+    (tmp_path / "my_functions.py").write_text(
+        "VERSIONS = {'own': '2'}\ndef transcribe(waveforms):\n    return [str(len(one)) for one in waveforms]\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    recogniser = load_recogniser("python:outsider_a:transcribe")
+    recogniser = load_recogniser("python:my_functions:transcribe")
     assert recogniser.recognise([QUIET]) == ["1600"]
-    assert recogniser.details == {"outsider": "2"}
+    assert recogniser.details == {"own": "2"}
     with pytest.raises(NoisewiseError, match="'transcrib' is none"):
-        load_recogniser("python:outsider_a:transcrib")
+        load_recogniser("python:my_functions:transcrib")

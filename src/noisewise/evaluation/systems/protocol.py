@@ -21,6 +21,7 @@ class Failure:
     """Stands in the place of an output where a system gave none."""
 
     reason: str
+    """Why there is no output."""
 
 
 Output = str | Failure
