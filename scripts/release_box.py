@@ -106,7 +106,7 @@ def grid() -> str:
     """The measured table, if it belongs to these weights."""
     if RESULT.is_file():
         result = GridResult.load(RESULT)
-        if model_folder.weights_hash(BOX) in json.dumps(result.recogniser_details):
+        if model_folder.weights_hash(BOX) in json.dumps(result.system_details):
             return (
                 "Greedy decoding, no language model, AN4 test (130 utterances, 10 speakers that training did not hear) "
                 "mixed with test noises it did not hear either; corpus WER in percent with 95 % bootstrap intervals:\n\n"

@@ -106,13 +106,13 @@ def section() -> str:
     beside = {name: GridResult.load(ROOT / "results" / f"{name}.json") for name in BESIDE}
     return "\n".join(
         [
-            f"The model in the box on AN4 test ({box.utterances} utterances, {box.speakers} speakers) mixed with 7",
+            f"The model in the box on AN4 test ({box.items} utterances, {box.groups} speakers) mixed with 7",
             "types of noise; training heard neither the speakers nor the noises, but 25 of the sentences from others",
             "([rates without those](docs/evaluation.md#stored-results)). Greedy decoding, no language model; corpus",
             "WER in percent with 95 % bootstrap intervals (`results/box_an4.json`, which names its command).",
             "",
             table.markdown([box]),
-            f"Beside outsiders on the same mixtures of {beside['box_an4_44'].utterances} of those utterances, evenly",
+            f"Beside outsiders on the same mixtures of {beside['box_an4_44'].items} of those utterances, evenly",
             "spaced, all by `noisewise evaluate --model ...`: pocketsphinx with its stock English model, a wav2vec 2.0",
             "of transformers with random weights (the path, not the score), and the box behind an HTTP server.",
             "",
@@ -120,7 +120,7 @@ def section() -> str:
             "| recogniser | `--model` | made ready by | the whole command is in |",
             "| --- | --- | --- | --- |",
             *(
-                f"| {table.label(result)} | `{result.recogniser}` | {BESIDE[name]} | `results/{name}.json` |"
+                f"| {table.label(result)} | `{result.system}` | {BESIDE[name]} | `results/{name}.json` |"
                 for name, result in beside.items()
             ),
             "",

@@ -22,7 +22,7 @@ from typing import Any
 
 from noisewise.audio import waveform
 from noisewise.errors import AudioError
-from noisewise.evaluation.systems.loading import parse
+from noisewise.evaluation.systems.loading import load
 from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, attempt
 
 ROUTES = ("/v1/audio/transcriptions", "/audio/transcriptions")
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one, which is printed")
     options = parser.parse_args()
-    with listening(parse(options.model), options.host, options.port) as server:
+    with listening(load(options.model), options.host, options.port) as server:
         print(f"http://{options.host}:{server.server_port}", flush=True)
         server.serve_forever()
 
@@ -68,7 +68,7 @@ def listening(recogniser: NamedRecogniser, host: str = "127.0.0.1", port: int = 
                     raise Refused(404, f"there is only POST {ROUTES[0]}")
                 fields = form(self.headers.get("Content-Type", ""), self.body())
                 with lock:
-                    text = heard(recogniser, fields.get("file"))
+                    text = transcript_of(recogniser, fields.get("file"))
                 self.answer(200, text, plain=fields.get("response_format") == b"text")
             except Refused as refused:
                 self.answer(refused.status, str(refused))
@@ -100,7 +100,7 @@ def listening(recogniser: NamedRecogniser, host: str = "127.0.0.1", port: int = 
     return ThreadingHTTPServer((host, port), Handler)
 
 
-def heard(recogniser: NamedRecogniser, file: bytes | None) -> str:
+def transcript_of(recogniser: NamedRecogniser, file: bytes | None) -> str:
     """The text of one recording."""
     if file is None:
         raise Refused(400, "the form must have a `file`")

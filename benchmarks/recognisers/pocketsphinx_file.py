@@ -16,8 +16,8 @@ from importlib.metadata import version
 import numpy as np
 from pocketsphinx import Decoder
 
+from noisewise.audio.pcm import pcm16
 from noisewise.audio.waveform import load
-from noisewise.evaluation.systems.protocol import pcm16
 
 VERSIONS = {"pocketsphinx": version("pocketsphinx")}
 

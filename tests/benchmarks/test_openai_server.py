@@ -13,10 +13,11 @@ import pytest
 import soundfile
 
 from benchmarks.recognisers import openai_server
+from noisewise.audio.pcm import pcm16
 from noisewise.cli import main as cli
-from noisewise.evaluation.systems.loading import parse
+from noisewise.evaluation.systems.loading import load as load_recogniser
 from noisewise.evaluation.systems.openai import form, wav
-from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, pcm16
+from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser
 from tests.corpus import write_corpus
 
 
@@ -50,7 +51,7 @@ def test_a_grid_over_http_is_that_of_the_recogniser_itself(
 ) -> None:
     write_corpus(tmp_path)
     monkeypatch.chdir(tmp_path)
-    url = serve(parse(str(model_dir)))  # type: ignore[operator]
+    url = serve(load_recogniser(str(model_dir)))  # type: ignore[operator]
     options = ["--noise", "noise", "--snr", "0", "10", "--workers", "2"]
     assert cli.main(["evaluate", "corpus", "--model", f"openai:{url}#served", *options, "-o", "served.json"]) == 0
     assert cli.main(["evaluate", "corpus", "--model", str(model_dir), *options, "-o", "own.json"]) == 0
@@ -70,7 +71,7 @@ def test_what_arrives_is_what_was_sent_in_any_format(serve: object) -> None:
 
     url = serve(NamedRecogniser("keep", keep))  # type: ignore[operator]
     sound = np.random.default_rng(0).normal(0, 0.1, 999).astype(np.float32)
-    assert parse(f"openai:{url}").recognise([sound]) == ["a b"]
+    assert load_recogniser(f"openai:{url}").recognise([sound]) == ["a b"]
     flac = io.BytesIO()
     soundfile.write(flac, pcm16(sound)[0], 16_000, format="FLAC")
     assert ask(url, *form([("response_format", "text")], flac.getvalue())) == (200, b"a\nb\n")
@@ -81,7 +82,7 @@ def test_what_arrives_is_what_was_sent_in_any_format(serve: object) -> None:
 def test_a_failure_of_the_recogniser_is_one_of_the_recording(serve: object) -> None:
     url = serve(NamedRecogniser("lengths", lengths))  # type: ignore[operator]
     silence = [np.zeros(size, np.float32) for size in (12, 13)]
-    assert parse(f"openai:{url}").recognise(silence) == ["12 samples", Failure("status 422: cannot hear it")]
+    assert load_recogniser(f"openai:{url}").recognise(silence) == ["12 samples", Failure("status 422: cannot hear it")]
 
 
 DRAWN, KIND = form([("model", "m")], wav(np.zeros(20, np.float32)))

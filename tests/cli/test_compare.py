@@ -1,26 +1,28 @@
 """`noisewise compare` from two grids to tables and a figure."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from noisewise.cli import main as cli
+from noisewise.evaluation.conditions import CLEAN, in_noise
+from noisewise.evaluation.config import GridConfig
 from noisewise.evaluation.result import GridResult
-from noisewise.evaluation.resume import Condition, HeardCell
-from noisewise.evaluation.summary import summarise
 from noisewise.evaluation.test_set import Utterance
+from noisewise.evaluation.words import TextCell, summarise
 
 UTTERANCES = [Utterance(f"u{index}", "s", "A B", 1.0) for index in range(40)]
 
 
 def grid(name: str, right: int, sha: str = "") -> GridResult:
-    """Clean speech is heard; in noise the first `right` utterances are, and nothing of the others."""
-    heard = ["A B"] * right + [""] * (40 - right)
-    cells = [HeardCell(Condition(), ["A B"] * 40, {}, 0, "c")]
+    """Clean speech is right; in noise the first `right` utterances are, and the others empty."""
+    texts = ["A B"] * right + [""] * (40 - right)
+    cells = [TextCell(CLEAN, ["A B"] * 40, {}, 0, "c")]
     for kind in ("car", "cafe"):
-        cells += [HeardCell(Condition(kind, snr), heard, {}, 0, f"{kind}{snr}{sha}") for snr in (0.0, 5.0)]
-    return summarise(UTTERANCES, cells).described(recogniser=f"command:{name} {{}}")
+        cells += [TextCell(in_noise(kind, snr), texts, {}, 0, f"{kind}{snr}{sha}") for snr in (0.0, 5.0)]
+    return replace(summarise(UTTERANCES, cells, GridConfig(manifest="")), system=f"command:{name} {{}}")
 
 
 @pytest.fixture
@@ -43,8 +45,10 @@ def test_tables_and_utterances(here: Path, capsys: pytest.CaptureFixture[str]) -
     [car] = [line for line in shown.splitlines() if line.startswith("| car | 75.0 | 25.0 | -50.0 (-")]
     assert car.endswith("| <0.001 |")
     assert "| cafe | 75.0 / 25.0* | 75.0 / 25.0* |" in shown
-    assert "### Where new wins most over old_one\n\n- u10, car@0: 2 to 0 errors in 2 words\n  - said: A B\n" in shown
-    assert "  - heard: (nothing)\n  - heard: A B\n" in shown and "loses most to old_one\n\nnowhere" in shown
+    assert (
+        "### Where new wins most over old_one\n\n- u10, car@0: 2 to 0 errors in 2 words\n  - reference: A B\n" in shown
+    )
+    assert "  - hypothesis: (empty)\n  - hypothesis: A B\n" in shown and "loses most to old_one\n\nnowhere" in shown
     text = (here / "t.tex").read_text()
     assert r"old\_one & new & new - old\_one & p \\" in text and text.count(r"\begin{tabular}") == 3
 
@@ -68,5 +72,5 @@ def test_lines_over_snr(here: Path) -> None:
 def test_other_mixtures_are_refused_in_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", "a.json", "c.json", "--markdown", "t.md"]) == 2
     shown = capsys.readouterr()
-    assert "heard others in car@0" in shown.err and shown.err.count("\n") == 1
+    assert "has others in car@0" in shown.err and shown.err.count("\n") == 1
     assert not (here / "t.md").exists() and shown.out == ""

@@ -12,11 +12,10 @@ import pytest
 from noisewise.audio.waveform import save
 from noisewise.cli import main as cli
 
-OUTSIDER = """
+MODULE = """
 import sys
-from collections.abc import Iterator
-VERSIONS = {"outsider": "1"}
-def listen(waveforms):
+VERSIONS = {"my_recogniser": "1"}
+def moody(waveforms):
     if len(waveforms) == 1 and len(waveforms[0]) == 3200:
         raise RuntimeError("too short for me")
     if any(len(one) == 3200 for one in waveforms):
@@ -25,17 +24,17 @@ def listen(waveforms):
 def good(waveforms):
     return ["YES" for _ in waveforms]
 def tired(waveforms):
-    if tired.heard == 3:
+    if tired.done == 3:
         raise KeyboardInterrupt
-    tired.heard += len(waveforms)
+    tired.done += len(waveforms)
     return ["YES" for _ in waveforms]
-tired.heard = 0
+tired.done = 0
 """
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with speech, noise and an outsider."""
+    """A folder with speech, noise and a program of its own."""
     random = np.random.default_rng(0)
     for name, lengths in {"speech": (3200, 4800, 6400), "noise": (9600,)}.items():
         (tmp_path / name).mkdir()
@@ -44,14 +43,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             save(tmp_path / name / f"{index}.wav", random.normal(0, 0.05, length).astype(np.float32))
             lines.append(f"{index}.wav\t{'YES' if index else 'NO'}\tcar\ts{index // 2}")
         (tmp_path / name / "manifest.tsv").write_text("\n".join(lines) + "\n")
-    (tmp_path / "outsider.py").write_text(OUTSIDER)
+    (tmp_path / "my_recogniser.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     yield tmp_path
-    sys.modules.pop("outsider", None)
+    sys.modules.pop("my_recogniser", None)
 
 
-GOOD = ["evaluate", "speech", "--model", "python:outsider:good", "--noise", "noise"]
+GOOD = ["evaluate", "speech", "--model", "python:my_recogniser:good", "--noise", "noise"]
 
 
 def test_the_grid_as_json_tables_and_figure(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,23 +59,41 @@ def test_the_grid_as_json_tables_and_figure(here: Path, capsys: pytest.CaptureFi
     assert cli.main([*GOOD, "--snr", "0", "-5", "20", "--output", "out/grid.json", *files]) == 0
     shown = capsys.readouterr()
     values = json.loads((here / "out" / "grid.json").read_text())
-    assert values["snr_db"] == [-5, 0, 20] and values["noise_types"] == ["car"]
-    assert values["clean"]["wer"] == pytest.approx(1 / 3, abs=1e-6)
-    assert values["recogniser_details"] == {"outsider": "1"}
+    assert [row["condition"]["value"] for row in values["cells"]] == [-5, 0, 20]
+    assert values["clean"]["rates"]["wer"]["value"] == pytest.approx(1 / 3, abs=1e-6)
+    assert values["system_details"] == {"my_recogniser": "1"}
     assert shown.out == (here / "grid.md").read_text() and "| car | 33.3 | 33.3 | 33.3 | 33.3 |" in shown.out
     assert (here / "grid.tex").is_file() and (here / "grid.png").is_file()
-    assert "car@20: 12 of 12 utterances heard, 0 failures" in shown.err
+    assert "car@20: 12 of 12 utterances decoded, 0 failures" in shown.err
     assert [path.name for path in (here / "out").iterdir()] == ["grid.json"], "no partial results are left"
 
 
 def test_the_stored_command_rebuilds_the_file(here: Path) -> None:
-    words = ["--snr", "0,5", "--types", "car", "--seed", "3", "--limit", "2", "--bootstrap", "speaker"]
+    words = [
+        "--snr",
+        "0,5",
+        "--types",
+        "car",
+        "--seed",
+        "3",
+        "--limit",
+        "2",
+        "--bootstrap",
+        "speaker",
+        "--bootstrap-samples",
+        "99",
+    ]
     assert cli.main([*GOOD, *words, "--no-transcripts", "-o", str(here / "a.json")]) == 0
     text = (here / "a.json").read_text()
     values = json.loads(text)
     assert str(here) not in text
-    assert values["per_utterance"]["hypotheses"] is None
-    assert (values["seed"], values["utterances"], values["bootstrap"]["unit"]) == (3, 2, "speaker")
+    assert values["per_item"]["hypotheses"] is None
+    assert [values["config"][name] for name in ("seed", "limit", "bootstrap_unit", "bootstrap_samples")] == [
+        3,
+        2,
+        "speaker",
+        99,
+    ]
     program, *stored = shlex.split(values["command"])
     assert program == "noisewise"
     (here / "a.json").unlink()
@@ -85,7 +102,7 @@ def test_the_stored_command_rebuilds_the_file(here: Path) -> None:
 
 
 def test_failures_are_said_and_change_the_exit_status(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["evaluate", "speech", "--model", "python:outsider:listen", "-o", "grid.json"]
+    words = ["evaluate", "speech", "--model", "python:my_recogniser:moody", "-o", "grid.json"]
     assert cli.main(words) == 1
     shown = capsys.readouterr().err
     assert "failed clean 0: RuntimeError: too short for me" in shown
@@ -93,21 +110,21 @@ def test_failures_are_said_and_change_the_exit_status(here: Path, capsys: pytest
     assert json.loads((here / "grid.json").read_text())["clean"]["failures"] == 1
 
 
-def test_a_program_hears_the_same_as_a_function(here: Path) -> None:
+def test_a_program_gives_the_same_as_a_function(here: Path) -> None:
     (here / "say.py").write_text("print('YES')")
     program = ["--model", f"command:{sys.executable} say.py {{}}", "--workers", "2", "--timeout", "50"]
     assert cli.main([*GOOD, "--snr", "0", "-o", "a.json"]) == 0
     assert cli.main([*GOOD[:2], *program, *GOOD[4:], "--snr", "0", "-o", "b.json"]) == 0
     a, b = (json.loads((here / name).read_text()) for name in ("a.json", "b.json"))
     assert a["cells"] == b["cells"] and a["clean"] == b["clean"]
-    assert b["recogniser"] == f"command:{Path(sys.executable).name} say.py {{}}"
+    assert b["system"] == f"command:{Path(sys.executable).name} say.py {{}}"
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["evaluate", "nowhere", "-m", "python:outsider:good", "-o", "x.json"], "there is no such path"),
-        (["evaluate", "speech", "-m", "python:outsider:bad", "-o", "x.json"], "'bad' is none"),
+        (["evaluate", "nowhere", "-m", "python:my_recogniser:good", "-o", "x.json"], "there is no such path"),
+        (["evaluate", "speech", "-m", "python:my_recogniser:bad", "-o", "x.json"], "'bad' is none"),
         ([*GOOD, "--types", "rain", "-o", "x.json"], "['rain'] are not"),
         ([*GOOD, "--bootstrap", "word", "-o", "x.json"], "must be 'utterance' or 'speaker'"),
         ([*GOOD, "--limit", "0", "-o", "x.json"], "at least 1"),
@@ -135,11 +152,11 @@ def test_an_interrupted_grid_goes_on_or_starts_again(here: Path, capsys: pytest.
 
 
 def test_ctrl_c_says_how_to_go_on(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["evaluate", "speech", "-m", "python:outsider:tired", "--noise", "noise", "--snr", "0", "-o", "x.json"]
+    words = ["evaluate", "speech", "-m", "python:my_recogniser:tired", "--noise", "noise", "--snr", "0", "-o", "x.json"]
     assert cli.main(words) not in (0, 2)
-    assert "goes on from the last finished cell" in capsys.readouterr().err
+    assert "goes on from the last finished condition" in capsys.readouterr().err
     assert len((here / ".x.json.partial").read_text().splitlines()) == 2
-    sys.modules["outsider"].__dict__["tired"].heard = 0
+    sys.modules["my_recogniser"].__dict__["tired"].done = 0
     assert cli.main(words) == 0, "three utterances were left"
 
 
@@ -147,28 +164,28 @@ def test_a_terminal_gets_a_bar(here: Path, capsys: pytest.CaptureFixture[str], m
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert cli.main([*GOOD, "--snr", "0", "-o", "x.json"]) == 0
     shown = capsys.readouterr()
-    assert "6/6" in shown.err and "heard," not in shown.err
+    assert "6/6" in shown.err and "decoded," not in shown.err
     assert shown.out.startswith("| WER (%) |")
 
 
 def test_the_decoding_is_part_of_the_result_and_of_its_command(
     here: Path, model_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ours = ["evaluate", "speech", "--model", str(model_dir), "--noise", "noise", "--snr", "0"]
+    model = ["evaluate", "speech", "--model", str(model_dir), "--noise", "noise", "--snr", "0"]
     (here / "words.txt").write_text("YES NO")
-    assert cli.main([*ours, "-o", "greedy.json"]) == 0
+    assert cli.main([*model, "-o", "greedy.json"]) == 0
     asked = ["--lexicon", str(here / "words.txt"), "--beam", "9", "--hotword", "no=2"]
-    assert cli.main([*ours, *asked, "-o", "beam.json"]) == 0
+    assert cli.main([*model, *asked, "-o", "beam.json"]) == 0
     greedy, beam = (json.loads((here / name).read_text()) for name in ("greedy.json", "beam.json"))
-    assert list(greedy["recogniser_details"]) == ["weights_sha256"], "greedy decoding goes without saying"
-    details = beam["recogniser_details"]
+    assert list(greedy["system_details"]) == ["weights_sha256"], "greedy decoding goes without saying"
+    details = beam["system_details"]
     decoding = json.loads(details["decoding"])
     assert (decoding["search"]["beam"], decoding["lexicon"]) == (9, "words.txt")
     assert len(details["lexicon_sha256"]) == 64
     assert json.loads(details["hotwords"]) == {"NO": 2.0}
     assert "--lexicon=words.txt" in beam["command"] and "--hotword=no=2" in beam["command"]
     assert greedy["clean"]["mixture_sha256"] == beam["clean"]["mixture_sha256"]
-    assert set(" ".join(beam["per_utterance"]["hypotheses"]["clean"]).split()) <= {"YES", "NO"}
+    assert set(" ".join(beam["per_item"]["hypotheses"]["clean"]).split()) <= {"YES", "NO"}
     capsys.readouterr()
     assert cli.main([*GOOD, "--decoding", "beam", "-o", "grid.json"]) == 2
     assert "must be of a model folder" in capsys.readouterr().err
@@ -187,8 +204,8 @@ def test_a_tagger_is_measured_on_the_same_grid(
     assert "| mAP (%) | 0 dB | 20 dB | mean |" in shown.out and (here / "grid.png").is_file()
     assert "skipped 2: it must have labels" in shown.err
     values = json.loads((here / "grid.json").read_text())
-    assert values["format"] == "noisewise-tagging-grid-1" and values["clips"] == 2
-    assert [cell["snr_db"] for cell in values["cells"]] == [0, 20]
+    assert values["task"] == "tagging" and values["items"] == 2
+    assert [cell["condition"]["value"] for cell in values["cells"]] == [0, 20]
     text = (here / "grid.json").read_text()
     rebuilt = shlex.split(values["command"])[1:]
     assert cli.main([str(tagger_dir) if word == "tagger" else word for word in rebuilt]) == 1

@@ -1,7 +1,9 @@
-"""Degraded speech on the grid: what is heard, that it is the same for all, and what the file says."""
+"""Degraded speech: what a system is given, that it is the same for all, and what the file holds."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,10 @@ from noisewise.audio.degrade import DEGRADATIONS
 from noisewise.audio.waveform import load, save
 from noisewise.cli import main as cli
 from noisewise.errors import NoisewiseError
-from noisewise.evaluation.degradations import degraded, evaluate_degraded, parse_levels
+from noisewise.evaluation.conditions import in_noise
+from noisewise.evaluation.config import GridConfig
+from noisewise.evaluation.degradations import degraded, parse_levels
+from noisewise.evaluation.evaluate import evaluate
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.systems.protocol import NamedRecogniser, Waveform
 from noisewise.reports import tables as table
@@ -31,35 +36,39 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Ears:
-    """Hears what is not silent, and keeps it."""
+class Recording:
+    """Transcribes what is not silent, and keeps it."""
 
     def __init__(self) -> None:
-        self.heard: list[Waveform] = []
+        self.given: list[Waveform] = []
 
     def __call__(self, waveforms: list[Waveform]) -> list[str]:
-        self.heard += waveforms
+        self.given += waveforms
         return ["A B" if one.any() else "" for one in waveforms]
 
 
-def run(speech: Path, ears: Ears | None = None, **options: object) -> GridResult:
-    return evaluate_degraded(str(speech), NamedRecogniser("mine", ears or Ears()), LEVELS, **options)  # type: ignore[arg-type]
+def run(speech: Path, recording: Recording | None = None, **options: Any) -> GridResult:
+    running = {name: options.pop(name) for name in ("batch_seconds", "partial") if name in options}
+    config = GridConfig(manifest=str(speech), levels=LEVELS, **options)
+    return evaluate(NamedRecogniser("mine", recording or Recording()), config, **running)
 
 
-def test_every_level_is_heard_and_counted(speech: Path) -> None:
-    ears = Ears()
-    result = run(speech, ears)
-    assert [(row.noise_type, row.snr_db, row.wer) for row in (result.clean, *result.cells)] == [
-        (None, None, 0.0), ("loss", 100, 1.0), ("loss", 20, 0.0), ("clip", 12, 0.0),
+def test_every_level_is_decoded_and_counted(speech: Path) -> None:
+    recording = Recording()
+    result = run(speech, recording)
+    assert [(row.condition.name, row.condition.value, row.wer) for row in result.rows.values()] == [
+        ("clean", None, 0.0), ("loss", 100, 1.0), ("loss", 20, 0.0), ("clip", 12, 0.0),
     ]  # fmt: skip
-    assert (result.axis, result.noise, result.noise_types) == ("level", None, ["loss", "clip"])
+    assert (result.config.noise, result.noise_types, result.degradations) == (None, [], ["loss", "clip"])
     assert {name: average.wer for name, average in result.averages.items()} == {"loss": 0.5, "clip": 0.0}
     clean = [load(speech / f"u{index}.flac") for index in range(3)]
     for index in range(3):
-        assert np.array_equal(ears.heard[index], clean[index]) and not ears.heard[3 + index].any()
-        lost = ears.heard[6 + index] == 0
-        assert np.array_equal(ears.heard[6 + index][~lost], clean[index][~lost])
-        assert np.abs(ears.heard[9 + index]).max() == pytest.approx(np.abs(clean[index]).max() * 10**-0.6, rel=1e-4)
+        assert np.array_equal(recording.given[index], clean[index]) and not recording.given[3 + index].any()
+        lost = recording.given[6 + index] == 0
+        assert np.array_equal(recording.given[6 + index][~lost], clean[index][~lost])
+        assert np.abs(recording.given[9 + index]).max() == pytest.approx(
+            np.abs(clean[index]).max() * 10**-0.6, rel=1e-4
+        )
 
 
 def test_what_is_drawn_depends_on_seed_and_utterance_alone(speech: Path) -> None:
@@ -75,8 +84,8 @@ def test_what_is_drawn_depends_on_seed_and_utterance_alone(speech: Path) -> None
 def test_an_interrupted_run_goes_on_and_is_no_noise_grid(speech: Path, tmp_path: Path) -> None:
     partial = tmp_path / "partial"
     run(speech, partial=partial)
-    ears = Ears()
-    assert run(speech, ears, partial=partial) == run(speech) and ears.heard == []
+    recording = Recording()
+    assert run(speech, recording, partial=partial) == run(speech) and recording.given == []
     with pytest.raises(NoisewiseError, match="differs in seed"):
         run(speech, partial=partial, seed=1)
 
@@ -90,8 +99,9 @@ def test_the_file_table_and_comparison(speech: Path, tmp_path: Path) -> None:
     assert table.markdown([found, found]).splitlines()[0] == "| WER (%) | clean | loss | clip |"
     comparison = compare([found, result], ["a", "b"])
     assert list(comparison.lines) == ["clean", "loss@100", "loss@20", "clip@12", "clip", "loss"]
-    with pytest.raises(NoisewiseError, match="noise or degradations"):
-        compare([found, result.described(axis="snr_db")])
+    noise = replace(result, cells=[replace(row, condition=in_noise("loss", 20)) for row in result.cells[1:2]])
+    with pytest.raises(NoisewiseError, match="share none"):
+        compare([found, noise], ["a", "b"])
 
 
 def test_levels_are_read_as_they_are_written() -> None:
@@ -113,11 +123,12 @@ def test_levels_are_read_as_they_are_written() -> None:
 def test_the_command(speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "hears.py").write_text("def it(waveforms):\n    return ['A'] * len(waveforms)\n")
-    words = ["evaluate", str(speech), "--model", "python:hears:it", "--degrade", "clip=6,12", "--degrade", "mulaw"]
+    (tmp_path / "mine.py").write_text("def it(waveforms):\n    return ['A'] * len(waveforms)\n")
+    words = ["evaluate", str(speech), "--model", "python:mine:it", "--degrade", "clip=6,12", "--degrade", "mulaw"]
     assert cli.main([*words, "-o", "d.json", "--figure", "d.png"]) == 0
     values = json.loads((tmp_path / "d.json").read_text())
-    assert [(row["noise_type"], row["snr_db"]) for row in values["cells"]] == [("clip", 6), ("clip", 12), ("mulaw", 8)]
+    keys = [(row["condition"]["name"], row["condition"]["value"]) for row in values["cells"]]
+    assert keys == [("clip", 6), ("clip", 12), ("mulaw", 8)]
     assert "--degrade clip=6,12 --degrade mulaw=8" in values["command"] and "--snr" not in values["command"]
     assert (tmp_path / "d.png").is_file()
     assert cli.main([*words, "--noise", str(speech), "-o", "e.json"]) == 2

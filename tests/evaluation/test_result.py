@@ -1,34 +1,35 @@
 """Results as JSON: what is written is read back, what is not one is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from noisewise.errors import NoisewiseError
+from noisewise.evaluation.conditions import CLEAN, in_noise
+from noisewise.evaluation.config import GridConfig
 from noisewise.evaluation.result import FORMAT, GridResult, Skipped
-from noisewise.evaluation.resume import Condition, HeardCell
-from noisewise.evaluation.summary import summarise
 from noisewise.evaluation.test_set import Utterance
+from noisewise.evaluation.words import TextCell, summarise
 
 
 @pytest.fixture
 def result() -> GridResult:
     utterances = [Utterance("u[0, 1]", "s", "A B", 1.0), Utterance("u1", "s", "C", 1.5)]
-    heard = [
-        HeardCell(Condition(), ["A B", "C"], {}, 0, "00"),
-        HeardCell(Condition("car", 5.0), ["A", "ÉTÉ [1, 2]"], {"u1": "slow"}, 1, "ff"),
+    cells = [
+        TextCell(CLEAN, ["A B", "C"], {}, 0, "00"),
+        TextCell(in_noise("car", 5.0), ["A", "ÉTÉ [1, 2]"], {"u1": "slow"}, 1, "ff"),
     ]
-    return summarise(utterances, heard).described(
-        manifest="$NOISEWISE_DATA/an4", skipped=[Skipped("u2", "empty")], versions={"python": "3"}
-    )
+    result = summarise(utterances, cells, GridConfig(manifest="$NOISEWISE_DATA/an4"))
+    return replace(result, skipped=[Skipped("u2", "empty")], versions={"python": "3"})
 
 
 def test_a_file_is_read_back(result: GridResult, tmp_path: Path) -> None:
     result.save(tmp_path / "new" / "result.json")
     found = GridResult.load(tmp_path / "new" / "result.json")
-    assert found.per_utterance == result.per_utterance
-    assert found.skipped == result.skipped and found.manifest == result.manifest
+    assert found.per_item == result.per_item
+    assert found.skipped == result.skipped and found.config == result.config
     assert found.cell("car", 5).wer == pytest.approx(result.cell("car", 5).wer, abs=1e-6)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["result.json"]
 
@@ -37,18 +38,20 @@ def test_the_file_says_what_it_is_and_has_the_promised_keys(result: GridResult, 
     result.save(tmp_path / "result.json")
     text = (tmp_path / "result.json").read_text()
     values = json.loads(text)
-    assert values["format"] == FORMAT == "noisewise-grid-1"
-    promised = "manifest noise recogniser normaliser seed snr_db noise_types clean cells averages per_utterance"
+    assert values["format"] == FORMAT == "noisewise-grid-2"
+    promised = "task config system normaliser clean cells averages per_item"
     assert set([*promised.split(), "command", "versions"]) <= values.keys()
-    assert {"wer", "cer", "ci", "S", "D", "I", "words", "mean_utterance_wer"} <= values["clean"].keys()
+    assert values["clean"]["rates"].keys() == {"wer", "cer", "mean_utterance_wer"}
+    assert values["clean"]["counts"].keys() == {"S", "D", "I", "words"}
+    assert values["cells"][0]["condition"] == {"kind": "noise", "name": "car", "value": 5.0, "unit": "dB"}
     assert "[2, 1]" in text, "numbers of a list stand on one line"
 
 
 def test_transcripts_can_be_left_out(result: GridResult, tmp_path: Path) -> None:
     result.without_transcripts().save(tmp_path / "result.json")
-    found = GridResult.load(tmp_path / "result.json").per_utterance
+    found = GridResult.load(tmp_path / "result.json").per_item
     assert found.references is None and found.hypotheses is None
-    assert found.errors == result.per_utterance.errors
+    assert found.errors == result.per_item.errors
 
 
 def test_a_cell_that_is_not_there(result: GridResult) -> None:
@@ -63,7 +66,8 @@ def test_a_cell_that_is_not_there(result: GridResult) -> None:
         ("{", "cannot be read"),
         ("[1]", "but has None instead"),
         ('{"format": "other"}', "but has 'other' instead"),
-        ('{"format": "noisewise-grid-1", "seed": 0}', "must be a whole result"),
+        ('{"format": "noisewise-grid-2", "items": 0}', "must be whole"),
+        ('{"format": "noisewise-grid-1", "seed": 0}', "must be whole"),
     ],
 )
 def test_other_files_are_refused(text: str | None, message: str, tmp_path: Path) -> None:

@@ -1,126 +1,47 @@
-"""Averages and intervals against hand-counted ones."""
+"""Rows, means and draws of what any task has scored."""
 
 import numpy as np
 import pytest
 
 from noisewise.errors import NoisewiseError
-from noisewise.evaluation.result import GridResult
-from noisewise.evaluation.resume import Condition, HeardCell
-from noisewise.evaluation.summary import check, in_order, summarise
+from noisewise.evaluation.conditions import CLEAN, Condition, degraded_by, in_noise
+from noisewise.evaluation.config import GridConfig
+from noisewise.evaluation.summary import Scored, check_unit, draws, summarise
 from noisewise.evaluation.test_set import Utterance
+from noisewise.evaluation.words import TextCell
 
-UTTERANCES = [
-    Utterance("u0", "ann", "A", 1.0),
-    Utterance("u1", "ann", "A B C", 2.0),
-    Utterance("u2", "bob", "A B C D E F", 3.0),
-]
+ITEMS = [Utterance(f"u{index}", f"s{index // 2}", "A", 1.25) for index in range(4)]
+CONFIG = GridConfig(manifest="an4", bootstrap_unit="speaker", bootstrap_samples=3)
 
 
-def cell(kind: str | None, snr: float | None, *hypotheses: str, failures: dict[str, str] | None = None) -> HeardCell:
-    return HeardCell(Condition(kind, snr), list(hypotheses), failures or {}, 0, f"hash of {kind} {snr}")
+def scored(condition: Condition, value: float, resampled: list[float]) -> Scored:
+    cell = TextCell(condition, [""] * 4, {"u1": "slept"}, 2, condition.key)
+    return Scored(cell, {"rate": value, "other": 1.0}, {"rate": np.array(resampled)}, [0, 1, 0, 0], [""] * 4, {"S": 1})
 
 
-def grid(*cells: HeardCell, **options: object) -> GridResult:
-    return summarise(UTTERANCES, [cell(None, None, "A", "A B C", "A B C D E F"), *cells], **options)  # type: ignore[arg-type]
+def test_rows_and_means_have_the_metrics_that_were_scored() -> None:
+    conditions = (CLEAN, in_noise("car", 0), in_noise("car", 5), degraded_by("clip", 6))
+    rows = [scored(one, value, [value] * 3) for one, value in zip(conditions, (0.0, 0.5, 0.1, 0.9), strict=True)]
+    result = summarise(ITEMS, rows, CONFIG, task="recognition", lengths=[1] * 4)
+    assert (result.items, result.groups, result.seconds) == (4, 2, 5.0)
+    assert list(result.rows) == ["clean", "car@0", "car@5", "clip@6"]
+    assert (result.noise_types, result.snrs_db, result.degradations) == (["car"], [0.0, 5.0], ["clip"])
+    row = result.cell("car", 5)
+    assert (row.value("rate"), row.failures, row.scaled, row.counts) == (0.1, 1, 2, {"S": 1})
+    assert row.ci("other") == (1.0, 1.0), "a metric without resamples has no interval of its own"
+    assert result.averages["all"].value("rate") == pytest.approx(0.3), "degradations are no part of it"
+    assert result.averages["all"].ci("rate") == pytest.approx((0.3, 0.3))
+    assert result.averages["clip"].value("rate") == 0.9 and result.averages["clip"].names == ["clip"]
 
 
-ALL_RIGHT = ("A", "A B C", "A B C D E F")
-ALL_EMPTY = ("", "", "")
-ONE_WRONG = ("X", "A B C", "A B C D E F")
-"""10 % of the words, a third of the mean over utterances."""
+def test_whole_speakers_are_drawn() -> None:
+    times = draws(ITEMS, CONFIG)
+    assert times.shape == (3, 4) and (times[:, 0] == times[:, 1]).all() and (times[:, 2] == times[:, 3]).all()
 
 
-def test_a_row_counts_words_and_weighs_utterances() -> None:
-    [row] = grid(cell("car", 0, "X", "A B", "A B C D E F G")).cells
-    assert (row.S, row.D, row.I, row.words) == (1, 1, 1, 10)
-    assert row.wer == pytest.approx(0.3)
-    assert row.mean_utterance_wer == pytest.approx((1 + 1 / 3 + 1 / 6) / 3)
-    assert row.cer > 0 and row.mixture_sha256 == "hash of car 0"
-
-
-def test_types_are_averaged_over_their_cells_and_extra_ones_stay_out() -> None:
-    result = grid(
-        cell("traffic", 0, *ALL_EMPTY),
-        cell("traffic", 5, *ONE_WRONG),
-        cell("babble", 0, *ALL_EMPTY),
-        cell("babble", 5, *ALL_RIGHT),
-        cell("kitchen", 0, *ALL_EMPTY),
-        cell("kitchen", 5, *ALL_EMPTY),
-    )
-    rates = {name: average.wer for name, average in result.averages.items()}
-    assert rates == pytest.approx(
-        {
-            "type_a": (1.0 + 0.1) / 2,
-            "type_b": (1.0 + 0.0) / 2,
-            "all": (1.0 + 0.1 + 1.0 + 0.0) / 4,
-            "type_a_above_0_db": 0.1,
-            "type_b_above_0_db": 0.0,
-            "all_above_0_db": 0.05,
-            "all@0": 1.0,
-            "all@5": 0.05,
-            "traffic": 0.55,
-            "babble": 0.5,
-            "kitchen": 1.0,
-        }
-    )
-    assert result.averages["all"].mean_utterance_wer == pytest.approx((1 + 1 / 3 + 1 + 0) / 4)
-    assert result.averages["all"].noise_types == ["traffic", "babble"]
-    assert result.averages["type_a"].cells == 2
-
-
-def test_noise_of_other_names_is_averaged_over_all_of_it() -> None:
-    result = grid(cell("rain", 0, *ALL_EMPTY), cell("wind", 0, *ALL_RIGHT))
-    assert result.averages["all"].wer == 0.5
-    assert "type_a" not in result.averages and "type_b" not in result.averages
-
-
-def test_order_of_types_is_that_of_the_paper() -> None:
-    assert in_order(["street", "cafe", "traffic", "babble", "car", "kitchen", "metro"]) == [
-        "traffic", "metro", "car", "babble", "cafe", "kitchen", "street",
-    ]  # fmt: skip
-
-
-def test_intervals_hold_the_rate_and_come_from_the_same_draws_in_all_cells() -> None:
-    result = grid(cell("car", 0, *ONE_WRONG), cell("metro", 0, *ONE_WRONG), cell("traffic", 0, *ALL_EMPTY))
-    car, metro, traffic = (result.cell(kind, 0) for kind in ("car", "metro", "traffic"))
-    assert car.ci == metro.ci and car.ci[0] <= car.wer <= car.ci[1] and car.ci[0] < car.ci[1]
-    assert traffic.ci == [1.0, 1.0]
-    expected = [(2 * end + 1) / 3 for end in car.ci]
-    assert result.averages["type_a"].ci == pytest.approx(expected), "paired draws, not independent ones"
-
-
-def test_the_interval_of_an_average_does_not_shrink_with_equal_cells() -> None:
-    one = grid(cell("car", 0, *ONE_WRONG))
-    many = grid(*(cell("car", snr, *ONE_WRONG) for snr in range(20)))
-    assert one.averages["all"].ci == pytest.approx(many.averages["all"].ci)
-
-
-def test_speakers_can_be_resampled() -> None:
-    result = grid(cell("car", 0, *ONE_WRONG), bootstrap_unit="speaker", bootstrap_samples=500)
-    possible = {0.0, 0.1, 0.25}  # bob twice, each once, ann twice: 1 of 4 words
-    assert result.bootstrap.unit == "speaker" and result.bootstrap.samples == 500
-    assert set(np.round(result.cell("car", 0).ci, 6)) == possible - {0.1}
-
-
-def test_errors_of_each_utterance_are_kept() -> None:
-    kept = grid(cell("car", 2.5, "X", "A B", "A B C D E F")).per_utterance
-    assert (kept.ids, kept.speakers, kept.words) == (["u0", "u1", "u2"], ["ann", "ann", "bob"], [1, 3, 6])
-    assert kept.errors == {"clean": [0, 0, 0], "car@2.5": [1, 1, 0]}
-    assert kept.hypotheses is not None and kept.hypotheses["car@2.5"] == ["X", "A B", "A B C D E F"]
-
-
-def test_failures_are_counted() -> None:
-    result = grid(cell("car", 0, "A", "", "A B C D E F", failures={"u1": "slept"}))
-    assert result.cell("car", 0).failures == result.failures == 1
-    assert result.cell("car", 0).D == 3
-    assert result.per_utterance.failures == {"car@0": {"u1": "slept"}}
-
-
-def test_what_cannot_be_scored_is_refused() -> None:
+def test_what_cannot_be_resampled_is_refused() -> None:
     with pytest.raises(NoisewiseError, match="must be 'utterance' or 'speaker'"):
-        check(UTTERANCES, "word")
-    with pytest.raises(NoisewiseError, match="must hold a word"):
-        check([Utterance("u", "s", "...", 1.0)], "utterance")
+        check_unit(ITEMS, "word")
     with pytest.raises(NoisewiseError, match="where no entry names a speaker"):
-        check([Utterance("u", "u", "A", 1.0), Utterance("v", "v", "A", 1.0)], "speaker")
-    check([Utterance("u", "s", "A", 1.0), Utterance("v", "v", "A", 1.0)], "speaker")
+        check_unit([Utterance("u", "u", "A", 1.0), Utterance("v", "v", "A", 1.0)], "speaker")
+    check_unit([Utterance("u", "s", "A", 1.0), Utterance("v", "v", "A", 1.0)], "speaker")

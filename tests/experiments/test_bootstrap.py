@@ -6,25 +6,26 @@ import numpy as np
 import pytest
 
 from noisewise.errors import EvaluationError
+from noisewise.evaluation.conditions import CLEAN, in_noise
+from noisewise.evaluation.config import GridConfig
 from noisewise.evaluation.result import GridResult
-from noisewise.evaluation.resume import Condition, HeardCell
-from noisewise.evaluation.summary import summarise
 from noisewise.evaluation.test_set import Utterance
+from noisewise.evaluation.words import TextCell, summarise
 from noisewise.experiments.bootstrap import Resampler, check_same, groups
 from noisewise.reports.comparison import compare
 
 UTTERANCES = [Utterance(f"u{index}", f"s{index // 3}", "A B", 1.0) for index in range(12)]
-CONDITIONS = [(None, None), ("traffic", 0.0), ("traffic", 5.0), ("babble", 0.0), ("babble", 5.0)]
-HEARD = ("A B", "A X", "X X")
+CONDITIONS = [CLEAN, *(in_noise(kind, snr) for kind in ("traffic", "babble") for snr in (0, 5))]
+HYPOTHESES = ("A B", "A X", "X X")
 
 
 def grid(*wrong: list[int], sha: str = "") -> GridResult:
     """Errors of each utterance for clean, traffic@0, traffic@5, babble@0 and babble@5."""
     cells = [
-        HeardCell(Condition(*one), [HEARD[count] for count in counts], {}, 0, f"{sha}{one}")
+        TextCell(one, [HYPOTHESES[count] for count in counts], {}, 0, f"{sha}{one.key}")
         for one, counts in zip(CONDITIONS, wrong, strict=True)
     ]
-    return summarise(UTTERANCES, cells, bootstrap_samples=50)
+    return summarise(UTTERANCES, cells, GridConfig(manifest="", bootstrap_samples=50))
 
 
 NONE, SOME, ALL = [0] * 12, [1, 0] * 6, [2] * 12
@@ -45,7 +46,7 @@ def wer(found: GridResult, name: str) -> float:
     """As the grid says it."""
     if name in found.averages:
         return found.averages[name].wer
-    return next(row.wer for row in (found.clean, *found.cells) if Condition(row.noise_type, row.snr_db).name == name)
+    return found.rows[name].wer
 
 
 def test_groups_above_0_db_leave_it_out() -> None:

@@ -76,9 +76,9 @@ def test_from_a_kill_to_the_tables(folder: Path, capsys: pytest.CaptureFixture[s
     assert whole(result) and result.command == "noisewise reproduce mine/plan.yaml"
     assert [(one.run, one.seed, one.steps) for one in result.runs] == [("first", 3, 30), ("second", 3, 1)]
     grid = GridResult.load("runs/mine/seed_3/second/grid.json")
-    assert result.runs[1].weights_sha256 == grid.recogniser_details["weights_sha256"] and not result.runs[0].cells
+    assert result.runs[1].weights_sha256 == grid.system_details["weights_sha256"] and not result.runs[0].cells
     assert [(cell.condition, cell.S + cell.D + cell.I) for cell in result.runs[1].cells] == [
-        (name, sum(errors)) for name, errors in grid.per_utterance.errors.items()
+        (name, sum(errors)) for name, errors in grid.per_item.errors.items()
     ]
     recipe = yaml.safe_load(Path("runs/mine/seed_3/second/recipe.yaml").read_text())
     assert recipe["start_from"] == "runs/mine/seed_3/first/best" and recipe["run"]["seed"] == 3

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from noisewise.errors import EvaluationError
-from noisewise.evaluation.result import Bootstrap
 from noisewise.experiments.cells import Difference, Rate, Trained
 from noisewise.experiments.plan import RowPlan, TablePlan
-from noisewise.experiments.result import Compared, Measured, Mixtures, Reproduction
+from noisewise.experiments.result import Bootstrap, Compared, Measured, Mixtures, Reproduction
 from noisewise.experiments.tables import comma_separated, comparisons, latex, markdown, summary, tables
 
 TYPES = ["traffic", "metro", "babble", "airport_station"]

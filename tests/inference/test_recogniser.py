@@ -18,7 +18,7 @@ from noisewise.decoding.attention.joint import JointConfig
 from noisewise.decoding.config import DecodingConfig
 from noisewise.decoding.ctc.beam import BeamConfig
 from noisewise.errors import AudioError, NoisewiseError
-from noisewise.evaluation.systems.loading import parse as parse_recogniser
+from noisewise.evaluation.systems.loading import load as load_recogniser
 from noisewise.inference.recogniser import Recogniser, Source, Transcript, load
 from noisewise.lm import kneser_ney
 from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
@@ -321,7 +321,7 @@ def test_an_encoder_decoder_searches_jointly_unless_told_otherwise(encoder_decod
     assert plain.decoding == "greedy"
     assert [each.text for each in plain.transcribe(sources)] != [each.text for each in together[:3]]
     assert "ZQ" in recogniser.transcribe(sources[1], hotwords={"zq": 40.0})[0].text.split()
-    assert parse_recogniser(str(encoder_decoder)).recognise(sources) == [each.text for each in together[:3]]
+    assert load_recogniser(str(encoder_decoder)).recognise(sources) == [each.text for each in together[:3]]
 
 
 def test_an_encoder_decoder_hears_long_recordings_in_windows_and_pieces(encoder_decoder: Path) -> None:

@@ -2,53 +2,51 @@
 
 import base64
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from noisewise.cli import main as cli
 from noisewise.errors import NoisewiseError
+from noisewise.evaluation.conditions import CLEAN as CLEAN_CONDITION
+from noisewise.evaluation.conditions import Condition, degraded_by, in_noise
+from noisewise.evaluation.config import GridConfig
 from noisewise.evaluation.result import GridResult
-from noisewise.evaluation.resume import Condition, HeardCell
-from noisewise.evaluation.summary import summarise
-from noisewise.evaluation.tagging import ScoredCell
-from noisewise.evaluation.tagging import summarise as summarise_tags
-from noisewise.evaluation.tagging_result import TaggingResult
+from noisewise.evaluation.tags import ScoreCell
+from noisewise.evaluation.tags import summarise as summarise_tags
 from noisewise.evaluation.test_set import Utterance
+from noisewise.evaluation.words import TextCell, summarise
 from noisewise.reports.card import make, markdown
 from noisewise.reports.comparison import compare
 
 UTTERANCES = [Utterance(f"u{index}", f"s{index}", "A B C D", 30.0) for index in range(10)]
 
 
-def cell(kind: str | None, level: float | None, text: str, count: int = 10) -> HeardCell:
-    """The first `count` utterances are heard as a text, the others as they were said."""
-    heard = [text] * count + ["A B C D"] * (10 - count)
-    return HeardCell(Condition(kind, level), heard, {}, 0, f"{kind}{level}")
+def cell(condition: Condition, text: str, count: int = 10) -> TextCell:
+    """The first `count` utterances have a text as their hypothesis, the others their reference."""
+    texts = [text] * count + ["A B C D"] * (10 - count)
+    return TextCell(condition, texts, {}, 0, condition.key)
 
 
-CLEAN = cell(None, None, "A B C X", 4)
+CLEAN = cell(CLEAN_CONDITION, "A B C X", 4)
 """10 % of the words are wrong."""
 
 
-def noise(name: str = "runs/mine", *cells: HeardCell) -> GridResult:
+def noise(name: str = "runs/mine", *cells: TextCell) -> GridResult:
     """Accuracies of the seven types: 0.5, 0.0 (more errors than words) and 1.0, 0.75; kitchen stays out."""
     found = cells or (
-        cell("traffic", 0, "A B"), cell("traffic", 5, "A B C D"), cell("cafe", 0, "X X X X X X X X"),
-        cell("cafe", 5, "A B C"), cell("kitchen", 0, ""), cell("kitchen", 5, ""),
+        cell(in_noise("traffic", 0), "A B"), cell(in_noise("traffic", 5), "A B C D"),
+        cell(in_noise("cafe", 0), "X X X X X X X X"),
+        cell(in_noise("cafe", 5), "A B C"), cell(in_noise("kitchen", 0), ""), cell(in_noise("kitchen", 5), ""),
     )  # fmt: skip
-    return summarise(UTTERANCES, [CLEAN, *found]).described(
-        recogniser=name, manifest="an4", command="noisewise evaluate"
-    )
+    result = summarise(UTTERANCES, [CLEAN, *found], GridConfig(manifest="an4"))
+    return replace(result, system=name, command="noisewise evaluate")
 
 
 def degraded(name: str = "runs/mine") -> GridResult:
     """Accuracies: clip 0.5 at both levels, loss 1."""
-    cells = [CLEAN, cell("clip", 6, "A B"), cell("clip", 12, "", 5), cell("loss", 5, "A B C D")]
-    result = summarise(UTTERANCES, cells)
-    averages = {kind: result.averages[kind] for kind in ("loss", "clip")}
-    return result.described(recogniser=name, axis="level", noise_types=["loss", "clip"], averages=averages)
+    levels = [("loss", 5, "A B C D", 10), ("clip", 6, "A B", 10), ("clip", 12, "", 5)]
+    cells = [CLEAN, *(cell(degraded_by(kind, level), text, count) for kind, level, text, count in levels)]
+    return replace(summarise(UTTERANCES, cells, GridConfig(manifest="")), system=name)
 
 
 LABELS = ["cat", "dog", "rain"]
@@ -56,26 +54,25 @@ CLIPS = [Utterance(f"c{index}", f"r{index // 2}", LABELS[index % 2], 30.0) for i
 """Cat, dog, cat, dog."""
 
 
-def tags(kind: str | None, level: float | None, rain: int) -> ScoredCell:
+def tags(condition: Condition, rain: int) -> ScoreCell:
     """The first clips are taken for rain, the others for what they are."""
     best = [2] * rain + [index % 2 for index in range(rain, 8)]
     scores = np.eye(3, dtype="<f4")[best]
-    return ScoredCell(Condition(kind, level), base64.b64encode(scores.tobytes()).decode(), {}, 0, f"{kind}{level}")
+    return ScoreCell(condition, base64.b64encode(scores.tobytes()).decode(), {}, 0, condition.key)
 
 
-def tagged(axis: str) -> TaggingResult:
+def tagged(kind: str) -> GridResult:
     """Accuracies: clean 7/8; noise 0.5 and 1, or clip 0.75 and loss 0.25."""
-    if axis == "level":
-        result = summarise_tags(CLIPS, [tags(None, None, 1), tags("loss", 5, 2), tags("clip", 6, 6)], LABELS)
-        averages = {kind: result.averages[kind] for kind in ("loss", "clip")}
-        result = result.described(axis="level", noise_types=["loss", "clip"], averages=averages)
-    else:
-        result = summarise_tags(CLIPS, [tags(None, None, 1), tags("cafe", 0, 4), tags("cafe", 5, 0)], LABELS)
-    return result.described(recogniser="runs/tagger", manifest="sounds")
+    cells = [tags(in_noise("cafe", 0), 4), tags(in_noise("cafe", 5), 0)]
+    if kind == "degradation":
+        cells = [tags(degraded_by("loss", 5), 2), tags(degraded_by("clip", 6), 6)]
+    config = GridConfig(manifest="sounds")
+    result = summarise_tags(CLIPS, [tags(CLEAN_CONDITION, 1), *cells], LABELS, config)
+    return replace(result, system="runs/tagger")
 
 
 def test_a_card_of_a_tagger_counts_clips() -> None:
-    card = make("runs/tagger", tagged("snr_db"), tagged("level"))
+    card = make("runs/tagger", tagged("noise"), tagged("degradation"))
     assert (card.clean, card.in_noise) == pytest.approx((7 / 8, 0.75))
     assert card.by_degradation == pytest.approx({"loss": 0.75, "clip": 0.25}) and card.score == pytest.approx(62.5)
     assert card.interval.low < 62.5 < card.interval.high
@@ -85,22 +82,25 @@ def test_a_card_of_a_tagger_counts_clips() -> None:
     assert "![Accuracy of tagger in noise and under degradations](card.png)" in text
     assert "| cafe | 50.0 | 100.0 | 75.0 |" in text and "| clip@6 | 75.0 | rain (6 of 6) |" in text
     assert "- tagger: `runs/tagger`" in text and "8 clips of 4 recordings (4.0 min) of `sounds`, 2 conditions" in text
-    silent = tagged("level").without_transcripts()
-    assert "| clip@6 | 75.0 |  |" in markdown(make("runs/tagger", tagged("snr_db"), silent))
+    silent = tagged("degradation").without_transcripts()
+    assert "| clip@6 | 75.0 |  |" in markdown(make("runs/tagger", tagged("noise"), silent))
 
 
 def test_where_clips_have_several_labels_the_score_is_not_called_accuracy() -> None:
-    several = tagged("snr_db")
-    several = several.described(clean=replace(several.clean, accuracy=None))
-    assert make("runs/tagger", several, tagged("level")).accuracy == "clips whose likeliest class is theirs"
-    assert make("runs/tagger", tagged("snr_db"), tagged("level")).accuracy == "accuracy"
+    several = tagged("noise")
+    rates = {"mean_average_precision": several.clean.rates["mean_average_precision"]}
+    several = replace(several, clean=replace(several.clean, rates=rates))
+    assert (
+        make("runs/tagger", several, tagged("degradation")).accuracy == "clips whose best class is one of their labels"
+    )
+    assert make("runs/tagger", tagged("noise"), tagged("degradation")).accuracy == "accuracy"
 
 
 def test_scores_of_other_labels_are_of_another_test() -> None:
-    noise, degraded = tagged("snr_db"), tagged("level")
-    others = ["dog", *noise.per_clip.labels[1:]]
+    noise, degraded = tagged("noise"), tagged("degradation")
+    others = ["dog", *(noise.per_item.references or [])[1:]]
     card = make("runs/tagger", noise, degraded)
-    changed = [one.described(per_clip=replace(one.per_clip, labels=others)) for one in (noise, degraded)]
+    changed = [replace(one, per_item=replace(one.per_item, references=others)) for one in (noise, degraded)]
     assert make("runs/tagger", changed[0], changed[1]).test != card.test
     with pytest.raises(NoisewiseError, match="clips with the same labels"):
         make("runs/tagger", noise, changed[1])
@@ -118,10 +118,10 @@ def test_the_score_is_the_mean_of_noise_and_degradations() -> None:
     assert card.interval.high - card.interval.low < 10
 
 
-def test_the_test_is_what_was_heard() -> None:
+def test_the_test_is_its_mixtures() -> None:
     card = make("runs/mine", noise(), degraded())
     assert card.test == make("box", noise("box"), degraded("box")).test and len(card.test) == 12
-    assert card.test != make("runs/mine", noise("runs/mine", cell("traffic", 0, "A")), degraded()).test
+    assert card.test != make("runs/mine", noise("runs/mine", cell(in_noise("traffic", 0), "A")), degraded()).test
 
 
 def test_the_worst_conditions_of_both_come_first() -> None:
@@ -144,25 +144,9 @@ def test_what_does_not_belong_together_is_refused() -> None:
         ("runs/mine", noise(), degraded("box"), "the degradations must be of"),
         ("runs/mine", degraded(), degraded(), "must hold cells in noise"),
         ("runs/mine", noise(), noise(), "must be those of noisewise evaluate --degrade"),
-        ("runs/mine", noise().described(recogniser_details={"v": "1"}), degraded(), "its details differ"),
-        ("runs/mine", noise(), degraded().described(normaliser="mine"), "scored by one rule"),
-        ("runs/mine", noise(), tagged("level"), "the grid is of a recogniser and the degradations are of a tagger"),
+        ("runs/mine", replace(noise(), system_details={"v": "1"}), degraded(), "its details differ"),
+        ("runs/mine", noise(), replace(degraded(), normaliser="mine"), "scored by one rule"),
+        ("runs/mine", noise(), tagged("degradation"), "the grid is of recognition and the degradations are of tagging"),
     ):
         with pytest.raises(NoisewiseError, match=message):
             make(model, one, other)
-
-
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("matplotlib")
-    monkeypatch.chdir(tmp_path)
-    noise().save("grid.json")
-    degraded().save("degraded.json")
-    words = ["card", "runs/mine", "--grid", "grid.json", "--degradations", "degraded.json"]
-    assert cli.main([*words, "-o", "out/card.md"]) == 0
-    assert capsys.readouterr().out.startswith("mine: 65.6 of 100 (")
-    assert "](card.png)" in (tmp_path / "out" / "card.md").read_text()
-    assert (tmp_path / "out" / "card.png").read_bytes().startswith(b"\x89PNG")
-    assert cli.main([*words, "-o", "a.md", "--figure", "pictures/a.svg"]) == 0
-    assert "](pictures/a.svg)" in (tmp_path / "a.md").read_text()
-    assert cli.main(["card", "box", *words[2:], "-o", "b.md"]) == 2
-    assert "must be of `box`" in capsys.readouterr().err and not (tmp_path / "b.md").exists()

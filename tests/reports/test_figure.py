@@ -1,19 +1,20 @@
 """The heat map: every rate stands at its noise type and SNR."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from noisewise.errors import NoisewiseError
-from noisewise.evaluation.result import GridResult
-from noisewise.evaluation.resume import Condition, HeardCell
-from noisewise.evaluation.summary import summarise
+from noisewise.evaluation.conditions import CLEAN, degraded_by, in_noise
+from noisewise.evaluation.config import GridConfig
+from noisewise.evaluation.result import GridResult, Rate
 from noisewise.evaluation.test_set import Utterance
+from noisewise.evaluation.words import TextCell, summarise
 from noisewise.reports.comparison import compare
 from noisewise.reports.inspection import Inspection, Parallel, Scene
-from noisewise.reports.tables import WER, Measure
 
 matplotlib = pytest.importorskip("matplotlib")
 from noisewise.reports.figure import (  # noqa: E402
@@ -21,21 +22,20 @@ from noisewise.reports.figure import (  # noqa: E402
     plot_codes,
     plot_comparison,
     plot_curves,
-    plot_degradations,
     plot_distances,
-    plot_grid,
-    plot_measures,
     plot_restoration,
+    plot_result,
 )
 
 WORDS = ["A"] * 100
 
 
 def result(*conditions: tuple[str, float, int]) -> GridResult:
-    heard = [HeardCell(Condition(), [" ".join(WORDS)], {}, 0, "")]
+    cells = [TextCell(CLEAN, [" ".join(WORDS)], {}, 0, "")]
     for kind, snr, wrong in conditions:
-        heard.append(HeardCell(Condition(kind, snr), [" ".join(["X"] * wrong + WORDS[wrong:])], {}, 0, ""))
-    return summarise([Utterance("u", "s", " ".join(WORDS), 1.0)], heard).described(recogniser="mine")
+        cells.append(TextCell(in_noise(kind, snr), [" ".join(["X"] * wrong + WORDS[wrong:])], {}, 0, ""))
+    found = summarise([Utterance("u", "s", " ".join(WORDS), 1.0)], cells, GridConfig(manifest=""))
+    return replace(found, system="mine")
 
 
 def positions(svg: str) -> dict[str, tuple[float, float]]:
@@ -47,7 +47,7 @@ def positions(svg: str) -> dict[str, tuple[float, float]]:
 
 def test_rates_stand_at_their_type_and_ratio(tmp_path: Path) -> None:
     with matplotlib.rc_context({"svg.fonttype": "none"}):
-        plot_grid(
+        plot_result(
             result(
                 ("car", 0, 91),
                 ("car", 5, 82),
@@ -69,15 +69,15 @@ def test_rates_stand_at_their_type_and_ratio(tmp_path: Path) -> None:
 
 
 def test_a_picture_is_written(tmp_path: Path) -> None:
-    plot_grid(result(("car", 0, 150)), tmp_path / "grid.png")
+    plot_result(result(("car", 0, 150)), tmp_path / "grid.png")
     assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NoisewiseError, match="clean speech only"):
-        plot_grid(result(), tmp_path / "grid.png")
+    with pytest.raises(NoisewiseError, match="add noise"):
+        plot_result(result(), tmp_path / "grid.png")
     with pytest.raises(NoisewiseError, match="must end in a format"):
-        plot_grid(result(("car", 0, 1)), tmp_path / "grid.xyz")
+        plot_result(result(("car", 0, 1)), tmp_path / "grid.xyz")
 
 
 def test_lines_of_systems_over_snr(tmp_path: Path) -> None:
@@ -97,7 +97,8 @@ def test_no_line_leaves_its_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
     one = result(("cafe", 0, 10), ("cafe", 5, 5), ("car", 0, 90), ("car", 5, 150))
     plot_comparison(compare([one, one], ["old", "new"]), tmp_path / "lines.svg")
-    plot_degradations(one.described(axis="level", noise_types=["cafe", "car"]), tmp_path / "levels.svg")
+    levels = [replace(row, condition=degraded_by("clip", at)) for at, row in enumerate(one.cells)]
+    plot_result(replace(one, cells=levels), tmp_path / "levels.svg")
     for figure in drawn:
         assert all(axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 140 for axes in figure.axes if axes.lines)
     assert len(drawn) == 2
@@ -156,17 +157,18 @@ def test_the_clean_representation_is_drawn_below_what_is_compared(
 
 def test_several_rates_stand_below_one_another_and_darkness_is_what_is_worse(tmp_path: Path) -> None:
     grid = result(("car", 0, 91), ("cafe", 0, 20))
-    right = Measure("right", "words right", lambda row: 1 - row.wer / 2, lambda row: row.ci, rises=True)
+    rows = [replace(row, rates={**row.rates, "accuracy": Rate(1 - row.wer / 2, [0, 1])}) for row in grid.rows.values()]
+    grid = replace(grid, clean=rows[0], cells=rows[1:])
     with matplotlib.rc_context({"svg.fonttype": "none"}):
-        plot_measures(grid, [WER, right], tmp_path / "both.svg")
+        plot_result(grid, tmp_path / "both.svg")
     text = (tmp_path / "both.svg").read_text()
     where = positions(text)
     assert where["91.0"][1] < where["20.0"][1] < where["54.5"][1] < where["90.0"][1]
-    assert "mine; clean: right 100.0 %" in text and "mine; clean speech 0.0 %" in text
+    assert "mine; clean: accuracy 100.0 %" in text and "mine; clean speech 0.0 %" in text
     white = {rate for rate in ("91.0", "20.0", "54.5", "90.0") if re.search(rf"fill: #ffffff[^>]*>{rate}<", text)}
-    assert white == {"91.0"}, "light letters stand on dark cells: many errors, or few words right"
+    assert white == {"91.0"}, "light letters stand on dark cells: many errors, or low accuracy"
     with pytest.raises(NoisewiseError, match="must have noisy cells"):
-        plot_measures(result(), [WER], tmp_path / "none.svg")
+        plot_result(result(), tmp_path / "none.svg")
 
 
 def test_updates_of_a_curve_stand_in_equal_ratios_and_a_single_one_has_its_interval(tmp_path: Path) -> None:

@@ -12,18 +12,18 @@ from noisewise.scoring.words import WordErrors, bootstrap, interval, resample, r
 from noisewise.text.normalise import NORMALISER
 
 
-def edit_distance(said: list[str], heard: list[str]) -> int:
+def edit_distance(reference: list[str], hypothesis: list[str]) -> int:
     """Textbook dynamic programme, the oracle for totals."""
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(said, start=1):
+    row = list(range(len(hypothesis) + 1))
+    for i, word in enumerate(reference, start=1):
         previous, row = row, [i]
-        for j, other in enumerate(heard, start=1):
+        for j, other in enumerate(hypothesis, start=1):
             row.append(min(previous[j] + 1, row[-1] + 1, previous[j - 1] + (word != other)))
     return row[-1]
 
 
 @pytest.mark.parametrize(
-    ("said", "heard", "expected"),
+    ("reference", "hypothesis", "expected"),
     [
         ("ONE TWO THREE", "ONE TWO THREE", WordErrors(0, 0, 0, 3)),
         ("ONE TWO THREE", "ONE TOO THREE", WordErrors(1, 0, 0, 3)),
@@ -33,8 +33,8 @@ def edit_distance(said: list[str], heard: list[str]) -> int:
         ("A B C D E", "X B D E F", WordErrors(1, 1, 1, 5)),
     ],
 )
-def test_counts(said: str, heard: str, expected: WordErrors) -> None:
-    assert score([said], [heard]).words == expected
+def test_counts(reference: str, hypothesis: str, expected: WordErrors) -> None:
+    assert score([reference], [hypothesis]).words == expected
 
 
 def test_deletions_and_insertions_are_not_exchanged() -> None:
@@ -63,7 +63,7 @@ def test_both_sides_are_normalised_and_the_rules_are_named() -> None:
 
 
 def test_an_empty_reference_counts_insertions_but_has_no_rate() -> None:
-    result = score(["A B", "", "..."], ["A B", "NOISE HEARD", ""])
+    result = score(["A B", "", "..."], ["A B", "NOISE WORDS", ""])
     assert result.words == WordErrors(0, 0, 2, 2)
     assert result.wer == 1.0
     assert result.mean_utterance_wer == 0.0
@@ -88,13 +88,13 @@ words = st.lists(st.sampled_from(["A", "B", "C", "D"]), max_size=8)
 @given(st.lists(st.tuples(words, words), min_size=1, max_size=5))
 def test_totals_agree_with_the_textbook_and_pool(pairs: list[tuple[list[str], list[str]]]) -> None:
     pairs = [(["Z"], ["Z"]), *pairs]
-    result = score([" ".join(said) for said, _ in pairs], [" ".join(heard) for _, heard in pairs])
-    totals = [edit_distance(said, heard) for said, heard in pairs]
+    result = score([" ".join(reference) for reference, _ in pairs], [" ".join(hypothesis) for _, hypothesis in pairs])
+    totals = [edit_distance(reference, hypothesis) for reference, hypothesis in pairs]
     assert [errors.total for errors in result.per_utterance] == totals
     assert result.words.total == sum(totals)
-    for (said, heard), errors in zip(pairs, result.per_utterance, strict=True):
-        assert errors.insertions - errors.deletions == len(heard) - len(said)
-        assert errors.reference_words == len(said)
+    for (reference, hypothesis), errors in zip(pairs, result.per_utterance, strict=True):
+        assert errors.insertions - errors.deletions == len(hypothesis) - len(reference)
+        assert errors.reference_words == len(reference)
 
 
 def test_every_resample_draws_as_many_as_there_are() -> None:

@@ -1,4 +1,4 @@
-"""`noisewise compare`: grids of several recognisers, or taggers, beside one another."""
+"""`noisewise compare`: results of several recognisers, or taggers, beside one another."""
 
 from importlib import import_module
 from pathlib import Path
@@ -8,27 +8,27 @@ import typer
 
 
 def command(
-    results: Annotated[list[Path], typer.Argument(help="Grids of `noisewise evaluate`, the baseline first.")],
-    names: Annotated[str | None, typer.Option(help="A name for each, with commas between.")] = None,
+    results: Annotated[list[Path], typer.Argument(help="Results of `noisewise evaluate`, the baseline first.")],
+    names: Annotated[str | None, typer.Option(help="Names of the systems, with commas between.")] = None,
     bootstrap: Annotated[
         str, typer.Option(help="What is resampled: utterance (clip) or speaker (source).")
     ] = "utterance",
-    samples: Annotated[int, typer.Option(help="Resamples.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
-    utterances: Annotated[int, typer.Option(help="Greatest wins and losses to list, each.")] = 0,
+    samples: Annotated[int, typer.Option(help="Number of bootstrap resamples.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the resamples.")] = 0,
+    utterances: Annotated[int, typer.Option(help="Number of greatest wins and of greatest losses to list.")] = 0,
     markdown: Annotated[Path | None, typer.Option(help="Also write the tables here, Markdown.")] = None,
     latex: Annotated[Path | None, typer.Option(help="Also write the tables here, LaTeX.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write every number here, CSV.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Also draw error rates over SNR here, PNG, PDF or SVG.")] = None,
 ) -> None:
-    """Compare recognisers, or taggers, that heard the same mixtures: differences, intervals, tests, and where."""
+    """Compare recognisers, or taggers, on the same mixtures: differences, intervals, tests, and where."""
     if figure is not None:
         import_module("noisewise.reports.figure")  # a missing extra is found first
+    from noisewise.evaluation.result import GridResult
     from noisewise.reports import comparison_table
     from noisewise.reports.comparison import compare
-    from noisewise.reports.per_item import read
 
-    grids = [read(path) for path in results]
+    grids = [GridResult.load(path) for path in results]
     chosen = [name.strip() for name in names.split(",")] if names else None
     comparison = compare(grids, chosen, unit=bootstrap, samples=samples, seed=seed)
     text = comparison_table.markdown(comparison, utterances)

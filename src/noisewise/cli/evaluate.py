@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from noisewise.evaluation.result import GridResult
     from noisewise.evaluation.runner import Progress
     from noisewise.evaluation.systems.protocol import NamedRecogniser
-    from noisewise.evaluation.tagging_result import TaggingResult
+    from noisewise.evaluation.systems.taggers import NamedTagger
 
 LISTS = ("--snr",)
 """Options that take several numbers after one another."""
-SNRS_DB = [0.0, 5.0, 10.0, 15.0, 20.0]
 
 
 @with_decoding
@@ -56,82 +55,94 @@ def command(
     types: Annotated[
         str | None, typer.Option(help="Noise types, with commas between.", show_default="all there are")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the noise and of the bootstrap.")] = 0,
-    limit: Annotated[int | None, typer.Option(help="Take this many utterances, evenly spaced.")] = None,
-    bootstrap: Annotated[str, typer.Option(help="What is resampled: utterance or speaker.")] = "utterance",
+    seed: Annotated[int, typer.Option(help="Seed of the noise and of the bootstrap.")] = 0,
+    limit: Annotated[
+        int | None, typer.Option(help="Number of utterances or clips, evenly spaced over the manifest.")
+    ] = None,
+    bootstrap: Annotated[
+        str, typer.Option(help="What the confidence intervals resample: utterance or speaker.")
+    ] = "utterance",
+    bootstrap_samples: Annotated[int, typer.Option(help="Number of bootstrap resamples.")] = 1000,
     markdown: Annotated[Path | None, typer.Option(help="Also write the table here, Markdown.")] = None,
     latex: Annotated[Path | None, typer.Option(help="Also write the table here, LaTeX.")] = None,
-    figure: Annotated[Path | None, typer.Option(help="Also draw a heat map here, PNG, PDF or SVG.")] = None,
-    transcripts: Annotated[bool, typer.Option(help="Keep what was said and heard in the result.")] = True,
-    label_column: Annotated[str, typer.Option(help="Of the manifest, for a tagger.")] = "label",
-    workers: Annotated[int, typer.Option(help="Side by side, for command:, openai: and hf:.")] = 1,
+    figure: Annotated[Path | None, typer.Option(help="Also draw it here, PNG, PDF or SVG.")] = None,
+    transcripts: Annotated[bool, typer.Option(help="Keep references and hypotheses in the result.")] = True,
+    label_column: Annotated[
+        str, typer.Option(help="Column of the manifest with the labels of clips, for a tagger.")
+    ] = "label",
+    workers: Annotated[int, typer.Option(help="Utterances at the same time, for command:, openai: and hf:.")] = 1,
     timeout: Annotated[float, typer.Option(help="Seconds for one file, for command: and openai:.")] = 60.0,
     device: Annotated[str, typer.Option(help="Where a model runs: cpu, cuda.")] = "cpu",
     cache: Annotated[
-        Path | None, typer.Option(help="Keep transcripts here, JSONL; what was heard once is not asked again.")
+        Path | None, typer.Option(help="Keep transcripts here, JSONL; no utterance is transcribed twice.")
     ] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Forget the cells of an interrupted run.")] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Forget the finished conditions of an interrupted run.")
+    ] = False,
     *,
     options: DecodingOptions,
 ) -> None:
     """Measure a recogniser, or a tagger, in noise. An interrupted run goes on where it stopped."""
-    from noisewise.evaluation import noise_grid as grid
+    from dataclasses import replace
+
     from noisewise.evaluation import provenance
-    from noisewise.evaluation.systems import loading as recognisers
-    from noisewise.evaluation.systems import taggers
+    from noisewise.evaluation.config import SNRS_DB, GridConfig
+    from noisewise.evaluation.evaluate import evaluate
 
     if figure is not None:
         import_module("noisewise.reports.figure")  # a missing extra is found now, not after the grid
     partial = output.with_name(f".{output.name}.partial")
     if restart:
         partial.unlink(missing_ok=True)
-    recogniser: NamedRecogniser | None = None
-    if taggers.is_tagger(model):
-        _must_be_plain(options.words(), cache)
-    else:
-        recogniser = recognisers.parse(
-            model,
-            workers=workers,
-            timeout_seconds=timeout,
-            device=device,
-            decoding=options.chosen(model),
-            hotwords=options.boosts(),
-        )
-    if cache is not None and recogniser is not None:
-        from noisewise.evaluation.systems.cache import cached
-
-        recogniser = cached(recogniser, cache)
-    chosen_types = [name.strip() for name in types.split(",") if name.strip()] if types else None
-    levels = _levels(degrade, noise)
-    words = _words(manifest, model, noise, snr, chosen_types, seed, limit, bootstrap, transcripts, output, levels)
-    words += options.words()
-    words += ["--label-column", label_column] if recogniser is None and label_column != "label" else []
-    common: dict[str, Any] = {"seed": seed, "limit": limit, "bootstrap_unit": bootstrap, "partial": partial}
-    ratios = SNRS_DB if snr is None else snr
-    result: GridResult | TaggingResult
+    system = _system(model, options, workers, timeout, device, cache)
+    config = GridConfig(
+        manifest=manifest,
+        noise=noise,
+        types=[name.strip() for name in (types or "").split(",") if name.strip()],
+        snrs_db=list(SNRS_DB) if snr is None else snr,
+        levels=_levels(degrade, noise),
+        label_column=label_column,
+        seed=seed,
+        limit=limit,
+        bootstrap_unit=bootstrap,  # type: ignore[arg-type]  # checked with the test set
+        bootstrap_samples=bootstrap_samples,
+    )
     try:
         with _progress() as report:
-            common["progress"] = report
-            if recogniser is None:
-                from noisewise.evaluation.tagging import evaluate_tagger
-
-                tagger = taggers.parse(model, device=device)
-                common |= {"levels": levels, "label_column": label_column}
-                result = evaluate_tagger(manifest, tagger, noise, ratios, types=chosen_types, **common)
-            elif levels:
-                from noisewise.evaluation.degradations import evaluate_degraded
-
-                result = evaluate_degraded(manifest, recogniser, levels, **common)
-            else:
-                result = grid.evaluate(manifest, recogniser, noise, ratios, types=chosen_types, **common)
+            result = evaluate(system, config, partial=partial, progress=report)
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the last finished cell", file=sys.stderr)
+        print("\nstopped; the same command goes on from the last finished condition", file=sys.stderr)
         raise
-    result = result.described(command=provenance.command(words), versions=provenance.versions())
+    words = ["noisewise", "evaluate", manifest, "--model", model, *config.options()]
+    words += [*([] if transcripts else ["--no-transcripts"]), "--output", str(output), *options.words()]
+    result = replace(result, command=provenance.command(words), versions=provenance.versions())
     _write(result if transcripts else result.without_transcripts(), output, markdown, latex, figure)
     partial.unlink(missing_ok=True)
-    if _complain(result):
+    if _report_losses(result):
         raise typer.Exit(1)
+
+
+def _system(
+    model: str, options: DecodingOptions, workers: int, timeout: float, device: str, cache: Path | None
+) -> "NamedRecogniser | NamedTagger":
+    from noisewise.evaluation.systems import loading, taggers
+
+    if taggers.is_tagger(model):
+        _must_be_plain(options.words(), cache)
+        return taggers.load(model, device=device)
+    recogniser = loading.load(
+        model,
+        workers=workers,
+        timeout_seconds=timeout,
+        device=device,
+        decoding=options.chosen(model),
+        hotwords=options.boosts(),
+    )
+    if cache is None:
+        return recogniser
+    from noisewise.evaluation.systems.cache import cached
+
+    return cached(recogniser, cache)
 
 
 def _must_be_plain(decoding: list[str], cache: Path | None) -> None:
@@ -155,80 +166,39 @@ def _levels(degrade: list[str] | None, noise: str | None) -> dict[str, list[floa
     return parse_levels(degrade)
 
 
-def _words(
-    manifest: str,
-    model: str,
-    noise: str | None,
-    snr: list[float] | None,
-    types: list[str] | None,
-    seed: int,
-    limit: int | None,
-    bootstrap: str,
-    transcripts: bool,
-    output: Path,
-    levels: dict[str, list[float]],
-) -> list[str]:
-    """The command that rebuilds the result, without the options that change nothing in it."""
-    words = ["noisewise", "evaluate", manifest, "--model", model]
-    if noise is not None:
-        words += ["--noise", noise, "--snr", *(f"{one:g}" for one in (snr or SNRS_DB))]
-    for kind, chosen in levels.items():
-        words += ["--degrade", f"{kind}={','.join(f'{level:g}' for level in chosen)}"]
-    words += ["--types", ",".join(types)] if types else []
-    words += ["--seed", str(seed)]
-    words += ["--limit", str(limit)] if limit is not None else []
-    words += ["--bootstrap", bootstrap] if bootstrap != "utterance" else []
-    words += [] if transcripts else ["--no-transcripts"]
-    return [*words, "--output", str(output)]
-
-
-def _write(
-    result: "GridResult | TaggingResult", output: Path, markdown: Path | None, latex: Path | None, figure: Path | None
-) -> None:
-    from noisewise.evaluation.result import GridResult
-    from noisewise.reports import tables as table
-    from noisewise.reports import tagging_table
+def _write(result: "GridResult", output: Path, markdown: Path | None, latex: Path | None, figure: Path | None) -> None:
+    from noisewise.reports import tables
 
     result.save(output)
-    if isinstance(result, GridResult):
-        text, as_latex = table.markdown([result]), table.latex([result])
-    else:
-        text, as_latex = tagging_table.markdown(result), tagging_table.latex(result)
+    text = tables.markdown([result])
     print(text, end="")
-    for path, written in ((markdown, text), (latex, as_latex)):
+    for path, written in ((markdown, text), (latex, tables.latex([result]))):
         if path is not None:
             path.write_text(written, encoding="utf-8")
     if figure is not None:
-        from noisewise.reports.figure import plot_degradations, plot_grid, plot_measures
+        from noisewise.reports.figure import plot_result
 
-        if not isinstance(result, GridResult):
-            plot_measures(result, tagging_table.measures(result), figure)
-        else:
-            (plot_degradations if result.axis == "level" else plot_grid)(result, figure)
+        plot_result(result, figure)
 
 
-def _complain(result: "GridResult | TaggingResult") -> bool:
-    """Say what was left out; True when something was."""
+def _report_losses(result: "GridResult") -> bool:
+    """Print what was skipped and what failed; True when something was."""
     for one in result.skipped:
         print(f"skipped {one.id}: {one.reason}", file=sys.stderr)
-    for condition, failures in result.reasons.items():
+    for condition, failures in result.per_item.failures.items():
         for name, reason in failures.items():
             print(f"failed {condition} {name}: {reason}", file=sys.stderr)
     if result.failures or result.skipped:
-        from noisewise.evaluation.result import GridResult
-
-        words = isinstance(result, GridResult)
-        what, lost = ("utterances", "as heard empty") if words else ("clips", "as scored lowest where their labels are")
-        print(
-            f"{len(result.skipped)} {what} skipped; {result.failures} failures counted {lost}",
-            file=sys.stderr,
-        )
+        words = result.task == "recognition"
+        what = "utterances" if words else "clips"
+        lost = "as empty hypotheses (all deletions)" if words else "as lowest where their labels are"
+        print(f"{len(result.skipped)} {what} skipped; {result.failures} failures scored {lost}", file=sys.stderr)
     return bool(result.failures or result.skipped)
 
 
 @contextmanager
 def _progress() -> "Iterator[Callable[[Progress], None]]":
-    """A bar with the remaining time on a terminal, a line for each cell elsewhere; both on stderr."""
+    """A bar with the remaining time on a terminal, a line for each condition elsewhere; both on stderr."""
     if not sys.stderr.isatty():
         yield _Lines()
         return
@@ -248,7 +218,7 @@ def _progress() -> "Iterator[Callable[[Progress], None]]":
 
 
 class _Lines:
-    """One line when a cell begins."""
+    """One line when a condition begins."""
 
     def __init__(self) -> None:
         self.condition = ""
@@ -257,7 +227,7 @@ class _Lines:
         if progress.condition != self.condition:
             self.condition = progress.condition
             print(
-                f"{progress.condition}: {progress.done} of {progress.total} utterances heard, "
+                f"{progress.condition}: {progress.done} of {progress.total} utterances decoded, "
                 f"{progress.failures} failures",
                 file=sys.stderr,
                 flush=True,

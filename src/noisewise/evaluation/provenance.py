@@ -1,4 +1,4 @@
-"""Where a result comes from, said so that it holds on another machine: paths, versions, the command."""
+"""Where a result comes from, in terms that hold on another machine: paths, versions, the command."""
 
 import os
 import platform

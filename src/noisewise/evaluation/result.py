@@ -1,147 +1,232 @@
-"""The outcome of a grid as one JSON file, `noisewise-grid-1` (docs/evaluation.md)."""
+"""The outcome of an evaluation, of words and of tags alike, as a JSON file: `noisewise-grid-2` (docs/evaluation.md)."""
 
+import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, cast
+from typing import Any, Literal
 
 from noisewise.config import parse
 from noisewise.errors import ConfigError, EvaluationError
+from noisewise.evaluation import format_1
+from noisewise.evaluation.conditions import Condition, degradations, noise_types, snrs_db
+from noisewise.evaluation.config import GridConfig
 from noisewise.files import replaced
 
-FORMAT = "noisewise-grid-1"
+FORMAT = "noisewise-grid-2"
 
 
 @dataclass(frozen=True)
-class Row:
-    """One condition. Rates are fractions: 0.1 is 10 %."""
+class Rate:
+    """The value of a metric as a fraction: 0.1 is 10 %."""
 
-    noise_type: str | None
-    """None for clean speech."""
-    snr_db: float | None
-    wer: float
-    """Corpus word error rate, (S + D + I) / words."""
-    cer: float
-    ci: list[float]
-    """Low and high end of the confidence interval of `wer`."""
-    S: int
-    """Substituted words."""
-    D: int
-    """Deleted words."""
-    I: int  # noqa: E741 - the name every table of word errors uses
-    """Inserted words."""
-    words: int
-    """Words of the references."""
-    mean_utterance_wer: float
+    value: float
+    """The rate."""
+    ci: list[float] | None = None
+    """Low and high end of the confidence interval; none for metrics that are given without one."""
+
+
+class Rates:
+    """What rows and averages share: their metrics."""
+
+    rates: dict[str, Rate]
+    """Metric to its value: `wer`, `cer` and `mean_utterance_wer` of words; `accuracy` (where every clip has one label)
+    and `mean_average_precision` of tags. Metrics with an interval are those that tables show."""
+
+    def value(self, metric: str) -> float:
+        """Value of a metric, a fraction."""
+        return self.rates[metric].value
+
+    def ci(self, metric: str) -> tuple[float, float]:
+        """Low and high end of the confidence interval of a metric; equal to its value where it has none."""
+        low, high = self.rates[metric].ci or [self.value(metric)] * 2
+        return low, high
+
+    @property
+    def wer(self) -> float:
+        """Corpus word error rate, (S + D + I) / words."""
+        return self.value("wer")
+
+    @property
+    def accuracy(self) -> float:
+        """Share of clips whose best class is their label."""
+        return self.value("accuracy")
+
+
+@dataclass(frozen=True)
+class Row(Rates):
+    """One condition."""
+
+    condition: Condition
+    rates: dict[str, Rate]
+    """Metric to its value, as in `Rates`."""
+    counts: dict[str, int]
+    """Word errors `S`, `D` and `I` and reference `words`; empty for tags."""
     failures: int
-    """Utterances on which the recogniser failed; they count as heard empty."""
+    """Recordings on which the system failed, scored as empty hypotheses (all deletions) or as lowest where their labels
+    are."""
     scaled: int
     """Mixtures above full scale, scaled down where 16-bit samples are needed."""
     mixture_sha256: str
-    """Of what was heard; equal for recognisers that heard the same mixtures."""
+    """Hash over ids and 16-bit samples of all inputs in order; equal for systems that were given the same mixtures."""
 
 
 @dataclass(frozen=True)
-class Average:
-    """Mean over cells."""
+class Average(Rates):
+    """Mean over conditions."""
 
-    wer: float
-    cer: float
-    ci: list[float]
-    mean_utterance_wer: float
+    rates: dict[str, Rate]
+    """Metric to its value, as in `Rates`."""
     cells: int
-    noise_types: list[str]
+    """Number of conditions."""
+    names: list[str]
+    """Noise types, or the degradation."""
 
 
 @dataclass(frozen=True)
-class Bootstrap:
-    """How the confidence intervals were made."""
-
-    unit: str
-    samples: int
-    level: float = 0.95
-
-
-@dataclass(frozen=True)
-class PerUtterance:
-    """Errors of each utterance, for comparisons in pairs; the lists run over the utterances."""
+class PerItem:
+    """Errors of each utterance or clip, for comparisons in pairs; the lists run over the items."""
 
     ids: list[str]
-    speakers: list[str]
+    """Ids of the utterances or clips."""
+    groups: list[str]
+    """Speaker of each utterance, or what each clip was cut from; the id where it is not known."""
     words: list[int]
+    """Reference words of each utterance; 1 for a clip."""
     errors: dict[str, list[int]]
-    """Condition (`clean`, `traffic@5`) to edits."""
+    """Condition (`clean`, `traffic@5`) to the word errors of each utterance, or to 1 where the best class of a clip is
+    none of its labels, else 0."""
     references: list[str] | None = None
-    """What was said, as in the manifest; left out when transcripts are not wanted."""
+    """Reference texts, left out where transcripts are not wanted; or labels of the clips, with ";" between several."""
     hypotheses: dict[str, list[str]] | None = None
+    """Condition to the hypotheses, or to the best classes; left out where they are not wanted."""
     failures: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Condition to utterance id to the reason."""
+    """Condition to id to the reason of the failure."""
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """An utterance that could not be used, in no cell."""
+    """An utterance or clip that could not be used, in no condition."""
 
     id: str
+    """Id of the utterance or clip."""
     reason: str
+    """Why it could not be used."""
 
 
-class CellRow(Protocol):
-    """The rates of one condition."""
+@dataclass(frozen=True)
+class GridResult:
+    """Everything about an evaluation of a recogniser or a tagger."""
+
+    task: Literal["recognition", "tagging"]
+    config: GridConfig
+    """Test set, conditions, seed and bootstrap, without absolute paths."""
+    items: int
+    """Number of utterances or clips."""
+    groups: int
+    """Number of speakers, or of what the clips were cut from."""
+    seconds: float
+    """Duration of the clean test set in seconds."""
+    clean: Row
+    """The clean test set."""
+    cells: list[Row]
+    """The conditions beside clean."""
+    averages: dict[str, Average]
+    """`type_a`, `type_b`, `all`; the same with `_above_0_db`; `all@5` for each SNR; each type or degradation."""
+    per_item: PerItem
+    normaliser: str = ""
+    """Name of the rules under which words were compared; empty for tags."""
+    classes: int = 0
+    """Number of classes of the tagger; 0 for words."""
+    system: str = ""
+    """Specification of the recogniser or tagger, as given to `noisewise evaluate --model`."""
+    system_details: dict[str, str] = field(default_factory=dict)
+    """Hash of the weights, versions, address, decoding."""
+    skipped: list[Skipped] = field(default_factory=list)
+    """Utterances or clips that could not be used."""
+    command: str = ""
+    """Shell line that rebuilds the file."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Versions of Python and of libraries."""
 
     @property
-    def noise_type(self) -> str | None:
-        """None for the clean test set."""
+    def rows(self) -> dict[str, Row]:
+        """Key of each condition (`clean`, `traffic@5`) to its row, clean first."""
+        return {row.condition.key: row for row in (self.clean, *self.cells)}
 
     @property
-    def snr_db(self) -> float | None:
-        """Or the level of a degradation."""
+    def noise_types(self) -> list[str]:
+        """Noise types: types A, types B, the others; empty for degradations."""
+        return noise_types(row.condition for row in self.cells)
+
+    @property
+    def snrs_db(self) -> list[float]:
+        """Signal-to-noise ratios in dB, from the lowest; empty for degradations."""
+        return snrs_db(row.condition for row in self.cells)
+
+    @property
+    def degradations(self) -> list[str]:
+        """Degradations, as they were asked for; empty for noise."""
+        return degradations(row.condition for row in self.cells)
 
     @property
     def failures(self) -> int:
-        """Recordings on which the listener failed."""
-
-
-RowT = TypeVar("RowT", bound=CellRow)
-
-
-class GridFile(Generic[RowT]):
-    """A result with a row for each condition, as a JSON file of a `FORMAT`; its classes are dataclasses."""
-
-    FORMAT: ClassVar[str]
-    clean: RowT
-    cells: list[RowT]
-
-    def described(self, **values: Any) -> Self:
-        """A copy with other values, such as `command`."""
-        found: Self = replace(cast(Any, self), **values)
-        return found
-
-    @property
-    def failures(self) -> int:
-        """Recordings on which the listener failed, over all conditions."""
+        """Number of failures over all conditions."""
         return sum(row.failures for row in (self.clean, *self.cells))
 
-    def cell(self, noise_type: str, snr_db: float) -> RowT:
-        """The cell of a noise type and an SNR.
+    @property
+    def labels_sha256(self) -> str:
+        """First twelve digits of the hash of clips, labels and number of classes; empty for words."""
+        if self.task == "recognition":
+            return ""
+        text = json.dumps([self.classes, self.per_item.ids, self.per_item.references])
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def cell(self, name: str, value: float) -> Row:
+        """The row of a noise type at an SNR, or of a degradation at a level.
 
         Raises:
             KeyError: there is none.
         """
         for row in self.cells:
-            if (row.noise_type, row.snr_db) == (noise_type, snr_db):
+            if (row.condition.name, row.condition.value) == (name, value):
                 return row
-        raise KeyError(f"{noise_type}@{snr_db:g}")
+        raise KeyError(f"{name}@{value:g}")
+
+    def without_transcripts(self) -> "GridResult":
+        """A copy that keeps the errors of each item and the labels of clips, not references and hypotheses."""
+        references = None if self.task == "recognition" else self.per_item.references
+        return replace(self, per_item=replace(self.per_item, references=references, hypotheses=None))
+
+    def plain(self) -> dict[str, Any]:
+        """Plain values, with the format; `GridResult.parse` undoes it."""
+        return {"format": FORMAT, **asdict(self)}
+
+    @classmethod
+    def parse(cls, values: Any) -> "GridResult":
+        """Read plain values of this format, or of an older one.
+
+        Raises:
+            EvaluationError: they have another format, or are not whole.
+        """
+        found = values.get("format") if isinstance(values, dict) else None
+        if found not in (FORMAT, *format_1.FORMATS):
+            raise EvaluationError(f"a result must have the format {FORMAT}, but has {found!r} instead")
+        try:
+            current = format_1.upgraded(values) if found != FORMAT else values
+            return parse(cls, {name: value for name, value in current.items() if name != "format"})
+        except (ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise EvaluationError(f"a result must be whole, but is not: {error}") from error
 
     def save(self, path: str | Path) -> None:
         """Write the JSON file, whole or not at all."""
         with replaced(Path(path)) as file:
-            file.write(as_json({"format": self.FORMAT, **asdict(cast(Any, self))}) + "\n")
+            file.write(as_json(self.plain()) + "\n")
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a JSON file.
+    def load(cls, path: str | Path) -> "GridResult":
+        """Read a JSON file of `noisewise evaluate`, of this format or an older one.
 
         Raises:
             EvaluationError: it is missing, or not such a result.
@@ -150,54 +235,10 @@ class GridFile(Generic[RowT]):
             values = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise EvaluationError(f"`{path}` must be a JSON file, but cannot be read: {error}") from error
-        found = values.pop("format", None) if isinstance(values, dict) else None
-        if found != cls.FORMAT:
-            raise EvaluationError(f"`{path}` must have the format {cls.FORMAT}, but has {found!r} instead")
         try:
-            return parse(cls, values)
-        except ConfigError as error:
-            raise EvaluationError(f"`{path}` must be a whole result, but is not: {error}") from error
-
-
-@dataclass(frozen=True)
-class GridResult(GridFile[Row]):
-    """All that is known after a grid."""
-
-    FORMAT = FORMAT
-
-    normaliser: str
-    seed: int
-    snr_db: list[float]
-    noise_types: list[str]
-    utterances: int
-    speakers: int
-    seconds: float
-    """Duration of the clean speech."""
-    clean: Row
-    cells: list[Row]
-    averages: dict[str, Average]
-    """`type_a`, `type_b`, `all`; the same with `_above_0_db`; `all@5` for each SNR; and each type."""
-    bootstrap: Bootstrap
-    per_utterance: PerUtterance
-    manifest: str = ""
-    noise: str | None = None
-    recogniser: str = ""
-    recogniser_details: dict[str, str] = field(default_factory=dict)
-    skipped: list[Skipped] = field(default_factory=list)
-    command: str = ""
-    """Rebuilds the file."""
-    axis: Literal["snr_db", "level"] = "snr_db"
-    """What `snr_db` of a cell is: a ratio, or the level of the degradation that `noise_type` names."""
-    versions: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def reasons(self) -> dict[str, dict[str, str]]:
-        """Condition to utterance id to why the recogniser failed on it."""
-        return self.per_utterance.failures
-
-    def without_transcripts(self) -> "GridResult":
-        """A copy that keeps the error counts of each utterance, not the texts."""
-        return replace(self, per_utterance=replace(self.per_utterance, references=None, hypotheses=None))
+            return cls.parse(values)
+        except EvaluationError as error:
+            raise EvaluationError(f"`{path}`: {error}") from error
 
 
 def as_json(values: dict[str, Any]) -> str:

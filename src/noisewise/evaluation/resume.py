@@ -1,67 +1,52 @@
-"""What was heard so far, on disk: an interrupted grid goes on at the first cell that is missing.
+"""Finished conditions of an evaluation, on disk: an interrupted run goes on at the first condition that is missing.
 
-The file has one JSON value per line: first what the run is, then one line for each finished cell.
+The file has one JSON value per line: first what identifies the run, then one line for each finished condition.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from noisewise.config import parse
 from noisewise.errors import ConfigError, EvaluationError
+from noisewise.evaluation.conditions import Condition
 from noisewise.files import replaced
 
 
-@dataclass(frozen=True)
-class Condition:
-    """What was mixed into the speech; `clean` when nothing was."""
-
-    noise_type: str | None = None
-    snr_db: float | None = None
-
-    @property
-    def name(self) -> str:
-        """`clean`, or the noise type and the SNR, as in `traffic@5`."""
-        return "clean" if self.noise_type is None else f"{self.noise_type}@{self.snr_db:g}"
-
-
-@dataclass(frozen=True)
-class HeardCell:
-    """What a recogniser made of every utterance under one condition."""
-
-    condition: Condition
-    hypotheses: list[str]
-    """One per utterance, not normalised; empty where the recogniser failed."""
-    failures: dict[str, str]
-    """Utterance id to the reason, where the recogniser failed."""
-    scaled: int
-    """Mixtures that exceeded full scale, and were scaled down where 16-bit samples were needed."""
-    mixture_sha256: str
-    """Over ids and 16-bit samples of all mixtures in order; equal for recognisers that heard the same."""
-
-
 class Cell(Protocol):
-    """What is kept of one condition: a dataclass of plain values."""
+    """The outputs of a system under one condition, as they are kept: a dataclass of plain values."""
 
     @property
     def condition(self) -> Condition:
-        """Which."""
+        """The condition."""
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Id of a recording to the reason, where the system failed."""
+
+    @property
+    def scaled(self) -> int:
+        """Mixtures that exceeded full scale, and were scaled down where 16-bit samples were needed."""
+
+    @property
+    def mixture_sha256(self) -> str:
+        """Hash over ids and 16-bit samples of all inputs in order; equal for systems that were given the same."""
 
 
 CellT = TypeVar("CellT", bound=Cell)
 
 
 class Partial(Generic[CellT]):
-    """The finished cells of a run that may be interrupted."""
+    """The finished conditions of a run that may be interrupted."""
 
     def __init__(self, path: Path | None, identity: dict[str, Any], kind: type[CellT]) -> None:
-        """Read what is there.
+        """Read the file, if there is one.
 
         Args:
             path: the file; nothing is kept when left out.
-            identity: what makes cells comparable: manifests, seed, recogniser.
-            kind: what is kept.
+            identity: what makes cells comparable: manifests, seed, system.
+            kind: class of the cells.
 
         Raises:
             EvaluationError: the file belongs to another run.

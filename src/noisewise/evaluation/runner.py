@@ -1,7 +1,4 @@
-"""What everyone hears in a measurement: a test set, clean and under conditions; and how it is put before a listener.
-
-Mixtures depend on the seed, the utterance id and the condition, and on nothing else: every listener hears the same
-ones, as the hash in each cell shows.
+"""Give a system every utterance of a grid under every condition, and keep its outputs.
 
 Legend: T samples.
 """
@@ -9,156 +6,129 @@ Legend: T samples.
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
+from noisewise.audio.pcm import pcm16
 from noisewise.errors import EvaluationError
-from noisewise.evaluation.provenance import portable
-from noisewise.evaluation.resume import CellT, Condition, Partial
-from noisewise.evaluation.systems.protocol import Failure, Waveform, pcm16
-from noisewise.evaluation.test_set import Speech, Utterance
+from noisewise.evaluation.conditions import Condition
+from noisewise.evaluation.grid import Grid
+from noisewise.evaluation.resume import CellT, Partial
+from noisewise.evaluation.systems.protocol import Failure, Waveform
+from noisewise.evaluation.test_set import Utterance
 
-A = TypeVar("A")
+OutputT = TypeVar("OutputT")
 BATCH_SECONDS = 120.0
-"""Audio given to a listener at a time; it bounds the memory, and says how often progress is reported."""
+"""Audio given to a system at a time in seconds; it bounds the memory and sets how often progress is reported."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a measurement has come."""
+    """How far an evaluation has come."""
 
     condition: str
+    """Key of the condition."""
     done: int
-    """Utterances heard, over all cells, those of an earlier run included."""
+    """Utterances decoded, over all conditions, those of an earlier run included."""
     total: int
+    """Utterances over all conditions."""
     failures: int
-    """Utterances that the listener failed on in this run."""
+    """Utterances that the system failed on in this run."""
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A test set and the conditions under which it is heard."""
-
-    manifest: str
-    noise: str | None
-    """Manifest of the noise; none where none is added."""
-    speech: Speech
-    conditions: list[Condition]
-    """Clean comes first."""
-    mixture: Callable[[Utterance, Condition], Waveform]
-    """What is heard of an utterance under a condition, (T,)."""
-    seed: int
-    """Of what is drawn."""
-    axis: Literal["snr_db", "level"] = "snr_db"
-    """As in `GridResult.axis`."""
-
-    def about(self, name: str, details: dict[str, str]) -> dict[str, Any]:
-        """What a result says of this trial and of the listener."""
-        return {
-            "manifest": portable(self.manifest),
-            "noise": portable(self.noise) if self.noise else None,
-            "recogniser": portable(name),
-            "recogniser_details": details,
-        }
-
-    def identity(self, about: dict[str, Any]) -> dict[str, Any]:
-        """What makes cells of two runs comparable."""
-        ids = "\n".join(one.id for one in self.speech.utterances)
-        axis = {} if self.axis == "snr_db" else {"axis": self.axis}
-        return {**about, **axis, "seed": self.seed, "utterances": hashlib.sha256(ids.encode()).hexdigest()}
-
-
-@dataclass(frozen=True)
-class Hearing(Generic[A]):
-    """What a listener made of every utterance under one condition."""
+class Outputs(Generic[OutputT]):
+    """The outputs of a system for every utterance under one condition."""
 
     condition: Condition
-    answers: list[A | Failure]
-    """One per utterance."""
+    each: list[OutputT | Failure]
+    """One output per utterance."""
     failures: dict[str, str]
-    """Utterance id to the reason, where the listener failed."""
+    """Utterance id to the reason, where the system failed."""
     scaled: int
-    """As in `HeardCell`."""
+    """Number of mixtures that were scaled down to 16 bits, as in `Cell`."""
     mixture_sha256: str
+    """Hash of all mixtures, as in `Cell`."""
 
 
-def hear_all(
-    trial: Trial,
-    ask: Callable[[list[Waveform]], list[A | Failure]],
-    cell: Callable[[Hearing[A]], CellT],
+def run_conditions(
+    grid: Grid,
+    run: Callable[[list[Waveform]], list[OutputT | Failure]],
+    cell: Callable[[Outputs[OutputT]], CellT],
     kept: Partial[CellT],
     *,
     batch_seconds: float = BATCH_SECONDS,
     progress: Callable[[Progress], None] | None = None,
 ) -> list[CellT]:
-    """Put a trial before a listener, but for the cells that were kept.
+    """Run a system on all conditions of a grid, but for those that were kept.
 
     Args:
-        trial: what is heard.
-        ask: waveforms (T,) in, one answer each out.
-        cell: what is kept of a hearing.
-        kept: cells that were heard before; it keeps the new ones.
-        batch_seconds: audio given to the listener at a time.
+        grid: test set and conditions.
+        run: waveforms (T,) in, one output each out.
+        cell: what is kept of the outputs under a condition.
+        kept: conditions that were finished before; it keeps the new ones.
+        batch_seconds: audio given to the system at a time.
         progress: called after each batch.
 
     Returns:
         A cell for each condition.
 
     Raises:
-        EvaluationError: the listener failed on every utterance of a cell.
+        EvaluationError: the system failed on every utterance of a condition.
     """
-    listener = _Listener(trial, ask, batch_seconds, progress)
-    for number, condition in enumerate(trial.conditions):
+    runner = _Runner(grid, run, batch_seconds, progress)
+    for number, condition in enumerate(grid.conditions):
         if condition not in kept.cells:
-            kept.add(cell(listener.hear(condition, number)))
-    return [kept.cells[condition] for condition in trial.conditions]
+            kept.add(cell(runner.outputs(condition, number)))
+    return [kept.cells[condition] for condition in grid.conditions]
 
 
 @dataclass
-class _Listener(Generic[A]):
-    """Lets someone hear every utterance under a condition."""
+class _Runner(Generic[OutputT]):
+    """Runs a system on one condition after another, and counts its failures."""
 
-    trial: Trial
-    ask: Callable[[list[Waveform]], list[A | Failure]]
+    grid: Grid
+    run: Callable[[list[Waveform]], list[OutputT | Failure]]
     batch_seconds: float
     progress: Callable[[Progress], None] | None
     failures: int = 0
 
-    def hear(self, condition: Condition, number: int) -> Hearing[A]:
-        """One cell, the `number`-th of all."""
-        answers: list[A | Failure] = []
+    def outputs(self, condition: Condition, number: int) -> Outputs[OutputT]:
+        """All utterances under the `number`-th condition."""
+        each: list[OutputT | Failure] = []
         digest, scaled = hashlib.sha256(), 0
         for batch in self._batches():
-            mixtures = [self.trial.mixture(one, condition) for one in batch]
+            mixtures = [self.grid.mixture(one, condition) for one in batch]
             for one, mixture in zip(batch, mixtures, strict=True):
                 samples, scale = pcm16(mixture)
                 digest.update(one.id.encode() + b"\0" + samples.astype("<i2").tobytes())
                 scaled += scale != 1.0
-            heard = self.ask(mixtures)
-            self.failures += sum(isinstance(answer, Failure) for answer in heard)
-            answers += heard
-            self._report(condition, number, len(answers))
+            found = self.run(mixtures)
+            self.failures += sum(isinstance(output, Failure) for output in found)
+            each += found
+            self._report(condition, number, len(each))
         failures = {
-            one.id: answer.reason
-            for one, answer in zip(self.trial.speech.utterances, answers, strict=True)
-            if isinstance(answer, Failure)
+            one.id: output.reason
+            for one, output in zip(self.grid.speech.utterances, each, strict=True)
+            if isinstance(output, Failure)
         }
-        if len(failures) == len(answers):
+        if len(failures) == len(each):
             raise EvaluationError(
-                f"the model must hear something, but failed on all of {condition.name}: {next(iter(failures.values()))}"
+                f"the system must process some input, but failed on all of {condition.key}: "
+                f"{next(iter(failures.values()))}"
             )
-        return Hearing(condition, answers, failures, scaled, digest.hexdigest())
+        return Outputs(condition, each, failures, scaled, digest.hexdigest())
 
     def _batches(self) -> Iterator[list[Utterance]]:
         batch: list[Utterance] = []
-        for one in self.trial.speech.utterances:
+        for one in self.grid.speech.utterances:
             if batch and sum(member.seconds for member in batch) + one.seconds > self.batch_seconds:
                 yield batch
                 batch = []
             batch.append(one)
         yield batch
 
-    def _report(self, condition: Condition, number: int, heard: int) -> None:
+    def _report(self, condition: Condition, number: int, processed: int) -> None:
         if self.progress is not None:
-            size = len(self.trial.speech.utterances)
-            done, total = number * size + heard, len(self.trial.conditions) * size
-            self.progress(Progress(condition.name, done, total, self.failures))
+            size = len(self.grid.speech.utterances)
+            done, total = number * size + processed, len(self.grid.conditions) * size
+            self.progress(Progress(condition.key, done, total, self.failures))

@@ -1,42 +1,42 @@
-"""From what was heard to a `GridResult`: rates, averages, confidence intervals.
+"""From scored conditions to a `GridResult`: rows, means over conditions, confidence intervals.
 
-Legend: N utterances, C cells, R resamples.
+Legend: N utterances or clips, R resamples.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from noisewise.errors import EvaluationError
-from noisewise.evaluation.result import Average, Bootstrap, GridResult, PerUtterance, Row
-from noisewise.evaluation.resume import Condition, HeardCell
+from noisewise.evaluation.conditions import averaged, degradations, noise_types
+from noisewise.evaluation.config import GridConfig
+from noisewise.evaluation.result import Average, GridResult, PerItem, Rate, Row
+from noisewise.evaluation.resume import Cell
 from noisewise.evaluation.test_set import Utterance
-from noisewise.scoring.words import Counts, Rates, Score, interval, resample, resampled_rates, score
-
-TYPE_A = ("traffic", "metro", "car")
-"""Stationary noise (Wav2code, Tables I and II)."""
-TYPE_B = ("babble", "airport_station", "ac_vacuum", "cafe")
-"""Non-stationary noise."""
+from noisewise.scoring import words
+from noisewise.scoring.words import Counts, interval, resample
 
 
-def in_order(types: Iterable[str]) -> list[str]:
-    """Types A, types B, then the others by name."""
-    known = [*TYPE_A, *TYPE_B]
-    return sorted(set(types), key=lambda kind: (known.index(kind) if kind in known else len(known), kind))
+@dataclass(frozen=True)
+class Scored:
+    """Scores of one condition."""
+
+    cell: Cell
+    values: dict[str, float]
+    """Metric to its value."""
+    resampled: dict[str, words.Rates]
+    """Metric to its value in each resample, for those that are given with an interval. (R,) each"""
+    errors: list[int]
+    """Errors of each item. (N,)"""
+    hypotheses: list[str]
+    """Hypothesis, or best class, of each item. (N,)"""
+    counts: dict[str, int]
+    """Word errors, as in `Row`."""
 
 
-def check(utterances: Sequence[Utterance], bootstrap_unit: str) -> None:
-    """Refuse, before hours of recognition, what `summarise` could not score.
-
-    Raises:
-        EvaluationError: the bootstrap unit is unknown, or speakers that nobody names, or no reference has a word.
-    """
-    check_unit(utterances, bootstrap_unit)
-    texts = [one.text for one in utterances]
-    score(texts, texts)
-
-
-def check_unit(utterances: Sequence[Utterance], bootstrap_unit: str) -> None:
+def check_unit(items: Sequence[Utterance], bootstrap_unit: str) -> None:
     """Refuse what cannot be resampled.
 
     Raises:
@@ -44,128 +44,95 @@ def check_unit(utterances: Sequence[Utterance], bootstrap_unit: str) -> None:
     """
     if bootstrap_unit not in ("utterance", "speaker"):
         raise EvaluationError(f"`bootstrap_unit` must be 'utterance' or 'speaker', but is '{bootstrap_unit}' instead")
-    if bootstrap_unit == "speaker" and all(one.speaker == one.id for one in utterances):
+    if bootstrap_unit == "speaker" and all(one.speaker == one.id for one in items):
         raise EvaluationError(
             "`bootstrap_unit` must be 'utterance' where no entry names a speaker, but is 'speaker' instead; add a "
             "column speaker, or resample utterances"
         )
 
 
+def draws(items: Sequence[Utterance], config: GridConfig) -> Counts:
+    """How often each item is drawn in each resample, the same for all conditions. (R, N)"""
+    groups = [one.speaker for one in items] if config.bootstrap_unit == "speaker" else None
+    return resample(len(items), groups=groups, samples=config.bootstrap_samples, seed=config.seed)
+
+
 def summarise(
-    utterances: Sequence[Utterance],
-    heard: Sequence[HeardCell],
+    items: Sequence[Utterance],
+    scored: Sequence[Scored],
+    config: GridConfig,
     *,
-    bootstrap_unit: str = "utterance",
-    bootstrap_samples: int = 1000,
-    seed: int = 0,
+    task: Literal["recognition", "tagging"],
+    lengths: Sequence[int],
+    normaliser: str = "",
+    classes: int = 0,
 ) -> GridResult:
-    """Score every cell, average over cells, and resample the utterances, the same ones in all cells.
+    """Rows, means over conditions and errors of each item.
 
     Args:
-        utterances: what was said, N of them.
-        heard: what was heard, clean speech first.
-        bootstrap_unit: `utterance` or `speaker`.
-        bootstrap_samples: number of resamples R.
-        seed: of the resampling.
+        items: the test set, N of them.
+        scored: each condition, clean first.
+        config: what was measured.
+        task: words or tags.
+        lengths: reference words of each item. (N,)
+        normaliser: of words.
+        classes: number of classes of a tagger.
     """
-    check(utterances, bootstrap_unit)
-    references = [one.text for one in utterances]
-    scores = [score(references, cell.hypotheses) for cell in heard]
-    words = np.array([errors.reference_words for errors in scores[0].per_utterance], dtype=np.int64)  # (N,)
-    edits = np.array([[errors.total for errors in one.per_utterance] for one in scores], dtype=np.int64).T  # (N, C)
-    groups = [one.speaker for one in utterances] if bootstrap_unit == "speaker" else None
-    times: Counts = resample(len(utterances), groups=groups, samples=bootstrap_samples, seed=seed)
-    resampled = resampled_rates(times, edits, words)  # (R, C)
-    noisy = [cell.condition for cell in heard[1:]]
-    rows = [_row(cell, one, resampled[:, index]) for index, (cell, one) in enumerate(zip(heard, scores, strict=True))]
+    rows = [_row(one) for one in scored]
+    by_condition = {one.cell.condition: one for one in scored}
+    means = averaged([one.cell.condition for one in scored[1:]])
     return GridResult(
-        normaliser=scores[0].normaliser,
-        seed=seed,
-        snr_db=snrs_of(noisy),
-        noise_types=in_order(one.noise_type or "" for one in noisy),
-        utterances=len(utterances),
-        speakers=len({one.speaker for one in utterances}),
-        seconds=round(sum(one.seconds for one in utterances), 3),
+        task=task,
+        config=config.portable(),
+        items=len(items),
+        groups=len({one.speaker for one in items}),
+        seconds=round(sum(one.seconds for one in items), 3),
         clean=rows[0],
         cells=rows[1:],
-        averages={
-            name: _average([rows[1 + index] for index in indices], resampled[:, [1 + index for index in indices]])
-            for name, indices in averaged(noisy).items()
-        },
-        bootstrap=Bootstrap(unit=bootstrap_unit, samples=bootstrap_samples),
-        per_utterance=PerUtterance(
-            ids=[one.id for one in utterances],
-            speakers=[one.speaker for one in utterances],
-            words=words.tolist(),
-            errors={cell.condition.name: edits[:, index].tolist() for index, cell in enumerate(heard)},
-            references=references,
-            hypotheses={cell.condition.name: cell.hypotheses for cell in heard},
-            failures={cell.condition.name: cell.failures for cell in heard if cell.failures},
+        averages={name: _average([by_condition[one] for one in group]) for name, group in means.items()},
+        per_item=PerItem(
+            ids=[one.id for one in items],
+            groups=[one.speaker for one in items],
+            words=list(lengths),
+            errors={one.cell.condition.key: one.errors for one in scored},
+            references=[one.text for one in items],
+            hypotheses={one.cell.condition.key: one.hypotheses for one in scored},
+            failures={one.cell.condition.key: one.cell.failures for one in scored if one.cell.failures},
         ),
+        normaliser=normaliser,
+        classes=classes,
     )
 
 
-def _row(cell: HeardCell, scored: Score, resampled: Rates) -> Row:
+def _row(one: Scored) -> Row:
     return Row(
-        noise_type=cell.condition.noise_type,
-        snr_db=cell.condition.snr_db,
-        wer=scored.wer,
-        cer=scored.cer,
-        ci=ci(resampled),
-        S=scored.words.substitutions,
-        D=scored.words.deletions,
-        I=scored.words.insertions,
-        words=scored.words.reference_words,
-        mean_utterance_wer=scored.mean_utterance_wer,
-        failures=len(cell.failures),
-        scaled=cell.scaled,
-        mixture_sha256=cell.mixture_sha256,
+        condition=one.cell.condition,
+        rates=_rates([one]),
+        counts=one.counts,
+        failures=len(one.cell.failures),
+        scaled=one.cell.scaled,
+        mixture_sha256=one.cell.mixture_sha256,
     )
 
 
-def averaged(conditions: Sequence[Condition]) -> dict[str, list[int]]:
-    """Name of each mean over cells to the places of its cells among the noisy conditions.
+def _average(group: Sequence[Scored]) -> Average:
+    conditions = [one.cell.condition for one in group]
+    names = [*noise_types(conditions), *degradations(conditions)]
+    return Average(rates=_rates(group), cells=len(group), names=names)
 
-    `all` is over the seven named types, or over all types when none of them is there.
-    """
-    present = {one.noise_type for one in conditions}
-    kinds = in_order(one.noise_type or "" for one in conditions)
-    named = [kind for kind in (*TYPE_A, *TYPE_B) if kind in present] or kinds
-    wanted: dict[str, list[int]] = {
-        "type_a": [index for index, one in enumerate(conditions) if one.noise_type in TYPE_A],
-        "type_b": [index for index, one in enumerate(conditions) if one.noise_type in TYPE_B],
-        "all": [index for index, one in enumerate(conditions) if one.noise_type in named],
+
+def _rates(group: Sequence[Scored]) -> dict[str, Rate]:
+    """Means of all metrics over conditions, with intervals of those that were resampled."""
+    return {
+        metric: Rate(
+            float(np.mean([one.values[metric] for one in group])),
+            _ci([one.resampled[metric] for one in group]) if metric in group[0].resampled else None,
+        )
+        for metric in group[0].values
     }
-    above = {
-        f"{name}_above_0_db": [index for index in indices if (conditions[index].snr_db or 0) > 0]
-        for name, indices in wanted.items()
-    }
-    by_snr = {
-        f"all@{snr:g}": [index for index in wanted["all"] if conditions[index].snr_db == snr]
-        for snr in snrs_of(conditions)
-    }
-    by_type = {kind: [index for index, one in enumerate(conditions) if one.noise_type == kind] for kind in kinds}
-    every = {**wanted, **above, **by_snr, **by_type}
-    return {name: indices for name, indices in every.items() if indices}
 
 
-def snrs_of(conditions: Sequence[Condition]) -> list[float]:
-    """The signal-to-noise ratios of noisy conditions, or the levels of degradations, from the lowest."""
-    return sorted({one.snr_db for one in conditions if one.snr_db is not None})
-
-
-def _average(rows: list[Row], resampled: Rates) -> Average:
-    return Average(
-        wer=float(np.mean([row.wer for row in rows])),
-        cer=float(np.mean([row.cer for row in rows])),
-        ci=ci(resampled.mean(axis=1)),
-        mean_utterance_wer=float(np.mean([row.mean_utterance_wer for row in rows])),
-        cells=len(rows),
-        noise_types=in_order(row.noise_type or "" for row in rows),
-    )
-
-
-def ci(resampled: Rates) -> list[float]:
-    """Low and high end of the interval of a rate over resamples. (R,)"""
-    found = interval(resampled)
+def _ci(resampled: Sequence[words.Rates]) -> list[float]:
+    """Low and high end of the interval of the mean of rates over resamples. (R,) each"""
+    found = interval(np.stack(resampled, axis=1).mean(axis=1))
     return [found.low, found.high]

@@ -1,4 +1,7 @@
-"""The speech of a grid: utterances with texts that can be read, and those that cannot, with the reason."""
+"""Test sets: utterances with texts, or clips with labels, that can be read, and those that cannot, with the reason.
+
+Legend: T samples.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,20 +19,21 @@ if TYPE_CHECKING:
 
 
 def speaker_of(cut: "Cut") -> str | None:
-    """Who speaks in an entry of a manifest."""
+    """The speaker of an entry of a manifest; None where it names none."""
     return manifests.column(cut, "speaker")
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """One utterance of the test set."""
+    """One utterance or clip of a test set."""
 
     id: str
     speaker: str
-    """The utterance id when the manifest names no speaker."""
+    """Speaker, or what a clip was cut from; the id when the manifest names none."""
     text: str
-    """What is to be heard: the words, or the labels."""
+    """Reference: the words, or the labels with ";" between several."""
     seconds: float
+    """Duration in seconds."""
 
 
 @dataclass
@@ -56,7 +60,7 @@ class Speech:
         Args:
             manifest: as `noisewise.data.manifests.read.read` takes it.
             limit: take this many, evenly spaced, so that a few utterances still come from many speakers.
-            text_of: what is to be heard in an entry; it may raise an EvaluationError that says why it cannot be used.
+            text_of: reference of an entry; it may raise an EvaluationError with the reason why it cannot be used.
             group_of: what utterances belong together by: their speaker.
 
         Raises:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from noisewise.evaluation.provenance import portable, versions
-from noisewise.evaluation.result import Bootstrap, GridResult
+from noisewise.evaluation.result import GridResult
 from noisewise.experiments.bootstrap import MEANS, Resampler, check_same, groups, mixtures
 from noisewise.experiments.plan import ComparisonPlan, Plan
 from noisewise.experiments.records import Record
-from noisewise.experiments.result import Compared, Measured, Mixtures, Reproduction
+from noisewise.experiments.result import Bootstrap, Compared, Measured, Mixtures, Reproduction
 from noisewise.experiments.tagging import gather_sounds
 
 RESAMPLES = 1000
@@ -93,15 +93,15 @@ def _compared(plan: ComparisonPlan, grids: Grids, resampler: Resampler) -> Compa
 
 def _test(grid: GridResult) -> Mixtures:
     return Mixtures(
-        manifest=grid.manifest,
-        noise=grid.noise,
-        seed=grid.seed,
-        utterances=grid.utterances,
-        speakers=grid.speakers,
-        words=sum(grid.per_utterance.words),
+        manifest=grid.config.manifest,
+        noise=grid.config.noise,
+        seed=grid.config.seed,
+        utterances=grid.items,
+        speakers=grid.groups,
+        words=sum(grid.per_item.words),
         seconds=grid.seconds,
         normaliser=grid.normaliser,
         noise_types=grid.noise_types,
-        snr_db=grid.snr_db,
+        snr_db=grid.snrs_db,
         mixtures=mixtures(grid),
     )

@@ -15,37 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.errors import EvaluationError
-from noisewise.evaluation.result import GridResult, Row
-from noisewise.evaluation.resume import Condition
+from noisewise.evaluation.conditions import averaged
+from noisewise.evaluation.result import GridResult
 from noisewise.experiments.cells import Difference, Rate
-from noisewise.reports.comparison import matched_pairs, sign_test
+from noisewise.scoring.significance import matched_pairs, sign_test
 from noisewise.scoring.words import Counts, Rates, interval, resample, resampled_rates
 
 MEANS = ("type_a", "type_b", "all", "type_a_above_0_db", "type_b_above_0_db", "all_above_0_db")
 
 
-def condition(row: Row) -> str:
-    """`clean`, `traffic@5`."""
-    return Condition(row.noise_type, row.snr_db).name
-
-
 def mixtures(grid: GridResult) -> dict[str, str]:
-    """Condition to the hash of what was heard."""
-    return {condition(row): row.mixture_sha256 for row in (grid.clean, *grid.cells)}
+    """Condition to the hash of its mixtures."""
+    return {key: row.mixture_sha256 for key, row in grid.rows.items()}
 
 
 def groups(grid: GridResult) -> dict[str, list[str]]:
     """Names to the conditions whose mean they are: every condition itself, and the averages of the grid."""
-    found = {condition(row): [condition(row)] for row in (grid.clean, *grid.cells)}
-    for name, average in grid.averages.items():
-        found[name] = [
-            condition(row)
-            for row in grid.cells
-            if row.noise_type in average.noise_types
-            and (not name.endswith("_above_0_db") or (row.snr_db or 0) > 0)
-            and ("@" not in name or f"{row.snr_db:g}" == name.partition("@")[2])
-        ]
-    return found
+    means = averaged([row.condition for row in grid.cells])
+    return {key: [key] for key in grid.rows} | {name: [one.key for one in group] for name, group in means.items()}
 
 
 def check_same(grids: Sequence[tuple[str, GridResult]]) -> None:
@@ -56,7 +43,7 @@ def check_same(grids: Sequence[tuple[str, GridResult]]) -> None:
     """
     name, first = grids[0]
     for other_name, other in grids[1:]:
-        ours, theirs = ((one.per_utterance.ids, one.normaliser, mixtures(one)) for one in (first, other))
+        ours, theirs = ((one.per_item.ids, one.normaliser, mixtures(one)) for one in (first, other))
         if ours != theirs:
             raise EvaluationError(
                 f"`{other_name}` must have heard what `{name}` heard, but did not (utterances, mixture_sha256 or "
@@ -73,8 +60,8 @@ class Resampler:
     @classmethod
     def of(cls, grid: GridResult, unit: str, samples: int, seed: int) -> "Resampler":
         """Draws of the utterances or speakers of a grid."""
-        speakers = grid.per_utterance.speakers if unit == "speaker" else None
-        return cls(resample(len(grid.per_utterance.ids), groups=speakers, samples=samples, seed=seed))
+        speakers = grid.per_item.groups if unit == "speaker" else None
+        return cls(resample(len(grid.per_item.ids), groups=speakers, samples=samples, seed=seed))
 
     def rate(self, grids: Sequence[GridResult], conditions: Sequence[str]) -> Rate:
         """Mean over the seeds of a run."""
@@ -121,14 +108,14 @@ def _relative(resampled: Rates, beside: Rates) -> tuple[float, float]:
 
 def _summed(grids: Sequence[GridResult], conditions: Sequence[str]) -> NDArray[np.int64]:
     """Errors of each utterance over seeds and conditions. (N,)"""
-    rows = [grid.per_utterance.errors[name] for grid in grids for name in conditions]
+    rows = [grid.per_item.errors[name] for grid in grids for name in conditions]
     summed: NDArray[np.int64] = np.array(rows, dtype=np.int64).sum(axis=0)
     return summed
 
 
 def _words(grids: Sequence[GridResult], conditions: Sequence[str]) -> NDArray[np.int64]:
     """Reference words behind `_summed`. (N,)"""
-    return np.array(grids[0].per_utterance.words, dtype=np.int64) * (len(grids) * len(conditions))
+    return np.array(grids[0].per_item.words, dtype=np.int64) * (len(grids) * len(conditions))
 
 
 def _rate(errors: NDArray[np.int64], words: NDArray[np.int64]) -> float:

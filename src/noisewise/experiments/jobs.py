@@ -1,7 +1,6 @@
 """What is done for one run: its training, then its noise grid. Each is a program of its own that can be resumed."""
 
 import json
-import shlex
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,12 +81,8 @@ class Measurement:
     def command(self) -> list[str]:
         """The program; it goes on with the cells of the same model and mixtures, and forgets those of others."""
         grid = self.grid
-        words = [*NOISEWISE, "evaluate", grid.manifest, "--model", str(self.stage.best), "--seed", str(grid.seed)]
-        if grid.noise is not None:
-            words += ["--noise", grid.noise, "--snr", *(f"{snr:g}" for snr in grid.snrs_db)]
-        words += ["--types", ",".join(grid.types)] if grid.types else []
-        words += ["--limit", str(grid.limit)] if grid.limit is not None else []
-        words += ["--bootstrap", grid.bootstrap_unit, "--device", grid.device, "--output", str(self.stage.grid)]
+        words = [*NOISEWISE, "evaluate", grid.manifest, "--model", str(self.stage.best), *grid.options()]
+        words += ["--device", grid.device, "--output", str(self.stage.grid)]
         return [*words, "--restart"] if self._begun_otherwise() else words
 
     def done(self) -> bool:
@@ -102,17 +97,18 @@ class Measurement:
             found = GridResult.load(self.stage.grid)
         except EvaluationError:
             return None
-        return found if self.fits(found) and found.recogniser_details == self._details else None
+        return found if self.fits(found) and found.system_details == self._details else None
 
     def fits(self, found: GridResult) -> bool:
         """Whether a grid, of whatever model, is of these mixtures."""
-        grid = self.grid
-        said = (found.manifest, found.noise, found.seed, _limit(found.command))
-        return said == (portable(grid.manifest), self._noise, grid.seed, grid.limit) and (
-            grid.noise is None
+        wanted, measured = self.grid.portable(), found.config
+        names = ("manifest", "noise", "levels", "seed", "limit")
+        same = all(getattr(wanted, name) == getattr(measured, name) for name in names)
+        return same and (
+            wanted.noise is None
             or (
-                found.snr_db == sorted(set(grid.snrs_db))
-                and (not grid.types or set(found.noise_types) == set(grid.types))
+                found.snrs_db == sorted(set(wanted.snrs_db))
+                and (not wanted.types or set(found.noise_types) == set(wanted.types))
             )
         )
 
@@ -137,12 +133,7 @@ class Measurement:
         try:
             with self.partial.open(encoding="utf-8") as file:
                 about = json.loads(file.readline())
-            found = [about[name] for name in ("manifest", "noise", "seed", "recogniser_details")]
+            found = [about[name] for name in ("manifest", "noise", "seed", "system_details")]
         except (OSError, ValueError, KeyError, TypeError):
             return True
         return found != [portable(self.grid.manifest), self._noise, self.grid.seed, self._details]
-
-
-def _limit(command: str) -> int | None:
-    words = shlex.split(command)
-    return int(words[words.index("--limit") + 1]) if "--limit" in words else None

@@ -19,6 +19,7 @@ from typing import Literal
 
 from noisewise.config import config, load
 from noisewise.errors import ConfigError, RunError
+from noisewise.evaluation.config import GridConfig
 
 RECIPES = Path("recipes")
 """Where plans are looked for: in the current folder, a checkout."""
@@ -42,23 +43,9 @@ class RunPlan:
 
 
 @config
-class GridPlan:
-    """On what recognisers are measured: the arguments of `noisewise evaluate`."""
+class GridPlan(GridConfig):
+    """On what recognisers are measured."""
 
-    manifest: str
-    """Speech with texts."""
-    noise: str | None = None
-    """Noise with labels; null for clean speech only."""
-    snrs_db: list[float] = field(default_factory=lambda: [0.0, 5.0, 10.0, 15.0, 20.0])
-    """Signal-to-noise ratios."""
-    types: list[str] = field(default_factory=list)
-    """Noise types; empty for all there are."""
-    limit: int | None = None
-    """Utterances, evenly spaced; null for all."""
-    bootstrap_unit: Literal["utterance", "speaker"] = "utterance"
-    """What the confidence intervals resample."""
-    seed: int = 0
-    """Of the mixtures and of the resamples; the same for every seed of the runs."""
     device: str = "cpu"
     """Where models run."""
 

@@ -15,9 +15,9 @@ from typing import Any
 from noisewise.checkpoints import model_folder
 from noisewise.config import parse
 from noisewise.errors import ConfigError, EvaluationError
+from noisewise.evaluation import format_1
 from noisewise.evaluation.provenance import portable
 from noisewise.evaluation.result import GridResult, Row, as_json
-from noisewise.experiments.bootstrap import condition
 from noisewise.experiments.cells import Cell, Trained
 from noisewise.experiments.jobs import Measurement
 from noisewise.experiments.plan import Plan
@@ -26,7 +26,9 @@ from noisewise.files import replaced
 from noisewise.recipe import essence
 from noisewise.run import TEST
 
-FORMAT = "noisewise-run-1"
+FORMAT = "noisewise-run-2"
+FIRST_FORMAT = "noisewise-run-1"
+"""Records whose grid is of `noisewise-grid-1` and does not name its format."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Record:
     def save(self, folder: Path) -> None:
         """Write the file, whole or not at all."""
         with replaced(folder / f"{self.key}.json") as file:
-            file.write(as_json({"format": FORMAT, **asdict(self)}) + "\n")
+            grid = None if self.grid is None else self.grid.plain()
+            file.write(as_json({"format": FORMAT, **asdict(self), "grid": grid}) + "\n")
 
 
 def record(stage: Stage, plan: Plan) -> Record:
@@ -56,7 +59,7 @@ def record(stage: Stage, plan: Plan) -> Record:
     if plan.grid is not None and stage.name in plan.measured:
         grid = Measurement(stage, plan.grid).result()
     if grid is not None:
-        grid = replace(grid, per_utterance=replace(grid.per_utterance, references=None, hypotheses=None))
+        grid = grid.without_transcripts()
     test = None
     if stage.recipe.test is not None:
         test = json.loads((stage.folder / TEST).read_text(encoding="utf-8"))
@@ -75,8 +78,10 @@ def kept(stage: Stage, plan: Plan, folder: Path) -> Record | None:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         found = values.pop("format", None)
-        if found != FORMAT:
+        if found not in (FORMAT, FIRST_FORMAT):
             raise EvaluationError(f"`{path}` must have the format {FORMAT}, but has {found!r} instead; delete it")
+        if values.get("grid") is not None:
+            values["grid"] = _grid(values["grid"], path)
         result = parse(Record, values)
     except (OSError, ValueError, AttributeError, ConfigError) as error:
         raise EvaluationError(f"`{path}` must be the record of a run, but is not: {error}; delete it") from error
@@ -84,6 +89,13 @@ def kept(stage: Stage, plan: Plan, folder: Path) -> Record | None:
         return None
     fits = plan.grid is not None and result.grid is not None and Measurement(stage, plan.grid).fits(result.grid)
     return result if fits else replace(result, grid=None)
+
+
+def _grid(values: dict[str, Any], path: Path) -> GridResult:
+    try:
+        return GridResult.parse({"format": format_1.WORDS, **values})
+    except EvaluationError as error:
+        raise EvaluationError(f"`{path}`: {error}; delete it") from error
 
 
 def _trained(stage: Stage, grid: GridResult | None) -> Trained:
@@ -116,4 +128,4 @@ def _hash(stage: Stage) -> str:
 
 
 def _cell(row: Row) -> Cell:
-    return Cell(condition(row), row.wer, row.S, row.D, row.I, row.words, row.failures)
+    return Cell(row.condition.key, row.wer, **row.counts, failures=row.failures)

@@ -7,13 +7,24 @@ from typing import Any
 
 from noisewise.config import parse
 from noisewise.errors import ConfigError, EvaluationError
-from noisewise.evaluation.result import Bootstrap, as_json
+from noisewise.evaluation.result import as_json
 from noisewise.experiments.cells import Difference, Rate, Trained
 from noisewise.experiments.plan import TablePlan
 from noisewise.experiments.tagging import Sounds
 from noisewise.files import replaced
 
 FORMAT = "noisewise-reproduction-1"
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How the confidence intervals were made."""
+
+    unit: str
+    """What was resampled: `utterance` or `speaker`."""
+    samples: int
+    """Number of resamples."""
+    level: float = 0.95
 
 
 @dataclass(frozen=True)

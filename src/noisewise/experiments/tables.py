@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from noisewise.evaluation.summary import TYPE_A, TYPE_B
+from noisewise.evaluation.conditions import TYPE_A, TYPE_B
 from noisewise.experiments.cells import Difference, Rate
 from noisewise.experiments.plan import RowPlan, TablePlan
 from noisewise.experiments.result import Compared, Measured, Mixtures, Reproduction

@@ -2,11 +2,11 @@
 page.
 
 The score is the mean of two accuracies in percent, each condition's accuracy being max(0, 1 - WER), or the share of
-clips whose best class is theirs:
+clips whose best class is one of their labels:
 
     score = 100 * (mean over noise cells + mean over degradations of the mean over their levels) / 2
 
-Only scores of one test are comparable: `Card.test` is a hash over everything that was heard.
+Only scores of one test are comparable: `Card.test` is a hash over all mixtures.
 
 Legend: N utterances or clips, C conditions, R resamples.
 """
@@ -20,16 +20,19 @@ import numpy as np
 
 from noisewise.errors import EvaluationError
 from noisewise.evaluation.provenance import portable
-from noisewise.evaluation.result import GridResult
-from noisewise.evaluation.tagging_result import TaggingResult
+from noisewise.evaluation.result import GridResult, PerItem
 from noisewise.reports import tables as table
-from noisewise.reports import tagging_table
-from noisewise.reports.per_item import Heard, Result, kind_of, name_of, of
+from noisewise.reports.metrics import ACCURACY, Metric, shown
 from noisewise.scoring.words import Interval, Rates, interval, resample, resampled_rates
 
 WORST = 8
 """Conditions listed as those where it breaks."""
 SAMPLES = 1000
+LOST = {
+    "recognition": ("utterances", "scored as empty hypotheses (all deletions)"),
+    "tagging": ("clips", "scored as wrong"),
+}
+"""Task to what a recording is called, and how failures are scored."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class Card:
     """A recogniser or a tagger in two results. Accuracies are fractions."""
 
     name: str
-    noise: Result
-    degraded: Result
+    noise: GridResult
+    degraded: GridResult
     clean: float
     in_noise: float
     """Mean over the cells of the types of `all`."""
@@ -48,7 +51,7 @@ class Card:
     interval: Interval
     """95 % of bootstrap resamples of the utterances, or clips, around the score."""
     test: str
-    """Twelve digits; equal for those that heard the same."""
+    """First twelve digits of a hash; equal for systems that were given the same mixtures."""
 
     @property
     def when_degraded(self) -> float:
@@ -57,33 +60,37 @@ class Card:
 
     @property
     def kept(self) -> float:
-        """The score as a fraction of the accuracy on clean speech; 0 when it hears nothing there either."""
+        """The score as a fraction of the accuracy on clean speech; 0 when that is 0 too."""
         return self.score / 100 / self.clean if self.clean else 0.0
 
     @property
-    def accuracy(self) -> str:
-        """What is right, in words."""
-        if isinstance(self.noise, GridResult):
-            return "word accuracy"
-        return "accuracy" if self.measure is tagging_table.ACCURACY else "clips whose likeliest class is theirs"
+    def of_words(self) -> bool:
+        """Whether it is of a recogniser, and not of a tagger."""
+        return self.noise.task == "recognition"
 
     @property
-    def measure(self) -> table.Measure:
-        """What the tables and the figure show."""
-        return table.WER if isinstance(self.noise, GridResult) else tagging_table.measures(self.noise)[0]
+    def metric(self) -> Metric:
+        """The main metric of tables and figure."""
+        return shown(self.noise)[0]
 
-    def worst(self, count: int = WORST) -> list[tuple[Result, str]]:
+    @property
+    def accuracy(self) -> str:
+        """Name of what the score counts as right."""
+        if self.of_words:
+            return "word accuracy"
+        return "accuracy" if self.metric is ACCURACY else "clips whose best class is one of their labels"
+
+    def worst(self, count: int = WORST) -> list[tuple[GridResult, str]]:
         """The conditions with the highest error rates, of noise and degradations alike, each with its result."""
         rates = []
         for result in (self.noise, self.degraded):
-            heard = of(result)
-            rates += [
-                (sum(heard.errors[name_of(row)]) / sum(heard.words), result, name_of(row)) for row in result.cells
-            ]
-        return [(result, name) for _, result, name in sorted(rates, key=lambda one: -one[0])[:count]]
+            each = result.per_item
+            keys = [row.condition.key for row in result.cells]
+            rates += [(sum(each.errors[key]) / sum(each.words), result, key) for key in keys]
+        return [(result, key) for _, result, key in sorted(rates, key=lambda one: -one[0])[:count]]
 
 
-def make(model: str, noise: Result, degraded: Result, *, seed: int = 0) -> Card:
+def make(model: str, noise: GridResult, degraded: GridResult, *, seed: int = 0) -> Card:
     """Join a noise grid and a file of degradations of one recogniser, or one tagger.
 
     Args:
@@ -96,22 +103,22 @@ def make(model: str, noise: Result, degraded: Result, *, seed: int = 0) -> Card:
         EvaluationError: one is not what it should be, or they are of different recognisers.
     """
     _check(model, noise, degraded)
-    heard = (of(noise), of(degraded))
-    noisy = _conditions(noise, noise.averages["all"].noise_types)
-    groups = {kind: _conditions(degraded, [kind]) for kind in degraded.noise_types}
-    times = [resample(len(one.ids), samples=SAMPLES, seed=seed) for one in heard]
+    items = (noise.per_item, degraded.per_item)
+    noisy = _conditions(noise, noise.averages["all"].names)
+    groups = {name: _conditions(degraded, [name]) for name in degraded.degradations}
+    times = [resample(len(one.ids), samples=SAMPLES, seed=seed) for one in items]
     resampled = (
-        _accuracy(heard[0], noisy, times[0])
-        + np.mean([_accuracy(heard[1], group, times[1]) for group in groups.values()], axis=0)
+        _accuracy(items[0], noisy, times[0])
+        + np.mean([_accuracy(items[1], group, times[1]) for group in groups.values()], axis=0)
     ) / 2  # (R,)
-    all_once = [np.ones((1, len(one.ids)), dtype=np.int64) for one in heard]
-    in_noise = float(_accuracy(heard[0], noisy, all_once[0])[0])
-    by_degradation = {kind: float(_accuracy(heard[1], group, all_once[1])[0]) for kind, group in groups.items()}
+    all_once = [np.ones((1, len(one.ids)), dtype=np.int64) for one in items]
+    in_noise = float(_accuracy(items[0], noisy, all_once[0])[0])
+    by_degradation = {kind: float(_accuracy(items[1], group, all_once[1])[0]) for kind, group in groups.items()}
     return Card(
         name=table.label(noise),
         noise=noise,
         degraded=degraded,
-        clean=float(_accuracy(heard[0], [name_of(noise.clean)], all_once[0])[0]),
+        clean=float(_accuracy(items[0], ["clean"], all_once[0])[0]),
         in_noise=in_noise,
         by_degradation=by_degradation,
         score=50 * (in_noise + sum(by_degradation.values()) / len(by_degradation)),
@@ -135,20 +142,16 @@ def markdown(card: Card, figure: Path | str | None = None) -> str:
         table.as_markdown(_accuracies(card)),
     ]
     if figure is not None:
-        rates = f"{card.measure.name[0].upper()}{card.measure.name[1:]}"
+        rates = f"{card.metric.name[0].upper()}{card.metric.name[1:]}"
         parts.append(f"![{rates} of {card.name} in noise and under degradations]({figure})\n")
-    parts += ["## In noise\n", _rates(card.noise)]
-    parts += ["## Under degradations\n", _rates(card.degraded)]
+    parts += ["## In noise\n", table.markdown([card.noise])]
+    parts += ["## Under degradations\n", table.markdown([card.degraded])]
     parts += ["## Where it breaks\n", table.as_markdown(_worst(card)), "## How it was measured\n", _measured(card)]
     return "\n".join(parts)
 
 
 def _clean(card: Card) -> str:
-    return "clean speech" if isinstance(card.noise, GridResult) else "clean clips"
-
-
-def _rates(result: Result) -> str:
-    return table.markdown([result]) if isinstance(result, GridResult) else tagging_table.markdown(result)
+    return "clean speech" if card.of_words else "clean clips"
 
 
 def _accuracies(card: Card) -> table.Table:
@@ -162,104 +165,90 @@ def _accuracies(card: Card) -> table.Table:
 
 
 def _worst(card: Card) -> table.Table:
-    words = isinstance(card.noise, GridResult)
-    lines = [
-        ["condition", *(("WER (%)", "deleted", "substituted", "inserted") if words else ("wrong (%)", "taken for"))]
-    ]
-    lines += [
-        [name, *(_wrong_words(result, name) if isinstance(result, GridResult) else _wrong_classes(result, name))]
-        for result, name in card.worst()
-    ]
-    return lines
+    heads = ("WER (%)", "deleted", "substituted", "inserted") if card.of_words else ("wrong (%)", "taken for")
+    wrong = _wrong_words if card.of_words else _wrong_classes
+    return [["condition", *heads], *([key, *wrong(result, key)] for result, key in card.worst())]
 
 
-def _wrong_words(result: GridResult, name: str) -> list[str]:
-    row = next(row for row in result.cells if name_of(row) == name)
-    return [f"{100 * row.wer:.1f}", *(f"{100 * count / row.words:.1f}" for count in (row.D, row.S, row.I))]
+def _wrong_words(result: GridResult, key: str) -> list[str]:
+    row = result.rows[key]
+    return [f"{100 * row.wer:.1f}", *(f"{100 * row.counts[name] / row.counts['words']:.1f}" for name in "DSI")]
 
 
-def _wrong_classes(result: TaggingResult, name: str) -> list[str]:
+def _wrong_classes(result: GridResult, key: str) -> list[str]:
     """How many clips were taken for something else, and most of them for what."""
-    right, best = result.per_clip.right[name], result.per_clip.best
-    wrong = f"{100 * (1 - sum(right) / len(right)):.1f}"
-    if best is None or all(right):
+    errors, best = result.per_item.errors[key], result.per_item.hypotheses
+    wrong = f"{100 * sum(errors) / len(errors):.1f}"
+    if best is None or not any(errors):
         return [wrong, ""]
-    found, count = Counter(one for one, held in zip(best[name], right, strict=True) if not held).most_common(1)[0]
-    return [wrong, f"{found} ({count} of {len(right) - sum(right)})"]
+    found, count = Counter(one for one, error in zip(best[key], errors, strict=True) if error).most_common(1)[0]
+    return [wrong, f"{found} ({count} of {sum(errors)})"]
 
 
 def _measured(card: Card) -> str:
-    words = isinstance(card.noise, GridResult)
-    lines = [f"- {kind_of(card.noise)}: `{card.noise.recogniser}`"]
-    lines += [f"- {name}: {value}" for name, value in card.noise.recogniser_details.items()]
-    for result, what in ((card.noise, "noise"), (card.degraded, "degradations")):
-        each = "utterances" if words else "clips"
-        lost = "counted as heard empty" if words else "counted as wrong"
+    noise = card.noise
+    each, lost = LOST[noise.task]
+    lines = [f"- {'recogniser' if card.of_words else 'tagger'}: `{noise.system}`"]
+    lines += [f"- {name}: {value}" for name, value in noise.system_details.items()]
+    for result, what in ((noise, "noise"), (card.degraded, "degradations")):
+        groups = f"of {result.groups} {'speakers' if card.of_words else 'recordings'}"
         lines.append(
-            f"- {what}: {_recordings(result)} ({result.seconds / 60:.1f} min) of `{result.manifest}`, "
-            f"{len(result.cells)} conditions, seed {result.seed}, {len(result.skipped)} {each} skipped, "
+            f"- {what}: {result.items} {each} {groups} ({result.seconds / 60:.1f} min) of `{result.config.manifest}`, "
+            f"{len(result.cells)} conditions, seed {result.config.seed}, {len(result.skipped)} {each} skipped, "
             f"{result.failures} failures {lost}"
         )
         if result.command:
             lines.append(f"- rebuilt by: `{result.command}`")
-    rule = f"scored under {card.noise.normaliser}" if isinstance(card.noise, GridResult) else "scored by the best class"
+    rule = f"scored under {noise.normaliser}" if card.of_words else "scored by the best class"
     lines.append(f"- {rule}; intervals are 95 % of bootstrap resamples")
     return "\n".join(lines) + "\n"
 
 
-def _recordings(result: Result) -> str:
-    if isinstance(result, GridResult):
-        return f"{result.utterances} utterances of {result.speakers} speakers"
-    return f"{result.clips} clips of {result.groups} recordings"
-
-
-def _check(model: str, noise: Result, degraded: Result) -> None:
-    if kind_of(noise) != kind_of(degraded):
+def _check(model: str, noise: GridResult, degraded: GridResult) -> None:
+    if noise.task != degraded.task:
         raise EvaluationError(
-            f"both results must be of one model, but the grid is of a {kind_of(noise)} and the degradations are of a "
-            f"{kind_of(degraded)}"
+            f"both results must be of one model, but the grid is of {noise.task} and the degradations are of "
+            f"{degraded.task}"
         )
-    if noise.axis != "snr_db" or not noise.cells:
+    if not noise.noise_types:
         raise EvaluationError(
             "the grid must hold cells in noise, but does not; measure it with noisewise evaluate --noise"
         )
-    if degraded.axis != "level" or not degraded.cells:
+    if not degraded.degradations:
         raise EvaluationError("the degradations must be those of noisewise evaluate --degrade, but are not")
     for result, what in ((noise, "grid"), (degraded, "degradations")):
-        if result.recogniser != portable(model):
-            raise EvaluationError(
-                f"the {what} must be of `{portable(model)}`, but are of `{result.recogniser}` instead"
-            )
-    if noise.recogniser_details != degraded.recogniser_details:
+        if result.system != portable(model):
+            raise EvaluationError(f"the {what} must be of `{portable(model)}`, but are of `{result.system}` instead")
+    if noise.system_details != degraded.system_details:
         raise EvaluationError(
-            f"both results must be of the same `{noise.recogniser}`, but its details differ: "
-            f"{noise.recogniser_details} and {degraded.recogniser_details}; measure the older one again"
+            f"both results must be of the same `{noise.system}`, but its details differ: "
+            f"{noise.system_details} and {degraded.system_details}; measure the older one again"
         )
-    if of(noise).truth != of(degraded).truth:
+    if noise.labels_sha256 != degraded.labels_sha256:
         raise EvaluationError(
             "both results must have clips with the same labels, but do not; measure one of them again"
         )
-    rules = [of(result).rules for result in (noise, degraded)]
-    if rules[0] != rules[1]:
-        raise EvaluationError(f"both must be scored by one rule, but are by {rules[0]} and {rules[1]}")
+    if noise.normaliser != degraded.normaliser:
+        raise EvaluationError(
+            f"both must be scored by one rule, but are by {noise.normaliser} and {degraded.normaliser}"
+        )
 
 
-def _accuracy(heard: Heard, conditions: list[str], times: np.ndarray) -> Rates:
+def _accuracy(items: PerItem, conditions: list[str], times: np.ndarray) -> Rates:
     """Mean accuracy over conditions in each resample; times (R, N) to (R,)."""
-    errors = np.array([heard.errors[name] for name in conditions], dtype=np.int64).T  # (N, C)
-    rates = resampled_rates(times, errors, np.array(heard.words, dtype=np.int64))  # (R, C)
+    errors = np.array([items.errors[name] for name in conditions], dtype=np.int64).T  # (N, C)
+    rates = resampled_rates(times, errors, np.array(items.words, dtype=np.int64))  # (R, C)
     found: Rates = np.maximum(0.0, 1 - rates).mean(axis=1)
     return found
 
 
-def _conditions(result: Result, kinds: list[str]) -> list[str]:
-    return [name_of(row) for row in result.cells if row.noise_type in kinds]
+def _conditions(result: GridResult, kinds: list[str]) -> list[str]:
+    return [row.condition.key for row in result.cells if row.condition.name in kinds]
 
 
-def _test(noise: Result, degraded: Result) -> str:
-    kinds = noise.averages["all"].noise_types
-    rows = [*(row for row in noise.cells if row.noise_type in kinds), *degraded.cells]
-    text = "\n".join(
-        [of(noise).rules + of(noise).truth, *sorted(f"{name_of(row)} {row.mixture_sha256}" for row in rows)]
-    )
+def _test(noise: GridResult, degraded: GridResult) -> str:
+    names = noise.averages["all"].names
+    rows = [*(row for row in noise.cells if row.condition.name in names), *degraded.cells]
+    hashes = sorted(f"{row.condition.key} {row.mixture_sha256}" for row in rows)
+    text = "\n".join([noise.normaliser + noise.labels_sha256, *hashes])
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,29 +1,28 @@
 """Recognisers, or taggers, on the same mixtures, in pairs: differences, how sure they are, and where they come from.
 
-What is compared are errors as `noisewise.reports.per_item` counts them. Every difference is `other - baseline`, below 0
-when the other is better. Three statements about it, all over utterances, which are heard by both systems:
+Errors are word errors, or clips whose best class is none of their labels, so that a clip is as good as an utterance of
+one word. Every difference is `other - baseline`, below 0 when the other is better. Three statements about it, all over
+utterances that both systems were given:
 
 - the paired bootstrap interval (Bisani and Ney, ICASSP 2004): both systems are scored on the same resamples;
 - the matched-pairs test (Gillick and Cox, ICASSP 1989; MAPSSWE) with whole utterances as segments: the differences of
   errors per utterance, summed over the conditions of a mean, against mean 0 by the normal distribution;
 - the exact sign test over utterances in which one of the two makes fewer errors.
 
-Legend: N utterances, C conditions, R resamples.
+Legend: N utterances or clips, C conditions, R resamples.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.errors import EvaluationError
-from noisewise.evaluation.result import CellRow
-from noisewise.evaluation.summary import TYPE_A, TYPE_B, in_order
-from noisewise.reports.per_item import Heard, Result, kind_of, name_of, of
+from noisewise.evaluation.conditions import Condition, averaged, degradations, in_order, noise_types, snrs_db
+from noisewise.evaluation.result import GridResult
 from noisewise.reports.tables import label
+from noisewise.scoring.significance import matched_pairs, sign_test
 from noisewise.scoring.words import Counts, interval, resample, resampled_rates
 
 Errors = NDArray[np.int64]
@@ -31,10 +30,10 @@ Errors = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Pair:
-    """What is known about one difference."""
+    """One difference with its tests."""
 
     difference: float
-    """Word error rate of the other less that of the baseline; a fraction."""
+    """Error rate of the other less that of the baseline; a fraction."""
     ci: tuple[float, float]
     """Paired bootstrap, 95 %."""
     z: float
@@ -55,22 +54,24 @@ class Line:
     """`clean`, `traffic@5`, `traffic` (over SNRs), `all@5` (over types), `type_a`, `type_b`, `all`."""
     conditions: list[str]
     wer: list[float]
-    """Of each system, the baseline first."""
+    """Error rate of each system, the baseline first."""
     ci: list[tuple[float, float]]
     pairs: list[Pair]
-    """Of each system but the baseline."""
+    """Difference of each system but the baseline."""
 
 
 @dataclass(frozen=True)
-class Hearing:
-    """One utterance under one condition, heard by the baseline and by another."""
+class ItemDifference:
+    """One utterance or clip under one condition, as the baseline and another system transcribed or tagged it."""
 
     condition: str
     id: str
     words: int
     errors: tuple[int, int]
+    """Errors of the baseline and of the other."""
     reference: str | None
-    heard: tuple[str, str] | None
+    hypotheses: tuple[str, str] | None
+    """Hypotheses of the baseline and of the other; none where they were not kept."""
 
     @property
     def difference(self) -> int:
@@ -85,101 +86,84 @@ class Comparison:
     names: list[str]
     """The baseline first."""
     utterances: int
+    """Number of utterances, or of clips."""
     words: int
-    """Clips where taggers are compared."""
+    """Number of reference words, or of clips."""
     normaliser: str
     """Empty where taggers are compared."""
     unit: str
     """What was resampled: utterance or speaker."""
     noise_types: list[str]
-    snr_db: list[float]
-    """Empty for degradations, whose levels have units of their own."""
+    snrs_db: list[float]
+    """Signal-to-noise ratios in dB."""
+    degradations: list[str]
     lines: dict[str, Line]
-    hearings: list[list[Hearing]]
-    """For each system but the baseline, those with a difference."""
+    differences: list[list[ItemDifference]]
+    """For each system but the baseline, the items with a difference."""
     left_out: list[str]
-    """Conditions that not all systems have heard."""
+    """Conditions that not all systems have."""
 
     @property
     def of_taggers(self) -> bool:
         """Whether errors are clips, and not words."""
         return not self.normaliser
 
-    def wins(self, other: int, count: int) -> list[Hearing]:
+    def wins(self, other: int, count: int) -> list[ItemDifference]:
         """Where the `other`-th system but the baseline gains most errors back."""
-        found = [one for one in self.hearings[other] if one.difference < 0]
+        found = [one for one in self.differences[other] if one.difference < 0]
         return sorted(found, key=lambda one: one.difference)[:count]
 
-    def losses(self, other: int, count: int) -> list[Hearing]:
+    def losses(self, other: int, count: int) -> list[ItemDifference]:
         """Where it loses most."""
-        found = [one for one in self.hearings[other] if one.difference > 0]
+        found = [one for one in self.differences[other] if one.difference > 0]
         return sorted(found, key=lambda one: -one.difference)[:count]
 
 
 def compare(
-    results: Sequence[Result],
+    results: Sequence[GridResult],
     names: Sequence[str] | None = None,
     *,
     unit: str = "utterance",
     samples: int = 1000,
     seed: int = 0,
 ) -> Comparison:
-    """Compare grids on the conditions that all of them have.
+    """Compare results on the conditions that all of them have.
 
     Args:
         results: the baseline first; two or more.
-        names: one for each; those of the recognisers when left out.
+        names: one for each; those of the systems when left out.
         unit: `utterance` or `speaker`, what is resampled.
-        samples: resamples R.
-        seed: of the resamples.
+        samples: number of resamples R.
+        seed: seed of the resamples.
 
     Raises:
-        EvaluationError: they heard other utterances or mixtures, or were scored by other rules.
+        EvaluationError: they are of other utterances or mixtures, or were scored by other rules.
     """
     chosen = list(names) if names else _names(results)
     _check_kinds(results, chosen, unit)
-    heard = [of(result) for result in results]
-    first, axis = heard[0], results[0].axis
-    _check(heard, [result.axis for result in results], chosen)
-    common = [name for name in first.rows if all(name in one.rows for one in heard)]
-    _check_mixtures(heard, common, chosen)
-    words = np.array(first.words, dtype=np.int64)
-    times = resample(len(words), groups=first.groups if unit == "speaker" else None, samples=samples, seed=seed)
-    errors = [{name: np.array(one.errors[name], dtype=np.int64) for name in common} for one in heard]
-    kept = [first.rows[name] for name in common]
+    first = results[0]
+    _check(results, chosen)
+    common = [row.condition for row in first.rows.values() if all(_has(one, row.condition) for one in results)]
+    _check_mixtures(results, common, chosen)
+    words = np.array(first.per_item.words, dtype=np.int64)
+    groups = first.per_item.groups if unit == "speaker" else None
+    times = resample(len(words), groups=groups, samples=samples, seed=seed)
+    errors = [
+        {one.key: np.array(result.per_item.errors[one.key], dtype=np.int64) for one in common} for result in results
+    ]
     return Comparison(
         names=chosen,
         utterances=len(words),
         words=int(words.sum()),
-        normaliser=first.rules,
+        normaliser=first.normaliser,
         unit=unit,
-        noise_types=in_order(row.noise_type for row in kept if row.noise_type is not None),
-        snr_db=[] if axis == "level" else sorted({row.snr_db for row in kept if row.snr_db is not None}),
-        lines={name: _line(name, group, errors, words, times) for name, group in _groups(kept, axis).items()},
-        hearings=[_hearings(first, other, common) for other in heard[1:]],
-        left_out=sorted({name for name in chain(*(one.rows for one in heard))} - set(common)),
+        noise_types=noise_types(common),
+        snrs_db=snrs_db(common),
+        degradations=in_order(degradations(common)),
+        lines={name: _line(name, group, errors, words, times) for name, group in _groups(common).items()},
+        differences=[_differences(first, other, common) for other in results[1:]],
+        left_out=sorted({name for result in results for name in result.rows} - {one.key for one in common}),
     )
-
-
-def matched_pairs(differences: Errors) -> tuple[float, float]:
-    """z and two-sided p of differences of errors per utterance (N,) against mean 0."""
-    mean = float(differences.mean())
-    if mean == 0 or len(differences) < 2:
-        return 0.0, 1.0
-    spread = float(differences.std(ddof=1)) / math.sqrt(len(differences))
-    z = mean / spread if spread else math.copysign(math.inf, mean)
-    return z, math.erfc(abs(z) / math.sqrt(2))
-
-
-def sign_test(better: int, worse: int) -> float:
-    """Two-sided exact probability of counts this far apart when either is as likely."""
-    count, fewer = better + worse, min(better, worse)
-    ways, total = 1, 1
-    for chosen in range(1, fewer + 1):
-        ways = ways * (count - chosen + 1) // chosen
-        total += ways
-    p: float = 2 * total / 2**count
-    return min(1.0, p)
 
 
 def _line(name: str, group: list[str], errors: list[dict[str, Errors]], words: Counts, times: Counts) -> Line:
@@ -198,89 +182,84 @@ def _line(name: str, group: list[str], errors: list[dict[str, Errors]], words: C
     return Line(name, group, rates, [(one.low, one.high) for one in intervals], pairs)
 
 
-def _groups(rows: Sequence[CellRow], axis: str) -> dict[str, list[str]]:
-    """Names to the conditions whose mean they are; the same means as in a grid of that axis."""
-    noisy = [row for row in rows if row.noise_type is not None]
-    types = in_order(row.noise_type or "" for row in noisy)
-    named = [kind for kind in types if kind in (*TYPE_A, *TYPE_B)] or types
-    groups = {name_of(row): [name_of(row)] for row in rows}
-    groups |= {kind: [name_of(row) for row in noisy if row.noise_type == kind] for kind in types}
-    if axis == "level":
-        return groups
-    groups |= {
-        f"all@{snr:g}": [name_of(row) for row in noisy if row.snr_db == snr and row.noise_type in named]
-        for snr in sorted({row.snr_db for row in noisy if row.snr_db is not None})
-    }
-    for name, members in (("type_a", TYPE_A), ("type_b", TYPE_B), ("all", named)):
-        groups[name] = [name_of(row) for row in noisy if row.noise_type in members]
-    return {name: group for name, group in groups.items() if group}
+def _groups(conditions: Sequence[Condition]) -> dict[str, list[str]]:
+    """Names to the keys of the conditions whose mean they are; means as in a result, but those above 0 dB."""
+    means = {name: [one.key for one in group] for name, group in averaged(conditions).items()}
+    names = [*noise_types(conditions), *in_order(degradations(conditions))]
+    by_snr = [f"all@{snr:g}" for snr in snrs_db(conditions)]
+    wanted = [*names, *by_snr, *(name for name in ("type_a", "type_b", "all") if name in means)]
+    return {one.key: [one.key] for one in conditions} | {name: means[name] for name in wanted}
 
 
-def _hearings(baseline: Heard, other: Heard, common: list[str]) -> list[Hearing]:
+def _differences(baseline: GridResult, other: GridResult, common: Sequence[Condition]) -> list[ItemDifference]:
+    one, two = baseline.per_item, other.per_item
     found = []
-    for condition in common:
-        pairs = zip(baseline.errors[condition], other.errors[condition], strict=True)
-        for index, counts in enumerate(pairs):
+    for key in (condition.key for condition in common):
+        for index, counts in enumerate(zip(one.errors[key], two.errors[key], strict=True)):
             if counts[0] != counts[1]:
                 texts = None
-                if baseline.heard is not None and other.heard is not None:
-                    texts = (baseline.heard[condition][index], other.heard[condition][index])
-                said = baseline.said[index] if baseline.said is not None else None
-                found.append(Hearing(condition, baseline.ids[index], baseline.words[index], counts, said, texts))
+                if one.hypotheses is not None and two.hypotheses is not None:
+                    texts = (one.hypotheses[key][index], two.hypotheses[key][index])
+                reference = one.references[index] if one.references is not None else None
+                found.append(ItemDifference(key, one.ids[index], one.words[index], counts, reference, texts))
     return found
 
 
-def _check_kinds(results: Sequence[Result], names: Sequence[str], unit: str) -> None:
+def _has(result: GridResult, condition: Condition) -> bool:
+    row = result.rows.get(condition.key)
+    return row is not None and row.condition == condition
+
+
+def _check_kinds(results: Sequence[GridResult], names: Sequence[str], unit: str) -> None:
     if len(results) < 2 or len(names) != len(results):
         raise EvaluationError(
             f"`results` must be two or more, with a name for each, but are {len(results)} with {len(names)} names"
         )
-    if len({type(result) for result in results}) > 1:
-        kinds = ", ".join(f"{name} a {kind_of(result)}" for name, result in zip(names, results, strict=True))
-        raise EvaluationError(f"`results` must all be of recognisers or all of taggers, but are of both: {kinds}")
+    if len({result.task for result in results}) > 1:
+        tasks = ", ".join(f"{name} of {result.task}" for name, result in zip(names, results, strict=True))
+        raise EvaluationError(f"`results` must all be of recognition or all of tagging, but are of both: {tasks}")
     if len(set(names)) != len(names):
         raise EvaluationError(f"names must differ, but are {', '.join(names)}; give --names A,B")
     if unit not in ("utterance", "speaker"):
         raise EvaluationError(f"`unit` must be 'utterance' or 'speaker', but is '{unit}' instead")
 
 
-def _check(heard: Sequence[Heard], axes: Sequence[str], names: Sequence[str]) -> None:
-    first = heard[0]
-    for name, other, axis in zip(names[1:], heard[1:], axes[1:], strict=True):
-        if (other.ids, other.words) != (first.ids, first.words):
+def _check(results: Sequence[GridResult], names: Sequence[str]) -> None:
+    first = results[0]
+    for name, other in zip(names[1:], results[1:], strict=True):
+        if (other.per_item.ids, other.per_item.words) != (first.per_item.ids, first.per_item.words):
             raise EvaluationError(
-                f"`{name}` must have heard the {len(first.ids)} recordings of `{names[0]}`, but heard "
-                f"{len(other.ids)}, not the same; evaluate both on one manifest and --limit"
+                f"`{name}` must be of the {first.items} recordings of `{names[0]}`, but is of {other.items}, not the "
+                "same; evaluate both on one manifest and --limit"
             )
-        if other.truth != first.truth:
+        if other.labels_sha256 != first.labels_sha256:
             raise EvaluationError(
                 f"`{name}` must have clips with the labels of `{names[0]}`, and as many classes, but has others; "
                 "evaluate both on one manifest and --label-column"
             )
-        if axis != axes[0]:
+        if other.normaliser != first.normaliser:
             raise EvaluationError(
-                f"`{name}` must be noise or degradations as `{names[0]}` is, but is the other of them"
-            )
-        if other.rules != first.rules:
-            raise EvaluationError(
-                f"`{name}` must be scored under {first.rules}, as `{names[0]}` is, but is under {other.rules}"
+                f"`{name}` must be scored under {first.normaliser}, as `{names[0]}` is, but is under {other.normaliser}"
             )
 
 
-def _check_mixtures(heard: Sequence[Heard], common: list[str], names: Sequence[str]) -> None:
-    first = heard[0]
-    for one, name in zip(heard[1:], names[1:], strict=True):
-        for condition in common:
-            if one.mixtures[condition] != first.mixtures[condition]:
+def _check_mixtures(results: Sequence[GridResult], common: Sequence[Condition], names: Sequence[str]) -> None:
+    first = results[0]
+    for one, name in zip(results[1:], names[1:], strict=True):
+        for key in (condition.key for condition in common):
+            if one.rows[key].mixture_sha256 != first.rows[key].mixture_sha256:
                 raise EvaluationError(
-                    f"`{name}` must have heard the mixtures of `{names[0]}`, but heard others in {condition} "
-                    "(mixture_sha256 differs); evaluate both with the same --noise, --seed and files"
+                    f"`{name}` must have the mixtures of `{names[0]}`, but has others in {key} (mixture_sha256 "
+                    "differs); evaluate both with the same --noise, --seed and files"
                 )
-        if common in ([], ["clean"]) and (len(one.rows) > 1 or len(first.rows) > 1):
-            raise EvaluationError(f"`{name}` and `{names[0]}` must share a noise type and SNR, but share none")
+        if len(common) < 2 and (one.cells or first.cells):
+            raise EvaluationError(
+                f"`{name}` and `{names[0]}` must share a condition beside clean, but share none; evaluate both "
+                "with the same noise and SNR, or the same degradations"
+            )
 
 
-def _names(results: Sequence[Result]) -> list[str]:
-    """Names of the recognisers; numbered where they are the same."""
+def _names(results: Sequence[GridResult]) -> list[str]:
+    """Names of the systems; numbered where they are the same."""
     names = [label(result) for result in results]
     return [name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names, start=1)]

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 
-from noisewise.reports.comparison import Comparison, Hearing, Line, Pair
+from noisewise.reports.comparison import Comparison, ItemDifference, Line, Pair
 from noisewise.reports.tables import NAMES, Table, as_latex, as_markdown
 
 RATES = ["condition", "system", "wer", "wer_low", "wer_high"]
@@ -57,7 +57,7 @@ def _fields(pair: Pair | None, baseline: str) -> list[object]:
 
 def _head(comparison: Comparison) -> str:
     if comparison.of_taggers:
-        text = f"{comparison.utterances} clips; errors are clips whose best class is none of theirs. "
+        text = f"{comparison.utterances} clips; errors are clips whose best class is none of their labels. "
     else:
         text = f"{comparison.utterances} utterances, {comparison.words} words, {comparison.normaliser}. "
     text += (
@@ -65,7 +65,7 @@ def _head(comparison: Comparison) -> str:
         "p of matched pairs.\n"
     )
     if comparison.left_out:
-        text += f"Not heard by all, and left out: {', '.join(comparison.left_out)}.\n"
+        text += f"Not measured for all, and left out: {', '.join(comparison.left_out)}.\n"
     return text
 
 
@@ -81,32 +81,35 @@ def _measure(comparison: Comparison) -> str:
 def _tables(comparison: Comparison) -> Iterator[Table]:
     means = [name for name in NAMES if name in comparison.lines]
     measure = _measure(comparison)
-    yield _table(comparison, measure, ["clean", *comparison.noise_types, *means], _said)
-    if comparison.noise_types and not comparison.snr_db:
-        yield _table(comparison, measure, [name for name in comparison.lines if "@" in name], _said)
-    if comparison.snr_db:
-        by_snr = [f"all@{snr:g}" for snr in comparison.snr_db if f"all@{snr:g}" in comparison.lines]
+    names = [*comparison.noise_types, *comparison.degradations]
+    yield _table(comparison, measure, ["clean", *names, *means], _shown)
+    if comparison.degradations:
+        yield _table(comparison, measure, [name for name in comparison.lines if "@" in name], _shown)
+    if comparison.snrs_db:
+        by_snr = [f"all@{snr:g}" for snr in comparison.snrs_db if f"all@{snr:g}" in comparison.lines]
         yield _table(comparison, f"{measure}, all types", by_snr, lambda name: f"{name.partition('@')[2]} dB")
         yield _cells(comparison)
 
 
-def _table(comparison: Comparison, corner: str, rows: list[str], say: Callable[[str], str]) -> Table:
+def _table(comparison: Comparison, corner: str, rows: list[str], shown: Callable[[str], str]) -> Table:
     others = comparison.names[1:]
     pairs = [part for name in others for part in (f"{name} - {comparison.names[0]}", "p")]
     lines = [[corner, *comparison.names, *pairs]]
     for name in rows:
         line = comparison.lines[name]
         found = [part for pair in line.pairs for part in (_difference(pair), _probability(pair.p))]
-        lines.append([say(name), *(f"{100 * rate:.1f}" for rate in line.wer), *found])
+        lines.append([shown(name), *(f"{100 * rate:.1f}" for rate in line.wer), *found])
     return lines
 
 
 def _cells(comparison: Comparison) -> Table:
     """The rates of all systems, in their order, at each type and SNR; a star where p of matched pairs is below 0.05."""
-    lines = [[f"{_measure(comparison)}: {' / '.join(comparison.names)}", *(f"{snr:g} dB" for snr in comparison.snr_db)]]
+    lines = [
+        [f"{_measure(comparison)}: {' / '.join(comparison.names)}", *(f"{snr:g} dB" for snr in comparison.snrs_db)]
+    ]
     for kind in comparison.noise_types:
-        cells = [comparison.lines.get(f"{kind}@{snr:g}") for snr in comparison.snr_db]
-        lines.append([_said(kind), *("" if cell is None else _cell(cell) for cell in cells)])
+        cells = [comparison.lines.get(f"{kind}@{snr:g}") for snr in comparison.snrs_db]
+        lines.append([_shown(kind), *("" if cell is None else _cell(cell) for cell in cells)])
     return lines
 
 
@@ -115,20 +118,23 @@ def _cell(line: Line) -> str:
     return " / ".join(f"{100 * rate:.1f}{star}" for rate, star in zip(line.wer, stars, strict=True))
 
 
-def _listing(title: str, hearings: list[Hearing], of_taggers: bool) -> str:
+def _listing(title: str, differences: list[ItemDifference], of_taggers: bool) -> str:
     lines = [f"### {title}\n"]
-    for one in hearings:
+    for one in differences:
         words = f"{one.words} word{'' if one.words == 1 else 's'}"
         counts = "right to wrong" if one.difference > 0 else "wrong to right"
         counts = counts if of_taggers else f"{one.errors[0]} to {one.errors[1]} errors in {words}"
         lines.append(f"- {one.id}, {one.condition}: {counts}")
-        if one.reference is not None and one.heard is not None:
-            was = "is" if of_taggers else "said"
-            lines += [f"  - {was}: {one.reference}", *(f"  - heard: {text or '(nothing)'}" for text in one.heard)]
-    return "\n".join(lines if hearings else [*lines, "nowhere"]) + "\n"
+        if one.reference is not None and one.hypotheses is not None:
+            given, found = ("label", "best class") if of_taggers else ("reference", "hypothesis")
+            lines += [
+                f"  - {given}: {one.reference}",
+                *(f"  - {found}: {text or '(empty)'}" for text in one.hypotheses),
+            ]
+    return "\n".join(lines if differences else [*lines, "nowhere"]) + "\n"
 
 
-def _said(name: str) -> str:
+def _shown(name: str) -> str:
     return NAMES.get(name, name.replace("_", " "))
 
 

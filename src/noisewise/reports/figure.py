@@ -11,104 +11,96 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from noisewise.audio.degrade import DEGRADATIONS
 from noisewise.audio.features import MFCC, LogMel, Spectrogram
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.errors import EvaluationError, NoisewiseError
 from noisewise.evaluation.result import GridResult
 from noisewise.reports.comparison import Comparison
 from noisewise.reports.inspection import Inspection, Parallel, Scene
-from noisewise.reports.tables import WER, Measure, Measured, label
+from noisewise.reports.metrics import WER, Metric, shown
+from noisewise.reports.tables import label
 
 PANELS = 5
 """Degradations beside one another."""
 
 
-def plot_grid(result: GridResult, path: str | Path) -> None:
-    """Draw the word error rates of a grid as a heat map: noise types down, SNR across, percent in each cell.
+def plot_result(result: GridResult, path: str | Path) -> None:
+    """Draw each metric of a result, one below the other: noise as a heat map, degradations as panels.
+
+    A heat map has noise types down, SNR across and percent in each cell; a panel has rates over the levels of one
+    degradation with their intervals, the clean rate dashed.
 
     Args:
-        result: with at least one noisy cell.
+        result: with at least one condition beside clean.
         path: picture to write; the suffix names the format (png, pdf, svg).
 
     Raises:
-        EvaluationError: there is no noisy cell, or matplotlib does not know the format.
+        EvaluationError: there is no such condition, or matplotlib does not know the format.
     """
     if not result.cells:
-        raise EvaluationError("`result` must have noisy cells to draw, but holds clean speech only; add noise")
-    rows, columns = len(result.noise_types), len(result.snr_db)
-    figure = Figure(figsize=(3.2 + 0.9 * columns, 1.6 + 0.45 * rows), layout="constrained")
-    _draw_heat_map(figure, result)
+        raise EvaluationError("`result` must have noisy cells to draw, but holds the clean test set only; add noise")
+    metrics, (width, height) = shown(result), _size(result)
+    figure = Figure(figsize=(width, height * len(metrics)), layout="constrained")
+    parts: Any = figure.subfigures(len(metrics), 1, squeeze=False)
+    for part, metric in zip(parts.flat, metrics, strict=True):
+        _draw(part, result, metric)
     _save(figure, path)
 
 
-def plot_card(noise: Measured, degraded: Measured, path: str | Path, measure: Measure = WER) -> None:
-    """Draw the heat map of a noise grid above the panels of degradations.
+def plot_card(noise: GridResult, degraded: GridResult, path: str | Path) -> None:
+    """Draw the heat map of a noise grid above the panels of degradations, both of the main metric.
 
     Args:
         noise: with at least one noisy cell.
-        degraded: of `noisewise.evaluation.degradations`.
+        degraded: with at least one degradation.
         path: picture to write; the suffix names the format (png, pdf, svg).
-        measure: what is drawn.
 
     Raises:
         EvaluationError: matplotlib does not know the format.
     """
-    heights = [1.6 + 0.45 * len(noise.noise_types), _panel_height(degraded)]
-    figure = Figure(figsize=(max(3.2 + 0.9 * len(noise.snr_db), 13.2), sum(heights)), layout="constrained")
+    results = (noise, degraded)
+    heights = [_size(result)[1] for result in results]
+    figure = Figure(figsize=(max(_size(noise)[0], 13.2), sum(heights)), layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=heights)
-    _draw_heat_map(parts[0], noise, measure)
-    _draw_panels(parts[1], degraded, measure)
+    for part, result in zip(parts, results, strict=True):
+        _draw(part, result, shown(noise)[0])
     _save(figure, path)
 
 
-def plot_measures(result: Measured, measures: Sequence[Measure], path: str | Path) -> None:
-    """Draw each of several rates as a heat map, or degradations as panels, one below the other.
-
-    Args:
-        result: with at least one cell beside the clean test set.
-        measures: what is drawn.
-        path: picture to write; the suffix names the format (png, pdf, svg).
-
-    Raises:
-        EvaluationError: there is no such cell, or matplotlib does not know the format.
-    """
-    if not result.cells:
-        raise EvaluationError("`result` must have noisy cells to draw, but holds the clean test set only; add noise")
-    rows, columns = len(result.noise_types), len(result.snr_db)
-    width, height = 3.2 + 0.9 * columns, 1.6 + 0.45 * rows
-    if result.axis == "level":
-        width, height = 1.2 + 2.4 * min(PANELS, rows), _panel_height(result)
-    figure = Figure(figsize=(width, height * len(measures)), layout="constrained")
-    parts: Any = figure.subfigures(len(measures), 1, squeeze=False)
-    for part, measure in zip(parts.flat, measures, strict=True):
-        (_draw_panels if result.axis == "level" else _draw_heat_map)(part, result, measure)
-    _save(figure, path)
+def _size(result: GridResult) -> tuple[float, float]:
+    """Inches that the picture of one metric needs: width, height."""
+    if panels := len(result.degradations):
+        return 1.2 + 2.4 * min(PANELS, panels), 1.2 + 2.2 * -(-panels // PANELS)
+    return 3.2 + 0.9 * len(result.snrs_db), 1.6 + 0.45 * len(result.noise_types)
 
 
-def _draw_heat_map(figure: FigureBase, result: Measured, measure: Measure = WER) -> None:
+def _draw(figure: FigureBase, result: GridResult, metric: Metric) -> None:
+    (_draw_panels if result.degradations else _draw_heat_map)(figure, result, metric)
+
+
+def _draw_heat_map(figure: FigureBase, result: GridResult, metric: Metric) -> None:
     """Fill a figure with the cells of a grid; what is worse is darker."""
     percent = 100 * np.array(
-        [[measure.rate(result.cell(kind, snr)) for snr in result.snr_db] for kind in result.noise_types]
+        [[result.cell(kind, snr).value(metric.key) for snr in result.snrs_db] for kind in result.noise_types]
     )  # (types, SNRs)
     rows, columns = percent.shape
     top = max(100.0, float(percent.max()))
     axes = figure.subplots()
-    colours = "viridis" if measure.rises else "viridis_r"
+    colours = "viridis" if metric.rises else "viridis_r"
     image = axes.imshow(percent, cmap=colours, vmin=0, vmax=top, aspect="auto")
-    axes.set_xticks(range(columns), [f"{snr:g} dB" for snr in result.snr_db])
+    axes.set_xticks(range(columns), [f"{snr:g} dB" for snr in result.snrs_db])
     axes.set_yticks(range(rows), [kind.replace("_", " ") for kind in result.noise_types])
     for row, column in np.ndindex(rows, columns):
         rate = percent[row, column]
-        colour = "white" if (rate > top / 2) != measure.rises else "black"
+        colour = "white" if (rate > top / 2) != metric.rises else "black"
         axes.text(column, row, f"{rate:.1f}", ha="center", va="center", color=colour)
-    axes.set_title(_title(result, measure), fontsize=10, wrap=True)
-    figure.colorbar(image, ax=axes, label=f"{measure.name} (%)")
+    axes.set_title(_title(result, metric), fontsize=10, wrap=True)
+    figure.colorbar(image, ax=axes, label=f"{metric.name} (%)")
 
 
-def _title(result: Measured, measure: Measure) -> str:
-    what = "clean speech" if measure is WER else f"clean: {measure.short}"
-    return f"{label(result)}; {what} {100 * measure.rate(result.clean):.1f} %"
+def _title(result: GridResult, metric: Metric) -> str:
+    what = "clean speech" if metric is WER else f"clean: {metric.short}"
+    return f"{label(result)}; {what} {100 * result.clean.value(metric.key):.1f} %"
 
 
 def plot_comparison(comparison: Comparison, path: str | Path) -> None:
@@ -123,7 +115,7 @@ def plot_comparison(comparison: Comparison, path: str | Path) -> None:
     Raises:
         EvaluationError: there is no noisy cell, or matplotlib does not know the format.
     """
-    if not comparison.snr_db:
+    if not comparison.snrs_db:
         raise EvaluationError("`comparison` must have cells in noise to draw, but has none; compare noise grids")
     panels = ["all", *comparison.noise_types] if len(comparison.noise_types) > 1 else comparison.noise_types
     columns = min(4, len(panels))
@@ -141,41 +133,20 @@ def plot_comparison(comparison: Comparison, path: str | Path) -> None:
     _save(figure, path)
 
 
-def plot_degradations(result: GridResult, path: str | Path) -> None:
-    """Draw word error rates over level with their intervals, a panel for each degradation, clean speech dashed.
-
-    Args:
-        result: of `noisewise.evaluation.degradations`.
-        path: picture to write; the suffix names the format (png, pdf, svg).
-
-    Raises:
-        EvaluationError: matplotlib does not know the format.
-    """
-    figure = Figure(figsize=(1.2 + 2.4 * min(PANELS, len(result.noise_types)), _panel_height(result)))
-    figure.set_layout_engine("constrained")
-    _draw_panels(figure, result)
-    _save(figure, path)
-
-
-def _panel_height(result: Measured) -> float:
-    """Inches that the panels of the degradations need."""
-    return 1.2 + 2.2 * -(-len(result.noise_types) // PANELS)
-
-
-def _draw_panels(figure: FigureBase, result: Measured, measure: Measure = WER) -> None:
+def _draw_panels(figure: FigureBase, result: GridResult, metric: Metric) -> None:
     """Fill a figure with a panel for each degradation."""
-    kinds = result.noise_types
+    kinds = result.degradations
     columns = min(PANELS, len(kinds))
     rows = -(-len(kinds) // columns)
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes, kind in zip(grid.flat, kinds, strict=False):
-        _draw_levels(axes, result, kind, measure)
+        _draw_levels(axes, result, kind, metric)
     grid[0, 0].set_ylim(bottom=0)  # shared, and fixed: after all lines
     for axes in list(grid.flat)[len(kinds) :]:
         axes.axis("off")
-    what = "clean speech," if measure is WER else f"clean, {measure.short}"
-    figure.suptitle(f"{label(result)}; dashed: {what} {100 * measure.rate(result.clean):.1f} %", fontsize=10)
-    figure.supylabel(f"{measure.name} (%)", fontsize=10)
+    what = "clean speech," if metric is WER else f"clean, {metric.short}"
+    figure.suptitle(f"{label(result)}; dashed: {what} {100 * result.clean.value(metric.key):.1f} %", fontsize=10)
+    figure.supylabel(f"{metric.name} (%)", fontsize=10)
 
 
 def _save(figure: Figure, path: str | Path) -> None:
@@ -185,29 +156,30 @@ def _save(figure: Figure, path: str | Path) -> None:
         raise EvaluationError(f"`{path}` must end in a format such as .png, .pdf or .svg, but: {error}") from error
 
 
-def _draw_levels(axes: Axes, result: Measured, kind: str, measure: Measure) -> None:
+def _draw_levels(axes: Axes, result: GridResult, kind: str, metric: Metric) -> None:
     """One panel: the rates of one degradation, its levels evenly spaced in their order."""
-    cells = [row for row in result.cells if row.noise_type == kind]
-    rates = np.array([measure.rate(row) for row in cells])
-    ends = np.array([measure.ci(row) for row in cells])  # (levels, 2)
+    cells = [row for row in result.cells if row.condition.name == kind]
+    rates = np.array([row.value(metric.key) for row in cells])
+    ends = np.array([row.ci(metric.key) for row in cells])  # (levels, 2)
     errors = np.maximum([rates - ends[:, 0], ends[:, 1] - rates], 0)
     axes.errorbar(range(len(cells)), 100 * rates, 100 * errors, marker="o", markersize=4, capsize=3)
-    axes.axhline(100 * measure.rate(result.clean), linestyle="--", color="grey", linewidth=1)
-    axes.set_xticks(range(len(cells)), [f"{row.snr_db:g}" for row in cells])
+    axes.axhline(100 * result.clean.value(metric.key), linestyle="--", color="grey", linewidth=1)
+    axes.set_xticks(range(len(cells)), [f"{row.condition.value:g}" for row in cells])
     axes.set_xlim(-0.5, len(cells) - 0.5)
-    axes.set_title(f"{kind} ({DEGRADATIONS[kind].unit})" if kind in DEGRADATIONS else kind, fontsize=10)
+    unit = cells[0].condition.unit
+    axes.set_title(f"{kind} ({unit})" if unit else kind, fontsize=10)
 
 
 def _draw_lines(axes: Axes, comparison: Comparison, kind: str) -> None:
     """One panel: the rates of all systems in one kind of noise."""
-    names = [*(f"{kind}@{snr:g}" for snr in comparison.snr_db), "clean"]
+    names = [*(f"{kind}@{snr:g}" for snr in comparison.snrs_db), "clean"]
     shown = [(place, comparison.lines[name]) for place, name in enumerate(names) if name in comparison.lines]
     places = [place for place, _ in shown]
     for index, name in enumerate(comparison.names):
         low, high = zip(*(line.ci[index] for _, line in shown), strict=True)
         (drawn,) = axes.plot(places, [100 * line.wer[index] for _, line in shown], marker="o", markersize=3, label=name)
         axes.fill_between(places, 100 * np.array(low), 100 * np.array(high), color=drawn.get_color(), alpha=0.2)
-    axes.set_xticks(range(len(names)), [*(f"{snr:g}" for snr in comparison.snr_db), "clean"])
+    axes.set_xticks(range(len(names)), [*(f"{snr:g}" for snr in comparison.snrs_db), "clean"])
     axes.set_title("all types" if kind == "all" else kind.replace("_", " "), fontsize=10)
 
 

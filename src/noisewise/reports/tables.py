@@ -1,82 +1,27 @@
-"""Tables from the JSON of a grid: noise types by SNR for one result, one line for each of several.
+"""Tables from results of evaluations: noise types by SNR for one result, one line for each of several.
 
-python -m noisewise.evaluation.table [--latex] RESULT.json...
+python -m noisewise.reports.tables [--latex] RESULT.json...
 """
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
-from noisewise.audio.degrade import DEGRADATIONS
-from noisewise.evaluation.result import Average, GridResult, Row
+from noisewise.evaluation.result import Average, GridResult, Rates
+from noisewise.reports.metrics import Metric, shown
 
 NAMES = {"type_a": "type A", "type_b": "type B", "all": "all types"}
 Table = list[list[str]]
 
 
-@dataclass(frozen=True)
-class Measure:
-    """A rate that a table or a figure shows."""
-
-    short: str
-    """As in the head of a table."""
-    name: str
-    rate: Callable[[Any], float]
-    """Of a row or an average, as a fraction."""
-    ci: Callable[[Any], Sequence[float]]
-    """Low and high end of its interval."""
-    rises: bool = False
-    """Whether more is better."""
-
-
-WER = Measure("WER", "word error rate", lambda row: row.wer, lambda row: row.ci)
-
-
-class Measured(Protocol):
-    """A result with a row for each condition."""
-
-    @property
-    def axis(self) -> str:
-        """`snr_db` or `level`."""
-
-    @property
-    def snr_db(self) -> list[float]:
-        """Ratios, or levels."""
-
-    @property
-    def noise_types(self) -> list[str]:
-        """Or degradations."""
-
-    @property
-    def clean(self) -> Any:
-        """The row of the clean test set."""
-
-    @property
-    def cells(self) -> Sequence[Any]:
-        """The others."""
-
-    @property
-    def averages(self) -> Mapping[str, Any]:
-        """Means over cells."""
-
-    @property
-    def recogniser(self) -> str:
-        """Who listened."""
-
-    def cell(self, noise_type: str, snr_db: float, /) -> Any:
-        """The row of a condition."""
-
-
 def markdown(results: Sequence[GridResult]) -> str:
-    """One result as a grid, several as a comparison, in Markdown; rates in percent."""
-    return as_markdown(_table(results))
+    """One result as a grid for each metric, several as a comparison, in Markdown; rates in percent."""
+    return "\n".join(as_markdown(table) for table in tables(results))
 
 
 def latex(results: Sequence[GridResult]) -> str:
-    """The same as a LaTeX `tabular` with booktabs rules."""
-    return as_latex(_table(results))
+    """The same as LaTeX `tabular`s with booktabs rules."""
+    return "\n".join(as_latex(table) for table in tables(results))
 
 
 def as_markdown(table: Table, labels: int = 1) -> str:
@@ -101,87 +46,90 @@ def as_latex(table: Table, labels: int = 1) -> str:
     return "\n".join(lines) + "\n"
 
 
-def label(result: Measured) -> str:
-    """A short name of the recogniser: the model, the program, the server, or the last part of the module."""
-    kind, _, rest = result.recogniser.partition(":")
+def label(result: GridResult) -> str:
+    """A short name of the system: the model, the program, the server, or the last part of the module."""
+    kind, _, rest = result.system.partition(":")
     if kind == "python":
         return rest.partition(":")[0].rpartition(".")[2].replace("_", " ")
     if kind == "openai":
         address, _, model = rest.partition("#")
         return model.partition("&")[0] or address.partition("//")[2].partition("/")[0]
-    return rest if kind == "command" else Path(rest if kind == "hf" else result.recogniser).name
+    return rest if kind == "command" else Path(rest if kind == "hf" else result.system).name
 
 
-def _table(results: Sequence[GridResult]) -> Table:
-    if len(results) == 1:
-        return one_measure(results[0], WER)
-    return (_degradations if results[0].axis == "level" else _comparison)(results)
+def tables(results: Sequence[GridResult]) -> list[Table]:
+    """One result as a table for each metric, several as one table."""
+    if len(results) > 1:
+        return [(_degradations if results[0].degradations else _comparison)(results)]
+    return [one_metric(results[0], metric) for metric in shown(results[0])]
 
 
-def one_measure(result: Measured, measure: Measure) -> Table:
-    """One result and one rate: noise types by SNR, or a line for each level of each degradation."""
-    return _levels(result, measure) if result.axis == "level" else _grid(result, measure)
+def one_metric(result: GridResult, metric: Metric) -> Table:
+    """One result and one metric: noise types by SNR, or a line for each level of each degradation."""
+    return (_levels if result.degradations else _grid)(result, metric)
 
 
-def _grid(result: Measured, measure: Measure) -> Table:
+def _grid(result: GridResult, metric: Metric) -> Table:
     """The rate of each cell, its averages over SNRs, and the averages over types."""
-    lines = [[f"{measure.short} (%)", *(f"{snr:g} dB" for snr in result.snr_db), "mean"]]
+    lines = [[f"{metric.short} (%)", *(f"{snr:g} dB" for snr in result.snrs_db), "mean"]]
     for kind in result.noise_types:
-        cells = [percent(measure.rate(result.cell(kind, snr))) for snr in result.snr_db]
-        lines.append([kind.replace("_", " "), *cells, percent(measure.rate(result.averages[kind]))])
+        rates = [*(result.cell(kind, snr) for snr in result.snrs_db), result.averages[kind]]
+        lines.append([kind.replace("_", " "), *(percent(each.value(metric.key)) for each in rates)])
     for name in ("type_a", "type_b", "all"):
         if name in result.averages:
             average = result.averages[name]
-            lines.append([NAMES[name], *_by_snr(result, average, measure), _interval(average, measure)])
-    return [*lines, ["clean", *("" for _ in result.snr_db), _interval(result.clean, measure)]]
+            lines.append([NAMES[name], *_by_snr(result, average, metric), _with_interval(average, metric)])
+    return [*lines, ["clean", *("" for _ in result.snrs_db), _with_interval(result.clean, metric)]]
 
 
-def _by_snr(result: Measured, average: Any, measure: Measure) -> Iterable[str]:
-    for snr in result.snr_db:
-        rates = [measure.rate(result.cell(kind, snr)) for kind in average.noise_types]
+def _by_snr(result: GridResult, average: Average, metric: Metric) -> Iterable[str]:
+    for snr in result.snrs_db:
+        rates = [result.cell(kind, snr).value(metric.key) for kind in average.names]
         yield percent(sum(rates) / len(rates))
 
 
 def _comparison(results: Sequence[GridResult]) -> Table:
-    """One line for each recogniser."""
-    lines = [["WER (%)", "clean", "type A", "type B", "all types", "all types, mean of utterances"]]
+    """One line for each system, by the main metric of the first."""
+    metric = shown(results[0])[0]
+    by_utterance = "mean_utterance_wer"
+    with_utterances = by_utterance in results[0].clean.rates
+    last = ["all types, mean of utterances"] if with_utterances else []
+    lines = [[f"{metric.short} (%)", "clean", "type A", "type B", "all types", *last]]
     for result in results:
         averages = [result.averages.get(name) for name in ("type_a", "type_b", "all")]
-        cells = ["" if average is None else _with_interval(average) for average in averages]
-        last = "" if averages[2] is None else percent(averages[2].mean_utterance_wer)
-        lines.append([label(result), _with_interval(result.clean), *cells, last])
+        cells = ["" if average is None else _with_interval(average, metric) for average in averages]
+        if with_utterances:
+            cells.append("" if averages[2] is None else percent(averages[2].value(by_utterance)))
+        lines.append([label(result), _with_interval(result.clean, metric), *cells])
     return lines
 
 
-def _levels(result: Measured, measure: Measure) -> Table:
+def _levels(result: GridResult, metric: Metric) -> Table:
     """Degradations: the rate at each level, and the mean over the levels of each."""
-    lines = [["degradation", "level", f"{measure.short} (%)"], ["clean", "", _interval(result.clean, measure)]]
-    for kind in result.noise_types:
-        unit = DEGRADATIONS[kind].unit if kind in DEGRADATIONS else ""
+    lines = [["degradation", "level", f"{metric.short} (%)"], ["clean", "", _with_interval(result.clean, metric)]]
+    for name in result.degradations:
         for row in result.cells:
-            if row.noise_type == kind:
-                lines.append([kind, f"{row.snr_db:g} {unit}".strip(), _interval(row, measure)])
-        lines.append([kind, "mean", _interval(result.averages[kind], measure)])
+            if row.condition.name == name:
+                level = f"{row.condition.value:g} {row.condition.unit}".strip()
+                lines.append([name, level, _with_interval(row, metric)])
+        lines.append([name, "mean", _with_interval(result.averages[name], metric)])
     return lines
 
 
 def _degradations(results: Sequence[GridResult]) -> Table:
-    """One line for each recogniser: the mean over the levels of each degradation that all have."""
-    kinds = [kind for kind in results[0].noise_types if all(kind in result.averages for result in results)]
-    lines = [["WER (%)", "clean", *kinds]]
+    """One line for each system: the mean over the levels of each degradation that all have."""
+    metric = shown(results[0])[0]
+    names = [name for name in results[0].degradations if all(name in result.averages for result in results)]
+    lines = [[f"{metric.short} (%)", "clean", *names]]
     for result in results:
-        rates = [_with_interval(result.averages[kind]) for kind in kinds]
-        lines.append([label(result), _with_interval(result.clean), *rates])
+        rates = [_with_interval(result.averages[name], metric) for name in names]
+        lines.append([label(result), _with_interval(result.clean, metric), *rates])
     return lines
 
 
-def _with_interval(rate: Row | Average) -> str:
-    return _interval(rate, WER)
-
-
-def _interval(row: Any, measure: Measure) -> str:
-    low, high = measure.ci(row)
-    return f"{percent(measure.rate(row))} ({percent(low)} to {percent(high)})"
+def _with_interval(rates: Rates, metric: Metric) -> str:
+    low, high = rates.ci(metric.key)
+    return f"{percent(rates.value(metric.key))} ({percent(low)} to {percent(high)})"
 
 
 def percent(rate: float) -> str:
@@ -197,7 +145,7 @@ def _escaped(text: str) -> str:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Print the table of the files named on the command line."""
-    parser = argparse.ArgumentParser(prog="python -m noisewise.evaluation.table", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m noisewise.reports.tables", description=__doc__)
     parser.add_argument("results", nargs="+", metavar="RESULT.json")
     parser.add_argument("--latex", action="store_true", help="LaTeX instead of Markdown")
     options = parser.parse_args(words)

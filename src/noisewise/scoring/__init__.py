@@ -1,1 +1,1 @@
-"""Scores: what was said against what was heard."""
+"""Scores: hypotheses against references, tags against labels, and how sure the scores are."""

@@ -1,11 +1,11 @@
-"""Confidences that mean what they say: of the words with confidence 0.8, eight in ten should be correct.
+"""Calibrated confidences: of the words with confidence 0.8, eight in ten should be correct.
 
 Measured by the expected calibration error (Naeini et al. 2015; Guo et al. 2017, eq. 3), here over bins of equal mass,
 
     ECE = sum over bins b of  n_b / N  |accuracy(b) - confidence(b)|
 
 and by the normalised cross entropy of NIST: 1 - H(correct | confidence) / H(correct), which is 1 for an oracle, 0 for
-one that always gives the share of correct words, and negative for one that misleads. Mended on a development set by
+one that always gives the share of correct words, and negative for one that misleads. Fitted on a development set by
 
     logistic    p' = sigmoid(a logit(p) + b)    (Platt 1999; with b = 0 it is a temperature 1 / a, Guo et al. 2017)
     isotonic    the monotone steps nearest to the data (pool adjacent violators; Zadrozny and Elkan 2002)
@@ -37,6 +37,7 @@ class Reliability:
     accuracy: list[float]
     """Share of correct words."""
     words: list[int]
+    """Number of words."""
 
     @property
     def error(self) -> float:
@@ -95,7 +96,7 @@ class Logistic:
     offset: float
 
     def __call__(self, confidences: Sequence[float]) -> Floats:
-        """Confidences that mean what they say. (N,)"""
+        """Calibrated confidences. (N,)"""
         return _sigmoid(self.slope * _logit(np.asarray(confidences, dtype=np.float64)) + self.offset)
 
 
@@ -107,7 +108,7 @@ class Isotonic:
     calibrated: list[float]
 
     def __call__(self, confidences: Sequence[float]) -> Floats:
-        """Confidences that mean what they say. (N,)"""
+        """Calibrated confidences. (N,)"""
         return np.interp(np.asarray(confidences, dtype=np.float64), self.confidence, self.calibrated)
 
 
@@ -170,7 +171,7 @@ def _checked(confidences: Sequence[float], correct: Sequence[bool]) -> tuple[Flo
     sure, right = np.asarray(confidences, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     if sure.shape != right.shape or sure.ndim != 1 or not len(sure):
         raise EvaluationError(
-            f"`correct` must say of each word whether it is right, but there are {right.size} for {sure.size} "
+            f"`correct` must hold whether each word is right, but there are {right.size} for {sure.size} "
             "confidences instead"
         )
     if not ((sure >= 0) & (sure <= 1)).all():

@@ -29,11 +29,11 @@ class TaggingScore:
     """What `score` returns."""
 
     average_precision: Rates
-    """Of each class, NaN where no clip has it. (K,)"""
+    """Average precision of each class, NaN where no clip has it. (K,)"""
     area: Rates
-    """Under the ROC curve of each class, NaN where no clip has it or all have. (K,)"""
+    """Area under the ROC curve of each class, NaN where no clip has it or all have. (K,)"""
     accuracy: float | None
-    """Share of clips whose best class is theirs; None when a clip has none or several."""
+    """Share of clips whose best class is their label; None when a clip has none or several."""
 
     @property
     def mean_average_precision(self) -> float:
@@ -56,6 +56,11 @@ def score(scores: Any, labels: Any) -> TaggingScore:
 
     Raises:
         EvaluationError: shapes differ, a score is not a number, or no clip has a label.
+
+    Example:
+        >>> found = score([[0.9, 0.1], [0.2, 0.8]], [[True, False], [False, True]])
+        >>> found.accuracy, found.mean_average_precision
+        (1.0, 1.0)
     """
     given, truth = _checked(scores, labels)
     once = np.ones((1, len(given)))
@@ -99,7 +104,7 @@ def resampled(scores: Any, labels: Any, metric: Literal["mean_average_precision"
         scores: of the clips. (N, K)
         labels: that hold. (N, K)
         metric: which.
-        times: how often each clip is drawn, as `noisewise.scoring.words.resample` says. (R, N)
+        times: how often each clip is drawn, as `noisewise.scoring.words.resample` returns. (R, N)
 
     Returns:
         (R,), NaN for a resample without a label.
@@ -118,7 +123,7 @@ def resampled(scores: Any, labels: Any, metric: Literal["mean_average_precision"
 
 
 def _average_precision(scores: Scores, truth: Labels, times: Rates) -> Rates:
-    """Of one class, each clip counted as often as `times` says. (N,), (N,), (R, N) -> (R,)"""
+    """Average precision of one class, each clip counted `times` times. (N,), (N,), (R, N) -> (R,)"""
     right, drawn = _above(scores, truth, times)  # (R, thresholds)
     with np.errstate(divide="ignore", invalid="ignore"):
         precision = np.where(drawn > 0, right / drawn, 0.0)
@@ -128,7 +133,7 @@ def _average_precision(scores: Scores, truth: Labels, times: Rates) -> Rates:
 
 
 def _area(scores: Scores, truth: Labels, times: Rates) -> Rates:
-    """Under the ROC curve of one class, by trapezia, so that equals count half. (N,), (N,), (R, N) -> (R,)"""
+    """Area under the ROC curve of one class, by trapezia, so that equals count half. (N,), (N,), (R, N) -> (R,)"""
     right, drawn = (np.pad(each, ((0, 0), (1, 0))) for each in _above(scores, truth, times))
     wrong = drawn - right
     with np.errstate(divide="ignore", invalid="ignore"):

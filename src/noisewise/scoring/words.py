@@ -8,7 +8,7 @@ S, D and I are summed over all utterances and N is the number of reference words
 of the rates of single utterances is given as well, because published tables of noisy speech use it; short
 utterances weigh more in it.
 
-A reference without words is kept: whatever is heard in it counts as insertions in the corpus rate. It has no
+A reference without words is kept: all words of its hypothesis count as insertions in the corpus rate. It has no
 rate of its own, so it is left out of the mean over utterances.
 
 Characters are counted with the single spaces between words.
@@ -93,13 +93,20 @@ def score(
     normaliser: Callable[[str], str] = normalise,
     normaliser_name: str = NORMALISER,
 ) -> Score:
-    """Compare what was said with what was heard.
+    """Word and character errors of hypotheses.
 
     Args:
-        references: what was said, one text per utterance.
-        hypotheses: what was heard, in the same order.
+        references: one text per utterance.
+        hypotheses: one text per utterance, in the same order.
         normaliser: applied to both; the pinned one unless a comparison with other work needs another.
         normaliser_name: stored with the score; name a normaliser of your own.
+
+    Example:
+        >>> found = score(["THE CAT SAT"], ["the cat sat down"])
+        >>> found.words
+        WordErrors(substitutions=0, deletions=0, insertions=1, reference_words=3)
+        >>> round(found.wer, 3)
+        0.333
 
     Raises:
         EvaluationError: the lists differ in length, or no reference has a word.
@@ -107,13 +114,13 @@ def score(
     if len(references) != len(hypotheses):
         raise EvaluationError(
             f"`hypotheses` must be one per reference, {len(references)}, but are {len(hypotheses)} instead; "
-            "give an empty text where nothing was heard"
+            "give an empty text where there is no hypothesis"
         )
-    said, heard = [normaliser(text) for text in references], [normaliser(text) for text in hypotheses]
-    if not any(said):
+    given, found = [normaliser(text) for text in references], [normaliser(text) for text in hypotheses]
+    if not any(given):
         raise EvaluationError(f"`references` must hold a word under {normaliser_name}, but hold none; check the texts")
-    per_utterance = _errors(jiwer.process_words(said, heard))
-    characters = _errors(jiwer.process_characters(said, heard))
+    per_utterance = _errors(jiwer.process_words(given, found))
+    characters = _errors(jiwer.process_characters(given, found))
     return Score(sum(per_utterance, WordErrors()), sum(characters, WordErrors()), per_utterance, normaliser_name)
 
 
@@ -155,7 +162,7 @@ def bootstrap(
             more honest interval when errors go with the speaker. Utterances are drawn when left out.
         samples: number of resamples.
         level: share of the resamples inside the interval.
-        seed: of the draws.
+        seed: seed of the draws.
     """
     times = resample(len(per_utterance), groups=groups, samples=samples, seed=seed)
     errors = np.array([one.total for one in per_utterance], dtype=np.int64)
@@ -166,7 +173,7 @@ def bootstrap(
 def resample(count: int, *, groups: Sequence[str] | None = None, samples: int = 1000, seed: int = 0) -> Counts:
     """How often each of `count` utterances is drawn in each resample, (R, N).
 
-    The same draws serve every condition heard by the same utterances, so that averages over conditions and
+    The same draws serve every condition of the same utterances, so that averages over conditions and
     differences between recognisers are resampled in pairs.
 
     Raises:

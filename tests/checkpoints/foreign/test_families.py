@@ -15,7 +15,7 @@ from noisewise.checkpoints import model_folder
 from noisewise.checkpoints.foreign import huggingface_folder, parity, read
 from noisewise.cli.main import main
 from noisewise.errors import InteropError, NoisewiseError
-from noisewise.evaluation.systems.loading import parse as system
+from noisewise.evaluation.systems.loading import load as load_recogniser
 from noisewise.inference.recogniser import Recogniser
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.pretrained import PretrainedConfig
@@ -52,7 +52,7 @@ def test_logits_and_text_are_those_of_transformers(name: str, a_folder: Maker) -
     for row, waveform in enumerate(waveforms()):
         expected, _ = reference(folder, waveform)
         torch.testing.assert_close(logits[row, : int(output.lengths[row])], expected, atol=1e-4, rtol=0)
-        (text,) = system(f"hf:{folder}").recognise([waveform])
+        (text,) = load_recogniser(f"hf:{folder}").recognise([waveform])
         assert isinstance(text, str) and len(text) > 3
         assert texts[row].replace("<unk>", "").split() == re.sub("<s>|</s>|<unk>", "", text).split()
 
@@ -163,4 +163,4 @@ def test_adapters_are_refused_and_transformers_runs_them(
     shown = capsys.readouterr().err
     assert "must be a model without adapters, but has adapter_attn_dim=8, as MMS does" in shown
     assert shown.count("\n") == 1 and f"noisewise evaluate --model hf:{folder}" in shown
-    assert system(f"hf:{folder}").recognise([np.zeros(8_000, np.float32)]) != [""]
+    assert load_recogniser(f"hf:{folder}").recognise([np.zeros(8_000, np.float32)]) != [""]

@@ -8,7 +8,7 @@ from noisewise.data.corpora.robust_asr import TYPES, parse_name, type_of
 from noisewise.data.manifests.read import column, read, text_of
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
 from noisewise.errors import DataError
-from noisewise.evaluation.summary import TYPE_A, TYPE_B
+from noisewise.evaluation.conditions import TYPE_A, TYPE_B
 
 FILES = ("Babble", "AirportStation", "Car", "MetroSubway", "CafeRestaurant", "Traffic", "ACVacuum")
 UTTERANCES = {"61-70970-0010": "YOUNG FITZOOTH HAD BEEN COMMANDED", "8555-292519-0003": "THAT WAS BUT RUSTLING"}

@@ -8,7 +8,7 @@ import pytest
 
 from noisewise.errors import NoisewiseError
 from noisewise.evaluation.systems.cache import cached
-from noisewise.evaluation.systems.protocol import Failure, Heard, NamedRecogniser, Waveform, attempt
+from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, Output, Waveform, attempt
 
 SOUNDS = [np.full(length, 0.1, dtype=np.float32) for length in range(1, 41)]
 
@@ -20,7 +20,7 @@ class Counting:
         self.asked: list[int] = []
         self.dies_at, self.fails_at = dies_at, fails_at
 
-    def __call__(self, waveforms: list[Waveform]) -> list[Heard]:
+    def __call__(self, waveforms: list[Waveform]) -> list[Output]:
         lengths = [len(one) for one in waveforms]
         if self.dies_at in lengths:
             raise KeyboardInterrupt

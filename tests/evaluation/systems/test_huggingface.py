@@ -10,7 +10,7 @@ import torch
 
 from noisewise.cli import main as cli
 from noisewise.errors import NoisewiseError
-from noisewise.evaluation.systems.loading import parse
+from noisewise.evaluation.systems.loading import load as load_recogniser
 from noisewise.evaluation.systems.protocol import Failure, attempt
 from tests.corpus import write_corpus
 
@@ -58,41 +58,41 @@ def expected(model: Any, waveform: np.ndarray) -> str:
 
 
 def test_a_folder_hears_what_its_model_says(folder: Path) -> None:
-    named = parse(f"hf:{folder}")
-    heard = named.recognise(sounds())
+    named = load_recogniser(f"hf:{folder}")
+    found = named.recognise(sounds())
     model = tiny()
-    clean = [" ".join(str(one).replace("<s>", "").replace("</s>", "").replace("<unk>", "").split()) for one in heard]
+    clean = [" ".join(str(one).replace("<s>", "").replace("</s>", "").replace("<unk>", "").split()) for one in found]
     assert clean == [expected(model, one) for one in sounds()]
     assert len(set(clean)) > 1 and any(clean), "the model must say something, or nothing is tested"
     assert len(named.details["weights_sha256"]) == 64 and named.details["model"] == "Wav2Vec2ForCTC"
 
 
 def test_threads_and_company_change_nothing(folder: Path) -> None:
-    alone = [parse(f"hf:{folder}").recognise([one])[0] for one in sounds()]
-    assert list(parse(f"hf:{folder}", workers=3).recognise(sounds())) == alone
+    alone = [load_recogniser(f"hf:{folder}").recognise([one])[0] for one in sounds()]
+    assert list(load_recogniser(f"hf:{folder}", workers=3).recognise(sounds())) == alone
 
 
 def test_what_is_too_short_fails_alone(folder: Path) -> None:
-    heard = attempt(parse(f"hf:{folder}").recognise, [sounds()[0], np.ones(4, dtype=np.float32)])
-    assert isinstance(heard[0], str) and isinstance(heard[1], Failure)
+    found = attempt(load_recogniser(f"hf:{folder}").recognise, [sounds()[0], np.ones(4, dtype=np.float32)])
+    assert isinstance(found[0], str) and isinstance(found[1], Failure)
 
 
 @pytest.mark.parametrize("name", ["../no/such/folder", "", "a b", "https://huggingface.co/a/b"])
 def test_what_is_neither_folder_nor_id_is_refused(name: str) -> None:
     with pytest.raises(NoisewiseError, match="must be a folder or the id"):
-        parse(f"hf:{name}")
+        load_recogniser(f"hf:{name}")
 
 
 def test_a_folder_that_lacks_something_is_refused_offline(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(NoisewiseError, match="cannot be loaded"):
-        parse(f"hf:{tmp_path}")
+        load_recogniser(f"hf:{tmp_path}")
     for name in ("config.json", "vocab.json", "tokenizer_config.json", "preprocessor_config.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     with pytest.raises(NoisewiseError, match="cannot be loaded"):
-        parse(f"hf:{tmp_path}")
+        load_recogniser(f"hf:{tmp_path}")
     torch.save(tiny().state_dict(), tmp_path / "pytorch_model.bin")
     with pytest.raises(NoisewiseError, match="cannot be loaded"):
-        parse(f"hf:{tmp_path}")
+        load_recogniser(f"hf:{tmp_path}")
 
 
 def test_an_encoder_without_a_head_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -101,11 +101,11 @@ def test_an_encoder_without_a_head_is_refused(folder: Path, tmp_path: Path) -> N
     values = json.loads((folder / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**values, "architectures": ["Wav2Vec2Model"]}))
     with pytest.raises(NoisewiseError, match="must be a CTC model, but is Wav2Vec2Model"):
-        parse(f"hf:{tmp_path}")
+        load_recogniser(f"hf:{tmp_path}")
     transformers.Wav2Vec2Model(tiny().config).save_pretrained(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(values))
     with pytest.raises(NoisewiseError, match="must have a trained head"):
-        parse(f"hf:{tmp_path}")
+        load_recogniser(f"hf:{tmp_path}")
 
 
 def test_a_grid_through_the_command(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,5 +114,5 @@ def test_a_grid_through_the_command(folder: Path, tmp_path: Path, monkeypatch: p
     words = ["evaluate", "corpus", "--model", f"hf:{folder}", "--noise", "noise", "--snr", "0", "--workers", "2"]
     assert cli.main([*words, "-o", "grid.json"]) == 0
     values = json.loads((tmp_path / "grid.json").read_text())
-    assert values["recogniser"] == "hf:tiny" and len(values["cells"]) == 2 and values["clean"]["failures"] == 0
+    assert values["system"] == "hf:tiny" and len(values["cells"]) == 2 and values["clean"]["failures"] == 0
     assert str(tmp_path) not in json.dumps(values) and str(folder) not in json.dumps(values)

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from noisewise.audio.pcm import pcm16
 from noisewise.cli import main as cli
 from noisewise.errors import NoisewiseError
-from noisewise.evaluation.systems.loading import parse
+from noisewise.evaluation.systems.loading import load as load_recogniser
 from noisewise.evaluation.systems.openai import Server, address
-from noisewise.evaluation.systems.protocol import Failure, attempt, pcm16
+from noisewise.evaluation.systems.protocol import Failure, attempt
 from tests.corpus import write_corpus
 
 
@@ -35,7 +36,7 @@ class Fake:
 
 
 def text(number: int, length: int) -> tuple[int, dict[str, str], Any]:
-    """Every recording is heard as the number of its samples."""
+    """Every recording is transcribed as the number of its samples."""
     return 200, {}, {"text": f" {length}\nsamples "}
 
 
@@ -105,7 +106,7 @@ def server(fake: Fake, pauses: list[float] | None = None, **options: Any) -> Ser
 
 def test_what_is_sent_and_what_comes_back(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
-    named = parse(f"openai:{fake.url}/v1#tiny&language=en", workers=2)
+    named = load_recogniser(f"openai:{fake.url}/v1#tiny&language=en", workers=2)
     waveform = sound(1600)
     assert attempt(named.recognise, [waveform, sound(800)]) == ["1600 samples", "800 samples"]
     seen = next(one for one in fake.seen if one["length"] == 1600)
@@ -127,8 +128,8 @@ def test_without_a_key_none_is_sent_and_the_order_is_kept(fake: Fake) -> None:
         return text(number, length)
 
     fake.answer = slow_first
-    heard = parse(f"openai:{fake.url}", workers=2).recognise([sound(100 + one) for one in range(4)])
-    assert heard == [f"{100 + one} samples" for one in range(4)]
+    found = load_recogniser(f"openai:{fake.url}", workers=2).recognise([sound(100 + one) for one in range(4)])
+    assert found == [f"{100 + one} samples" for one in range(4)]
     assert fake.most_together == 2 and fake.seen[0]["authorization"] is None and fake.seen[0]["model"] == b"whisper-1"
 
 
@@ -217,7 +218,7 @@ def test_short_addresses_are_completed(target: str, url: str) -> None:
 )
 def test_what_is_no_address_is_refused(target: str) -> None:
     with pytest.raises(NoisewiseError, match="must"):
-        parse(f"openai:{target}")
+        load_recogniser(f"openai:{target}")
 
 
 def test_a_grid_through_the_command_asks_nothing_twice(
@@ -229,11 +230,11 @@ def test_a_grid_through_the_command_asks_nothing_twice(
         (429, {"Retry-After": "0.01"}, {}) if number == 2 else (200, {}, {"text": "no"})
     )
     words = ["evaluate", "corpus", "--model", f"openai:{fake.url}#tiny", "--noise", "noise", "--snr", "0", "10"]
-    words += ["--workers", "3", "--cache", "heard.jsonl"]
+    words += ["--workers", "3", "--cache", "texts.jsonl"]
     assert cli.main([*words, "-o", "a.json"]) == 0
     asked = len(fake.seen)
     assert asked == 8 * 5 + 1, "clean speech, two types at two ratios, and one request again"
     assert cli.main([*words, "-o", "b.json"]) == 0
     a, b = (json.loads((tmp_path / name).read_text()) for name in ("a.json", "b.json"))
-    assert len(fake.seen) == asked and a["cells"] == b["cells"] and a["recogniser_details"]["model"] == "tiny"
-    assert 0 < a["clean"]["wer"] < 1 and "heard.jsonl" not in a["command"]
+    assert len(fake.seen) == asked and a["cells"] == b["cells"] and a["system_details"]["model"] == "tiny"
+    assert 0 < a["clean"]["rates"]["wer"]["value"] < 1 and "texts.jsonl" not in a["command"]

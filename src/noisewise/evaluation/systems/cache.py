@@ -1,4 +1,4 @@
-"""Transcripts kept on disk: what a recogniser has heard once is not asked again.
+"""Transcripts kept on disk: an utterance that a recogniser has transcribed once is not sent to it again.
 
 One JSON value per line, only ever appended to: `{"recogniser": KEY, "audio": SHA-256, "text": ...}`. The key is the
 SHA-256 of the name of the recogniser and its details (hash of the weights, versions, address), the hash of the audio
@@ -14,10 +14,10 @@ from typing import Any
 
 from noisewise.errors import RecogniserError
 from noisewise.evaluation.provenance import portable
-from noisewise.evaluation.systems.protocol import Heard, NamedRecogniser, Waveform, attempt
+from noisewise.evaluation.systems.protocol import NamedRecogniser, Output, Waveform, attempt
 
 AT_A_TIME = 16
-"""Utterances asked before their answers are written: what a kill can lose."""
+"""Utterances transcribed before their texts are written: the most that a kill can lose."""
 
 
 def cached(named: NamedRecogniser, path: str | Path, at_a_time: int = AT_A_TIME) -> NamedRecogniser:
@@ -28,23 +28,23 @@ def cached(named: NamedRecogniser, path: str | Path, at_a_time: int = AT_A_TIME)
     Args:
         named: the recogniser; the same name with other details has transcripts of its own.
         path: file to read and to append to; made when it is missing.
-        at_a_time: utterances asked before their answers are written.
+        at_a_time: utterances transcribed before their texts are written.
 
     Raises:
         RecogniserError: the file is not one of transcripts.
     """
     cache = TranscriptCache(Path(path), identity(named))
 
-    def recognise(waveforms: list[Waveform]) -> list[Heard]:
+    def recognise(waveforms: list[Waveform]) -> list[Output]:
         hashes = [audio_hash(waveform) for waveform in waveforms]
         missing = [index for index, name in enumerate(hashes) if name not in cache.texts]
-        heard: dict[int, Heard] = {}
+        found: dict[int, Output] = {}
         for start in range(0, len(missing), at_a_time):
             indices = missing[start : start + at_a_time]
-            answers = attempt(named.recognise, [waveforms[index] for index in indices])
-            cache.add([(hashes[i], text) for i, text in zip(indices, answers, strict=True) if isinstance(text, str)])
-            heard.update(zip(indices, answers, strict=True))
-        return [heard[index] if index in heard else cache.texts[name] for index, name in enumerate(hashes)]
+            outputs = attempt(named.recognise, [waveforms[index] for index in indices])
+            cache.add([(hashes[i], text) for i, text in zip(indices, outputs, strict=True) if isinstance(text, str)])
+            found.update(zip(indices, outputs, strict=True))
+        return [found[index] if index in found else cache.texts[name] for index, name in enumerate(hashes)]
 
     return NamedRecogniser(named.name, recognise, named.details)
 
@@ -75,13 +75,13 @@ class TranscriptCache:
             if values["recogniser"] == key:
                 self.texts[values["audio"]] = values["text"]
 
-    def add(self, answers: list[tuple[str, str]]) -> None:
+    def add(self, pairs: list[tuple[str, str]]) -> None:
         """Keep (hash of the audio, text) pairs, on disk before this returns."""
-        self.texts.update(answers)
-        if not answers:
+        self.texts.update(pairs)
+        if not pairs:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        lines = [{"recogniser": self.key, "audio": audio, "text": text} for audio, text in answers]
+        lines = [{"recogniser": self.key, "audio": audio, "text": text} for audio, text in pairs]
         written = "".join(json.dumps(values) + "\n" for values in lines).encode()
         with self.path.open("ab") as file:
             file.write((b"" if _ends_a_line(self.path) else b"\n") + written)

@@ -1,6 +1,6 @@
 """`hf:FOLDER` and `hf:ORGANISATION/NAME@REVISION`: CTC checkpoints that transformers can load (extra `hf`).
 
-The model is called with arrays, one utterance at a time: no padding, which some of these models can hear, and no
+The model is called with arrays, one utterance at a time: no padding, which changes the output of some models, and no
 torchaudio. Only safetensors weights and code of transformers itself are loaded. A folder is read offline; a hub id
 is looked up on the hub, or in its local cache when HF_HUB_OFFLINE=1.
 """
@@ -26,7 +26,7 @@ _EXTRACTORS: Any = AutoFeatureExtractor  # its methods have no types
 
 
 def recogniser(specification: str, target: str, *, workers: int, device: str) -> NamedRecogniser:
-    """A transformers CTC model as a recogniser: the best symbol of each frame, decoded by its tokenizer.
+    """A transformers CTC model as a recogniser: the best token of each frame, decoded by its tokenizer.
 
     Args:
         specification: the whole of it, for the result.
@@ -62,12 +62,12 @@ def recogniser(specification: str, target: str, *, workers: int, device: str) ->
             f"`{specification}` must be a model of transformers, but cannot be loaded: {reason}"
         ) from error
     if extractor.sampling_rate != SAMPLE_RATE:
-        raise RecogniserError(f"`{specification}` must hear 16 kHz, but hears {extractor.sampling_rate} Hz instead")
-    listen = _listener(model, extractor, device)
+        raise RecogniserError(f"`{specification}` must take 16 kHz, but takes {extractor.sampling_rate} Hz instead")
+    best_tokens = _greedy(model, extractor, device)
 
     def recognise(waveforms: list[Waveform]) -> list[str]:
         with ThreadPoolExecutor(workers) as pool:
-            return [_text(tokenizer, ids) for ids in pool.map(listen, waveforms)]
+            return [_text(tokenizer, ids) for ids in pool.map(best_tokens, waveforms)]
 
     return NamedRecogniser(specification, recognise, _details(source, model))
 
@@ -86,14 +86,14 @@ def _source(target: str) -> tuple[str, dict[str, Any]]:
     return found["name"], {"revision": found["revision"] or "main", "trust_remote_code": False}
 
 
-def _listener(model: Any, extractor: Any, device: str) -> Callable[[Waveform], list[int]]:
-    def listen(waveform: Waveform) -> list[int]:
+def _greedy(model: Any, extractor: Any, device: str) -> Callable[[Waveform], list[int]]:
+    def best_tokens(waveform: Waveform) -> list[int]:
         inputs = extractor(waveform, sampling_rate=SAMPLE_RATE, return_tensors="pt").to(device)
         with torch.inference_mode():
             best: list[int] = model(**inputs).logits[0].argmax(dim=-1).tolist()  # (F,)
         return best
 
-    return listen
+    return best_tokens
 
 
 def _text(tokenizer: Any, ids: list[int]) -> str:

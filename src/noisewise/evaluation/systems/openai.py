@@ -1,8 +1,8 @@
 """`openai:URL#MODEL`: any server that answers POST /v1/audio/transcriptions, the transcription API of OpenAI.
 
 One request for each utterance, a 16-bit wav file in a multipart form. The key comes from the environment variable
-OPENAI_API_KEY, when it is set. What the server has against one recording is a failure of that recording; what it
-has against us (key, address, quota, not there at all) ends the run, because nothing was measured then.
+OPENAI_API_KEY, when it is set. An error that concerns one recording is a failure of that recording; one that concerns
+the client (key, address, quota, no server) ends the run, because nothing was measured then.
 """
 
 import http.client
@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
+from noisewise.audio.pcm import pcm16
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.errors import RecogniserError
-from noisewise.evaluation.systems.protocol import Failure, Heard, NamedRecogniser, Waveform, pcm16
+from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, Output, Waveform
 
 KEY = "OPENAI_API_KEY"
 """Environment variable with the key."""
@@ -30,30 +31,30 @@ DEFAULT_MODEL = "whisper-1"
 ROUTE = "/audio/transcriptions"
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 1.0
-"""Doubled before each further attempt, unless the server says how long to wait."""
+"""Doubled before each further attempt, unless the server states how long to wait."""
 LONGEST_PAUSE_SECONDS = 60.0
 MOST_BYTES = 4 << 20
-"""Of an answer that are read."""
+"""Bytes of an answer that are read at most."""
 AGAIN = {408, 409, 425, 429, 500, 502, 503, 504}
 """Answers after which the same request may succeed."""
-OUR_FAULT = {301, 302, 303, 307, 308, 401, 402, 403, 404, 405, 429}
+CLIENT_ERRORS = {301, 302, 303, 307, 308, 401, 402, 403, 404, 405, 429}
 """Answers that no other recording would change; 429 is among them only after the last attempt."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where and how to ask."""
+    """A server and how it is called."""
 
     url: str
     fields: tuple[tuple[str, str], ...]
-    """Of the form, beside the file: the model and what else the address named."""
+    """Fields of the form beside the file: the model and what else the address named."""
     timeout_seconds: float = 60.0
     key: str | None = None
     pause_seconds: float = FIRST_PAUSE_SECONDS
     attempts: int = ATTEMPTS
     sleep: Callable[[float], None] = time.sleep
 
-    def transcribe(self, waveform: Waveform) -> Heard:
+    def transcribe(self, waveform: Waveform) -> Output:
         """The text of one utterance (T,), or why there is none.
 
         Raises:
@@ -64,7 +65,7 @@ class Server:
             try:
                 return self._text(self._post(body, content_type))
             except urllib.error.HTTPError as error:
-                reason, status = f"status {error.code}: {self._complaint(error)}", error.code
+                reason, status = f"status {error.code}: {self._reason(error)}", error.code
                 pause = _retry_after(error)
             except (OSError, http.client.HTTPException) as error:
                 reason, status, pause = f"{getattr(error, 'reason', '') or error or type(error).__name__}", 0, None
@@ -80,7 +81,7 @@ class Server:
                 f"`{self.url}` must be reachable, but {attempt} attempts ended with: {reason}; start the server, or "
                 "correct the address"
             )
-        if status in OUR_FAULT:
+        if status in CLIENT_ERRORS:
             raise RecogniserError(f"`{self.url}` must accept the request, but answered {reason}; {_remedy(status)}")
         return Failure(reason)
 
@@ -93,7 +94,7 @@ class Server:
             found: bytes = answer.read(MOST_BYTES)
             return found
 
-    def _text(self, answer: bytes) -> Heard:
+    def _text(self, answer: bytes) -> Output:
         try:
             text = json.loads(answer)["text"]
         except (ValueError, KeyError, TypeError):
@@ -106,17 +107,17 @@ class Server:
             )
         return " ".join(text.split())
 
-    def _complaint(self, error: urllib.error.HTTPError) -> str:
-        """What the server says, in one short line and without the key."""
+    def _reason(self, error: urllib.error.HTTPError) -> str:
+        """The error message of the server, in one short line and without the key."""
         with error:
-            said = error.read(10_000).decode("utf-8", "replace")
+            text = error.read(10_000).decode("utf-8", "replace")
         try:
-            values = json.loads(said)
+            values = json.loads(text)
             found = values.get("error", values) if isinstance(values, dict) else values
-            said = str(found.get("message", found) if isinstance(found, dict) else found)
+            text = str(found.get("message", found) if isinstance(found, dict) else found)
         except ValueError:
             pass
-        return self._without_key(" ".join(said.split())[:200]) or str(error.reason)
+        return self._without_key(" ".join(text.split())[:200]) or str(error.reason)
 
     def _without_key(self, text: str) -> str:
         return text.replace(self.key, "***") if self.key else text
@@ -146,7 +147,7 @@ def recogniser(specification: str, target: str, *, workers: int, timeout_seconds
     """
     server = Server(*address(target), timeout_seconds=timeout_seconds, key=os.environ.get(KEY) or None)
 
-    def recognise(waveforms: list[Waveform]) -> Sequence[Heard]:
+    def recognise(waveforms: list[Waveform]) -> Sequence[Output]:
         with ThreadPoolExecutor(workers) as pool:
             return list(pool.map(server.transcribe, waveforms))
 
@@ -205,7 +206,7 @@ def _quoted(name: str) -> str:
 
 
 def _retry_after(error: urllib.error.HTTPError) -> float | None:
-    """Seconds that the server wants us to wait; None when it says nothing that is a number above 0."""
+    """Seconds to wait that the server asks for; None when it gives no number above 0."""
     try:
         seconds = float(error.headers.get("Retry-After", ""))
     except ValueError:
@@ -215,7 +216,9 @@ def _retry_after(error: urllib.error.HTTPError) -> float | None:
 
 def _remedy(status: int) -> str:
     if status in (401, 403):
-        return f"set {KEY} to a key that it knows"
+        return f"set {KEY} to a key that it accepts"
     if status in (402, 429):
-        return "wait, use fewer --workers, or raise the quota; with --cache nothing heard so far is asked again"
+        return (
+            "wait, use fewer --workers, or raise the quota; with --cache finished transcripts are not requested again"
+        )
     return "correct the address or the name of the model after #"

@@ -1,107 +1,101 @@
-"""What a system under test is: a name, and a function from waveforms to hypotheses, or failures with a reason."""
+"""A system under test: a name, and a function from waveforms to outputs, or failures with a reason.
+
+Legend: T samples.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.errors import RecogniserError
 
-if TYPE_CHECKING:
-    pass
-
-
-A = TypeVar("A")
-
-
+OutputT = TypeVar("OutputT")
 Waveform = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Stands where a text should be when a recogniser gave none."""
+    """Stands in the place of an output where a system gave none."""
 
     reason: str
+    """Why there is no output."""
 
 
-Heard = str | Failure
-
-
-Recognise = Callable[[list[Waveform]], Sequence[Heard]]
+Output = str | Failure
+"""Hypothesis of a recogniser, or why there is none."""
+Recognise = Callable[[list[Waveform]], Sequence[Output]]
+"""Waveforms (T,) in, one output each out."""
 
 
 @dataclass(frozen=True)
 class NamedRecogniser:
-    """A recogniser and what a reader of its scores must know about it."""
+    """A recogniser with what a reader of its scores must be told about it."""
 
     name: str
     """The specification it was made from."""
     recognise: Recognise
     details: dict[str, str] = field(default_factory=dict)
-    """For instance the hash of the weights, or the versions of the libraries."""
+    """Facts about it, such as the hash of the weights, or the versions of the libraries."""
 
 
-def attempt(recognise: Recognise, waveforms: list[Waveform]) -> list[Heard]:
-    """Ask a recogniser; see `asked`.
+def named_recogniser(recogniser: NamedRecogniser | Recognise) -> NamedRecogniser:
+    """A function as a recogniser with a name, its own; one that has a name stays as it is."""
+    if isinstance(recogniser, NamedRecogniser):
+        return recogniser
+    name = getattr(recogniser, "__qualname__", type(recogniser).__qualname__)
+    return NamedRecogniser(f"python:{recogniser.__module__}:{name}", recogniser)
+
+
+def attempt(recognise: Recognise, waveforms: list[Waveform]) -> list[Output]:
+    """Run a recogniser; see `run_with_isolation`.
 
     Raises:
         RecogniserError: it gave something other than one text per waveform.
     """
-    return asked(recognise, waveforms, _checked)
+    return run_with_isolation(recognise, waveforms, _checked)
 
 
-def asked(
-    ask: Callable[[list[Waveform]], object],
+def run_with_isolation(
+    run: Callable[[list[Waveform]], object],
     waveforms: list[Waveform],
-    checked: Callable[[object, int], list[A | Failure]],
-) -> list[A | Failure]:
-    """Ask someone who hears; when he raises, ask again one by one, so that only the culprits fail.
+    checked: Callable[[object, int], list[OutputT | Failure]],
+) -> list[OutputT | Failure]:
+    """Run a system on a batch; on an exception, retry one waveform at a time to isolate failures.
 
     Args:
-        ask: takes the waveforms.
+        run: takes the waveforms.
         waveforms: (T,) each.
-        checked: what was answered, and the number of waveforms, as a list of so many answers.
+        checked: what `run` returned, and the number of waveforms, as a list of so many outputs.
 
     Raises:
-        RecogniserError: what was answered is no such list.
+        RecogniserError: what `run` returned is no such list.
     """
     try:
-        return checked(ask(waveforms), len(waveforms))
+        return checked(run(waveforms), len(waveforms))
     except RecogniserError:
         raise
     except Exception as error:
         if len(waveforms) == 1:
             return [Failure(f"{type(error).__name__}: {error}")]
-        return [heard for waveform in waveforms for heard in asked(ask, [waveform], checked)]
+        return [output for waveform in waveforms for output in run_with_isolation(run, [waveform], checked)]
 
 
-def pcm16(waveform: Waveform) -> tuple[NDArray[np.int16], float]:
-    """A waveform as 16-bit samples, and the factor it was multiplied by to fit. (T,) -> (T,)
-
-    Waveforms within [-1, 1] keep their level (factor 1.0), and those read from 16-bit files their exact
-    samples; louder ones, as mixtures can be, are scaled to a peak of 1.
-    """
-    peak = float(np.max(np.abs(waveform), initial=0.0))
-    scale = 1.0 if peak <= 1.0 else 1.0 / peak
-    samples = np.rint(waveform.astype(np.float64) * (scale * 32768))
-    return np.clip(samples, -32768, 32767).astype(np.int16), scale
-
-
-def _checked(answers: object, count: int) -> list[Heard]:
-    if not isinstance(answers, Sequence) or isinstance(answers, str):
+def _checked(outputs: object, count: int) -> list[Output]:
+    if not isinstance(outputs, Sequence) or isinstance(outputs, str):
         raise RecogniserError(
-            f"a recogniser must return a list of texts, but returned {type(answers).__name__} instead"
+            f"a recogniser must return a list of texts, but returned {type(outputs).__name__} instead"
         )
-    if len(answers) != count:
+    if len(outputs) != count:
         raise RecogniserError(
-            f"a recogniser must return one text per waveform, {count}, but returned {len(answers)} instead"
+            f"a recogniser must return one text per waveform, {count}, but returned {len(outputs)} instead"
         )
-    strange = [type(answer).__name__ for answer in answers if not isinstance(answer, str | Failure)]
+    strange = [type(output).__name__ for output in outputs if not isinstance(output, str | Failure)]
     if strange:
         raise RecogniserError(
             f"a recogniser must return texts, but returned {strange[0]} instead; "
             "raise an error, or return a Failure, where there is no text"
         )
-    return list(answers)
+    return list(outputs)

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.errors import NoisewiseError, RecogniserError
-from noisewise.evaluation.systems import loading as recognisers
-from noisewise.evaluation.systems.protocol import Failure, Waveform, asked
+from noisewise.evaluation.systems import python
+from noisewise.evaluation.systems.protocol import Failure, Waveform, run_with_isolation
 from noisewise.inference.tags import Probabilities
 
 KIND = "cat_tagger"
@@ -26,32 +26,33 @@ KIND = "cat_tagger"
 
 @dataclass(frozen=True)
 class NamedTagger:
-    """A tagger and what a reader of its scores must know about it."""
+    """A tagger with what a reader of its scores must be told about it."""
 
     name: str
     """The specification it was made from."""
     labels: list[str]
     """Names of the classes."""
     score: Callable[[list[Waveform]], object]
-    """Scores, higher where a label is likelier, one row (K,) a waveform."""
+    """Function from waveforms to scores, higher where a label is likelier, one row (K,) a waveform."""
     details: dict[str, str] = field(default_factory=dict)
+    """Facts about it, such as the hash of the weights."""
 
-    def ask(self, waveforms: list[Waveform]) -> list[Probabilities | Failure]:
+    def run(self, waveforms: list[Waveform]) -> list[Probabilities | Failure]:
         """Scores (K,) or a failure for each waveform (T,).
 
         Raises:
             RecogniserError: it gives something else.
         """
-        return asked(self.score, waveforms, self._checked)
+        return run_with_isolation(self.score, waveforms, self._checked)
 
-    def _checked(self, answers: object, count: int) -> list[Probabilities | Failure]:
-        if not isinstance(answers, Sequence | np.ndarray) or len(answers) != count:
+    def _checked(self, outputs: object, count: int) -> list[Probabilities | Failure]:
+        if not isinstance(outputs, Sequence | np.ndarray) or len(outputs) != count:
             raise RecogniserError(f"a tagger must return {count} rows of scores, one per waveform, but does not")
-        return [answer if isinstance(answer, Failure) else self._row(answer) for answer in answers]
+        return [output if isinstance(output, Failure) else self._row(output) for output in outputs]
 
-    def _row(self, answer: object) -> Probabilities:
+    def _row(self, output: object) -> Probabilities:
         try:
-            row: NDArray[np.float32] = np.asarray(answer, dtype=np.float32)
+            row: NDArray[np.float32] = np.asarray(output, dtype=np.float32)
         except (TypeError, ValueError) as error:
             raise RecogniserError(f"a tagger must return rows of numbers, but returned others: {error}") from error
         if row.shape != (len(self.labels),) or not np.isfinite(row).all():
@@ -68,7 +69,7 @@ def is_tagger(specification: str) -> bool:
         try:
             return _labels(specification) is not None
         except RecogniserError:
-            return False  # said when it is to be used
+            return False  # reported when it is to be used
     from noisewise.checkpoints import model_folder
 
     if specification.startswith(("command:", "openai:", "hf:")):
@@ -80,15 +81,15 @@ def is_tagger(specification: str) -> bool:
         return False
 
 
-def parse(specification: str, *, device: str = "cpu") -> NamedTagger:
-    """Make a tagger from its specification.
+def load(specification: str, *, device: str = "cpu") -> NamedTagger:
+    """A tagger from its specification.
 
     Raises:
         RecogniserError: there is no such function, or its module names no labels.
         NoisewiseError: there is no such model, or it is no tagger.
     """
     if specification.startswith("python:"):
-        named = recognisers.parse(specification)
+        named = python.recogniser(specification)
         labels = _labels(specification)
         if not labels or len(set(labels)) < len(labels):
             raise RecogniserError(f"`{specification}` must stand in a module whose LABELS names each class once")
@@ -102,5 +103,5 @@ def parse(specification: str, *, device: str = "cpu") -> NamedTagger:
 
 
 def _labels(specification: str) -> list[str] | None:
-    labels = getattr(recognisers.module_of(specification), "LABELS", None)
+    labels = getattr(python.module_of(specification), "LABELS", None)
     return None if labels is None else [str(label) for label in labels]

@@ -1,0 +1,111 @@
+"""Measure a recogniser or a tagger on a test set: clean, in noise, under degradations."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial as bound
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from noisewise.evaluation.config import GridConfig
+from noisewise.evaluation.grid import Grid
+from noisewise.evaluation.provenance import portable
+from noisewise.evaluation.result import GridResult
+from noisewise.evaluation.resume import CellT, Partial
+from noisewise.evaluation.runner import BATCH_SECONDS, Outputs, Progress, run_conditions
+from noisewise.evaluation.summary import check_unit
+from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, Recognise, Waveform, named_recogniser
+from noisewise.evaluation.systems.taggers import NamedTagger
+from noisewise.evaluation.tags import Tagging
+from noisewise.evaluation.test_set import Speech, Utterance
+from noisewise.evaluation.words import Recognition
+
+OutputT = TypeVar("OutputT")
+
+
+class Task(Protocol[OutputT, CellT]):
+    """What differs between words and tags."""
+
+    @property
+    def system(self) -> NamedRecogniser | NamedTagger:
+        """What is measured."""
+
+    @property
+    def cell_type(self) -> type[CellT]:
+        """Class of what is kept of a condition."""
+
+    def read(self, config: GridConfig, /) -> Speech:
+        """The test set, checked."""
+
+    def run(self, waveforms: list[Waveform], /) -> list[OutputT | Failure]:
+        """One output for each waveform."""
+
+    def cell(self, items: Sequence[Utterance], outputs: Outputs[OutputT], /) -> CellT:
+        """What is kept of a condition."""
+
+    def summarise(self, items: Sequence[Utterance], cells: Sequence[CellT], config: GridConfig, /) -> GridResult:
+        """Scores of all conditions."""
+
+
+def evaluate(
+    system: NamedRecogniser | NamedTagger | Recognise,
+    config: GridConfig,
+    *,
+    batch_seconds: float = BATCH_SECONDS,
+    partial: Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> GridResult:
+    """Measure a recogniser or a tagger on a grid.
+
+    Args:
+        system: from `systems.loading.load` or `systems.taggers.load`, or any function from waveforms to texts.
+        config: test set, noise or degradations, seed, bootstrap.
+        batch_seconds: audio given to the system at a time, in seconds.
+        partial: file that keeps finished conditions; a run that finds it goes on from there.
+        progress: called after each batch.
+
+    Raises:
+        EvaluationError: no utterance or clip is left; the system failed on all of a condition; the partial results
+            belong to another run; the bootstrap unit is unknown; no reference has a word.
+        DataError: a manifest cannot be used, or lacks a noise type.
+        AudioError: a degradation or level does not exist, or a codec is missing.
+
+    Example:
+        >>> from noisewise.evaluation.config import GridConfig
+        >>> def transcribe(waveforms):
+        ...     return ["HELLO" for waveform in waveforms]
+        >>> config = GridConfig(manifest="corpora/an4#split=test", noise="corpora/noise", snrs_db=[0, 10])
+        >>> evaluate(transcribe, config).clean.wer  # doctest: +SKIP
+        1.0
+    """
+    if isinstance(system, NamedTagger):
+        return _evaluate(Tagging(system), config, batch_seconds, partial, progress)
+    return _evaluate(Recognition(named_recogniser(system)), config, batch_seconds, partial, progress)
+
+
+def _evaluate(
+    task: Task[OutputT, CellT],
+    config: GridConfig,
+    batch_seconds: float,
+    partial: Path | None,
+    progress: Callable[[Progress], None] | None,
+) -> GridResult:
+    speech = task.read(config)
+    check_unit(speech.utterances, config.bootstrap_unit)
+    grid = Grid.build(config, speech)
+    name, details = portable(task.system.name), task.system.details
+    kept = Partial(partial, _identity(config, grid, name, details), task.cell_type)
+    cell = bound(task.cell, speech.utterances)
+    cells = run_conditions(grid, task.run, cell, kept, batch_seconds=batch_seconds, progress=progress)
+    result = task.summarise(speech.utterances, cells, config)
+    return replace(result, system=name, system_details=details, skipped=speech.skipped)
+
+
+def _identity(config: GridConfig, grid: Grid, name: str, details: dict[str, str]) -> dict[str, Any]:
+    """What makes conditions of two runs comparable; more conditions may be added to a run."""
+    same = config.portable()
+    return {
+        **{key: getattr(same, key) for key in ("manifest", "noise", "label_column", "seed")},
+        "system": name,
+        "system_details": details,
+        "utterances": grid.sha256,
+    }

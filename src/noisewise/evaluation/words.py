@@ -1,0 +1,113 @@
+"""The evaluation of a recogniser: word and character error rates.
+
+Legend: N utterances, C conditions, R resamples.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from noisewise.evaluation import summary
+from noisewise.evaluation.conditions import Condition
+from noisewise.evaluation.config import GridConfig
+from noisewise.evaluation.result import GridResult
+from noisewise.evaluation.runner import Outputs
+from noisewise.evaluation.summary import Scored
+from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, Output, Waveform, attempt
+from noisewise.evaluation.test_set import Speech, Utterance
+from noisewise.scoring.words import resampled_rates, score
+
+
+@dataclass(frozen=True)
+class TextCell:
+    """The hypotheses of a recogniser under one condition."""
+
+    condition: Condition
+    hypotheses: list[str]
+    """Hypothesis of each utterance, not normalised; empty where the recogniser failed."""
+    failures: dict[str, str]
+    """Utterance id to the reason, where the recogniser failed."""
+    scaled: int
+    """Number of mixtures that were scaled down to 16 bits, as in `Cell`."""
+    mixture_sha256: str
+    """Hash of all mixtures, as in `Cell`."""
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What `evaluate` does with a recogniser."""
+
+    system: NamedRecogniser
+    cell_type = TextCell
+
+    def read(self, config: GridConfig) -> Speech:
+        """The utterances of a test set.
+
+        Raises:
+            EvaluationError: no utterance is left, or no reference has a word.
+            DataError: the manifest cannot be used.
+        """
+        speech = Speech.read(config.manifest, config.limit)
+        check_references(speech.utterances)
+        return speech
+
+    def run(self, waveforms: list[Waveform]) -> list[Output]:
+        """Hypotheses, or failures."""
+        return attempt(self.system.recognise, waveforms)
+
+    def cell(self, items: Sequence[Utterance], outputs: Outputs[str]) -> TextCell:
+        """What is kept of the outputs under a condition."""
+        texts = ["" if isinstance(output, Failure) else output for output in outputs.each]
+        return TextCell(outputs.condition, texts, outputs.failures, outputs.scaled, outputs.mixture_sha256)
+
+    def summarise(self, items: Sequence[Utterance], cells: Sequence[TextCell], config: GridConfig) -> GridResult:
+        """See `summarise`."""
+        return summarise(items, cells, config)
+
+
+def check_references(utterances: Sequence[Utterance]) -> None:
+    """Refuse, before hours of recognition, references that cannot be scored.
+
+    Raises:
+        EvaluationError: no reference has a word.
+    """
+    texts = [one.text for one in utterances]
+    score(texts, texts)
+
+
+def summarise(utterances: Sequence[Utterance], cells: Sequence[TextCell], config: GridConfig) -> GridResult:
+    """Score every condition, average over conditions, and resample the utterances, the same ones in all conditions.
+
+    Args:
+        utterances: references, N of them.
+        cells: hypotheses under each condition, clean first.
+        config: what was measured, and how it is resampled.
+
+    Raises:
+        EvaluationError: the bootstrap unit cannot be used, or no reference has a word.
+    """
+    summary.check_unit(utterances, config.bootstrap_unit)
+    scores = [score([one.text for one in utterances], cell.hypotheses) for cell in cells]
+    lengths = np.array([errors.reference_words for errors in scores[0].per_utterance], dtype=np.int64)  # (N,)
+    edits = np.array([[errors.total for errors in one.per_utterance] for one in scores], dtype=np.int64).T  # (N, C)
+    resampled = resampled_rates(summary.draws(utterances, config), edits, lengths)  # (R, C)
+    scored = [
+        Scored(
+            cell=cell,
+            values={"wer": one.wer, "cer": one.cer, "mean_utterance_wer": one.mean_utterance_wer},
+            resampled={"wer": resampled[:, index]},
+            errors=edits[:, index].tolist(),
+            hypotheses=cell.hypotheses,
+            counts={
+                "S": one.words.substitutions,
+                "D": one.words.deletions,
+                "I": one.words.insertions,
+                "words": one.words.reference_words,
+            },
+        )
+        for index, (cell, one) in enumerate(zip(cells, scores, strict=True))
+    ]
+    return summary.summarise(
+        utterances, scored, config, task="recognition", lengths=lengths.tolist(), normaliser=scores[0].normaliser
+    )
