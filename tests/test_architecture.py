@@ -17,7 +17,7 @@ KNOWS = {
     "config": {"errors"},
     "layers": {"errors"},
     "files": set[str](),
-    "audio": {"config", "errors"},
+    "audio": {"layers", "config", "errors"},
     "text": {"config", "errors"},
     "batch": {"config", "errors"},
     "hub": {"config", "errors"},

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from noisewise.audio.features import FULL_SCALE, LogMel, frame_count
 from noisewise.config import config
-from noisewise.layers.masking import valid_mask
+from noisewise.layers.masking import masked_mean, valid_mask, zero_padding
 from noisewise.models.cat.multi_resolution import MultiResolutionBlock
 from noisewise.models.cat.patch import PatchEmbedding, cut
 from noisewise.models.cat.positions_2d import sinusoids_2d
@@ -106,8 +106,7 @@ class CATOutput:
         """The mean of the valid tokens. (W, D)"""
         if self.valid is None:
             return self.tokens.mean(dim=1)
-        valid = self.valid.unsqueeze(2).to(self.tokens.dtype)
-        return (self.tokens * valid).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
+        return masked_mean(self.tokens, self.valid.unsqueeze(2), dim=1)
 
 
 class CAT(nn.Module):
@@ -153,7 +152,7 @@ class CAT(nn.Module):
         """
         features, frames = self.features(waveform / FULL_SCALE, lengths)
         features = (features - self.mean) / (2 * self.deviation)
-        return features * valid_mask(frames, features.size(1)).unsqueeze(2), frames
+        return zero_padding(features, frames), frames
 
     def normalise_by(self, mean: float, deviation: float) -> None:
         """Take the statistics of another corpus."""

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisewise.config import config
+from noisewise.layers.masking import normalised_over
 from noisewise.models.cat.alignment import Alignment, AlignmentConfig, External, scaled_square
 from noisewise.models.cat.decoder import PatchDecoder
 from noisewise.models.cat.encoder import CAT, CATConfig, CATOutput, Patches
@@ -257,12 +258,8 @@ class CATPretraining(nn.Module):
 def instance_normalised(features: Tensor, valid: Tensor | None, eps: float = 1e-5) -> Tensor:
     """Mean 0 and variance 1 over the valid tokens of each channel of each clip. (B, V, D), (B, V) -> (B, V, D)"""
     if valid is None:
-        centred = features - features.mean(dim=1, keepdim=True)
-        return centred * (centred.square().mean(dim=1, keepdim=True) + eps).rsqrt()
-    present = valid.unsqueeze(2).to(features.dtype)
-    count = present.sum(dim=1, keepdim=True).clamp(min=1)
-    centred = (features - (features * present).sum(dim=1, keepdim=True) / count) * present
-    return centred * (centred.square().sum(dim=1, keepdim=True) / count + eps).rsqrt()
+        valid = torch.ones((), dtype=torch.bool, device=features.device).expand(features.shape[:2])
+    return normalised_over(features, valid.unsqueeze(2), dim=1, eps=eps)
 
 
 def code_weight(nominal: float, clips: int, views: int) -> float:

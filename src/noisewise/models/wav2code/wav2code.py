@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from noisewise.config import config
 from noisewise.layers.codebook import Codebook
-from noisewise.layers.masking import zero_padding
+from noisewise.layers.masking import masked_mean, masked_sum, valid_mask, zero_padding
 from noisewise.models.any_encoder import AnyEncoder, EncoderConfig, build_encoder
 from noisewise.models.encoder import EncoderOutput
-from noisewise.models.wav2code.codebook_learning import Reduction, _over_frames, squared_distance
+from noisewise.models.wav2code.codebook_learning import Reduction, squared_distance
 from noisewise.models.wav2code.iff_net import FusionConfig, IFFNetConfig, build_fusion
 from noisewise.models.wav2code.predictor import PredictorConfig, TransformerPredictorConfig, build_predictor
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
@@ -152,3 +152,9 @@ class Wav2Code(nn.Module):
         """
         each = squared_distance(output.restored, clean.detach(), output.lengths, "mean")
         return _over_frames(each, output.lengths, reduction)
+
+
+def _over_frames(values: Tensor, lengths: Tensor, reduction: Reduction) -> Tensor:
+    """Sum or mean over the valid frames of each utterance. (B, F), (B,) -> (B,)"""
+    reduce = masked_sum if reduction == "sum" else masked_mean
+    return reduce(values, valid_mask(lengths, values.size(1)), dim=1)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from noisewise.audio.features import LogMel, normalise_utterance
 from noisewise.config import config
 from noisewise.layers.convolution import MelSubsampling
-from noisewise.layers.masking import valid_mask, zero_padding
+from noisewise.layers.masking import normalised_over, valid_mask, zero_padding
 from noisewise.layers.span_masking import span_where
 from noisewise.layers.transformer import TransformerEncoder, TransformerLayer
 from noisewise.models.encoder import EncoderOutput
@@ -128,7 +128,7 @@ class Wav2Vec2Encoder(nn.Module):
         if isinstance(self.cnn, LogMelCNN):
             return self._scaled(*self.cnn(waveform, lengths))
         if self.config.normalise:
-            waveform = _normalised(waveform, lengths)
+            waveform = normalised_over(waveform, valid_mask(lengths, waveform.size(1)), dim=1, eps=1e-7)
         if waveform_matmul.suits(self.cnn, waveform):
             return waveform_matmul.latents(self.cnn, waveform, lengths)
         return self._scaled(*self.cnn(waveform, lengths))
@@ -254,11 +254,3 @@ def _initialise(module: nn.Module, std: float | None) -> None:
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=module.in_features**-0.5 if std is None else std)
         nn.init.zeros_(module.bias)
-
-
-def _normalised(waveform: Tensor, lengths: Tensor) -> Tensor:
-    """Mean 0 and variance 1 over the valid samples of each waveform. (B, T), (B,) -> (B, T)"""
-    valid = valid_mask(lengths, waveform.size(1)).to(waveform.dtype)
-    count = lengths.clamp(min=1).to(waveform.dtype)[:, None]
-    centred = (waveform - (waveform * valid).sum(dim=1, keepdim=True) / count) * valid
-    return centred * (centred.square().sum(dim=1, keepdim=True) / count + 1e-7).rsqrt()

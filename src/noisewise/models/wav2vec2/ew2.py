@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from noisewise.config import config
-from noisewise.layers.masking import valid_mean
+from noisewise.layers.masking import masked_mean, valid_mask
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.models.wav2vec2.pretraining import (
     ContrastConfig,
@@ -72,8 +72,8 @@ class EW2(Wav2Vec2Pretraining):
 
     def pair_feature_penalty(self, output: EW2Output) -> Tensor:
         """L_f over both branches: the mean of the two. ()"""
-        frames = output.contrast.frames
-        clean = valid_mean(output.clean.float().square().mean(dim=-1), frames)
+        squares = output.clean.float().square().mean(dim=-1)  # (B, F)
+        clean = masked_mean(squares, valid_mask(output.contrast.frames, squares.size(1)))
         return (self.feature_penalty(output.contrast) + clean) / 2
 
     def consistency_loss(self, output: EW2Output) -> Tensor:
@@ -83,4 +83,4 @@ class EW2(Wav2Vec2Pretraining):
             noisy, clean = self.encoder.norm(noisy), self.encoder.norm(clean)
         distances = (noisy.float() - clean.float()).square()
         each = distances.sum(dim=-1) if self.config.consistency_reduction == "sum" else distances.mean(dim=-1)
-        return valid_mean(each, output.contrast.frames)
+        return masked_mean(each, valid_mask(output.contrast.frames, each.size(1)))

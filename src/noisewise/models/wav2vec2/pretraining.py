@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisewise.config import config
-from noisewise.layers.masking import valid_mean
+from noisewise.layers.masking import masked_mean, valid_mask
 from noisewise.layers.quantizer import GumbelQuantizer, Quantized, perplexity
 from noisewise.layers.span_masking import span_where
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config, Wav2Vec2Encoder
@@ -146,7 +146,8 @@ class Wav2Vec2Pretraining(nn.Module):
 
     def feature_penalty(self, output: ContrastOutput) -> Tensor:
         """L_f: mean square of the latents of valid frames, before their norm. ()"""
-        return valid_mean(output.latents.float().square().mean(dim=-1), output.frames)
+        squares = output.latents.float().square().mean(dim=-1)  # (B, F)
+        return masked_mean(squares, valid_mask(output.frames, squares.size(1)))
 
 
 def compare(context: Tensor, targets: Tensor, ids: Tensor, counts: Tensor, negatives: int) -> Tensor:
