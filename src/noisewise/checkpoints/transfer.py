@@ -18,23 +18,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from noisewise.checkpoints.folder import Stage
-from noisewise.config import dump
+from noisewise.config import architecture
 from noisewise.errors import NoisewiseError
 from noisewise.models import AnyModel
 
 CONTRASTIVE = frozenset({"wav2vec2_pretraining", "ew2"})
 RECOGNISERS = frozenset({"ctc", "wav2code", "encoder_decoder"})
-TRAINING_ONLY = frozenset(
-    {
-        *("input_dropout", "dropout", "attention_dropout", "activation_dropout", "layer_drop", "feature_grad_mult"),
-        *("time_mask_probability", "time_mask_span", "channel_mask_probability", "channel_mask_span", "spec_augment"),
-        *("initial_std", "source", "freeze_convolutions"),
-        *("drop_path", "decoder_layers", "decoder_kernel", "decoder_groups"),
-        *("mean", "deviation", "frames"),
-    }
-)
-"""Fields of an encoder that may differ between stages: they change how it learns, not what it computes; or, CAT's last
-three, come with its weights or say how much it hears."""
 CAT_KINDS = frozenset({"cat_pretraining", "cat_tagger"})
 
 
@@ -111,10 +100,8 @@ def _same_encoder(stage: Stage, model: AnyModel) -> None:
     own = getattr(getattr(model, "encoder", None), "config", None)
     if own is None:
         return  # shapes alone are compared
-    old, new = dump(stage.config.encoder), dump(own)
-    differing = sorted(
-        name for name in old.keys() | new.keys() if name not in TRAINING_ONLY and old.get(name) != new.get(name)
-    )
+    old, new = architecture(stage.config.encoder), architecture(own)
+    differing = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     if differing:
         values = ", ".join(f"model.encoder.{name}={old.get(name)}" for name in differing)
         raise NoisewiseError(f"`start_from` must hold the same encoder, but {stage.folder} has {values}; set these")

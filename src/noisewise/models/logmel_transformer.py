@@ -5,13 +5,13 @@ Legend: B utterances, T samples, F frames, D width.
 
 import math
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
 from noisewise.audio.augment import SpecAugment
 from noisewise.audio.features import MFCC, LogMel, normalise_utterance
-from noisewise.config import config
+from noisewise.config import TRAINING_ONLY, config
 from noisewise.errors import ConfigError
 from noisewise.layers.convolution import MelSubsampling
 from noisewise.layers.masking import zero_padding
@@ -59,13 +59,13 @@ class LogMelTransformerConfig:
     """Inner width of the feed-forward layers."""
     convolution_kernel: int = 15
     """Kernel of the convolution module in each layer (odd); 0 leaves a plain Transformer."""
-    dropout: float = 0.1
+    dropout: Annotated[float, TRAINING_ONLY] = 0.1
     """Dropout on residual branches."""
-    attention_dropout: float = 0.1
+    attention_dropout: Annotated[float, TRAINING_ONLY] = 0.1
     """Dropout on attention weights."""
-    layer_drop: float = 0.0
+    layer_drop: Annotated[float, TRAINING_ONLY] = 0.0
     """Chance of skipping a layer in training."""
-    spec_augment: SpecAugmentConfig | None = SpecAugmentConfig()
+    spec_augment: Annotated[SpecAugmentConfig | None, TRAINING_ONLY] = SpecAugmentConfig()
     """Spectrogram masking in training; null for none."""
 
 

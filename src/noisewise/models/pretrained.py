@@ -8,13 +8,13 @@ import math
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from noisewise import hub
-from noisewise.config import config
+from noisewise.config import TRAINING_ONLY, config
 from noisewise.errors import ModelError
 from noisewise.layers.span_masking import span_where
 from noisewise.models.encoder import EncoderOutput
@@ -28,17 +28,17 @@ class PretrainedConfig:
     """An encoder of transformers."""
 
     kind: Literal["pretrained"] = "pretrained"
-    source: str = ""
+    source: Annotated[str, TRAINING_ONLY] = ""
     """A folder with config.json and model.safetensors, or hf:ORGANISATION/NAME@REVISION; where training begins."""
     architecture: dict[str, Any] | None = None
     """The values of config.json; read from the source if left out, and written into every released model."""
     normalise: bool | None = None
     """Whether waveforms are brought to mean 0 and variance 1; what preprocessor_config.json says if left out."""
-    freeze_convolutions: bool = True
+    freeze_convolutions: Annotated[bool, TRAINING_ONLY] = True
     """Whether the convolutions stay as they are, as in fairseq's fine-tuning."""
-    time_mask_probability: float = 0.0
+    time_mask_probability: Annotated[float, TRAINING_ONLY] = 0.0
     """Frames replaced in training by the mask embedding, before overlaps (fine-tuning on 100 h: 0.65)."""
-    time_mask_span: int = 10
+    time_mask_span: Annotated[int, TRAINING_ONLY] = 10
     """Frames in a time mask."""
 
 

@@ -11,7 +11,7 @@ from noisewise.batch import Batch
 from noisewise.checkpoints import folder as model_folder
 from noisewise.config import config
 from noisewise.errors import NoisewiseError
-from noisewise.layers.codebook import perplexity, usage
+from noisewise.layers.codebook import code_perplexity, usage
 from noisewise.layers.masking import valid_mask
 from noisewise.models.wav2code.codebook_learning import (
     CodebookLearning,
@@ -133,7 +133,7 @@ class CodebookTask(Task):
         size = self.model.codebook.size
         frames = output.representations[valid]
         return {
-            "perplexity": perplexity(output.ids, size, valid),
+            "perplexity": code_perplexity(output.ids, size, valid),
             "usage": usage(output.ids, size, valid),
             "variance": frames.var(dim=0).mean(),
             "norm": frames.norm(dim=-1).mean(),
@@ -181,7 +181,7 @@ class CodebookTask(Task):
             **{name: value / max(len(chosen), 1) for name, value in sums.items()},
             "unexplained": float(left_over.mean()) / max(variance, 1e-12),
             "variance": variance,
-            "perplexity": float(perplexity(chosen, size)),
+            "perplexity": float(code_perplexity(chosen, size)),
             "usage": float(usage(chosen, size)),
         }
 

@@ -11,7 +11,7 @@ from noisewise.batch import Batch
 from noisewise.checkpoints import folder as model_folder
 from noisewise.config import config
 from noisewise.errors import ConfigError
-from noisewise.layers.quantizer import perplexity
+from noisewise.layers.quantizer import entry_perplexity
 from noisewise.models.wav2vec2.ew2 import EW2, EW2Config
 from noisewise.models.wav2vec2.pretraining import ContrastOutput, Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig
 from noisewise.training.task import Loss, Task
@@ -64,7 +64,7 @@ class ContrastiveTask(Task):
         if isinstance(model, EW2):
             if batch.clean is None:
                 raise ConfigError("`train.keep_clean` must be true for EW2, but is false; set it, and for validation")
-            pair = model.pair(batch.waveform, batch.clean, batch.lengths, self.step)
+            pair = model.forward_pair(batch.waveform, batch.clean, batch.lengths, self.step)
             output = pair.contrast
             more = {
                 "feature_penalty": model.pair_feature_penalty(pair),
@@ -102,6 +102,6 @@ def _monitors(output: ContrastOutput) -> dict[str, Tensor]:
     chosen = torch.nn.functional.one_hot(output.quantized.ids, output.quantized.probabilities.size(-1))
     return {
         "accuracy": (output.similarities.argmax(dim=-1) == 0).float().sum() / max(len(output.similarities), 1),
-        "entries_probable": perplexity(output.quantized.probabilities),
-        "entries_chosen": perplexity(chosen.float()),
+        "entries_probable": entry_perplexity(output.quantized.probabilities),
+        "entries_chosen": entry_perplexity(chosen.float()),
     }

@@ -10,14 +10,14 @@ P = T * M, W views (one or several of each clip), V visible patches of a view, N
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisewise.audio.features import FULL_SCALE, LogMel, frame_count
-from noisewise.config import config
+from noisewise.config import TRAINING_ONLY, config
 from noisewise.layers.masking import masked_mean, valid_mask, zero_padding
 from noisewise.models.cat.multi_resolution import MultiResolutionBlock
 from noisewise.models.cat.patch import PatchEmbedding, cut
@@ -40,12 +40,12 @@ class CATConfig:
     """Masked depth-wise blocks in every stage but the last."""
     bins: int = 128
     """Mel channels, a multiple of the patch."""
-    mean: float = -4.268
+    mean: Annotated[float, TRAINING_ONLY] = -4.268
     """Mean of the log-mel values of the corpus (see `statistics`); the default is the paper's for AudioSet. A trained
     model carries its own among its weights."""
-    deviation: float = 4.569
+    deviation: Annotated[float, TRAINING_ONLY] = 4.569
     """Standard deviation of the log-mel values of the corpus; features are (x - mean) / (2 deviation)."""
-    frames: int = 0
+    frames: Annotated[int, TRAINING_ONLY] = 0
     """Log-mel frames to which every clip is cut or padded, padding heard as sound (the paper: 1024 for AudioSet, 512
     for ESC-50, 128 for Speech Commands); 0 keeps the length of each clip and never looks at padding."""
     dim: int = 768
@@ -56,15 +56,15 @@ class CATConfig:
     """Attention heads."""
     feed_forward: int = 3072
     """Inner width of the feed-forward layers."""
-    dropout: float = 0.0
+    dropout: Annotated[float, TRAINING_ONLY] = 0.0
     """Dropout on attention weights and in the feed-forward layers."""
-    drop_path: float = 0.0
+    drop_path: Annotated[float, TRAINING_ONLY] = 0.0
     """Chance that the last layer's residual branches are dropped in training; it rises evenly from 0 at the first."""
-    decoder_layers: int = 6
+    decoder_layers: Annotated[int, TRAINING_ONLY] = 6
     """Convolutions of the pre-training decoder."""
-    decoder_kernel: int = 3
+    decoder_kernel: Annotated[int, TRAINING_ONLY] = 3
     """Taps along a side of the decoder's convolutions."""
-    decoder_groups: int = 16
+    decoder_groups: Annotated[int, TRAINING_ONLY] = 16
     """Groups of the decoder's convolutions."""
 
 
