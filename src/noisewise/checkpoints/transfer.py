@@ -14,16 +14,17 @@ What the source has more is left; what the target has more starts at random (or,
 """
 
 from dataclasses import dataclass
+from typing import get_args
 
 from torch import Tensor
 
 from noisewise.checkpoints.folder import Stage
 from noisewise.config import architecture
 from noisewise.errors import NoisewiseError
-from noisewise.models import AnyModel
+from noisewise.models import AcousticConfig, AnyModel
 
 CONTRASTIVE = frozenset({"wav2vec2_pretraining", "ew2"})
-RECOGNISERS = frozenset({"ctc", "wav2code", "encoder_decoder"})
+RECOGNISERS = frozenset(member.kind for member in get_args(AcousticConfig))
 CAT_KINDS = frozenset({"cat_pretraining", "cat_tagger"})
 
 

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisewise.config import config
-from noisewise.models.any_encoder import AnyEncoder, EncoderConfig, build_encoder
-from noisewise.models.encoder import EncoderOutput
+from noisewise.models.any_encoder import EncoderConfig, build_encoder
+from noisewise.models.encoder import Encoder
 from noisewise.models.logmel_transformer import LogMelTransformerConfig
+from noisewise.models.model import AcousticModel
 
 
 @config
@@ -27,21 +28,20 @@ class CTCConfig:
     dropout: float = 0.1
     """Dropout before the linear layer."""
 
+    def build(self) -> "CTC":
+        """The model, randomly initialised."""
+        return CTC(self)
 
-class CTC(nn.Module):
+
+class CTC(AcousticModel):
     """Speech to a distribution over symbols for every frame."""
 
-    def __init__(self, config: CTCConfig, encoder: AnyEncoder | None = None):
+    def __init__(self, config: CTCConfig, encoder: Encoder | None = None):
         """Build the layers; `encoder` is one that was built before, for instance from a checkpoint."""
         super().__init__()
         self.encoder = build_encoder(config.encoder) if encoder is None else encoder
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(self.encoder.dim, config.vocabulary)
-
-    @property
-    def hop(self) -> int:
-        """Samples from one frame to the next."""
-        return int(self.encoder.hop)
 
     def log_probs(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the symbols.
@@ -53,7 +53,7 @@ class CTC(nn.Module):
         Returns:
             (B, F, V) float32 and the valid frames (B,).
         """
-        output: EncoderOutput = self.encoder(waveform, lengths)
+        output = self.encoder(waveform, lengths)
         return self.head(self.dropout(output.features)).float().log_softmax(dim=-1), output.lengths
 
     def forward(self, waveform: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> Tensor:

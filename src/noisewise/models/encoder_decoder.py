@@ -19,10 +19,11 @@ from noisewise.config import config
 from noisewise.layers.decoder import DecoderLayer, TransformerDecoder
 from noisewise.layers.masking import valid_mask
 from noisewise.layers.positions import sinusoids
-from noisewise.models.any_encoder import AnyEncoder, EncoderConfig, build_encoder
+from noisewise.models.any_encoder import EncoderConfig, build_encoder
 from noisewise.models.ctc import ctc_loss
-from noisewise.models.encoder import EncoderOutput
+from noisewise.models.encoder import Encoder, EncoderOutput
 from noisewise.models.logmel_transformer import LogMelTransformerConfig
+from noisewise.models.model import AcousticModel
 
 START = 0
 """What the decoder reads before the first token."""
@@ -64,11 +65,15 @@ class EncoderDecoderConfig:
     dropout: float = 0.1
     """Dropout before the linear layer of CTC."""
 
+    def build(self) -> "EncoderDecoder":
+        """The model, randomly initialised."""
+        return EncoderDecoder(self)
 
-class EncoderDecoder(nn.Module):
+
+class EncoderDecoder(AcousticModel):
     """Speech to text, token by token; and to a distribution over symbols for every frame."""
 
-    def __init__(self, config: EncoderDecoderConfig, encoder: AnyEncoder | None = None):
+    def __init__(self, config: EncoderDecoderConfig, encoder: Encoder | None = None):
         """Build the layers; `encoder` is one that was built before, for instance from a checkpoint."""
         super().__init__()
         self.encoder = build_encoder(config.encoder) if encoder is None else encoder
@@ -93,15 +98,9 @@ class EncoderDecoder(nn.Module):
         )
         self.output = nn.Linear(parts.dim, config.vocabulary)
 
-    @property
-    def hop(self) -> int:
-        """Samples from one frame to the next."""
-        return int(self.encoder.hop)
-
     def encode(self, waveform: Tensor, lengths: Tensor) -> EncoderOutput:
         """What both heads look at. (B, T), (B,) -> features (B, F, E) and lengths"""
-        output: EncoderOutput = self.encoder(waveform, lengths)
-        return output
+        return self.encoder(waveform, lengths)
 
     def recognise(self, output: EncoderOutput) -> Tensor:
         """Log-probabilities of the symbols for every frame, by the CTC head. -> (B, F, V) float32"""

@@ -58,6 +58,10 @@ class TransformerLMConfig:
         if self.heads < 1 or self.dim % (2 * self.heads):
             raise ConfigError(f"`dim` must be a multiple of 2 * `heads`, but is {self.dim} with {self.heads} heads")
 
+    def build(self) -> "TransformerLM":
+        """The model, randomly initialised."""
+        return TransformerLM(self)
+
 
 class TransformerLM(nn.Module):
     """Tokens in, the logits of the token after each out."""

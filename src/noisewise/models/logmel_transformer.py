@@ -17,7 +17,7 @@ from noisewise.layers.convolution import MelSubsampling
 from noisewise.layers.masking import zero_padding
 from noisewise.layers.positions import sinusoids
 from noisewise.layers.transformer import TransformerEncoder, TransformerLayer
-from noisewise.models.encoder import EncoderOutput
+from noisewise.models.encoder import Encoder, EncoderOutput
 
 
 @config
@@ -68,8 +68,12 @@ class LogMelTransformerConfig:
     spec_augment: Annotated[SpecAugmentConfig | None, TRAINING_ONLY] = SpecAugmentConfig()
     """Spectrogram masking in training; null for none."""
 
+    def build(self) -> "LogMelTransformer":
+        """The encoder, randomly initialised."""
+        return LogMelTransformer(self)
 
-class LogMelTransformer(nn.Module):
+
+class LogMelTransformer(Encoder):
     """Encoder of Figure 15.5: feature computation, subsampling, Transformer with fixed positions."""
 
     def __init__(self, config: LogMelTransformerConfig):

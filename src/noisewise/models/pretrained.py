@@ -17,7 +17,7 @@ from noisewise import hub
 from noisewise.config import TRAINING_ONLY, config
 from noisewise.errors import ModelError
 from noisewise.layers.span_masking import span_where
-from noisewise.models.encoder import EncoderOutput
+from noisewise.models.encoder import Encoder, EncoderOutput
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
 """Model types that are known to work; XLS-R is of type wav2vec2."""
@@ -41,8 +41,12 @@ class PretrainedConfig:
     time_mask_span: Annotated[int, TRAINING_ONLY] = 10
     """Frames in a time mask."""
 
+    def build(self) -> "PretrainedEncoder":
+        """The encoder, randomly initialised."""
+        return PretrainedEncoder(self)
 
-class PretrainedEncoder(nn.Module):
+
+class PretrainedEncoder(Encoder):
     """A model of transformers behind our interface.
 
     Utterances go through it one by one, at their own length. Group-norm models hear padding whatever mask they
@@ -60,6 +64,10 @@ class PretrainedEncoder(nn.Module):
         if config.freeze_convolutions:
             freeze: Any = self.model.feature_extractor
             freeze._freeze_parameters()
+
+    def settled(self) -> PretrainedConfig:
+        """The configuration with what its source holds written out."""
+        return self.config
 
     def frames(self, samples: int) -> int:
         """How many frames so many samples give."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from noisewise.models.wav2code.codebook_learning import (
     CodebookOutput,
     Reduction,
 )
+from noisewise.tasks.inputs import TaskInputs
 from noisewise.training.task import Loss, Task
 
 
@@ -26,6 +27,7 @@ from noisewise.training.task import Loss, Task
 class CodebookTaskConfig:
     """Eq. 10 and what it needs to be stable."""
 
+    model_types: ClassVar = (CodebookLearning,)
     kind: Literal["codebook"] = "codebook"
     commitment: float = 0.25
     """beta of Eq. 10, on the term that moves the encoder."""
@@ -47,6 +49,10 @@ class CodebookTaskConfig:
     """Whether the encoder's masks, dropout and layer drop are on. Open in the paper; Fig. 2(a) shows none."""
     collapse_ratio: float = 0.01
     """The run stops when the variance of Z_c falls below this share of its first value; 0 for never."""
+
+    def build(self, model: CodebookLearning, inputs: TaskInputs) -> "CodebookTask":
+        """The task, over a model that it suits."""
+        return CodebookTask(self, model)
 
 
 class CodebookCollapse(NoisewiseError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from noisewise.errors import ConfigError
 from noisewise.layers.quantizer import entry_perplexity
 from noisewise.models.wav2vec2.ew2 import EW2, EW2Config
 from noisewise.models.wav2vec2.pretraining import ContrastOutput, Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig
+from noisewise.tasks.inputs import TaskInputs
 from noisewise.training.task import Loss, Task
 
 
@@ -21,6 +22,7 @@ from noisewise.training.task import Loss, Task
 class ContrastiveTaskConfig:
     """Weights of Eq. 4 of Wav2code: L = L_m + alpha L_d + beta L_f + gamma L_c."""
 
+    model_types: ClassVar = (Wav2Vec2Pretraining,)
     kind: Literal["contrastive"] = "contrastive"
     diversity: float = 0.1
     """alpha, of the diversity loss."""
@@ -28,6 +30,10 @@ class ContrastiveTaskConfig:
     """beta, of the penalty on the latents."""
     consistency: float = 1.0
     """gamma, of the distance between noisy and clean latents (EW2 alone)."""
+
+    def build(self, model: Wav2Vec2Pretraining, inputs: TaskInputs) -> "ContrastiveTask":
+        """The task, over a model that it suits."""
+        return ContrastiveTask(self, model)
 
 
 CARD = "# A pre-trained encoder\n\nWritten by `noisewise train`; a recipe that fine-tunes takes it as `start_from`.\n"

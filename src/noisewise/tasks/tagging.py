@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from noisewise.errors import ConfigError
 from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig, layer_scale
 from noisewise.scoring.tagging import bootstrap, hits, score
 from noisewise.scoring.words import Interval
+from noisewise.tasks.inputs import TaskInputs
 from noisewise.tasks.representation import measured
 from noisewise.training.task import Loss, Task
 
@@ -26,6 +27,7 @@ CARD = "# A tagger\n\nWritten by `noisewise train`; its classes stand in `labels
 class TaggingTaskConfig:
     """Fine-tuning; what the loss is, mixup, masks and whether the encoder is frozen stand in the model."""
 
+    model_types: ClassVar = (CATTagger,)
     kind: Literal["tagging"] = "tagging"
     layer_decay: float = 1.0
     """Factor on the learning rate from each layer to the one below it (the code: 0.65)."""
@@ -36,6 +38,10 @@ class TaggingTaskConfig:
     measured_clips: int = 0
     """Clips whose log-mel values give the model its mean and deviation before the first step; 0 leaves those that it
     has, which are those of the pre-training where it starts from one."""
+
+    def build(self, model: CATTagger, inputs: TaskInputs) -> "TaggingTask":
+        """The task, over a model that it suits."""
+        return TaggingTask(self, model, inputs.labels)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from noisewise.models.ctc import ctc_loss
 from noisewise.models.encoder import EncoderOutput
 from noisewise.models.wav2code.codebook_learning import CodebookLearning, Reduction
 from noisewise.models.wav2code.wav2code import Restoration, Wav2Code, Wav2CodeConfig
+from noisewise.tasks.inputs import TaskInputs
 from noisewise.tasks.recognition import Scorer, release
 from noisewise.text.tokenizer import Tokenizer
 from noisewise.training.task import Loss, Task
@@ -26,6 +27,7 @@ from noisewise.training.task import Loss, Task
 class Wav2CodeTaskConfig:
     """Eq. 14: L_ft = L_CTC + lambda_pred L_pred + lambda_res L_res."""
 
+    model_types: ClassVar = (Wav2Code,)
     kind: Literal["wav2code"] = "wav2code"
     teacher: str = ""
     """The folder of stage 2: its frozen encoder and codebook give the clean codes E and representations Z_c, and its
@@ -44,6 +46,10 @@ class Wav2CodeTaskConfig:
     """Factor on the encoder's learning rate. Open in the paper."""
     frozen_start: int = 0
     """Steps in the beginning in which the encoder does not learn. Open in the paper."""
+
+    def build(self, model: Wav2Code, inputs: TaskInputs) -> "Wav2CodeTask":
+        """The task, over a model that it suits."""
+        return Wav2CodeTask(self, model, inputs.tokenizer)
 
 
 class Wav2CodeTask(Task):

@@ -46,8 +46,8 @@ class CATConfig:
     deviation: Annotated[float, TRAINING_ONLY] = 4.569
     """Standard deviation of the log-mel values of the corpus; features are (x - mean) / (2 deviation)."""
     frames: Annotated[int, TRAINING_ONLY] = 0
-    """Log-mel frames to which every clip is cut or padded, padding encoded like sound (the paper: 1024 for AudioSet, 512
-    for ESC-50, 128 for Speech Commands); 0 keeps the length of each clip and never looks at padding."""
+    """Log-mel frames to which every clip is cut or padded, padding encoded like sound (the paper: 1024 for AudioSet,
+    512 for ESC-50, 128 for Speech Commands); 0 keeps the length of each clip and never looks at padding."""
     dim: int = 768
     """Width of the Transformer."""
     layers: int = 11

@@ -25,6 +25,7 @@ from noisewise.models.cat.decoder import PatchDecoder
 from noisewise.models.cat.encoder import CAT, CATConfig, CATOutput
 from noisewise.models.cat.inverse_block import inverse_block_where
 from noisewise.models.cat.views import Patches, Views, mean_of_clips
+from noisewise.models.model import Model
 
 
 @config
@@ -68,6 +69,10 @@ class CATPretrainingConfig:
     objective: CATObjectiveConfig = CATObjectiveConfig()
     """What the student learns."""
 
+    def build(self) -> "CATPretraining":
+        """The model, randomly initialised."""
+        return CATPretraining(self.encoder, self.objective)
+
 
 @dataclass(frozen=True)
 class CATLosses:
@@ -83,8 +88,10 @@ class CATLosses:
     """Mean distance from each external encoder. (B,) each."""
 
 
-class CATPretraining(nn.Module):
+class CATPretraining(Model):
     """Student, EMA teacher, decoder, and a regularisation head for each external encoder."""
+
+    has_static_shapes = False
 
     def __init__(self, model: CATConfig, config: CATObjectiveConfig):
         super().__init__()

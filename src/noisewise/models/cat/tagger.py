@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from noisewise.audio.augment import Mixup, SpecAugment
 from noisewise.config import config
 from noisewise.models.cat.encoder import CAT, CATConfig, CATOutput
+from noisewise.models.model import Model
 
 
 @config
@@ -37,9 +38,16 @@ class CATTaggerConfig:
     frozen: bool = False
     """Whether the encoder is frozen, and then in evaluation: a linear probe."""
 
+    def build(self) -> "CATTagger":
+        """The model, randomly initialised."""
+        return CATTagger(self)
 
-class CATTagger(nn.Module):
+
+class CATTagger(Model):
     """Encoder, pooling, LayerNorm, linear map."""
+
+    encoder: CAT
+    has_static_shapes = False
 
     def __init__(self, config: CATTaggerConfig):
         super().__init__()

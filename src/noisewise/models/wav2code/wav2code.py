@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from noisewise.config import config
 from noisewise.layers.codebook import Codebook
 from noisewise.layers.masking import masked_mean, masked_sum, valid_mask, zero_padding
-from noisewise.models.any_encoder import AnyEncoder, EncoderConfig, build_encoder
-from noisewise.models.encoder import EncoderOutput
+from noisewise.models.any_encoder import EncoderConfig, build_encoder
+from noisewise.models.encoder import Encoder
+from noisewise.models.model import AcousticModel
 from noisewise.models.wav2code.codebook_learning import Reduction, squared_distance
 from noisewise.models.wav2code.iff_net import FusionConfig, IFFNetConfig, build_fusion
 from noisewise.models.wav2code.predictor import PredictorConfig, TransformerPredictorConfig, build_predictor
@@ -48,6 +49,10 @@ class Wav2CodeConfig:
     dropout: float = 0.1
     """Dropout before the linear layer."""
 
+    def build(self) -> "Wav2Code":
+        """The model, randomly initialised."""
+        return Wav2Code(self)
+
 
 @dataclass(frozen=True)
 class Restoration:
@@ -67,10 +72,10 @@ class Restoration:
     """Valid frames. (B,)"""
 
 
-class Wav2Code(nn.Module):
+class Wav2Code(AcousticModel):
     """Encoder, code predictor, codebook, fusion and a CTC head."""
 
-    def __init__(self, config: Wav2CodeConfig, encoder: AnyEncoder | None = None):
+    def __init__(self, config: Wav2CodeConfig, encoder: Encoder | None = None):
         """Build the layers; `encoder` is one that was built before, for instance from a checkpoint."""
         super().__init__()
         self.config = config
@@ -81,14 +86,9 @@ class Wav2Code(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(self.encoder.dim, config.vocabulary)
 
-    @property
-    def hop(self) -> int:
-        """Samples from one frame to the next."""
-        return int(self.encoder.hop)
-
     def restore(self, waveform: Tensor, lengths: Tensor) -> Restoration:
         """Encode, choose a code for every frame, look it up, fuse. (B, T), (B,) -> representations"""
-        output: EncoderOutput = self.encoder(waveform, lengths)
+        output = self.encoder(waveform, lengths)
         noisy, frames = output.features, output.lengths
         logits = None if self.predictor is None else self.predictor(noisy, frames)
         if logits is None:  # straight through, as in a VQ-VAE

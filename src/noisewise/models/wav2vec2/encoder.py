@@ -14,7 +14,7 @@ from noisewise.config import TRAINING_ONLY, config
 from noisewise.layers.masking import valid_mask, zero_padding
 from noisewise.layers.span_masking import span_where
 from noisewise.layers.transformer import TransformerEncoder, TransformerLayer
-from noisewise.models.encoder import EncoderOutput
+from noisewise.models.encoder import Encoder, EncoderOutput
 from noisewise.models.wav2vec2.front_end import FrontEndConfig, WaveformFrontEnd, build_front_end, from_flat
 from noisewise.models.wav2vec2.positional_convolution import PositionalConvolution
 from noisewise.models.wav2vec2.unpadded import unpadded_on_cpu
@@ -77,8 +77,12 @@ class Wav2Vec2Config:
         """Whether waveforms are brought to mean 0 and variance 1 first."""
         return isinstance(self.front_end, WaveformFrontEnd) and self.front_end.normalise
 
+    def build(self) -> "Wav2Vec2Encoder":
+        """The encoder, randomly initialised."""
+        return Wav2Vec2Encoder(self)
 
-class Wav2Vec2Encoder(nn.Module):
+
+class Wav2Vec2Encoder(Encoder):
     """Waveform to contextual features; neither padding nor the rest of the batch changes an utterance's."""
 
     def __init__(self, config: Wav2Vec2Config):

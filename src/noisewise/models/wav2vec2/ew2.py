@@ -39,6 +39,10 @@ class EW2Config:
     """Reduction of L_c over the channels of a frame. Eq. 6 reads as a sum; the mean keeps the weight 1 in the range of
     L_m."""
 
+    def build(self) -> "EW2":
+        """The model, randomly initialised."""
+        return EW2(self)
+
 
 @dataclass(frozen=True)
 class EW2Output:

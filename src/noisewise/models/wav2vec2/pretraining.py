@@ -15,6 +15,7 @@ from noisewise.config import config
 from noisewise.layers.masking import masked_mean, valid_mask
 from noisewise.layers.quantizer import GumbelQuantizer, Quantized, entry_perplexity
 from noisewise.layers.span_masking import span_where
+from noisewise.models.model import Model
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config, Wav2Vec2Encoder
 
 
@@ -58,6 +59,10 @@ class Wav2Vec2PretrainingConfig:
     contrast: ContrastConfig = ContrastConfig()
     """Masking, quantizer and contrast."""
 
+    def build(self) -> "Wav2Vec2Pretraining":
+        """The model, randomly initialised."""
+        return Wav2Vec2Pretraining(self)
+
 
 @dataclass(frozen=True)
 class ContrastOutput:
@@ -76,8 +81,10 @@ class ContrastOutput:
     """Masked frames. (B, F) bool"""
 
 
-class Wav2Vec2Pretraining(nn.Module):
+class Wav2Vec2Pretraining(Model):
     """Feature encoder, Transformer, quantizer and the two projections into the contrast."""
+
+    encoder: Wav2Vec2Encoder
 
     def __init__(self, config: Wav2Vec2PretrainingConfig):
         super().__init__()
