@@ -71,9 +71,9 @@ class ModelCost:
     """A model over a recording of some length."""
 
     samples: int
-    """At 16 kHz."""
+    """Length of the recording in samples at 16 kHz."""
     frames: int
-    """That the encoder gives."""
+    """Frames of the encoder."""
     modules: tuple[Cost, ...]
     """The model itself first, then every module below it that has parameters or operations, in its own order."""
 
@@ -149,7 +149,7 @@ class _Pass(nn.Module):
 
 
 def _without_source(config: Any) -> Any:
-    """The configuration with what the source of a pre-trained encoder says: no weights are read then."""
+    """The configuration with the values that the source of a pre-trained encoder holds: no weights are read then."""
     if isinstance(config, PretrainedConfig):
         return settled(config)
     encoder = getattr(config, "encoder", None)
@@ -192,5 +192,5 @@ def _hooked(model: nn.Module, name: str = "") -> list[str]:
 
 def _is_attention(module: nn.Module) -> bool:
     kind = type(module)
-    elsewhere = kind.__module__.startswith("transformers.") and kind.__name__.endswith("Attention")
-    return isinstance(module, MultiHeadAttention | nn.MultiheadAttention) or elsewhere
+    in_transformers = kind.__module__.startswith("transformers.") and kind.__name__.endswith("Attention")
+    return isinstance(module, MultiHeadAttention | nn.MultiheadAttention) or in_transformers

@@ -1,6 +1,6 @@
 """Connectionist temporal classification: an encoder, a linear layer, and the sum over alignments.
 
-Graves et al. 2006. Legend: B utterances, T samples, F frames, D width, V symbols, L tokens.
+Graves et al. 2006; Jurafsky & Martin, Speech and Language Processing, 3rd ed. draft, ch. 15.
 """
 
 from typing import Literal
@@ -22,9 +22,9 @@ class CTCConfig:
 
     kind: Literal["ctc"] = "ctc"
     encoder: EncoderConfig = LogMelTransformerConfig()
-    """What turns waveforms into frames."""
+    """Encoder of the waveform."""
     vocabulary: int = 30
-    """Symbols, the blank (id 0) included: 26 letters and 4 special (Wav2code, Sec. III-B)."""
+    """Tokens, the blank (id 0) included (V): 26 letters and 4 special ones (Wav2code, Sec. III-B)."""
     dropout: float = 0.1
     """Dropout before the linear layer."""
 
@@ -34,7 +34,7 @@ class CTCConfig:
 
 
 class CTC(AcousticModel):
-    """Speech to a distribution over symbols for every frame."""
+    """Speech to a distribution over tokens for every frame."""
 
     def __init__(self, config: CTCConfig, encoder: Encoder | None = None):
         """Build the layers; `encoder` is one that was built before, for instance from a checkpoint."""
@@ -44,7 +44,7 @@ class CTC(AcousticModel):
         self.head = nn.Linear(self.encoder.dim, config.vocabulary)
 
     def log_probs(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of the symbols.
+        """Log-probabilities of the tokens.
 
         Args:
             waveform: (B, T) float32 at 16 kHz.
@@ -62,7 +62,7 @@ class CTC(AcousticModel):
 
 
 def ctc_loss(log_probs: Tensor, frames: Tensor, tokens: Tensor, token_lengths: Tensor) -> Tensor:
-    """-log P(Y|X), P summed over every alignment that collapses to Y (lecture, Figures 15.12 and 15.13).
+    """-log P(Y|X), P summed over every alignment that collapses to Y (J&M, Fig. 15.12 and 15.13).
 
     A transcript that does not fit its frames (frames < tokens + repeats) counts 0 and gives no gradient. cuDNN
     is kept out: its CTC ignores that rule and is not deterministic.

@@ -1,4 +1,4 @@
-"""The lecture's speech encoder: log-mel spectrogram or MFCC, a CNN that shortens it, a Transformer over the rest.
+"""Speech encoder of J&M: log-mel spectrogram or MFCC, a CNN that shortens it, a Transformer over the rest.
 
 Legend: B utterances, T samples, F frames, D width.
 """
@@ -42,7 +42,7 @@ class LogMelTransformerConfig:
 
     kind: Literal["logmel_transformer"] = "logmel_transformer"
     features: Literal["log_mel", "mfcc"] = "log_mel"
-    """What is heard of a frame: log-mel energies, or the first of their cepstral coefficients."""
+    """Features of a frame: log-mel energies, or the first of their cepstral coefficients."""
     bins: int = 80
     """Mel channels."""
     coefficients: int = 13

@@ -33,7 +33,7 @@ class PretrainedConfig:
     architecture: dict[str, Any] | None = None
     """The values of config.json; read from the source if left out, and written into every released model."""
     normalise: bool | None = None
-    """Whether waveforms are brought to mean 0 and variance 1; what preprocessor_config.json says if left out."""
+    """Whether waveforms are brought to mean 0 and variance 1; the value of preprocessor_config.json if left out."""
     freeze_convolutions: Annotated[bool, TRAINING_ONLY] = True
     """Whether the convolutions stay as they are, as in fairseq's fine-tuning."""
     time_mask_probability: Annotated[float, TRAINING_ONLY] = 0.0
@@ -49,9 +49,9 @@ class PretrainedConfig:
 class PretrainedEncoder(Encoder):
     """A model of transformers behind our interface.
 
-    Utterances go through it one by one, at their own length. Group-norm models hear padding whatever mask they
-    are given, and so does data2vec, whose positions are five convolutions deep; alone, none can. transformers'
-    own masking is off: it draws from numpy, and a resumed run would not repeat it.
+    Utterances go through it one by one, at their own length: padding changes the features of group-norm models,
+    whatever mask they are given, and of data2vec, whose positions are five convolutions deep. transformers' own
+    masking is off: it draws from numpy, and a resumed run would not repeat it.
     """
 
     def __init__(self, config: PretrainedConfig):
@@ -99,7 +99,7 @@ class PretrainedEncoder(Encoder):
                 self.config.time_mask_span,
                 least=2,
             )
-        return self.model(samples, mask_time_indices=where).last_hidden_state[0]  # type: ignore[no-any-return]
+        return self.model(samples, mask_time_indices=where).last_hidden_state[0]
 
 
 def settled(config: PretrainedConfig) -> PretrainedConfig:

@@ -32,13 +32,15 @@ class CodebookTaskConfig:
     commitment: float = 0.25
     """beta of Eq. 10, on the term that moves the encoder."""
     reduction: Reduction = "mean"
-    """Over the width of a frame. Open in the paper; Adam makes both alike but for weight decay and clipping."""
+    """Reduction over the width of a frame. Not specified by the paper; Adam makes both alike but for weight decay and
+    clipping."""
     initialisation: Literal["kmeans", "data", "uniform"] = "kmeans"
-    """Where the codes begin. Open in the paper; the usual U(-1/N, 1/N) lies at the origin, where no frame is."""
+    """Initial codes. Not specified by the paper; the usual U(-1/N, 1/N) lies at the origin, where no frame is."""
     initial_frames: int = 20_000
     """Frames that k-means looks at, at least."""
     restart_below: float = 0.03
-    """A code used less than this share of even use moves to a random frame; 0 for never. Open in the paper."""
+    """A code used less than this share of even use moves to a random frame; 0 for never. Not specified by
+    the paper; without it, codes die."""
     restart_every: int = 50
     """Steps between such moves."""
     freeze_encoder: bool = False
@@ -46,7 +48,8 @@ class CodebookTaskConfig:
     encoder_lr_scale: float = 1.0
     """Factor on the encoder's learning rate. The paper names one rate for both."""
     regularise: bool = False
-    """Whether the encoder's masks, dropout and layer drop are on. Open in the paper; Fig. 2(a) shows none."""
+    """Whether the encoder's masks, dropout and layer drop are on. Not specified by the paper; Fig. 2(a) shows
+    none."""
     collapse_ratio: float = 0.01
     """The run stops when the variance of Z_c falls below this share of its first value; 0 for never."""
 

@@ -1,4 +1,4 @@
-"""Pre-training by contrast: wav2vec 2.0 on what is heard, or EW2 on noisy speech with clean targets."""
+"""Contrastive pre-training: wav2vec 2.0 on its input, or EW2 on noisy input with clean targets."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,7 +40,7 @@ CARD = "# A pre-trained encoder\n\nWritten by `noisewise train`; a recipe that f
 
 
 class ContrastiveTask(Task):
-    """Hidden frames as questions; no transcript is needed."""
+    """Masked frames and their targets; no transcript is needed."""
 
     criterion = "loss"
     needs_text = False
@@ -56,7 +56,7 @@ class ContrastiveTask(Task):
         self.step = step
 
     def forward(self, batch: Batch) -> Loss:
-        """Eq. 4 times the hidden frames; its weight is the number of hidden frames (specs A.7)."""
+        """Eq. 4 times the masked frames; its weight is the number of masked frames (specs A.7)."""
         terms, output = self._terms(batch)
         count = len(output.similarities)
         weights = {"contrastive": 1.0, **{name: value for name, value in vars(self.config).items() if name != "kind"}}

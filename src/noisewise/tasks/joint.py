@@ -33,7 +33,7 @@ class JointTaskConfig:
     ctc_weight: float = 0.3
     """1 - lambda: share of CTC; 0 for attention alone, 1 for CTC alone."""
     label_smoothing: float = 0.1
-    """Share of the decoder's targets that is spread over all symbols."""
+    """Share of the decoder's targets that is spread over all tokens."""
     frozen_start: int = 0
     """Steps in the beginning in which the encoder does not learn."""
     search: JointConfig = JointConfig()
@@ -87,10 +87,10 @@ class JointTask(RecognitionTask):
             if batch.tokens is not None and batch.token_lengths is not None:
                 attention += float(self.model.attention_loss(output, batch.tokens, batch.token_lengths).sum())
             counts = output.lengths.tolist()
-            heard = [row[:count] for row, count in zip(log_probs, counts, strict=True)]
+            posteriors = [row[:count] for row, count in zip(log_probs, counts, strict=True)]
             frames = [row[:count] for row, count in zip(output.features, counts, strict=True)]
             for name, search in searches.items():
-                found[name] += [each[0].text for each in search.decode(heard, frames, self.model.hop / 16_000)]
+                found[name] += [each[0].text for each in search.decode(posteriors, frames, self.model.hop / 16_000)]
         self.train()
         return self._metrics(by_ctc, found, attention)
 

@@ -32,7 +32,7 @@ class RepresentationTaskConfig:
     """Clips whose log-mel values give the model its mean and deviation before the first step; 0 leaves those that it
     has."""
     encoders: dict[str, OnTheFlyConfig] = field(default_factory=dict)
-    """External encoders that hear the clips while training, by the names that `model.objective.alignments` give them;
+    """External encoders that encode the clips while training, by the names that `model.objective.alignments` give them;
     the vectors of the others come with the batches (`train.embeddings`)."""
 
     def build(self, model: CATPretraining, inputs: TaskInputs) -> "RepresentationTask":

@@ -1,4 +1,4 @@
-"""Stage 3 of Wav2code: Eq. 11 to 14 in a few plain lines, what each gradient reaches, and padding that changes nothing."""
+"""Stage 3 of Wav2code: Eq. 11 to 14 in a few plain lines, what each gradient reaches, padding that changes nothing."""
 
 from typing import Any
 

@@ -1,8 +1,7 @@
 """Wav2code: restore clean speech representations by looking them up in a codebook.
 
 Hu, Chen, Zhu, Chng 2023, Sec. II-B (codebook learning, Eq. 7 to 10) and II-C (code prediction, Eq. 11 to 14); the
-fusion of Sec. II-D is in `iff_net.py`. Legend: B utterances, T samples, F frames, D width of the encoder, N codes,
-D_p width of the code predictor, V symbols.
+fusion of Sec. II-D is in `iff_net.py`. Legend, beside that of the project: D_p width of the code predictor.
 """
 
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ class Wav2CodeConfig:
     fusion: FusionConfig = IFFNetConfig()
     """How noisy and restored representations are joined."""
     gumbel_temperature: float = 1.0
-    """Of the choice of codes in training. Open in the paper."""
+    """Temperature of the Gumbel softmax. Not specified by the paper; 1 leaves the logits as they are."""
     gumbel_noise: bool = True
     """Whether codes are drawn in training or the most probable is taken, gradients passing straight through either
     way. The paper names Gumbel softmax; without the draw, short training is steadier."""
@@ -45,7 +44,7 @@ class Wav2CodeConfig:
     """Whether one entry of the codebook is looked up, or the mean of all by their probability is taken. The paper has
     IDs, so one; the mean is what a soft Gumbel softmax gives, and is kinder while many codes are wrong."""
     vocabulary: int = 30
-    """Symbols, the blank (id 0) included (Sec. III-B)."""
+    """Tokens, the blank (id 0) included (V; Sec. III-B)."""
     dropout: float = 0.1
     """Dropout before the linear layer."""
 
@@ -67,7 +66,7 @@ class Restoration:
     ids: Tensor
     """The chosen codes. (B, F) int64"""
     logits: Tensor | None
-    """Of the code predictor, None for nearest-neighbour matching. (B, F, N)"""
+    """Logits of the code predictor, None for nearest-neighbour matching. (B, F, N)"""
     lengths: Tensor
     """Valid frames. (B,)"""
 
@@ -95,13 +94,27 @@ class Wav2Code(AcousticModel):
             ids = self.codebook.nearest(noisy)
             restored = noisy + (self.codebook.lookup(ids) - noisy).detach()
         else:
-            weights = self._choice(logits)
+            weights = self._code_weights(logits)
             ids, restored = weights.argmax(dim=-1), self.codebook.select(weights)
         restored = zero_padding(restored, frames)
         return Restoration(noisy, restored, self.fusion(noisy, restored, frames), ids, logits, frames)
 
-    def _choice(self, logits: Tensor) -> Tensor:
-        """Weights of the entries: soft, or one-hot with their gradient; no noise in evaluation. (B, F, N) twice"""
+    def _code_weights(self, logits: Tensor) -> Tensor:
+        """Weights of the entries of the codebook; what Z_n^q is a sum by.
+
+        | look_up | training, with noise | training, without | evaluation |
+        | --- | --- | --- | --- |
+        | soft | Gumbel softmax | softmax | softmax |
+        | hard | one drawn entry | the most probable entry | the most probable entry |
+
+        A hard choice in training passes gradients straight through, to the softmax.
+
+        Args:
+            logits: (B, F, N).
+
+        Returns:
+            (B, F, N) float32, summing to 1 over the N entries.
+        """
         logits, temperature = logits.float(), self.config.gumbel_temperature
         soft_look_up = self.config.look_up == "soft"
         if self.training and self.config.gumbel_noise:
@@ -115,11 +128,11 @@ class Wav2Code(AcousticModel):
         return hard + (soft - soft.detach())
 
     def recognise(self, restoration: Restoration) -> Tensor:
-        """Log-probabilities of the symbols from Z_f. -> (B, F, V) float32"""
-        return self.head(self.dropout(restoration.fused)).float().log_softmax(dim=-1)  # type: ignore[no-any-return]
+        """Log-probabilities of the tokens from Z_f. -> (B, F, V) float32"""
+        return self.head(self.dropout(restoration.fused)).float().log_softmax(dim=-1)
 
     def log_probs(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of the symbols (B, F, V) float32 and the valid frames (B,)."""
+        """Log-probabilities of the tokens (B, F, V) float32 and the valid frames (B,)."""
         restoration = self.restore(waveform, lengths)
         return self.recognise(restoration), restoration.lengths
 

@@ -1,7 +1,7 @@
 """wav2vec 2.0: a convolutional encoder of the waveform and a Transformer over its frames.
 
-Baevski, Zhou, Mohamed, Auli 2020, as fairseq trains it. Legend: B utterances, T samples, F frames, C channels
-of the convolutions, D width of the Transformer.
+Baevski, Zhou, Mohamed, Auli 2020, as fairseq trains it: Z = f(X), C = g(Z). Legend, beside that of the project:
+C channels of the convolutions.
 """
 
 from functools import partial
@@ -44,8 +44,8 @@ class Wav2Vec2Config:
     position_groups: int = 16
     """Groups of the positional convolution."""
     initial_std: Annotated[float | None, TRAINING_ONLY] = 0.02
-    """Standard deviation of the Transformer's linear maps at the start. 0.02 is BERT's, for inputs of 768; narrower
-    models start sooner with null: one over the square root of the inputs."""
+    """Initial standard deviation of the Transformer's linear layers. 0.02 is BERT's, for inputs of 768; null is one
+    over the square root of the inputs, with which narrower models learn sooner."""
     input_dropout: Annotated[float, TRAINING_ONLY] = 0.1
     """Dropout on the projected frames."""
     dropout: Annotated[float, TRAINING_ONLY] = 0.1
@@ -131,7 +131,7 @@ class Wav2Vec2Encoder(Encoder):
 
     def project(self, latents: Tensor) -> Tensor:
         """To the Transformer's width, with dropout. (B, F, C) -> (B, F, D)"""
-        return self.input_dropout(self.projection(self.norm(latents)))  # type: ignore[no-any-return]
+        return self.input_dropout(self.projection(self.norm(latents)))
 
     def mask(self, features: Tensor, frames: Tensor) -> Tensor:
         """In training, hide spans of frames behind the mask embedding, then zero spans of channels.
@@ -154,8 +154,8 @@ class Wav2Vec2Encoder(Encoder):
         full = bool((frames >= features.size(1)).all())
         features = features + self.position(features, None if full else valid_mask(frames, features.size(1)))
         if self.config.norm_first:
-            return self.context_norm(self.transformer(self.dropout(features), frames))  # type: ignore[no-any-return]
-        return self.transformer(self.dropout(self.context_norm(features)), frames)  # type: ignore[no-any-return]
+            return self.context_norm(self.transformer(self.dropout(features), frames))
+        return self.transformer(self.dropout(self.context_norm(features)), frames)
 
 
 def tiny() -> Wav2Vec2Config:

@@ -78,7 +78,7 @@ class LogMelFeatureEncoder(nn.Module):
     def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T), (B,) -> Z (B, F, C), zero past the valid frames (B,)"""
         features, frames = self.features(waveform, lengths)
-        return self.convolutions(normalise_utterance(features, frames), frames)  # type: ignore[no-any-return]
+        return self.convolutions(normalise_utterance(features, frames), frames)
 
 
 def build_front_end(config: AnyFrontEnd) -> WaveformFeatureEncoder | LogMelFeatureEncoder:
