@@ -45,7 +45,13 @@ def masked_sum(values: Tensor, valid: Tensor, dim: int | None = None, *, keepdim
 
 
 def masked_mean(values: Tensor, valid: Tensor, dim: int | None = None, *, keepdim: bool = False) -> Tensor:
-    """Mean of the valid values, 0 where none is valid; see `masked_sum`.
+    """Mean of the valid values, 0 where none is valid.
+
+    Args:
+        values: (..., F, ...).
+        valid: which of them count, of full size along `dim`. (..., F, ...) bool
+        dim: the axis that is averaged over; None for all.
+        keepdim: whether that axis stays, with size 1.
 
     Example:
         >>> masked_mean(torch.tensor([[1.0, 2.0, 9.0]]), torch.tensor([[True, True, False]]), 1)
