@@ -37,7 +37,7 @@ def test_the_look_up_is_straight_through(noise: bool) -> None:
     model = a_model(gumbel_noise=noise, gumbel_temperature=0.7).train()
     logits = torch.randn(2, 27, 9, requires_grad=True)
     torch.manual_seed(3)
-    weights = model._choice(logits)
+    weights = model._code_weights(logits)
     restored = model.codebook.select(weights)
     torch.manual_seed(3)
     gumbel = -torch.empty(2, 27, 9).exponential_().log() if noise else torch.zeros(2, 27, 9)
@@ -65,7 +65,7 @@ def test_a_soft_look_up_draws_only_in_training() -> None:
     batch = a_batch(9_000)
     assert model.eval().restore(*batch).restored.equal(model.restore(*batch).restored)
     assert not model.train().restore(*batch).restored.equal(model.restore(*batch).restored)
-    weights = model._choice(torch.randn(1, 5, 9))
+    weights = model._code_weights(torch.randn(1, 5, 9))
     assert (weights > 0).all()
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(1, 5))
 
