@@ -39,11 +39,12 @@ from torch import Tensor, nn
 from noisewise.layers.attention import MultiHeadAttention
 from noisewise.models.cat import encoder as cat
 from noisewise.models.cat.alignment import AlignmentConfig, External
-from noisewise.models.cat.encoder import CAT, Patches
+from noisewise.models.cat.encoder import CAT
 from noisewise.models.cat.masked_depthwise import MaskedDepthwiseBlock
 from noisewise.models.cat.multi_resolution import MultiResolutionBlock
 from noisewise.models.cat.objective import CATObjectiveConfig, CATPretraining
 from noisewise.models.cat.patch import PatchConvolution
+from noisewise.models.cat.views import Patches, Views
 
 AIM = 3.0
 
@@ -165,10 +166,10 @@ def inspected(
 def stems(student: CAT, patches: Patches, where: Tensor, options: argparse.Namespace) -> dict[str, Callable[[], None]]:
     """The student's stem alone, forward and backward, on both sides."""
 
-    def run(embed: Callable[[CAT, Patches, Tensor], tuple[Tensor, Tensor | None]]) -> None:
+    def run(embed: Callable[[CAT, Patches, Views], tuple[Tensor, Tensor | None]]) -> None:
         student.zero_grad(set_to_none=True)
         with torch.autocast(options.device, torch.bfloat16, enabled=options.autocast):
-            tokens, _ = embed(student, patches, where)
+            tokens, _ = embed(student, patches, Views.of(patches, where))
         tokens.float().square().sum().backward()
 
     return {"ours": lambda: run(CAT.embed), "dense": lambda: run(dense_embed)}
@@ -228,8 +229,9 @@ def timed(sides: dict[str, Callable[[], Any]], rounds: int, device: str) -> dict
     return {clock: {side: statistics.median(times) for side, times in found.items()} for clock, found in spent.items()}
 
 
-def dense_embed(model: CAT, patches: Patches, where: Tensor) -> tuple[Tensor, None]:
+def dense_embed(model: CAT, patches: Patches, visible_patches: Views) -> tuple[Tensor, None]:
     """What `CAT.embed` gives for clips of one length, with every patch of every view computed."""
+    where = visible_patches.where
     clips, views, size = len(patches.values), len(where), model.size
     times = where.size(1) // patches.bands
     image = patches.values.view(clips, times, patches.bands, size, size).transpose(2, 3)

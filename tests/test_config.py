@@ -3,24 +3,29 @@
 import math
 import tempfile
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from noisewise.config import (
+    TRAINING_ONLY,
     UNSAID,
     above,
+    architecture,
     config,
     dump,
     dump_yaml,
+    flat,
     load,
     member,
+    migrated,
     one_of,
     override,
     parse,
     schema,
+    training_only,
     within,
 )
 from noisewise.errors import ConfigError
@@ -209,3 +214,47 @@ def test_bounds_hold_the_ends_or_leave_them_out() -> None:
     for value in (0.0, -1.0, math.inf, math.nan):
         with pytest.raises(ConfigError, match="`a` must be more than 0"):
             above(0, a=value)
+
+
+@config
+class Engine:
+    """Fuel, once called juice."""
+
+    kind: Literal["engine"] = "engine"
+    fuel: str = "petrol"
+
+    @classmethod
+    def migrated(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """`juice` is `fuel` today."""
+        return {"fuel" if name == "juice" else name: value for name, value in values.items()}
+
+
+@config
+class Pedals:
+    """No fuel."""
+
+    kind: Literal["pedals"] = "pedals"
+
+
+@config
+class Vehicle:
+    """What moves."""
+
+    drives: tuple[Annotated[Engine | Pedals, one_of("kind")], ...] = ()
+    spare: Annotated[Engine, TRAINING_ONLY] = Engine()
+
+
+def test_older_forms_are_read_wherever_their_class_stands() -> None:
+    old = {"drives": [{"kind": "pedals"}, {"kind": "engine", "juice": "diesel"}], "spare": {"juice": "gas"}}
+    found = parse(Vehicle, old)
+    assert found == Vehicle(drives=(Pedals(), Engine(fuel="diesel")), spare=Engine(fuel="gas"))
+    assert old["spare"] == {"juice": "gas"}, "what was given must not change"
+    assert migrated(Vehicle, dump(found)) == dump(found)
+    with pytest.raises(ConfigError, match="juice: unknown key"):
+        parse(Vehicle, {"drives": [{"kind": "pedals", "juice": "gas"}]})
+
+
+def test_marked_fields_are_no_architecture() -> None:
+    assert training_only(Vehicle) == {"spare"}
+    assert architecture(Vehicle()) == {"drives": []}
+    assert flat({"a": {"b": {"c": 1}}, "d": [1]}) == {"a.b.c": 1, "d": [1]}

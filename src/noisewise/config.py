@@ -5,6 +5,13 @@ code. Alternatives carry `kind:` and are joined by `Annotated[A | B, one_of("kin
 
 Bounds of fields are checked in `__post_init__`, by `within` and `above` where they are ranges, so that they hold
 however a configuration is built: from YAML, from a command or in Python.
+Files outlive the form of their configuration. A class whose fields have moved says how older values read today, by
+
+    @classmethod
+    def migrated(cls, values: dict[str, Any]) -> dict[str, Any]: ...
+
+a pure function from plain values of any form there has been to plain values of today's, which leaves today's alone.
+`parse` applies it wherever that class stands; `migrated` alone is for those who compare stored values.
 """
 
 import dataclasses
@@ -31,6 +38,20 @@ def config(cls: type[T]) -> type[T]:
     made = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
     made.__pydantic_config__ = ConfigDict(extra="forbid", use_attribute_docstrings=True)  # type: ignore[attr-defined]
     return made
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingOnly:
+    """The mark of a field that changes how a model learns, not what it computes: `Annotated[float, TRAINING_ONLY]`."""
+
+
+TRAINING_ONLY = TrainingOnly()
+
+
+def training_only(cls: type[Any]) -> frozenset[str]:
+    """Names of the fields that are marked `TRAINING_ONLY`: two stages of training may differ in them."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return frozenset(name for name, hint in hints.items() if TRAINING_ONLY in getattr(hint, "__metadata__", ()))
 
 
 def within(low: float, high: float, **values: float) -> None:
@@ -128,9 +149,53 @@ def parse(cls: type[T], values: Any) -> T:
         ConfigError: an unknown key (with the nearest known one), a wrong type, or a missing value.
     """
     try:
-        return TypeAdapter(cls).validate_python(values)
+        return TypeAdapter(cls).validate_python(migrated(cls, values))
     except ValidationError as error:
         raise ConfigError("; ".join(_explain(cls, problem) for problem in error.errors())) from error
+
+
+def migrated(hint: Any, values: Any) -> Any:
+    """Plain values of any form that a configuration has had, in today's; see the head of this file.
+
+    Args:
+        hint: a configuration class, a union of them, or a container of them.
+        values: plain values; what does not fit is left for `parse` to refuse.
+    """
+    if isinstance(values, list | tuple):
+        return [migrated(hint, value) for value in values] if any(_nearest(hint)) else values
+    if not isinstance(values, dict):
+        return values
+    if typing.get_origin(hint) is dict:
+        return {key: migrated(typing.get_args(hint)[1], value) for key, value in values.items()}
+    members = list(_nearest(hint))
+    of_kind = [one for one in members if getattr(one, "kind", None) == values.get("kind")]
+    chosen = of_kind[0] if of_kind else members[0] if len(members) == 1 else None
+    if chosen is None:
+        return values
+    if hasattr(chosen, "migrated"):
+        values = chosen.migrated(values)
+    hints = typing.get_type_hints(chosen)
+    return {key: migrated(hints.get(key), value) for key, value in values.items()}
+
+
+def flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested plain values by dotted keys, as an override writes them; lists are values.
+
+    Example:
+        >>> flat({"optimizer": {"lr": 0.1}, "steps": 3})
+        {'optimizer.lr': 0.1, 'steps': 3}
+    """
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found.update(flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return found
+
+
+def architecture(value: Any) -> dict[str, Any]:
+    """What must be the same for weights to mean the same: the values of a configuration, by dotted keys, without those
+    of `training_only` fields."""
+    left_out = training_only(type(value))
+    return flat({name: each for name, each in dump(value).items() if name not in left_out})
 
 
 def dump(value: Any) -> Any:

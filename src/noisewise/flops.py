@@ -20,14 +20,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from noisewise import models
 from noisewise.errors import NoisewiseError
 from noisewise.layers.attention import MultiHeadAttention
-from noisewise.models.any_encoder import build_encoder
-from noisewise.models.cat.objective import CATPretrainingConfig
-from noisewise.models.cat.tagger import CATTaggerConfig
 from noisewise.models.ctc import CTCConfig
-from noisewise.models.lm import TransformerLMConfig
-from noisewise.models.logmel_transformer import LogMelTransformerConfig
+from noisewise.models.lm import TransformerLM
 from noisewise.models.pretrained import PretrainedConfig, settled
-from noisewise.models.wav2code.codebook_learning import CodebookLearning, CodebookLearningConfig
+from noisewise.models.wav2code.codebook_learning import CodebookLearningConfig
 from noisewise.models.wav2code.wav2code import Wav2CodeConfig
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.models.wav2vec2.ew2 import EW2Config
@@ -75,9 +71,9 @@ class ModelCost:
     """A model over a recording of some length."""
 
     samples: int
-    """At 16 kHz."""
+    """Length of the recording in samples at 16 kHz."""
     frames: int
-    """That the encoder gives."""
+    """Frames of the encoder."""
     modules: tuple[Cost, ...]
     """The model itself first, then every module below it that has parameters or operations, in its own order."""
 
@@ -102,9 +98,10 @@ def measure(config: Any, seconds: float) -> ModelCost:
     Raises:
         NoisewiseError: so short a recording gives no frame; the model is a CAT, whose shapes depend on what it sees.
     """
-    if isinstance(config, TransformerLMConfig):
+    kind = models.model_type(type(config))
+    if issubclass(kind, TransformerLM):
         raise NoisewiseError("`model.kind` must be a model of sound, whose operations are counted, but is lm instead")
-    if isinstance(config, CATPretrainingConfig | CATTaggerConfig):
+    if issubclass(kind, models.Model) and not kind.has_static_shapes:
         raise NoisewiseError(
             f"`model.kind` must be one whose operations follow from shapes alone, but is {config.kind}; "
             "`benchmarks/cat_step.py` measures CAT"
@@ -115,7 +112,7 @@ def measure(config: Any, seconds: float) -> ModelCost:
     known = _without_source(config)
     lengths = torch.tensor([samples])
     with FakeTensorMode(allow_non_fake_inputs=True), sdpa_kernel(SDPBackend.MATH):
-        one_pass = _Pass(_built(known)).eval()
+        one_pass = _Pass(known.build()).eval()
         # a gradient is asked for, so that no layer takes its short cut for use
         waveform = torch.zeros(1, samples, requires_grad=True)
         with _RealLengths(), FlopCounterMode(display=False) as counter:  # type: ignore[no-untyped-call]
@@ -146,21 +143,13 @@ class _Pass(nn.Module):
     def forward(self, waveform: Tensor, lengths: Tensor) -> int:
         """(1, T), (1,) -> frames"""
         model: Any = self.model
-        if isinstance(model, models.AcousticModel):
-            return int(model.log_probs(waveform, lengths)[1])
-        if isinstance(model, models.Model) and not isinstance(model, CodebookLearning):
-            model = model.encoder
+        if isinstance(model, models.Model):
+            return int(model.inference_pass(waveform, lengths))
         return int(model(waveform, lengths).lengths)
 
 
-def _built(config: Any) -> nn.Module:
-    if isinstance(config, LogMelTransformerConfig | Wav2Vec2Config | PretrainedConfig):
-        return build_encoder(config)
-    return models.build(config)
-
-
 def _without_source(config: Any) -> Any:
-    """The configuration with what the source of a pre-trained encoder says: no weights are read then."""
+    """The configuration with the values that the source of a pre-trained encoder holds: no weights are read then."""
     if isinstance(config, PretrainedConfig):
         return settled(config)
     encoder = getattr(config, "encoder", None)
@@ -203,5 +192,5 @@ def _hooked(model: nn.Module, name: str = "") -> list[str]:
 
 def _is_attention(module: nn.Module) -> bool:
     kind = type(module)
-    elsewhere = kind.__module__.startswith("transformers.") and kind.__name__.endswith("Attention")
-    return isinstance(module, MultiHeadAttention | nn.MultiheadAttention) or elsewhere
+    in_transformers = kind.__module__.startswith("transformers.") and kind.__name__.endswith("Attention")
+    return isinstance(module, MultiHeadAttention | nn.MultiheadAttention) or in_transformers

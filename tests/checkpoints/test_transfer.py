@@ -27,6 +27,7 @@ from noisewise.models.wav2code.predictor import CNNPredictorConfig
 from noisewise.models.wav2code.wav2code import Wav2CodeConfig
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.models.wav2vec2.ew2 import EW2Config
+from noisewise.models.wav2vec2.front_end import LogMelFrontEnd, WaveformFrontEnd
 from noisewise.models.wav2vec2.pretraining import ContrastConfig, Wav2Vec2PretrainingConfig
 from noisewise.training import log
 from tests.checkpoints.foreign.conftest import Maker, a_folder
@@ -35,7 +36,7 @@ from tests.corpus import run_tiny, write_corpus
 __all__ = ["a_folder"]
 
 ENCODER = Wav2Vec2Config(
-    front_end="log_mel", bins=40, channels=16, dim=24, layers=1, heads=4, feed_forward=32, position_kernel=6,
+    front_end=LogMelFrontEnd(bins=40, channels=16), dim=24, layers=1, heads=4, feed_forward=32, position_kernel=6,
     position_groups=4,
 )  # fmt: skip
 CONTRAST = ContrastConfig(entries=4, quantized_dim=8, contrast_dim=8)
@@ -155,9 +156,9 @@ def test_what_only_training_knows_may_differ() -> None:
     [
         ({"dim": 28}, "model.encoder.dim=24; set these"),
         ({"heads": 2}, "model.encoder.heads=4; set these"),  # the same shapes, another function
-        ({"front_end": "waveform", "layers": 2}, "model.encoder.front_end=log_mel, model.encoder.layers=1"),
+        ({"front_end": WaveformFrontEnd(channels=16), "layers": 2}, "model.encoder.front_end.kind=log_mel"),
         ({"convolution_kernel": 3}, "model.encoder.convolution_kernel=0; set these"),
-        ({"norm_first": True, "bins": 80}, "model.encoder.bins=40, model.encoder.norm_first=False"),
+        ({"norm_first": True, "front_end": LogMelFrontEnd(channels=16)}, "front_end.bins=40, model.encoder.norm_first"),
     ],
     ids=str,
 )  # fmt: skip

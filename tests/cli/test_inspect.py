@@ -14,13 +14,14 @@ from noisewise.models.wav2code.codebook_learning import CodebookLearning, Codebo
 from noisewise.models.wav2code.predictor import NearestConfig
 from noisewise.models.wav2code.wav2code import Wav2Code, Wav2CodeConfig
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
+from noisewise.models.wav2vec2.front_end import LogMelFrontEnd
 from noisewise.text.tokenizer import CharacterTokenizer
 from tests.corpus import write_corpus
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 ENCODER = Wav2Vec2Config(
-    front_end="log_mel", bins=40, channels=16, dim=16, layers=1, heads=2, feed_forward=32, position_kernel=8,
+    front_end=LogMelFrontEnd(bins=40, channels=16), dim=16, layers=1, heads=2, feed_forward=32, position_kernel=8,
     position_groups=4,
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, distributed
 
 from noisewise.layers import codebook
-from noisewise.layers.codebook import Codebook, kmeans, nearest_entry, perplexity, usage
+from noisewise.layers.codebook import Codebook, code_perplexity, kmeans, nearest_entry, usage
 
 
 def a_codebook(size: int = 7, dim: int = 5) -> Codebook:
@@ -225,11 +225,11 @@ def test_entries_and_counts_are_kept_in_a_checkpoint() -> None:
 
 def test_perplexity_and_usage_by_hand() -> None:
     even, one, three = torch.arange(8).view(2, 4), torch.full((2, 4), 5), torch.tensor([0, 0, 1, 1, 1, 1, 1, 1])
-    assert perplexity(even, 8).item() == pytest.approx(8) and usage(even, 8).item() == 1
-    assert perplexity(one, 8).item() == pytest.approx(1) and usage(one, 8).item() == pytest.approx(1 / 8)
+    assert code_perplexity(even, 8).item() == pytest.approx(8) and usage(even, 8).item() == 1
+    assert code_perplexity(one, 8).item() == pytest.approx(1) and usage(one, 8).item() == pytest.approx(1 / 8)
     entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
-    assert perplexity(three, 8).item() == pytest.approx(math.exp(entropy))
+    assert code_perplexity(three, 8).item() == pytest.approx(math.exp(entropy))
     valid = torch.tensor([[True, True, False, False], [True, False, False, False]])  # codes 0, 1, 4
-    assert perplexity(even, 8, valid).item() == pytest.approx(3) and usage(even, 8, valid).item() == 3 / 8
+    assert code_perplexity(even, 8, valid).item() == pytest.approx(3) and usage(even, 8, valid).item() == 3 / 8
     nothing = torch.zeros(2, 4, dtype=torch.bool)
-    assert perplexity(even, 8, nothing).item() == 1 and usage(even, 8, nothing).item() == 0
+    assert code_perplexity(even, 8, nothing).item() == 1 and usage(even, 8, nothing).item() == 0

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from noisewise.layers.quantizer import GumbelQuantizer, perplexity
+from noisewise.layers.quantizer import GumbelQuantizer, entry_perplexity
 
 
 @pytest.fixture(autouse=True)
@@ -95,20 +95,20 @@ def test_it_begins_as_fairseq_does() -> None:
 
 def test_perplexity_sums_the_exponential_of_the_entropy_over_groups() -> None:
     even = torch.full((4, 2, 8), 1 / 8)
-    assert perplexity(even).item() == pytest.approx(16, abs=1e-4)
+    assert entry_perplexity(even).item() == pytest.approx(16, abs=1e-4)
     alone = torch.zeros(4, 2, 8)
     alone[:, :, 3] = 1
-    assert perplexity(alone).item() == pytest.approx(2, abs=1e-4)
+    assert entry_perplexity(alone).item() == pytest.approx(2, abs=1e-4)
     chances = torch.rand(5, 2, 3)
     chances /= chances.sum(dim=-1, keepdim=True)
     mean = chances.mean(dim=0).tolist()
     expected = sum(math.exp(-sum(p * math.log(p) for p in group)) for group in mean)
-    assert perplexity(chances).item() == pytest.approx(expected, rel=1e-4)
+    assert entry_perplexity(chances).item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_mean_comes_before_the_entropy() -> None:
     """Frames that are sure of different entries use all of them."""
-    assert perplexity(torch.eye(8)[:, None, :]).item() == pytest.approx(8, rel=1e-4)
+    assert entry_perplexity(torch.eye(8)[:, None, :]).item() == pytest.approx(8, rel=1e-4)
 
 
 def test_a_width_that_groups_do_not_share_is_refused() -> None:

@@ -1,6 +1,5 @@
 """The lecture's encoder: frame rate, positions, size, log-mel or MFCC."""
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -8,7 +7,6 @@ import torch
 
 from noisewise.audio.features import MFCC, LogMel
 from noisewise.errors import ConfigError
-from noisewise.layers.positions import sinusoids
 from noisewise.models.logmel_transformer import LogMelTransformer, LogMelTransformerConfig, small, tiny
 
 
@@ -19,15 +17,6 @@ def test_hop_is_the_frame_rate() -> None:
         assert encoder.hop == hop
         output = encoder(torch.randn(1, 32_000), torch.tensor([32_000]))
         assert abs(output.features.size(1) - 32_000 / hop) <= 1
-
-
-def test_sinusoids_are_the_formula() -> None:
-    positions = sinusoids(7, 6)
-    for position in range(7):
-        for pair in range(3):
-            angle = position / 10_000 ** (2 * pair / 6)
-            assert math.isclose(positions[position, 2 * pair].item(), math.sin(angle), abs_tol=1e-6)
-            assert math.isclose(positions[position, 2 * pair + 1].item(), math.cos(angle), abs_tol=1e-6)
 
 
 def test_masks_act_in_training_only() -> None:

@@ -14,6 +14,7 @@ from noisewise.models.wav2code.iff_net import NoFusionConfig
 from noisewise.models.wav2code.predictor import CNNPredictorConfig, NearestConfig, PredictorConfig
 from noisewise.models.wav2code.wav2code import Wav2Code, Wav2CodeConfig
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
+from noisewise.models.wav2vec2.front_end import LogMelFrontEnd
 from noisewise.reports.inspection import (
     NEAREST,
     NEAREST_BY_TEACHER,
@@ -27,7 +28,7 @@ from noisewise.reports.inspection import (
 from tests.corpus import write_corpus
 
 ENCODER = Wav2Vec2Config(
-    front_end="log_mel", bins=40, channels=16, dim=16, layers=1, heads=2, feed_forward=32, position_kernel=8,
+    front_end=LogMelFrontEnd(bins=40, channels=16), dim=16, layers=1, heads=2, feed_forward=32, position_kernel=8,
     position_groups=4,
 )  # fmt: skip
 CODES = 12

@@ -11,11 +11,12 @@ from noisewise.batch import Batch
 from noisewise.checkpoints import model_folder
 from noisewise.models.wav2code.codebook_learning import CodebookLearning, CodebookLearningConfig
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
+from noisewise.models.wav2vec2.front_end import LogMelFrontEnd
 from noisewise.tasks.codebook import CodebookCollapse, CodebookTask, CodebookTaskConfig
 from noisewise.training.optimizer import OptimizerConfig, build_optimizer
 
 ENCODER = Wav2Vec2Config(
-    front_end="log_mel", bins=40, channels=16, dim=24, layers=1, heads=4, feed_forward=32, position_kernel=6,
+    front_end=LogMelFrontEnd(bins=40, channels=16), dim=24, layers=1, heads=4, feed_forward=32, position_kernel=6,
     position_groups=4, time_mask_probability=0.65, feature_grad_mult=1.0,
 )  # fmt: skip
 CONFIG = CodebookLearningConfig(encoder=ENCODER, codes=6)

@@ -50,7 +50,7 @@ def test_equation_4_is_the_weighted_sum_times_the_hidden_frames() -> None:
     torch.manual_seed(1)
     loss = task(batch)
     torch.manual_seed(1)
-    pair = task.model.pair(batch.waveform, batch.clean, batch.lengths)
+    pair = task.model.forward_pair(batch.waveform, batch.clean, batch.lengths)
     model, hidden = task.model, int(pair.contrast.where.sum())
     terms = {
         "contrastive": model.contrastive_loss(pair.contrast),

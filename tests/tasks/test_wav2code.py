@@ -19,13 +19,14 @@ from noisewise.models.wav2code.predictor import NearestConfig, TransformerPredic
 from noisewise.models.wav2code.wav2code import Restoration, Wav2Code, Wav2CodeConfig
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.models.wav2vec2.ew2 import EW2Config
+from noisewise.models.wav2vec2.front_end import LogMelFrontEnd
 from noisewise.models.wav2vec2.pretraining import ContrastConfig
 from noisewise.tasks.wav2code import Wav2CodeTask, Wav2CodeTaskConfig, code_accuracy
 from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.training.optimizer import OptimizerConfig, build_optimizer
 
 ENCODER = Wav2Vec2Config(
-    front_end="log_mel", bins=40, channels=16, dim=24, layers=1, heads=4, feed_forward=32, position_kernel=6,
+    front_end=LogMelFrontEnd(bins=40, channels=16), dim=24, layers=1, heads=4, feed_forward=32, position_kernel=6,
     position_groups=4, time_mask_probability=0.65, feature_grad_mult=1.0,
 )  # fmt: skip
 CONFIG = Wav2CodeConfig(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from noisewise.audio.waveform import SAMPLE_RATE
+from noisewise.layers.masking import normalised_over, valid_mask
 
 FLOOR = float(np.finfo(np.float32).eps)
 """Kaldi's least power before a logarithm; log(FLOOR) is -15.94."""
@@ -235,12 +236,7 @@ def normalise_utterance(features: Tensor, lengths: Tensor) -> Tensor:
         features of the same shape in float32, exactly 0 past the end of each utterance.
     """
     with torch.autocast(features.device.type, enabled=False):
-        features = _silence_past(features.float(), lengths)
-        frames = lengths.clamp(min=1).to(features.dtype).view(-1, 1, 1)
-        centred = features - features.sum(dim=1, keepdim=True) / frames
-        centred = _silence_past(centred, lengths)
-        variance = centred.square().sum(dim=1, keepdim=True) / frames
-        return centred * torch.rsqrt(variance + 1e-5)
+        return normalised_over(features.float(), valid_mask(lengths, features.size(1)).unsqueeze(2), dim=1, eps=1e-5)
 
 
 def povey_window(size: int) -> np.ndarray[Any, Any]:

@@ -11,6 +11,7 @@ from noisewise.errors import InteropError
 from noisewise.models.ctc import CTC
 from noisewise.models.pretrained import PretrainedConfig
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
+from noisewise.models.wav2vec2.front_end import WaveformFrontEnd
 from noisewise.text.tokenizer import CharacterTokenizer
 
 Layout = Literal["noisewise", "huggingface"]
@@ -55,7 +56,11 @@ def write(checkpoint: Checkpoint, folder: Path, layout: Layout) -> None:
 def _checkpoint(loaded: LoadedRecogniser) -> Checkpoint:
     """A model of noisewise in the form that the writers of other layouts take."""
     encoder = loaded.config.encoder
-    plain = isinstance(encoder, Wav2Vec2Config) and encoder.front_end == "waveform" and not encoder.convolution_kernel
+    plain = (
+        isinstance(encoder, Wav2Vec2Config)
+        and isinstance(encoder.front_end, WaveformFrontEnd)
+        and not encoder.convolution_kernel
+    )
     known = plain or isinstance(encoder, PretrainedConfig)
     if not isinstance(loaded.model, CTC) or not isinstance(encoder, Wav2Vec2Config | PretrainedConfig) or not known:
         raise InteropError(

@@ -15,27 +15,17 @@ task initialises them).
 """
 
 from dataclasses import dataclass
+from typing import get_args
 
 from torch import Tensor
 
 from noisewise.checkpoints.model_folder import StoredModel
-from noisewise.config import dump
+from noisewise.config import architecture
 from noisewise.errors import NoisewiseError
-from noisewise.models import AnyModel
+from noisewise.models import AcousticConfig, AnyModel
 
 CONTRASTIVE = frozenset({"wav2vec2_pretraining", "ew2"})
-RECOGNISERS = frozenset({"ctc", "wav2code", "encoder_decoder"})
-TRAINING_ONLY = frozenset(
-    {
-        *("input_dropout", "dropout", "attention_dropout", "activation_dropout", "layer_drop", "feature_grad_mult"),
-        *("time_mask_probability", "time_mask_span", "channel_mask_probability", "channel_mask_span", "spec_augment"),
-        *("initial_std", "source", "freeze_convolutions"),
-        *("drop_path", "decoder_layers", "decoder_kernel", "decoder_groups"),
-        *("mean", "deviation", "frames"),
-    }
-)
-"""Fields of an encoder that may differ between stages: they change how it learns, not what it computes; the last three,
-of CAT, come with its weights (`mean`, `deviation`) or bound its input (`frames`)."""
+RECOGNISERS = frozenset(member.kind for member in get_args(AcousticConfig))
 CAT_KINDS = frozenset({"cat_pretraining", "cat_tagger"})
 
 
@@ -121,10 +111,8 @@ def _must_be_same_encoder(source: StoredModel, model: AnyModel) -> None:
     own = getattr(getattr(model, "encoder", None), "config", None)
     if own is None:
         return  # shapes alone are compared
-    old, new = dump(source.config.encoder), dump(own)
-    differing = sorted(
-        name for name in old.keys() | new.keys() if name not in TRAINING_ONLY and old.get(name) != new.get(name)
-    )
+    old, new = architecture(source.config.encoder), architecture(own)
+    differing = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     if differing:
         values = ", ".join(f"model.encoder.{name}={old.get(name)}" for name in differing)
         raise NoisewiseError(f"`start_from` must hold the same encoder, but {source.folder} has {values}; set these")

@@ -85,7 +85,7 @@ def _level(module: "Cost") -> int:
     return module.name.count(".") + 1 if module.name else 0
 
 
-def _print_difference(other: str, mine: "Cost", theirs: "Cost", convention: "Convention", seconds: float) -> None:
-    giga = (mine.operations(convention) - theirs.operations(convention)) / 1e9
-    parameters = mine.parameters - theirs.parameters
+def _print_difference(other: str, first: "Cost", second: "Cost", convention: "Convention", seconds: float) -> None:
+    giga = (first.operations(convention) - second.operations(convention)) / 1e9
+    parameters = first.parameters - second.parameters
     print(f"\nmore than {other}: {parameters:+,} parameters, {giga:+.3f} G, {giga / seconds:+.3f} G per second")

@@ -51,7 +51,7 @@ class CausalLayer(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """All tokens at once. (B, L, D) -> (B, L, D)"""
         features = features + self.dropout(self.attention(self.attention_norm(features)))
-        return features + self.feed_forward(self.feed_forward_norm(features))  # type: ignore[no-any-return]
+        return features + self.feed_forward(self.feed_forward_norm(features))
 
     def next(self, features: Tensor, past: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """One more token of each sequence; see `RememberingAttention.next`."""
@@ -72,7 +72,7 @@ class CausalTransformer(nn.Module):
         """All tokens at once; padding stands behind what is valid, where nothing looks. (B, L, D) -> (B, L, D)"""
         for layer in self.layers:
             features = layer(features)
-        return self.final_norm(features)  # type: ignore[no-any-return]
+        return self.final_norm(features)
 
     def next(self, features: Tensor, past: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """One more token of each sequence; equal to the last one of `forward` over all of them.

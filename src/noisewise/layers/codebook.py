@@ -175,7 +175,7 @@ def use(ids: Tensor, size: int, valid: Tensor | None = None) -> Tensor:
     return counts.float()
 
 
-def perplexity(ids: Tensor, size: int, valid: Tensor | None = None) -> Tensor:
+def code_perplexity(ids: Tensor, size: int, valid: Tensor | None = None) -> Tensor:
     """exp of the entropy of the use of codes: 1 if one code is used, N if all are equally. -> () float32"""
     counts = use(ids, size, valid)
     entropy: Tensor = torch.special.entr(counts / counts.sum().clamp(min=1)).sum()

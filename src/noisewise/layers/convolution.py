@@ -12,7 +12,8 @@ def halved(lengths: Tensor, kernel: int = 3, stride: int = 2) -> Tensor:
 
 
 class MelSubsampling(nn.Module):
-    """Convolutions of kernel 3 over log-mel frames that shorten the sequence (lecture, Figures 15.3 and 15.4).
+    """Convolutions of kernel 3 over log-mel frames that shorten the sequence (Jurafsky & Martin, Speech
+    and Language Processing, 3rd ed. draft, Fig. 15.3 and 15.4).
 
     The first maps every mel bin to a channel; each stride of 2 halves the frame rate. Padding is zeroed before
     every convolution, so that it never reaches a valid frame.
@@ -57,4 +58,4 @@ class ConvolutionModule(nn.Module):
         if valid is not None:
             gated = gated * valid.unsqueeze(-1).to(gated.dtype)
         mixed = self.depthwise(gated.transpose(1, 2)).transpose(1, 2)
-        return self.dropout(self.output(F.silu(self.norm(mixed))))  # type: ignore[no-any-return]
+        return self.dropout(self.output(F.silu(self.norm(mixed))))

@@ -23,9 +23,9 @@ class LayerCache:
     """Keys and values that one layer has computed, for the next token to look at."""
 
     frames: tuple[Tensor, Tensor]
-    """Of the encoder's frames. (B, H, F, D / H) each"""
+    """Keys and values of the encoder's frames. (B, H, F, D / H) each"""
     tokens: tuple[Tensor, Tensor] | None = None
-    """Of the tokens so far. (B * K, H, L, D / H) each"""
+    """Keys and values of the tokens so far. (B * K, H, L, D / H) each"""
 
     def reorder(self, rows: Tensor) -> None:
         """Go on from other hypotheses of the same utterances. (B * K,)"""
@@ -80,7 +80,7 @@ class CausalAttention(MultiHeadAttention):
         return _split(features, self.heads)
 
     def _joined(self, attended: Tensor) -> Tensor:
-        return self.output(attended.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return self.output(attended.transpose(1, 2).flatten(2))
 
 
 class CrossAttention(nn.Module):
@@ -118,7 +118,7 @@ class CrossAttention(nn.Module):
             attn_mask=valid[:, None, None, :],
             dropout_p=self.dropout if self.training else 0.0,
         )
-        return self.output(attended.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return self.output(attended.transpose(1, 2).flatten(2))
 
 
 class DecoderLayer(nn.Module):
@@ -149,14 +149,14 @@ class DecoderLayer(nn.Module):
         keys = self.cross_attention.keys(frames)
         looked = self.cross_attention(self.cross_attention_norm(features), keys, valid)
         features = features + self.dropout(looked)
-        return features + self.feed_forward(self.feed_forward_norm(features))  # type: ignore[no-any-return]
+        return features + self.feed_forward(self.feed_forward_norm(features))
 
     def step(self, features: Tensor, cache: LayerCache, valid: Tensor) -> Tensor:
         """The next token alone. (B * K, 1, D), ..., (B, F) bool -> (B * K, 1, D)"""
         features = features + self.attention.step(self.attention_norm(features), cache)
         queries = self.cross_attention_norm(features).view(len(valid), -1, features.size(2))  # (B, K, D)
         features = features + self.cross_attention(queries, cache.frames, valid).view_as(features)
-        return features + self.feed_forward(self.feed_forward_norm(features))  # type: ignore[no-any-return]
+        return features + self.feed_forward(self.feed_forward_norm(features))
 
 
 class TransformerDecoder(nn.Module):
@@ -180,7 +180,7 @@ class TransformerDecoder(nn.Module):
         """
         for layer in self.layers:
             features = layer(features, frames, valid)
-        return self.final_norm(features)  # type: ignore[no-any-return]
+        return self.final_norm(features)
 
     def start(self, frames: Tensor, valid: Tensor) -> DecoderCache:
         """The memory of hypotheses without a token. (B, F, E), (B, F) bool"""
@@ -201,7 +201,7 @@ class TransformerDecoder(nn.Module):
         for layer, remembered in zip(self.layers, cache.layers, strict=True):
             features = layer.step(features, remembered, cache.valid)  # type: ignore[operator]
         cache.length += 1
-        return self.final_norm(features[:, 0])  # type: ignore[no-any-return]
+        return self.final_norm(features[:, 0])
 
 
 def _split(features: Tensor, heads: int) -> Tensor:

@@ -55,7 +55,7 @@ class GumbelQuantizer(nn.Module):
         return Quantized(vectors, weights.argmax(dim=-1), logits.softmax(dim=-1))
 
 
-def perplexity(probabilities: Tensor) -> Tensor:
+def entry_perplexity(probabilities: Tensor) -> Tensor:
     """exp of the entropy of the mean distribution, summed over groups: entries in use. (n, G, V) -> ()
 
     Of no frames at all it is G.

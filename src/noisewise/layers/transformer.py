@@ -22,7 +22,7 @@ class FeedForward(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, F, D) -> (B, F, D)"""
         inner = self.activation_dropout(self.activation(self.inner(features)))
-        return self.dropout(self.outer(inner))  # type: ignore[no-any-return]
+        return self.dropout(self.outer(inner))
 
 
 class TransformerLayer(nn.Module):
@@ -65,11 +65,11 @@ class TransformerLayer(nn.Module):
             features = features + self.dropout(self.attention(self.attention_norm(features), valid))
             if self.convolution is not None and self.convolution_norm is not None:
                 features = features + self.convolution(self.convolution_norm(features), valid)
-            return features + self.feed_forward(self.feed_forward_norm(features))  # type: ignore[no-any-return]
+            return features + self.feed_forward(self.feed_forward_norm(features))
         features = self.attention_norm(features + self.dropout(self.attention(features, valid)))
         if self.convolution is not None and self.convolution_norm is not None:
             features = self.convolution_norm(features + self.convolution(features, valid))
-        return self.feed_forward_norm(features + self.feed_forward(features))  # type: ignore[no-any-return]
+        return self.feed_forward_norm(features + self.feed_forward(features))
 
 
 class TransformerEncoder(nn.Module):
@@ -94,4 +94,4 @@ class TransformerEncoder(nn.Module):
             if self.training and self.layer_drop > 0 and torch.rand(()).item() <= self.layer_drop:
                 continue
             features = layer(features, valid)
-        return self.final_norm(features)  # type: ignore[no-any-return]
+        return self.final_norm(features)

@@ -1,86 +1,65 @@
-"""Models: one file per paper. `ModelConfig` is the closed union of what can be trained."""
+"""Models: one file per paper. `ModelConfig` is the closed union of what can be trained.
 
+A new model is one file with its configuration, whose `build` makes it, and its class; and one member of a union below.
+"""
+
+import typing
 from dataclasses import replace
 from typing import Annotated, Any
 
 from noisewise.config import one_of
-from noisewise.models.cat.encoder import CAT
-from noisewise.models.cat.objective import CATPretraining, CATPretrainingConfig
-from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig
-from noisewise.models.ctc import CTC, CTCConfig
-from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from noisewise.models.cat.objective import CATPretrainingConfig
+from noisewise.models.cat.tagger import CATTaggerConfig
+from noisewise.models.ctc import CTCConfig
+from noisewise.models.encoder_decoder import EncoderDecoderConfig
 from noisewise.models.lm import TransformerLM, TransformerLMConfig
-from noisewise.models.pretrained import PretrainedEncoder
-from noisewise.models.wav2code.codebook_learning import CodebookLearning, CodebookLearningConfig
-from noisewise.models.wav2code.wav2code import Wav2Code, Wav2CodeConfig
-from noisewise.models.wav2vec2.ew2 import EW2, EW2Config
-from noisewise.models.wav2vec2.pretraining import Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig
+from noisewise.models.model import AcousticModel, Model
+from noisewise.models.wav2code.codebook_learning import CodebookLearningConfig
+from noisewise.models.wav2code.wav2code import Wav2CodeConfig
+from noisewise.models.wav2vec2.ew2 import EW2Config
+from noisewise.models.wav2vec2.pretraining import Wav2Vec2PretrainingConfig
 
-__all__ = ["AcousticConfig", "AcousticModel", "AnyModel", "Model", "ModelConfig", "build", "settled"]
+__all__ = [
+    "AcousticConfig",
+    "AcousticModel",
+    "AnyModel",
+    "Model",
+    "ModelConfig",
+    "ModelUnion",
+    "build",
+    "model_type",
+    "settled",
+]
 
 AcousticConfig = CTCConfig | Wav2CodeConfig | EncoderDecoderConfig
-"""Models that give log-probabilities of symbols: what recognises."""
-AcousticModel = CTC | Wav2Code | EncoderDecoder
-
-ModelConfig = Annotated[
-    CTCConfig
+"""Models that give log-probabilities of tokens: recognisers."""
+ModelUnion = (
+    AcousticConfig
     | Wav2Vec2PretrainingConfig
     | EW2Config
     | CodebookLearningConfig
-    | Wav2CodeConfig
-    | EncoderDecoderConfig
     | CATPretrainingConfig
     | CATTaggerConfig
-    | TransformerLMConfig,
-    one_of("kind"),
-]
-Model = (
-    CTC | Wav2Vec2Pretraining | EW2 | CodebookLearning | Wav2Code | EncoderDecoder | CATPretraining | CATTagger
-)  # fmt: skip
-"""Models of sound; each has an `encoder`."""
+    | TransformerLMConfig
+)
+ModelConfig = Annotated[ModelUnion, one_of("kind")]
 AnyModel = Model | TransformerLM
-"""All of them."""
+"""Models of sound, and of text."""
 
 
-def build(
-    config: CTCConfig
-    | Wav2Vec2PretrainingConfig
-    | EW2Config
-    | CodebookLearningConfig
-    | Wav2CodeConfig
-    | EncoderDecoderConfig
-    | CATPretrainingConfig
-    | CATTaggerConfig
-    | TransformerLMConfig,
-) -> AnyModel:
+def build(config: ModelUnion) -> AnyModel:
     """The model that a configuration describes, randomly initialised."""
-    match config:
-        case CTCConfig():
-            return CTC(config)
-        case Wav2Vec2PretrainingConfig():
-            return Wav2Vec2Pretraining(config)
-        case EW2Config():
-            return EW2(config)
-        case CodebookLearningConfig():
-            return CodebookLearning(config)
-        case Wav2CodeConfig():
-            return Wav2Code(config)
-        case EncoderDecoderConfig():
-            return EncoderDecoder(config)
-        case CATPretrainingConfig():
-            return CATPretraining(config.encoder, config.objective)
-        case CATTaggerConfig():
-            return CATTagger(config)
-        case TransformerLMConfig():
-            return TransformerLM(config)
+    return config.build()
+
+
+def model_type(config: type[Any]) -> type[AnyModel]:
+    """The class of the models that configurations of a class describe."""
+    found: type[AnyModel] = typing.get_type_hints(config.build)["return"]
+    return found
 
 
 def settled(config: Any, model: AnyModel) -> Any:
-    """The configuration as a released model needs it: what a pre-trained encoder's source said is written out, and so
+    """The configuration as a released model needs it: what a pre-trained encoder's source holds is written out, and so
     are the statistics that CAT has measured."""
-    match getattr(model, "encoder", None):
-        case PretrainedEncoder() as encoder:
-            return replace(config, encoder=encoder.config)
-        case CAT() as encoder:
-            return replace(config, encoder=encoder.settled())
-    return config
+    encoder: Any = getattr(model, "encoder", None)
+    return replace(config, encoder=encoder.settled()) if hasattr(encoder, "settled") else config

@@ -1,6 +1,6 @@
 """Connectionist temporal classification: an encoder, a linear layer, and the sum over alignments.
 
-Graves et al. 2006. Legend: B utterances, T samples, F frames, D width, V symbols, L tokens.
+Graves et al. 2006; Jurafsky & Martin, Speech and Language Processing, 3rd ed. draft, ch. 15.
 """
 
 from typing import Literal
@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisewise.config import config
-from noisewise.models.any_encoder import AnyEncoder, EncoderConfig, build_encoder
-from noisewise.models.encoder import EncoderOutput
+from noisewise.models.any_encoder import EncoderConfig, build_encoder
+from noisewise.models.encoder import Encoder
 from noisewise.models.logmel_transformer import LogMelTransformerConfig
+from noisewise.models.model import AcousticModel
 
 
 @config
@@ -21,30 +22,29 @@ class CTCConfig:
 
     kind: Literal["ctc"] = "ctc"
     encoder: EncoderConfig = LogMelTransformerConfig()
-    """What turns waveforms into frames."""
+    """Encoder of the waveform."""
     vocabulary: int = 30
-    """Symbols, the blank (id 0) included: 26 letters and 4 special (Wav2code, Sec. III-B)."""
+    """Tokens, the blank (id 0) included (V): 26 letters and 4 special ones (Wav2code, Sec. III-B)."""
     dropout: float = 0.1
     """Dropout before the linear layer."""
 
+    def build(self) -> "CTC":
+        """The model, randomly initialised."""
+        return CTC(self)
 
-class CTC(nn.Module):
-    """Speech to a distribution over symbols for every frame."""
 
-    def __init__(self, config: CTCConfig, encoder: AnyEncoder | None = None):
+class CTC(AcousticModel):
+    """Speech to a distribution over tokens for every frame."""
+
+    def __init__(self, config: CTCConfig, encoder: Encoder | None = None):
         """Build the layers; `encoder` is one that was built before, for instance from a checkpoint."""
         super().__init__()
         self.encoder = build_encoder(config.encoder) if encoder is None else encoder
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(self.encoder.dim, config.vocabulary)
 
-    @property
-    def hop(self) -> int:
-        """Samples from one frame to the next."""
-        return int(self.encoder.hop)
-
     def log_probs(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of the symbols.
+        """Log-probabilities of the tokens.
 
         Args:
             waveform: (B, T) float32 at 16 kHz.
@@ -53,7 +53,7 @@ class CTC(nn.Module):
         Returns:
             (B, F, V) float32 and the valid frames (B,).
         """
-        output: EncoderOutput = self.encoder(waveform, lengths)
+        output = self.encoder(waveform, lengths)
         return self.head(self.dropout(output.features)).float().log_softmax(dim=-1), output.lengths
 
     def forward(self, waveform: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class CTC(nn.Module):
 
 
 def ctc_loss(log_probs: Tensor, frames: Tensor, tokens: Tensor, token_lengths: Tensor) -> Tensor:
-    """-log P(Y|X), P summed over every alignment that collapses to Y (lecture, Figures 15.12 and 15.13).
+    """-log P(Y|X), P summed over every alignment that collapses to Y (J&M, Fig. 15.12 and 15.13).
 
     A transcript that does not fit its frames (frames < tokens + repeats) counts 0 and gives no gradient. cuDNN
     is kept out: its CTC ignores that rule and is not deterministic.

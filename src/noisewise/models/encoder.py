@@ -1,9 +1,10 @@
-"""What every encoder gives: frames of features and how many are valid."""
+"""What every encoder of speech gives: frames of features and how many are valid."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -16,14 +17,28 @@ class EncoderOutput:
     """Valid frames. (B,) int64."""
 
 
-class Encoder(Protocol):
+class Encoder(nn.Module):
     """Waveform in, features out."""
 
     dim: int
-    """Width of the features."""
+    """Width of the features (D)."""
     hop: int
     """Samples from one frame to the next."""
 
-    def __call__(self, waveform: Tensor, lengths: Tensor) -> EncoderOutput:
-        """(B, T) float32 at 16 kHz, (B,) -> features and their lengths."""
-        ...
+    @abstractmethod
+    def forward(self, waveform: Tensor, lengths: Tensor) -> EncoderOutput:
+        """Encode waveforms.
+
+        Args:
+            waveform: (B, T) float32 at 16 kHz.
+            lengths: valid samples. (B,)
+
+        Returns:
+            Features (B, F, D), zero past their lengths (B,).
+        """
+
+    if TYPE_CHECKING:
+
+        def __call__(self, waveform: Tensor, lengths: Tensor) -> EncoderOutput:
+            """As `forward`."""
+            ...

@@ -1,12 +1,12 @@
-"""The lecture's recogniser (Figure 15.5): an encoder of speech, and a decoder that writes text, joined with CTC.
+"""Attention encoder-decoder with a CTC head on the shared encoder.
 
+Jurafsky & Martin, Speech and Language Processing, 3rd ed. draft, ch. 15 (Fig. 15.5), joined with CTC after
 Watanabe, Hori, Kim, Hershey, Hayashi 2017, "Hybrid CTC/Attention Architecture for End-to-End Speech Recognition". The
 CTC head shares the encoder, so the model is also a CTC recogniser.
 
 The blank (id 0) has no place in a text; to the decoder, id 0 is the start as an input and the end as an output.
 
-Legend: B utterances, T samples, F frames, E width of the encoder, D width of the decoder, V symbols, L tokens,
-K hypotheses of an utterance.
+Legend, against that of the project: E width of the encoder, D of the decoder, K hypotheses of an utterance.
 """
 
 from typing import Literal
@@ -19,22 +19,23 @@ from noisewise.config import config
 from noisewise.layers.decoder import DecoderLayer, TransformerDecoder
 from noisewise.layers.masking import valid_mask
 from noisewise.layers.positions import sinusoids
-from noisewise.models.any_encoder import AnyEncoder, EncoderConfig, build_encoder
+from noisewise.models.any_encoder import EncoderConfig, build_encoder
 from noisewise.models.ctc import ctc_loss
-from noisewise.models.encoder import EncoderOutput
+from noisewise.models.encoder import Encoder, EncoderOutput
 from noisewise.models.logmel_transformer import LogMelTransformerConfig
+from noisewise.models.model import AcousticModel
 
 START = 0
-"""What the decoder reads before the first token."""
+"""Input of the decoder before the first token."""
 END = 0
-"""What it says after the last."""
+"""Output of the decoder after the last token."""
 IGNORED = -100
 """Targets of padding."""
 
 
 @config
 class DecoderConfig:
-    """The Transformer that writes."""
+    """The Transformer decoder."""
 
     dim: int = 256
     """Width."""
@@ -56,19 +57,23 @@ class EncoderDecoderConfig:
 
     kind: Literal["encoder_decoder"] = "encoder_decoder"
     encoder: EncoderConfig = LogMelTransformerConfig()
-    """What turns waveforms into frames."""
+    """Encoder of the waveform."""
     decoder: DecoderConfig = DecoderConfig()
-    """What turns frames into text."""
+    """Decoder from frames to text."""
     vocabulary: int = 30
-    """Symbols, the blank (id 0) included, whose place the end of the text takes in the decoder."""
+    """Tokens, the blank (id 0) included (V), whose place the end of the text takes in the decoder."""
     dropout: float = 0.1
     """Dropout before the linear layer of CTC."""
 
+    def build(self) -> "EncoderDecoder":
+        """The model, randomly initialised."""
+        return EncoderDecoder(self)
 
-class EncoderDecoder(nn.Module):
-    """Speech to text, token by token; and to a distribution over symbols for every frame."""
 
-    def __init__(self, config: EncoderDecoderConfig, encoder: AnyEncoder | None = None):
+class EncoderDecoder(AcousticModel):
+    """Speech to text, token by token; and to a distribution over tokens for every frame."""
+
+    def __init__(self, config: EncoderDecoderConfig, encoder: Encoder | None = None):
         """Build the layers; `encoder` is one that was built before, for instance from a checkpoint."""
         super().__init__()
         self.encoder = build_encoder(config.encoder) if encoder is None else encoder
@@ -93,27 +98,21 @@ class EncoderDecoder(nn.Module):
         )
         self.output = nn.Linear(parts.dim, config.vocabulary)
 
-    @property
-    def hop(self) -> int:
-        """Samples from one frame to the next."""
-        return int(self.encoder.hop)
-
     def encode(self, waveform: Tensor, lengths: Tensor) -> EncoderOutput:
-        """What both heads look at. (B, T), (B,) -> features (B, F, E) and lengths"""
-        output: EncoderOutput = self.encoder(waveform, lengths)
-        return output
+        """Features that both heads attend to. (B, T), (B,) -> features (B, F, E) and lengths"""
+        return self.encoder(waveform, lengths)
 
     def recognise(self, output: EncoderOutput) -> Tensor:
-        """Log-probabilities of the symbols for every frame, by the CTC head. -> (B, F, V) float32"""
-        return self.head(self.dropout(output.features)).float().log_softmax(dim=-1)  # type: ignore[no-any-return]
+        """Log-probabilities of the tokens for every frame, by the CTC head. -> (B, F, V) float32"""
+        return self.head(self.dropout(output.features)).float().log_softmax(dim=-1)
 
     def log_probs(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of the symbols (B, F, V) float32 and the valid frames (B,)."""
+        """Log-probabilities of the tokens (B, F, V) float32 and the valid frames (B,)."""
         output = self.encode(waveform, lengths)
         return self.recognise(output), output.lengths
 
     def next_token_logits(self, output: EncoderOutput, tokens: Tensor) -> Tensor:
-        """What the decoder expects before each token and after the last, given those before it.
+        """Logits of each token, and of the end, given the tokens before it.
 
         Args:
             output: of `encode`.
@@ -126,17 +125,17 @@ class EncoderDecoder(nn.Module):
         positions = sinusoids(inputs.size(1), self.embedding.embedding_dim).to(output.features)
         embedded = self.embedding_dropout(self.embedding(inputs) + positions)
         decoded = self.decoder(embedded, output.features, _visible(output.lengths, output.features))
-        return self.output(decoded).float()  # type: ignore[no-any-return]
+        return self.output(decoded).float()
 
     def attention_loss(
         self, output: EncoderOutput, tokens: Tensor, token_lengths: Tensor, label_smoothing: float = 0.0
     ) -> Tensor:
-        """L_att = -ln P_att(Y, end | X), each target a mixture of one symbol and all (Szegedy et al. 2016, Sec. 7).
+        """L_att = -ln P_att(Y, end | X), each target a mixture of one token and all (Szegedy et al. 2016, Sec. 7).
 
         Args:
             output: of `encode`.
             tokens: (B, L) int64. token_lengths: (B,).
-            label_smoothing: share of the target that is spread evenly over all symbols.
+            label_smoothing: share of the target that is spread evenly over all tokens.
 
         Returns:
             (B,) in nats, summed over the tokens and the end.
@@ -181,7 +180,7 @@ class Steps:
         position = sinusoids(self.cache.length + 1, model.embedding.embedding_dim)[-1]
         embedded = model.embedding(tokens.to(self.cache.valid.device))
         decoded = model.decoder.step(embedded + position.to(embedded), self.cache)
-        return model.output(decoded).float().log_softmax(dim=-1)  # type: ignore[no-any-return]
+        return model.output(decoded).float().log_softmax(dim=-1)
 
     def reorder(self, rows: Tensor) -> None:
         """Go on from other hypotheses of the same utterances, perhaps of another number of them. (B * K',)"""

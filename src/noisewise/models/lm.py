@@ -32,7 +32,7 @@ class TransformerLMConfig:
 
     kind: Literal["lm"] = "lm"
     unit: Literal["words", "characters"] = "words"
-    """What its tokens are."""
+    """Unit of a token."""
     vocabulary: int = 65_000
     """Tokens at most, the end and `<unk>` included: the most frequent words; characters are 30."""
     dim: int = 512
@@ -48,7 +48,7 @@ class TransformerLMConfig:
     attention_dropout: float = 0.1
     """Dropout on attention weights."""
     context: int = 512
-    """Tokens that it looks back on at most; a sentence that grows longer goes on from the newer half."""
+    """Tokens of context at most; a sentence that grows longer goes on from the newer half."""
 
     def __post_init__(self) -> None:
         if self.vocabulary < 3:
@@ -57,6 +57,10 @@ class TransformerLMConfig:
             raise ConfigError(f"`context` must be 2 or more, but is {self.context} instead")
         if self.heads < 1 or self.dim % (2 * self.heads):
             raise ConfigError(f"`dim` must be a multiple of 2 * `heads`, but is {self.dim} with {self.heads} heads")
+
+    def build(self) -> "TransformerLM":
+        """The model, randomly initialised."""
+        return TransformerLM(self)
 
 
 class TransformerLM(nn.Module):
@@ -125,7 +129,7 @@ class TransformerLM(nn.Module):
         """Embeddings and positions. (..., L), (..., L) -> (..., L, D)"""
         dim = self.config.dim
         table = sinusoids(int(positions.max()) + 1 if len(positions) else 0, dim).to(self.embedding.weight)
-        return self.dropout(self.embedding(tokens) * math.sqrt(dim) + table[positions])  # type: ignore[no-any-return]
+        return self.dropout(self.embedding(tokens) * math.sqrt(dim) + table[positions])
 
 
 def tiny(vocabulary: int = 30, unit: Literal["words", "characters"] = "characters") -> TransformerLMConfig:

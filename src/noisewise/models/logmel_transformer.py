@@ -1,23 +1,23 @@
-"""The lecture's speech encoder: log-mel spectrogram or MFCC, a CNN that shortens it, a Transformer over the rest.
+"""Speech encoder of J&M: log-mel spectrogram or MFCC, a CNN that shortens it, a Transformer over the rest.
 
 Legend: B utterances, T samples, F frames, D width.
 """
 
 import math
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
 from noisewise.audio.augment import SpecAugment
 from noisewise.audio.features import MFCC, LogMel, normalise_utterance
-from noisewise.config import config
+from noisewise.config import TRAINING_ONLY, config
 from noisewise.errors import ConfigError
 from noisewise.layers.convolution import MelSubsampling
 from noisewise.layers.masking import zero_padding
 from noisewise.layers.positions import sinusoids
 from noisewise.layers.transformer import TransformerEncoder, TransformerLayer
-from noisewise.models.encoder import EncoderOutput
+from noisewise.models.encoder import Encoder, EncoderOutput
 
 
 @config
@@ -42,7 +42,7 @@ class LogMelTransformerConfig:
 
     kind: Literal["logmel_transformer"] = "logmel_transformer"
     features: Literal["log_mel", "mfcc"] = "log_mel"
-    """What is heard of a frame: log-mel energies, or the first of their cepstral coefficients."""
+    """Features of a frame: log-mel energies, or the first of their cepstral coefficients."""
     bins: int = 80
     """Mel channels."""
     coefficients: int = 13
@@ -59,17 +59,21 @@ class LogMelTransformerConfig:
     """Inner width of the feed-forward layers."""
     convolution_kernel: int = 15
     """Kernel of the convolution module in each layer (odd); 0 leaves a plain Transformer."""
-    dropout: float = 0.1
+    dropout: Annotated[float, TRAINING_ONLY] = 0.1
     """Dropout on residual branches."""
-    attention_dropout: float = 0.1
+    attention_dropout: Annotated[float, TRAINING_ONLY] = 0.1
     """Dropout on attention weights."""
-    layer_drop: float = 0.0
+    layer_drop: Annotated[float, TRAINING_ONLY] = 0.0
     """Chance of skipping a layer in training."""
-    spec_augment: SpecAugmentConfig | None = SpecAugmentConfig()
+    spec_augment: Annotated[SpecAugmentConfig | None, TRAINING_ONLY] = SpecAugmentConfig()
     """Spectrogram masking in training; null for none."""
 
+    def build(self) -> "LogMelTransformer":
+        """The encoder, randomly initialised."""
+        return LogMelTransformer(self)
 
-class LogMelTransformer(nn.Module):
+
+class LogMelTransformer(Encoder):
     """Encoder of Figure 15.5: feature computation, subsampling, Transformer with fixed positions."""
 
     def __init__(self, config: LogMelTransformerConfig):

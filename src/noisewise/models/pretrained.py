@@ -8,16 +8,16 @@ import math
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from noisewise import hub
-from noisewise.config import config
+from noisewise.config import TRAINING_ONLY, config
 from noisewise.errors import ModelError
 from noisewise.layers.span_masking import span_where
-from noisewise.models.encoder import EncoderOutput
+from noisewise.models.encoder import Encoder, EncoderOutput
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
 """Model types that are known to work; XLS-R is of type wav2vec2."""
@@ -28,26 +28,30 @@ class PretrainedConfig:
     """An encoder of transformers."""
 
     kind: Literal["pretrained"] = "pretrained"
-    source: str = ""
+    source: Annotated[str, TRAINING_ONLY] = ""
     """A folder with config.json and model.safetensors, or hf:ORGANISATION/NAME@REVISION; where training begins."""
     architecture: dict[str, Any] | None = None
     """The values of config.json; read from the source if left out, and written into every released model."""
     normalise: bool | None = None
-    """Whether waveforms are brought to mean 0 and variance 1; what preprocessor_config.json says if left out."""
-    freeze_convolutions: bool = True
+    """Whether waveforms are brought to mean 0 and variance 1; the value of preprocessor_config.json if left out."""
+    freeze_convolutions: Annotated[bool, TRAINING_ONLY] = True
     """Whether the convolutions stay as they are, as in fairseq's fine-tuning."""
-    time_mask_probability: float = 0.0
+    time_mask_probability: Annotated[float, TRAINING_ONLY] = 0.0
     """Frames replaced in training by the mask embedding, before overlaps (fine-tuning on 100 h: 0.65)."""
-    time_mask_span: int = 10
+    time_mask_span: Annotated[int, TRAINING_ONLY] = 10
     """Frames in a time mask."""
 
+    def build(self) -> "PretrainedEncoder":
+        """The encoder, randomly initialised."""
+        return PretrainedEncoder(self)
 
-class PretrainedEncoder(nn.Module):
+
+class PretrainedEncoder(Encoder):
     """A model of transformers behind our interface.
 
-    Utterances go through it one by one, at their own length. Group-norm models hear padding whatever mask they
-    are given, and so does data2vec, whose positions are five convolutions deep; alone, none can. transformers'
-    own masking is off: it draws from numpy, and a resumed run would not repeat it.
+    Utterances go through it one by one, at their own length: padding changes the features of group-norm models,
+    whatever mask they are given, and of data2vec, whose positions are five convolutions deep. transformers' own
+    masking is off: it draws from numpy, and a resumed run would not repeat it.
     """
 
     def __init__(self, config: PretrainedConfig):
@@ -60,6 +64,10 @@ class PretrainedEncoder(nn.Module):
         if config.freeze_convolutions:
             freeze: Any = self.model.feature_extractor
             freeze._freeze_parameters()
+
+    def settled(self) -> PretrainedConfig:
+        """The configuration with what its source holds written out."""
+        return self.config
 
     def frames(self, samples: int) -> int:
         """How many frames so many samples give."""
@@ -91,7 +99,7 @@ class PretrainedEncoder(nn.Module):
                 self.config.time_mask_span,
                 least=2,
             )
-        return self.model(samples, mask_time_indices=where).last_hidden_state[0]  # type: ignore[no-any-return]
+        return self.model(samples, mask_time_indices=where).last_hidden_state[0]
 
 
 def settled(config: PretrainedConfig) -> PretrainedConfig:

@@ -1,7 +1,7 @@
 """Looking inside Wav2code: what its codes and restored representations are worth in noise (its Fig. 4, 5 and 6).
 
-The truth is that of training: a frozen teacher hears the clean speech and gives Z_c and the codes E. The run hears the
-same speech in noise. Legend: F frames, D width, N codes, n frames that are drawn.
+The reference is that of training: a frozen teacher encodes clean speech and gives Z_c and the codes E. The model under
+inspection encodes the same speech in noise. Legend, beside that of the project: n frames that are drawn.
 """
 
 import json
@@ -176,7 +176,7 @@ class Inspector:
 
     @torch.inference_mode()
     def look(self, utterances: Iterable[tuple[str, Waveform]], snrs_db: Sequence[float]) -> Inspection:
-        """Hear every utterance clean, and in every noise at every SNR.
+        """Encode every utterance clean, and in every noise at every SNR.
 
         Raises:
             EvaluationError: no utterance, or no SNR.
@@ -190,19 +190,19 @@ class Inspector:
             truth, codes = self._truth(samples)
             clean[name] = truth
             for snr in [*sorted(snrs_db), None]:
-                heard = samples[None] if snr is None else self._mixtures(name, samples, snr)
-                views = self._hear(heard, truth, codes, _condition(snr), sums)
+                noisy = samples[None] if snr is None else self._mixtures(name, samples, snr)
+                views = self._add(noisy, truth, codes, _condition(snr), sums)
                 if snr == lowest:
                     self._keep(name, lowest, views, truth, codes)
         if not clean:
             raise EvaluationError("the manifest must hold an utterance that can be read, but holds none")
         return self._found(torch.cat(list(clean.values())), list(clean), sums)
 
-    def _hear(self, heard: Matrix, truth: Tensor, codes: Tensor, condition: str, sums: "_Sums") -> dict[str, Tensor]:
+    def _add(self, noisy: Matrix, truth: Tensor, codes: Tensor, condition: str, sums: "_Sums") -> dict[str, Tensor]:
         """Add one utterance in one condition to the sums; gives the representations of the first subject."""
-        sums.frames[condition] += len(heard) * len(codes)
-        outputs = [_restored(subject, heard, len(codes)) for subject in self.subjects]
-        views = self._views(outputs[0], self._teacher_hears(heard, len(codes)), codes)
+        sums.frames[condition] += len(noisy) * len(codes)
+        outputs = [_restored(subject, noisy, len(codes)) for subject in self.subjects]
+        views = self._views(outputs[0], self._by_teacher(noisy, len(codes)), codes)
         chosen = {
             NEAREST: self.subjects[0].model.codebook.nearest(views["noisy"]),
             NEAREST_BY_TEACHER: self.codebook.nearest(views["noisy_by_teacher"]),
@@ -235,9 +235,9 @@ class Inspector:
         """The utterance in each type of noise. (types, T)"""
         return np.stack([self.pool.at(name, kind, snr, samples)[0] for kind in self.pool.types])
 
-    def _teacher_hears(self, heard: Matrix, frames: int) -> Tensor:
-        """What the teacher's encoder makes of noisy speech. (types, T) -> (types, F, D)"""
-        output = self.teacher.encoder(torch.from_numpy(heard), torch.full((len(heard),), heard.shape[1]))
+    def _by_teacher(self, noisy: Matrix, frames: int) -> Tensor:
+        """Features of noisy speech by the teacher's encoder. (types, T) -> (types, F, D)"""
+        output = self.teacher.encoder(torch.from_numpy(noisy), torch.full((len(noisy),), noisy.shape[1]))
         features: Tensor = output.features[:, :frames]
         return features
 
@@ -261,17 +261,17 @@ class Inspector:
         self.parallel.append(Parallel(name, types[turn], snr, codes.numpy(), {**kept, CLEAN: clean.numpy()}))
 
 
-def _restored(subject: Subject, heard: Matrix, frames: int) -> Restoration:
-    """What a subject makes of waveforms of one length, (types, T), cut to the frames that are valid."""
-    lengths = torch.full((len(heard),), heard.shape[1])
-    output = subject.model.restore(torch.from_numpy(heard), lengths)
+def _restored(subject: Subject, noisy: Matrix, frames: int) -> Restoration:
+    """Restoration of waveforms of one length, (types, T), by a subject, cut to the frames that are valid."""
+    lengths = torch.full((len(noisy),), noisy.shape[1])
+    output = subject.model.restore(torch.from_numpy(noisy), lengths)
     if int(output.lengths[0]) != frames:
         raise EvaluationError(
             f"{subject.name} must give {frames} frames as the teacher, but gives {int(output.lengths[0])} instead"
         )
     whole = (output.noisy, output.restored, output.fused, output.ids)
-    noisy, restored, fused, ids = (values[:, :frames] for values in whole)
-    return Restoration(noisy, restored, fused, ids, output.logits, output.lengths)
+    features, restored, fused, ids = (values[:, :frames] for values in whole)
+    return Restoration(features, restored, fused, ids, output.logits, output.lengths)
 
 
 class _Sums:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from noisewise.batch import Batch
 from noisewise.checkpoints import model_folder
 from noisewise.config import config
 from noisewise.errors import NoisewiseError
-from noisewise.layers.codebook import perplexity, usage
+from noisewise.layers.codebook import code_perplexity, usage
 from noisewise.layers.masking import valid_mask
 from noisewise.models.wav2code.codebook_learning import (
     CodebookLearning,
@@ -19,6 +19,7 @@ from noisewise.models.wav2code.codebook_learning import (
     CodebookOutput,
     Reduction,
 )
+from noisewise.tasks.inputs import TaskInputs
 from noisewise.training.task import Loss, Task
 
 
@@ -26,17 +27,20 @@ from noisewise.training.task import Loss, Task
 class CodebookTaskConfig:
     """Eq. 10 and what it needs to be stable."""
 
+    model_types: ClassVar = (CodebookLearning,)
     kind: Literal["codebook"] = "codebook"
     commitment: float = 0.25
     """beta of Eq. 10, on the term that moves the encoder."""
     reduction: Reduction = "mean"
-    """Over the width of a frame. Open in the paper; Adam makes both alike but for weight decay and clipping."""
+    """Reduction over the width of a frame. Not specified by the paper; Adam makes both alike but for weight decay and
+    clipping."""
     initialisation: Literal["kmeans", "data", "uniform"] = "kmeans"
-    """Where the codes begin. Open in the paper; the usual U(-1/N, 1/N) lies at the origin, where no frame is."""
+    """Initial codes. Not specified by the paper; the usual U(-1/N, 1/N) lies at the origin, where no frame is."""
     initial_frames: int = 20_000
     """Frames that k-means looks at, at least."""
     restart_below: float = 0.03
-    """A code used less than this share of even use moves to a random frame; 0 for never. Open in the paper."""
+    """A code used less than this share of even use moves to a random frame; 0 for never. Not specified by
+    the paper; without it, codes die."""
     restart_every: int = 50
     """Steps between such moves."""
     freeze_encoder: bool = False
@@ -44,9 +48,14 @@ class CodebookTaskConfig:
     encoder_lr_scale: float = 1.0
     """Factor on the encoder's learning rate. The paper names one rate for both."""
     regularise: bool = False
-    """Whether the encoder's masks, dropout and layer drop are on. Open in the paper; Fig. 2(a) shows none."""
+    """Whether the encoder's masks, dropout and layer drop are on. Not specified by the paper; Fig. 2(a) shows
+    none."""
     collapse_ratio: float = 0.01
     """The run stops when the variance of Z_c falls below this share of its first value; 0 for never."""
+
+    def build(self, model: CodebookLearning, inputs: TaskInputs) -> "CodebookTask":
+        """The task, over a model that it suits."""
+        return CodebookTask(self, model)
 
 
 class CodebookCollapse(NoisewiseError):
@@ -133,7 +142,7 @@ class CodebookTask(Task):
         size = self.model.codebook.size
         frames = output.representations[valid]
         return {
-            "perplexity": perplexity(output.ids, size, valid),
+            "perplexity": code_perplexity(output.ids, size, valid),
             "usage": usage(output.ids, size, valid),
             "variance": frames.var(dim=0).mean(),
             "norm": frames.norm(dim=-1).mean(),
@@ -181,7 +190,7 @@ class CodebookTask(Task):
             **{name: value / max(len(chosen), 1) for name, value in sums.items()},
             "unexplained": float(left_over.mean()) / max(variance, 1e-12),
             "variance": variance,
-            "perplexity": float(perplexity(chosen, size)),
+            "perplexity": float(code_perplexity(chosen, size)),
             "usage": float(usage(chosen, size)),
         }
 

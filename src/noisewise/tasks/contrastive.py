@@ -1,8 +1,8 @@
-"""Pre-training by contrast: wav2vec 2.0 on what is heard, or EW2 on noisy speech with clean targets."""
+"""Contrastive pre-training: wav2vec 2.0 on its input, or EW2 on noisy input with clean targets."""
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -11,9 +11,10 @@ from noisewise.batch import Batch
 from noisewise.checkpoints import model_folder
 from noisewise.config import config
 from noisewise.errors import ConfigError
-from noisewise.layers.quantizer import perplexity
+from noisewise.layers.quantizer import entry_perplexity
 from noisewise.models.wav2vec2.ew2 import EW2, EW2Config
 from noisewise.models.wav2vec2.pretraining import ContrastOutput, Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig
+from noisewise.tasks.inputs import TaskInputs
 from noisewise.training.task import Loss, Task
 
 
@@ -21,6 +22,7 @@ from noisewise.training.task import Loss, Task
 class ContrastiveTaskConfig:
     """Weights of Eq. 4 of Wav2code: L = L_m + alpha L_d + beta L_f + gamma L_c."""
 
+    model_types: ClassVar = (Wav2Vec2Pretraining,)
     kind: Literal["contrastive"] = "contrastive"
     diversity: float = 0.1
     """alpha, of the diversity loss."""
@@ -29,12 +31,16 @@ class ContrastiveTaskConfig:
     consistency: float = 1.0
     """gamma, of the distance between noisy and clean latents (EW2 alone)."""
 
+    def build(self, model: Wav2Vec2Pretraining, inputs: TaskInputs) -> "ContrastiveTask":
+        """The task, over a model that it suits."""
+        return ContrastiveTask(self, model)
+
 
 CARD = "# A pre-trained encoder\n\nWritten by `noisewise train`; a recipe that fine-tunes takes it as `start_from`.\n"
 
 
 class ContrastiveTask(Task):
-    """Hidden frames as questions; no transcript is needed."""
+    """Masked frames and their targets; no transcript is needed."""
 
     criterion = "loss"
     needs_text = False
@@ -50,7 +56,7 @@ class ContrastiveTask(Task):
         self.step = step
 
     def forward(self, batch: Batch) -> Loss:
-        """Eq. 4 times the hidden frames; its weight is the number of hidden frames (specs A.7)."""
+        """Eq. 4 times the masked frames; its weight is the number of masked frames (specs A.7)."""
         terms, output = self._terms(batch)
         count = len(output.similarities)
         weights = {"contrastive": 1.0, **{name: value for name, value in vars(self.config).items() if name != "kind"}}
@@ -64,7 +70,7 @@ class ContrastiveTask(Task):
         if isinstance(model, EW2):
             if batch.clean is None:
                 raise ConfigError("`train.keep_clean` must be true for EW2, but is false; set it, and for validation")
-            pair = model.pair(batch.waveform, batch.clean, batch.lengths, self.step)
+            pair = model.forward_pair(batch.waveform, batch.clean, batch.lengths, self.step)
             output = pair.contrast
             more = {
                 "feature_penalty": model.pair_feature_penalty(pair),
@@ -102,6 +108,6 @@ def _monitors(output: ContrastOutput) -> dict[str, Tensor]:
     chosen = torch.nn.functional.one_hot(output.quantized.ids, output.quantized.probabilities.size(-1))
     return {
         "accuracy": (output.similarities.argmax(dim=-1) == 0).float().sum() / max(len(output.similarities), 1),
-        "entries_probable": perplexity(output.quantized.probabilities),
-        "entries_chosen": perplexity(chosen.float()),
+        "entries_probable": entry_perplexity(output.quantized.probabilities),
+        "entries_chosen": entry_perplexity(chosen.float()),
     }

@@ -1,13 +1,14 @@
 """Recognition by CTC: the loss is the sum over alignments, validation is the word error rate."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 
 from noisewise.batch import Batch
 from noisewise.config import config
 from noisewise.models.ctc import CTC, ctc_loss
+from noisewise.tasks.inputs import TaskInputs
 from noisewise.tasks.recognition import RecognitionTask, Scorer, spoken
 from noisewise.text.tokenizer import Tokenizer
 from noisewise.training.task import Loss
@@ -17,9 +18,14 @@ from noisewise.training.task import Loss
 class CTCTaskConfig:
     """Recognition by CTC."""
 
+    model_types: ClassVar = (CTC,)
     kind: Literal["ctc"] = "ctc"
     frozen_start: int = 0
     """Steps in the beginning in which only the head learns (wav2vec 2.0: freeze_finetune_updates)."""
+
+    def build(self, model: CTC, inputs: TaskInputs) -> "CTCTask":
+        """The task, over a model that it suits."""
+        return CTCTask(self, model, inputs.tokenizer)
 
 
 class CTCTask(RecognitionTask):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from noisewise.models import AcousticConfig
 from noisewise.models.ctc import ctc_loss
 from noisewise.models.encoder_decoder import EncoderDecoder, Steps
 from noisewise.scoring.words import score
+from noisewise.tasks.inputs import TaskInputs
 from noisewise.tasks.recognition import RecognitionTask, Scorer, spoken
 from noisewise.text.tokenizer import Tokenizer
 from noisewise.training.task import Loss
@@ -27,11 +28,12 @@ from noisewise.training.task import Loss
 class JointTaskConfig:
     """L = lambda L_att + (1 - lambda) L_ctc."""
 
+    model_types: ClassVar = (EncoderDecoder,)
     kind: Literal["joint"] = "joint"
     ctc_weight: float = 0.3
     """1 - lambda: share of CTC; 0 for attention alone, 1 for CTC alone."""
     label_smoothing: float = 0.1
-    """Share of the decoder's targets that is spread over all symbols."""
+    """Share of the decoder's targets that is spread over all tokens."""
     frozen_start: int = 0
     """Steps in the beginning in which the encoder does not learn."""
     search: JointConfig = JointConfig()
@@ -41,6 +43,10 @@ class JointTaskConfig:
         for name in ("ctc_weight", "label_smoothing"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"`{name}` must be 0 to 1, but is {getattr(self, name)} instead")
+
+    def build(self, model: EncoderDecoder, inputs: TaskInputs) -> "JointTask":
+        """The task, over a model that it suits."""
+        return JointTask(self, model, inputs.tokenizer)
 
 
 class JointTask(RecognitionTask):
@@ -81,10 +87,10 @@ class JointTask(RecognitionTask):
             if batch.tokens is not None and batch.token_lengths is not None:
                 attention += float(self.model.attention_loss(output, batch.tokens, batch.token_lengths).sum())
             counts = output.lengths.tolist()
-            heard = [row[:count] for row, count in zip(log_probs, counts, strict=True)]
+            posteriors = [row[:count] for row, count in zip(log_probs, counts, strict=True)]
             frames = [row[:count] for row, count in zip(output.features, counts, strict=True)]
             for name, search in searches.items():
-                found[name] += [each[0].text for each in search.decode(heard, frames, self.model.hop / 16_000)]
+                found[name] += [each[0].text for each in search.decode(posteriors, frames, self.model.hop / 16_000)]
         self.train()
         return self._metrics(by_ctc, found, attention)
 

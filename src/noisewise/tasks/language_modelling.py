@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from noisewise.checkpoints import model_folder
 from noisewise.config import config
 from noisewise.errors import ConfigError
 from noisewise.models.lm import UNKNOWN, TransformerLM, TransformerLMConfig
+from noisewise.tasks.inputs import TaskInputs
 from noisewise.text.vocabulary import Vocabulary
 from noisewise.training.task import Loss, Task
 
@@ -26,7 +27,12 @@ CARD = (
 class LanguageModellingTaskConfig:
     """The next token of text."""
 
+    model_types: ClassVar = (TransformerLM,)
     kind: Literal["language_modelling"] = "language_modelling"
+
+    def build(self, model: TransformerLM, inputs: TaskInputs) -> "LanguageModellingTask":
+        """The task, over a model that it suits."""
+        return LanguageModellingTask(self, model, inputs.words())
 
 
 class LanguageModellingTask(Task):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import field
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from noisewise.errors import NoisewiseError
 from noisewise.models.cat.encoder import CATConfig, statistics
 from noisewise.models.cat.objective import CATLosses, CATPretraining, CATPretrainingConfig
 from noisewise.tasks.external_vectors import ExternalVectors, OnTheFlyConfig
+from noisewise.tasks.inputs import TaskInputs
 from noisewise.training.task import Loss, Task
 
 CARD = "# A pre-trained CAT\n\nWritten by `noisewise train`; a recipe that fine-tunes takes it as `start_from`.\n"
@@ -25,13 +26,18 @@ CARD = "# A pre-trained CAT\n\nWritten by `noisewise train`; a recipe that fine-
 class RepresentationTaskConfig:
     """Pre-training; weights and schedule of the teacher are the model's `objective`."""
 
+    model_types: ClassVar = (CATPretraining,)
     kind: Literal["representation"] = "representation"
     measured_clips: int = 0
     """Clips whose log-mel values give the model its mean and deviation before the first step; 0 leaves those that it
     has."""
     encoders: dict[str, OnTheFlyConfig] = field(default_factory=dict)
-    """External encoders that hear the clips while training, by the names that `model.objective.alignments` give them;
+    """External encoders that encode the clips while training, by the names that `model.objective.alignments` give them;
     the vectors of the others come with the batches (`train.embeddings`)."""
+
+    def build(self, model: CATPretraining, inputs: TaskInputs) -> "RepresentationTask":
+        """The task, over a model that it suits."""
+        return RepresentationTask(self, model)
 
 
 class RepresentationTask(Task):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from noisewise.errors import ConfigError
 from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig, layer_scale
 from noisewise.scoring.tagging import bootstrap, hits, score
 from noisewise.scoring.words import Interval
+from noisewise.tasks.inputs import TaskInputs
 from noisewise.tasks.representation import measured
 from noisewise.training.task import Loss, Task
 
@@ -26,6 +27,7 @@ CARD = "# A tagger\n\nWritten by `noisewise train`; its classes stand in `labels
 class TaggingTaskConfig:
     """Fine-tuning; what the loss is, mixup, masks and whether the encoder is frozen stand in the model."""
 
+    model_types: ClassVar = (CATTagger,)
     kind: Literal["tagging"] = "tagging"
     layer_decay: float = 1.0
     """Factor on the learning rate from each layer to the one below it (the code: 0.65)."""
@@ -37,10 +39,14 @@ class TaggingTaskConfig:
     """Clips whose log-mel values give the model its mean and deviation before the first step; 0 leaves those that it
     has, which are those of the pre-training where it starts from one."""
 
+    def build(self, model: CATTagger, inputs: TaskInputs) -> "TaggingTask":
+        """The task, over a model that it suits."""
+        return TaggingTask(self, model, inputs.labels)
+
 
 @dataclass(frozen=True)
-class _Heard:
-    """A set of clips."""
+class _Scored:
+    """Clips with their scores."""
 
     scores: Tensor
     """Probabilities. (N, K)"""
@@ -64,7 +70,7 @@ class TaggingTask(Task):
         self.model = model
         self.labels = list(labels)
         self.longest = 0
-        """Samples of the longest clip that was validated on: `Tagger` hears longer recordings in windows of that."""
+        """Samples of the longest clip of validation: `Tagger` processes longer recordings in windows of that."""
 
     def initialise(self, batches: Iterable[Batch]) -> None:
         """Measure the corpus, if asked to."""
@@ -93,24 +99,24 @@ class TaggingTask(Task):
         Raises:
             EvaluationError: no clip has a label.
         """
-        return self._metrics(self._heard(batches))
+        return self._metrics(self._scored(batches))
 
     @torch.no_grad()
     def test(self, batches: Iterable[Batch]) -> dict[str, Any]:
         """The metrics of `validate`, the interval of the one that counts over resampled clips, and for clips of one
         label which were right."""
-        heard = self._heard(batches)
+        scored = self._scored(batches)
         found: dict[str, Any] = {
-            "metrics": self._metrics(heard),
-            "interval": asdict(self._interval(heard)),
-            "ids": heard.ids,
+            "metrics": self._metrics(scored),
+            "interval": asdict(self._interval(scored)),
+            "ids": scored.ids,
         }
         if self.model.config.labels == "one":
-            found["right"] = [int(right) for right in hits(heard.scores, heard.labels)]
-            found["predicted"] = [self.labels[place] for place in heard.scores.argmax(dim=1).tolist()]
+            found["right"] = [int(right) for right in hits(scored.scores, scored.labels)]
+            found["predicted"] = [self.labels[place] for place in scored.scores.argmax(dim=1).tolist()]
         return found
 
-    def _heard(self, batches: Iterable[Batch]) -> _Heard:
+    def _scored(self, batches: Iterable[Batch]) -> _Scored:
         self.eval()
         total, ids = 0.0, list[str]()
         scores, held = list[Tensor](), list[Tensor]()
@@ -122,12 +128,12 @@ class TaggingTask(Task):
             ids += batch.ids
             self.longest = max(self.longest, int(batch.lengths.max()))
         self.train()
-        return _Heard(torch.cat(scores), torch.cat(held), ids, total / len(ids))
+        return _Scored(torch.cat(scores), torch.cat(held), ids, total / len(ids))
 
-    def _metrics(self, heard: _Heard) -> dict[str, float]:
-        result = score(heard.scores, heard.labels)
+    def _metrics(self, scored: _Scored) -> dict[str, float]:
+        result = score(scored.scores, scored.labels)
         metrics = {
-            "mean_average_precision": result.mean_average_precision, "d_prime": result.d_prime, "loss": heard.loss,
+            "mean_average_precision": result.mean_average_precision, "d_prime": result.d_prime, "loss": scored.loss,
             "accuracy": math.nan if result.accuracy is None else result.accuracy,
         }  # fmt: skip
         return {
@@ -135,8 +141,8 @@ class TaggingTask(Task):
             **{name: value for name, value in metrics.items() if math.isfinite(value)},
         }
 
-    def _interval(self, heard: _Heard) -> Interval:
-        return bootstrap(heard.scores, heard.labels, self._counts)
+    def _interval(self, scored: _Scored) -> Interval:
+        return bootstrap(scored.scores, scored.labels, self._counts)
 
     @property
     def _counts(self) -> Literal["mean_average_precision", "accuracy"]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from noisewise.models.ctc import ctc_loss
 from noisewise.models.encoder import EncoderOutput
 from noisewise.models.wav2code.codebook_learning import CodebookLearning, Reduction
 from noisewise.models.wav2code.wav2code import Restoration, Wav2Code, Wav2CodeConfig
+from noisewise.tasks.inputs import TaskInputs
 from noisewise.tasks.recognition import Scorer, release
 from noisewise.text.tokenizer import Tokenizer
 from noisewise.training.task import Loss, Task
@@ -26,24 +27,29 @@ from noisewise.training.task import Loss, Task
 class Wav2CodeTaskConfig:
     """Eq. 14: L_ft = L_CTC + lambda_pred L_pred + lambda_res L_res."""
 
+    model_types: ClassVar = (Wav2Code,)
     kind: Literal["wav2code"] = "wav2code"
     teacher: str = ""
     """The folder of stage 2: its frozen encoder and codebook give the clean codes E and representations Z_c, and its
     codes are where the codebook begins. With a folder of stage 1 there is no pre-trained codebook (Table IV,
     experiment 5): codes begin at random frames, and E is nearest among them."""
     prediction: float = 0.1
-    """lambda_pred."""
+    """Weight of L_pred (lambda_pred)."""
     restoration: float = 0.1
-    """lambda_res."""
+    """Weight of L_res (lambda_res)."""
     reduction: Reduction = "mean"
-    """L_pred and L_res over the frames of an utterance. The paper's expectation is the mean, beside a CTC loss whose
-    own reduction it leaves open; here that is a sum over the utterance, to which "sum" is the like."""
+    """Reduction of L_pred and L_res over the frames of an utterance. The paper's expectation is the mean, beside a CTC
+    loss whose own reduction it does not specify; here that is a sum over the utterance, to which "sum" is the like."""
     fix_codebook: bool = True
     """Whether the codes stay as they are (Table IV, experiments 4 and 5: not)."""
     encoder_lr_scale: float = 1.0
-    """Factor on the encoder's learning rate. Open in the paper."""
+    """Factor on the encoder's learning rate. Not specified by the paper; 1 is one rate for all."""
     frozen_start: int = 0
-    """Steps in the beginning in which the encoder does not learn. Open in the paper."""
+    """Steps in the beginning in which the encoder does not learn. Not specified by the paper; 0 for none."""
+
+    def build(self, model: Wav2Code, inputs: TaskInputs) -> "Wav2CodeTask":
+        """The task, over a model that it suits."""
+        return Wav2CodeTask(self, model, inputs.tokenizer)
 
 
 class Wav2CodeTask(Task):

@@ -38,7 +38,7 @@ class RunConfig:
     steps: int = 10_000
     """Optimizer steps in all."""
     seed: int = 0
-    """Of everything random: initial weights, order, augmentation, noise, dropout."""
+    """Seed of everything random: initial weights, order, augmentation, noise, dropout."""
     accumulate: int = 1
     """Batches per optimizer step and process."""
     clip_norm: float | None = 5.0
@@ -48,7 +48,7 @@ class RunConfig:
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """auto: bf16 on a GPU that has it, else 32-true."""
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train."""
+    """Device to train on; auto is a GPU where there is one."""
     devices: int = 1
     """Processes on this node."""
     nodes: int = 1

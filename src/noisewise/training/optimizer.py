@@ -22,7 +22,7 @@ class OptimizerConfig:
     eps: float = 1e-6
     """Term in the denominator."""
     weight_decay: float = 0.01
-    """On matrices and kernels; biases and norms go without."""
+    """Decoupled weight decay of matrices and kernels; biases and norms have none."""
 
     def __post_init__(self) -> None:
         within(0, math.inf, lr=self.lr, eps=self.eps, weight_decay=self.weight_decay)

@@ -13,9 +13,9 @@ class TriStage:
 
     kind: Literal["tri_stage"] = "tri_stage"
     warm_up: float = 0.1
-    """Fraction of the steps."""
+    """Fraction of the steps in which the rate rises."""
     hold: float = 0.4
-    """Fraction of the steps."""
+    """Fraction of the steps in which the rate stays."""
     initial_scale: float = 0.01
     """Factor at step 0."""
     final_scale: float = 0.05
@@ -40,7 +40,7 @@ class Polynomial:
 
     kind: Literal["polynomial"] = "polynomial"
     warm_up: float = 0.2
-    """Fraction of the steps."""
+    """Fraction of the steps in which the rate rises."""
     power: float = 1.0
     """Exponent of the decay; 1 is a line."""
     final_scale: float = 0.0
@@ -57,7 +57,7 @@ class Cosine:
 
     kind: Literal["cosine"] = "cosine"
     warm_up: float = 0.1
-    """Fraction of the steps."""
+    """Fraction of the steps in which the rate rises."""
     final_scale: float = 0.0
     """Factor at the end."""
 
@@ -98,7 +98,7 @@ def _polynomial(schedule: Polynomial, step: int, steps: int) -> float:
     if step < warm_up:
         return (step + 1) / (warm_up + 1)
     left = max(1 - (step - warm_up) / max(steps - warm_up, 1), 0.0)
-    return schedule.final_scale + (1 - schedule.final_scale) * left**schedule.power  # type: ignore[no-any-return]
+    return schedule.final_scale + (1 - schedule.final_scale) * left**schedule.power
 
 
 def _cosine(schedule: Cosine, step: int, steps: int) -> float:

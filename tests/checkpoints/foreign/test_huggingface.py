@@ -8,6 +8,7 @@ from torch import Tensor
 from noisewise.checkpoints.foreign import huggingface
 from noisewise.errors import InteropError
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config, Wav2Vec2Encoder, base, tiny
+from noisewise.models.wav2vec2.front_end import WaveformFrontEnd
 
 SMALL = {
     "hidden_size": 64,
@@ -101,7 +102,7 @@ def test_config() -> None:
     values = {"model_type": "wav2vec2", "vocab_size": 32, **SMALL, "layerdrop": 0.0, "feat_extract_norm": "layer"}
     config = huggingface.config_from_huggingface(values)
     assert config == Wav2Vec2Config(
-        channels=32,
+        front_end=WaveformFrontEnd(channels=32, norm="layer", normalise=True),
         dim=64,
         layers=2,
         heads=4,
@@ -109,8 +110,6 @@ def test_config() -> None:
         position_kernel=16,
         position_groups=4,
         layer_drop=0.0,
-        convolution_norm="layer",
-        normalise=True,
     )
     assert huggingface.config_from_huggingface({}) == base()
 

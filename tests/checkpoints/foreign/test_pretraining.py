@@ -14,6 +14,7 @@ from noisewise.config import dump, load
 from noisewise.errors import InteropError
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.models.wav2vec2.ew2 import EW2, EW2Config
+from noisewise.models.wav2vec2.front_end import LogMelFrontEnd, WaveformFrontEnd
 from noisewise.models.wav2vec2.pretraining import ContrastConfig, Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig
 from noisewise.recipe import Recipe
 from noisewise.run import train
@@ -50,7 +51,8 @@ def a_file(path: Path, folder: Path) -> Path:
 
 def an_encoder() -> Wav2Vec2Config:
     return Wav2Vec2Config(
-        channels=32, dim=64, layers=2, heads=4, feed_forward=SMALL["intermediate_size"], position_kernel=16,
+        front_end=WaveformFrontEnd(channels=32),
+        dim=64, layers=2, heads=4, feed_forward=SMALL["intermediate_size"], position_kernel=16,
         position_groups=4,
     )  # fmt: skip
 
@@ -119,7 +121,7 @@ def test_an_encoder_alone_leaves_the_rest_as_it_is(a_folder: Maker, caplog: pyte
 
 
 def test_another_feature_encoder_is_refused(public: tuple[Path, Any]) -> None:
-    encoder = replace(an_encoder(), front_end="log_mel", convolution_kernel=7)
+    encoder = replace(an_encoder(), front_end=LogMelFrontEnd(channels=32), convolution_kernel=7)
     model = EW2(EW2Config(encoder=encoder, contrast=CONTRAST))
-    with pytest.raises(InteropError, match="differs; set front_end=waveform, convolution_kernel=0"):
+    with pytest.raises(InteropError, match=r"differs; set front_end\.kind=waveform, .*convolution_kernel=0"):
         foreign.read(public[0]).begin(model, CharacterTokenizer())

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from noisewise.models.cat.decoder import PatchDecoder
-from noisewise.models.cat.encoder import CAT, CATConfig, Patches, base, base_patch, large, small, statistics, tiny
+from noisewise.models.cat.encoder import CAT, CATConfig, base, base_patch, large, small, statistics, tiny
+from noisewise.models.cat.views import Patches, Views
 
 SMALLEST = CATConfig(
     strides=(4, 8, 16), channels=(8, 12, 32), blocks=1, bins=32, dim=32, layers=2, heads=2, feed_forward=48
@@ -136,7 +137,7 @@ def test_tokens_have_positions_and_cls_has_none(model: CAT) -> None:
     torch.manual_seed(0)
     values = torch.randn(1, 1, 16, 16).expand(1, 12, 16, 16)
     patches = Patches(values, torch.tensor([6]), 2)
-    tokens, _ = model.embed(patches, torch.ones(1, 12, dtype=torch.bool))
+    tokens, _ = model.embed(patches, Views.of(patches, torch.ones(1, 12, dtype=torch.bool)))
     assert len({tuple(token.tolist()) for token in tokens[0]}) == 12
     output = model.encode(patches, torch.ones(1, 12, dtype=torch.bool), keep=(1, 2))
     assert sorted(output.feed_forwards) == [1, 2]

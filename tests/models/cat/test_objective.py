@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from noisewise.models.cat.alignment import AlignmentConfig, External
-from noisewise.models.cat.encoder import CATConfig, Patches
+from noisewise.models.cat.encoder import CATConfig
 from noisewise.models.cat.objective import CATObjectiveConfig, CATPretraining, code_weight, instance_normalised
+from noisewise.models.cat.views import Patches
 
 MODEL = CATConfig(
     strides=(4, 8, 16),
@@ -104,7 +105,7 @@ def test_frame_loss_is_the_mean_over_masked_tokens() -> None:
             for place in range(12)
             if not where[view, place]
         ]
-        found = made.frame_loss(patches, where, output, target)[clip]
+        found = made.frame_loss(patches, output, target)[clip]
         assert found.item() == pytest.approx(sum(errors) / len(errors), rel=1e-4)
 
 
@@ -169,7 +170,7 @@ def test_conversion_from_the_convention_of_the_paper_code() -> None:
     target, mean = made.targets(patches)
     hidden = ~where
     masked = int(hidden.sum())  # the code's sample_size
-    predicted = made.decoder(made.fill(patches, where, output), hidden.flatten().nonzero().squeeze(1))
+    predicted = made.decoder(made.fill(output), hidden.flatten().nonzero().squeeze(1))
     frame = (predicted - target.repeat_interleave(views, 0)[hidden]).square().sum() / math.sqrt(32)
     utterance = (output.clip - mean.repeat_interleave(views, 0)).square().sum() / math.sqrt(32) * masked
     vectors = external["clap"].features.repeat_interleave(views, 0)
@@ -282,7 +283,7 @@ def test_masked_patches_are_noise_to_the_decoder() -> None:
     made, patches = objective(noise=0.5), drawn(96 * 4)
     where = made.visible(patches)
     output = made.student.encode(patches, where)
-    grid = made.fill(patches, where, output)
+    grid = made.fill(output)
     assert grid.shape == (3, 24, 2, 32)
     flat = grid.flatten(1, 2)
     torch.testing.assert_close(flat[where], output.tokens.flatten(0, 1))

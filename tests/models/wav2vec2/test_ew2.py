@@ -41,7 +41,7 @@ def alone(model: EW2, waveform: Tensor, lengths: Tensor) -> list[Tensor]:
 def test_equation_1_is_one_feature_encoder_for_both() -> None:
     model = a_model()
     noisy, clean, lengths = a_pair(9_000, 6_000)
-    output = model.pair(noisy, clean, lengths)
+    output = model.forward_pair(noisy, clean, lengths)
     for row, (heard, target) in enumerate(zip(alone(model, noisy, lengths), alone(model, clean, lengths), strict=True)):
         torch.testing.assert_close(output.contrast.latents[row, : len(heard)], heard, atol=1e-5, rtol=0)
         torch.testing.assert_close(output.clean[row, : len(target)], target, atol=1e-5, rtol=0)
@@ -54,10 +54,10 @@ def test_equations_2_and_3_the_context_is_noisy_and_the_targets_are_clean() -> N
 
     def found(heard: Tensor, target: Tensor) -> Tensor:
         torch.manual_seed(1)
-        return model.pair(heard, target, lengths).contrast.similarities
+        return model.forward_pair(heard, target, lengths).contrast.similarities
 
     torch.manual_seed(1)
-    output = model.pair(noisy, clean, lengths).contrast
+    output = model.forward_pair(noisy, clean, lengths).contrast
     where = output.where[0]
     features = model.encoder.project(alone(model, noisy, lengths)[0][None])
     features[0, where] = model.encoder.mask_embedding
@@ -74,7 +74,7 @@ def test_with_nothing_added_it_is_wav2vec_2() -> None:
     model = a_model()
     _, clean, lengths = a_pair(9_000, 6_000)
     torch.manual_seed(1)
-    pair = model.pair(clean, clean, lengths)
+    pair = model.forward_pair(clean, clean, lengths)
     torch.manual_seed(1)
     plain = model(clean, lengths)
     torch.testing.assert_close(pair.contrast.similarities, plain.similarities, atol=1e-4, rtol=0)
@@ -96,7 +96,7 @@ def test_equation_6_is_the_squared_distance_of_each_valid_frame(reduction: str, 
         for t in range(len(heard))
     ]
     expected = torch.stack(distances).mean() / (1 if reduction == "sum" else 32)
-    found = model.consistency_loss(model.pair(noisy, clean, lengths))
+    found = model.consistency_loss(model.forward_pair(noisy, clean, lengths))
     torch.testing.assert_close(found, expected, atol=1e-7, rtol=1e-4)
 
 
@@ -107,7 +107,7 @@ def test_the_feature_penalty_is_the_mean_over_both_branches() -> None:
         torch.cat(alone(model, waveform, lengths)).square().mean() for waveform in (noisy, clean * 0)
     ]  # fmt: skip
     assert squares[0] > 1.5 * squares[1]
-    found = model.pair_feature_penalty(model.pair(noisy, clean * 0, lengths))
+    found = model.pair_feature_penalty(model.forward_pair(noisy, clean * 0, lengths))
     torch.testing.assert_close(found, (squares[0] + squares[1]) / 2, atol=1e-7, rtol=1e-4)
 
 
@@ -124,7 +124,7 @@ def gradients(model: EW2, term: str) -> tuple[Tensor, Tensor]:
 
     model.encoder.latents = watched  # type: ignore[method-assign]
     torch.manual_seed(7)
-    output = model.pair(*a_pair(9_000))
+    output = model.forward_pair(*a_pair(9_000))
     argument = output if term in ("consistency_loss", "pair_feature_penalty") else output.contrast
     getattr(model, term)(argument).backward()
     noisy, clean = (torch.zeros(2, 27, 32) if kept[0].grad is None else kept[0].grad).chunk(2)
@@ -150,7 +150,7 @@ def test_what_each_term_sends_to_either_branch(term: str, noisy: bool, clean: bo
 
 def test_the_quantizer_learns_even_from_detached_targets() -> None:
     model = a_model(clean_detach=True).train()
-    model.contrastive_loss(model.pair(*a_pair(9_000)).contrast).backward()
+    model.contrastive_loss(model.forward_pair(*a_pair(9_000)).contrast).backward()
     for value in (model.quantizer.logits.weight, model.quantizer.entries, model.target_projection.weight):
         assert value.grad is not None and value.grad.abs().sum() > 0
 
@@ -159,7 +159,7 @@ def test_the_consistency_loss_moves_feature_encoder_and_norm_alone() -> None:
     model = a_model().train()
     with torch.no_grad():
         model.encoder.norm.bias.uniform_(-1, 1)
-    model.consistency_loss(model.pair(*a_pair(9_000, 6_000))).backward()
+    model.consistency_loss(model.forward_pair(*a_pair(9_000, 6_000))).backward()
     moved = {name for name, value in model.named_parameters() if value.grad is not None and value.grad.abs().sum() > 0}
     assert moved and all(name.startswith(("encoder.cnn.", "encoder.norm.weight")) for name in moved)
 

@@ -13,12 +13,13 @@ from torch import Tensor
 from noisewise.checkpoints.foreign import huggingface
 from noisewise.models.wav2vec2 import pretraining as wav2vec2_pretraining
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config, tiny
+from noisewise.models.wav2vec2.front_end import LogMelFrontEnd, WaveformFrontEnd
 from noisewise.models.wav2vec2.pretraining import (
     ContrastConfig,
     Wav2Vec2Pretraining,
     Wav2Vec2PretrainingConfig,
-    compare,
-    others,
+    contrastive_logits,
+    sample_negatives,
 )
 
 STILL: dict[str, Any] = {"dropout": 0.0, "input_dropout": 0.0, "attention_dropout": 0.0, "layer_drop": 0.0}
@@ -49,7 +50,7 @@ def all_others(frames: int, negatives: int, device: torch.device) -> Tensor:
 
 def test_equation_3_in_plain_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """-log exp(sim(c_t, q_t) / kappa) / sum over q_t and its distractors, one utterance and one frame at a time."""
-    monkeypatch.setattr(wav2vec2_pretraining, "others", all_others)
+    monkeypatch.setattr(wav2vec2_pretraining, "sample_negatives", all_others)
     model = a_model()
     waveform, lengths = a_batch(16_000)
     output = model(waveform, lengths)
@@ -104,10 +105,10 @@ def test_what_is_hidden_is_not_heard() -> None:
 
     def similarities(heard: Tensor) -> Tensor:
         torch.manual_seed(5)
-        return model.compare(heard, latents, frames, 0).similarities
+        return model.masked_contrast(heard, latents, frames, 0).similarities
 
     torch.manual_seed(5)
-    where = model.compare(latents, latents, frames, 0).where.unsqueeze(-1)
+    where = model.masked_contrast(latents, latents, frames, 0).where.unsqueeze(-1)
     assert similarities(torch.where(where, torch.randn(1, 30, 32), latents)).equal(similarities(latents))
     assert not similarities(torch.where(where, latents, torch.randn(1, 30, 32))).allclose(similarities(latents))
 
@@ -115,7 +116,7 @@ def test_what_is_hidden_is_not_heard() -> None:
 def test_distractors_are_the_other_hidden_frames_of_the_same_utterance_and_all_of_them() -> None:
     counts = torch.tensor([3, 0, 5])
     context, targets, ids = torch.randn(8, 4), torch.randn(8, 4), torch.arange(8)[:, None]
-    found = compare(context, targets, ids, counts, 200)
+    found = contrastive_logits(context, targets, ids, counts, 200)
     cosines = F.normalize(context, dim=1) @ F.normalize(targets, dim=1).T
     for row in range(8):
         torch.testing.assert_close(found[row, 0], cosines[row, row])
@@ -125,7 +126,7 @@ def test_distractors_are_the_other_hidden_frames_of_the_same_utterance_and_all_o
 
 
 def test_distractors_are_drawn_evenly_and_never_the_frame_itself() -> None:
-    drawn = others(5, 20_000, torch.device("cpu"))
+    drawn = sample_negatives(5, 20_000, torch.device("cpu"))
     for own in range(5):
         shares = drawn[own].bincount(minlength=5) / 20_000
         expected = torch.full((5,), 0.25)
@@ -135,7 +136,7 @@ def test_distractors_are_drawn_evenly_and_never_the_frame_itself() -> None:
 
 def test_a_distractor_with_the_same_entries_counts_nothing() -> None:
     ids = torch.tensor([[1, 2], [1, 2], [1, 3], [0, 2]])  # frames 0 and 1 are alike in both groups
-    found = compare(torch.randn(4, 4), torch.randn(4, 4), ids, torch.tensor([4]), 300)
+    found = contrastive_logits(torch.randn(4, 4), torch.randn(4, 4), ids, torch.tensor([4]), 300)
     silent = found.isneginf()
     assert not silent[:, 0].any() and silent[0].any() and silent[1].any() and not silent[2:].any()
     assert (~silent[0, 1:]).any()
@@ -143,7 +144,7 @@ def test_a_distractor_with_the_same_entries_counts_nothing() -> None:
 
 def test_an_utterance_whose_targets_are_all_alike_teaches_nothing_and_harms_nothing() -> None:
     context = torch.randn(4, 4, requires_grad=True)
-    found = compare(context, torch.randn(4, 4), torch.zeros(4, 2, dtype=torch.long), torch.tensor([4]), 10)
+    found = contrastive_logits(context, torch.randn(4, 4), torch.zeros(4, 2, dtype=torch.long), torch.tensor([4]), 10)
     losses = found.logsumexp(dim=-1) - found[:, 0]
     losses.sum().backward()
     assert losses.abs().max() < 1e-6 and context.grad is not None and context.grad.isfinite().all()
@@ -153,7 +154,7 @@ def test_similarities_are_in_float32_under_autocast() -> None:
     context, targets = torch.randn(6, 32), torch.randn(6, 32)
     ids, counts = torch.arange(6)[:, None], torch.tensor([6])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = compare(context, targets, ids, counts, 1)
+        found = contrastive_logits(context, targets, ids, counts, 1)
     assert found.dtype == torch.float32
     torch.testing.assert_close(found[:, 0], F.cosine_similarity(context, targets), atol=1e-6, rtol=0)
 
@@ -161,9 +162,16 @@ def test_similarities_are_in_float32_under_autocast() -> None:
 def test_masks_have_the_statistics_of_fairseq() -> None:
     """`compute_mask_indices` as specs A.5 describes it, static lengths, at 15 s: 49 % hidden, spans of 14.7."""
     frames, utterances = 750, 150
-    model = a_model(replace(SMALL, mask_span=10), channels=8, dim=8, heads=2, feed_forward=8, position_groups=2)
+    model = a_model(
+        replace(SMALL, mask_span=10),
+        front_end=WaveformFrontEnd(channels=8),
+        dim=8,
+        heads=2,
+        feed_forward=8,
+        position_groups=2,
+    )
     with torch.no_grad():
-        ours = model.compare(torch.zeros(utterances, frames, 8), torch.zeros(utterances, frames, 8),
+        ours = model.masked_contrast(torch.zeros(utterances, frames, 8), torch.zeros(utterances, frames, 8),
                              torch.full((utterances,), frames), 0).where.numpy()  # fmt: skip
     random = np.random.default_rng(0)
     theirs = np.stack([fairseq_mask(random, frames) for _ in range(utterances)])
@@ -194,14 +202,14 @@ def spans(hidden: np.ndarray) -> np.ndarray:
 
 def test_padding_and_batch_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same frames hidden and compared: an utterance has the same similarities alone and among others."""
-    monkeypatch.setattr(wav2vec2_pretraining, "others", all_others)
+    monkeypatch.setattr(wav2vec2_pretraining, "sample_negatives", all_others)
     monkeypatch.setattr(wav2vec2_pretraining, "span_where", every_third)
     model = a_model(feature_grad_mult=1.0)
     waveform, lengths = a_batch(9_000, 6_000, 7_000)
     for row, samples in enumerate(lengths.tolist()):
         waveform[row, samples:] = 7.0
     rows = [model(waveform[row : row + 1, :samples], lengths[row : row + 1]) for row, samples in enumerate(lengths)]
-    monkeypatch.setattr(wav2vec2_pretraining, "others", padded_others)
+    monkeypatch.setattr(wav2vec2_pretraining, "sample_negatives", padded_others)
     together = model(waveform, lengths)
     assert together.where.sum(dim=1).tolist() == [len(row.similarities) for row in rows]
     start = 0
@@ -302,7 +310,7 @@ def test_base_has_the_parameters_of_the_paper() -> None:
 
 def test_training_lowers_the_loss_and_raises_the_accuracy() -> None:
     torch.manual_seed(4)
-    model = a_model(feature_grad_mult=1.0, front_end="log_mel", bins=40).train()
+    model = a_model(feature_grad_mult=1.0, front_end=LogMelFrontEnd(bins=40, channels=32)).train()
     time = torch.arange(16_000) / 16_000
     pitches = torch.randint(2, 30, (8, 20)).repeat_interleave(800, dim=1) * 100.0
     waveform = torch.sin(2 * math.pi * pitches * time) * 0.3
@@ -348,7 +356,7 @@ def test_losses_and_gradients_are_those_of_transformers(monkeypatch: pytest.Monk
                           **{mine: state[name] for name, mine in HEADS.items()}})  # fmt: skip
     monkeypatch.setattr(F, "gumbel_softmax", straight_through)
     monkeypatch.setattr(wav2vec2_pretraining, "span_where", every_third)
-    monkeypatch.setattr(wav2vec2_pretraining, "others", all_others)
+    monkeypatch.setattr(wav2vec2_pretraining, "sample_negatives", all_others)
     waveform, lengths = torch.randn(2, 9_000), torch.tensor([9_000, 9_000])
     output = ours(waveform, lengths)
     counts = output.where.sum(dim=1).tolist()

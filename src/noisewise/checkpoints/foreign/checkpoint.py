@@ -10,6 +10,7 @@ from torch import Tensor
 
 from noisewise.checkpoints.foreign import families, pretraining
 from noisewise.checkpoints.foreign.huggingface import fit, matched
+from noisewise.config import architecture
 from noisewise.errors import InteropError
 from noisewise.models import AcousticModel, AnyModel
 from noisewise.models.ctc import CTC, CTCConfig
@@ -17,12 +18,6 @@ from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config, Wav2Vec2Encoder
 from noisewise.models.wav2vec2.pretraining import Wav2Vec2Pretraining
 from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
-
-ARCHITECTURE = (
-    *("front_end", "convolution_kernel", "channels", "kernels", "strides", "convolution_bias", "convolution_norm"),
-    *("normalise", "dim", "layers", "heads", "feed_forward", "norm_first", "position_kernel", "position_groups"),
-)
-"""Fields that must be the same for weights to mean the same; the others of a configuration are about training."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +96,9 @@ class Checkpoint:
         """
         encoder = getattr(model, "encoder", None)
         if isinstance(encoder, Wav2Vec2Encoder) and isinstance(self.config, Wav2Vec2Config):
-            differing = [name for name in ARCHITECTURE if getattr(encoder.config, name) != getattr(self.config, name)]
-            remedy = "set " + ", ".join(f"{name}={getattr(self.config, name)}" for name in differing)
+            given, theirs = architecture(self.config), architecture(encoder.config)
+            differing = [name for name, value in given.items() if theirs.get(name) != value]
+            remedy = "set " + ", ".join(f"{name}={given[name]}" for name in differing)
         elif isinstance(encoder, PretrainedEncoder) and isinstance(self.config, PretrainedConfig):
             with torch.device("meta"):
                 differing = families.differing(encoder, PretrainedEncoder(self.config))
@@ -152,6 +148,6 @@ def _empty(config: Wav2Vec2Config | PretrainedConfig) -> Wav2Vec2Encoder | Pretr
 def _depth(config: Wav2Vec2Config | PretrainedConfig) -> tuple[int, int]:
     """Layers, and convolutions before them; 0 for what is no number."""
     if isinstance(config, Wav2Vec2Config):
-        return config.layers, len(config.kernels)
+        return config.layers, len(getattr(config.front_end, "kernels", ()))
     layers, kernels = ((config.architecture or {}).get(name) for name in ("num_hidden_layers", "conv_kernel"))
     return layers if isinstance(layers, int) else 0, len(kernels) if isinstance(kernels, list) else 0

@@ -47,7 +47,6 @@ FIELDS = {
     "encoder_attention_heads": "heads",
     "encoder_ffn_embed_dim": "feed_forward",
     "layer_norm_first": "norm_first",
-    "conv_bias": "convolution_bias",
     "conv_pos": "position_kernel",
     "conv_pos_groups": "position_groups",
     "dropout_input": "input_dropout",
@@ -128,11 +127,15 @@ def config_from_fairseq(model: Mapping[str, Any], normalise: bool) -> Wav2Vec2Co
         Wav2Vec2Config,
         {
             **{name: model[foreign] for foreign, name in FIELDS.items() if foreign in model},
-            "channels": layers[0][0],
-            "kernels": tuple(kernel for _, kernel, _ in layers),
-            "strides": tuple(stride for _, _, stride in layers),
-            "convolution_norm": norms[mode],
-            "normalise": normalise,
+            "front_end": {
+                "kind": "waveform",
+                "channels": layers[0][0],
+                "kernels": tuple(kernel for _, kernel, _ in layers),
+                "strides": tuple(stride for _, _, stride in layers),
+                "bias": model.get("conv_bias", False),
+                "norm": norms[mode],
+                "normalise": normalise,
+            },
         },
     )
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from noisewise.config import parse
 from noisewise.errors import InteropError
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
+from noisewise.models.wav2vec2.front_end import WaveformFrontEnd
 
 TABLE = (
     (r"masked_spec_embed", "mask_embedding"),
@@ -136,10 +137,12 @@ def config_from_huggingface(values: Mapping[str, Any]) -> Wav2Vec2Config:
             )
     if len(widths) != 1:
         raise InteropError(f"`conv_dim` must be one width for all layers, but is {values['conv_dim']} instead")
-    named = {name: values[foreign] for foreign, name in FIELDS.items() if foreign in values}
-    tuples = {name: tuple(value) for name, value in named.items() if isinstance(value, list | tuple)}
+    front_end = {name: values[foreign] for foreign, name in CONVOLUTIONS.items() if foreign in values}
+    front_end |= {name: tuple(value) for name, value in front_end.items() if isinstance(value, list | tuple)}
     normalise = values.get("feat_extract_norm") == "layer"
-    return parse(Wav2Vec2Config, {**named, **tuples, "channels": widths.pop(), "normalise": normalise})
+    front_end |= {"kind": "waveform", "channels": widths.pop(), "normalise": normalise}
+    named = {name: values[foreign] for foreign, name in FIELDS.items() if foreign in values}
+    return parse(Wav2Vec2Config, {**named, "front_end": front_end})
 
 
 def config_to_huggingface(config: Wav2Vec2Config) -> dict[str, Any]:
@@ -147,14 +150,21 @@ def config_to_huggingface(config: Wav2Vec2Config) -> dict[str, Any]:
 
     Masks that noisewise leaves off stay as transformers has them, since a model without masks there has no mask
     embedding.
+
+    Raises:
+        InteropError: the encoder works on log-mel, which transformers does not know.
     """
-    values = {foreign: getattr(config, name) for foreign, name in FIELDS.items()}
+    front_end = config.front_end
+    if not isinstance(front_end, WaveformFrontEnd):
+        raise InteropError(f"`front_end` must be waveform, but is {front_end.kind}, which transformers does not have")
+    values = {foreign: getattr(front_end, name) for foreign, name in CONVOLUTIONS.items()}
+    values |= {foreign: getattr(config, name) for foreign, name in FIELDS.items()}
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     return {
         **values,
         "model_type": "wav2vec2",
-        "conv_dim": [config.channels] * len(config.kernels),
-        "num_feat_extract_layers": len(config.kernels),
+        "conv_dim": [front_end.channels] * len(front_end.kernels),
+        "num_feat_extract_layers": len(front_end.kernels),
         "hidden_act": "gelu",
         "feat_extract_activation": "gelu",
         "layer_norm_eps": 1e-5,
@@ -165,11 +175,14 @@ def config_to_huggingface(config: Wav2Vec2Config) -> dict[str, Any]:
     }
 
 
-FIELDS = {
+CONVOLUTIONS = {
     "conv_kernel": "kernels",
     "conv_stride": "strides",
-    "conv_bias": "convolution_bias",
-    "feat_extract_norm": "convolution_norm",
+    "conv_bias": "bias",
+    "feat_extract_norm": "norm",
+}
+"""Fields of a front end: theirs, ours."""
+FIELDS = {
     "hidden_size": "dim",
     "num_hidden_layers": "layers",
     "num_attention_heads": "heads",

@@ -72,7 +72,8 @@ def read(folder: Path) -> Checkpoint:
         return Checkpoint(folder, kin, weights, head, families.left_out(state, family), origin)
     config = huggingface.config_from_huggingface(values)
     if "do_normalize" in extractor:
-        config = replace(config, normalise=bool(extractor["do_normalize"]))
+        front_end: Any = config.front_end
+        config = replace(config, front_end=replace(front_end, normalise=bool(extractor["do_normalize"])))
     state = read_weights(folder)
     parts = sorted({name.partition(".")[0] for name in state if name.startswith(HEADS)} - {"lm_head"})
     head, weights = _head(folder, state, values, sides), huggingface.from_huggingface(state)

@@ -3,7 +3,8 @@
 The paper's code regresses one pooled vector a clip from the CLS token. Beyond it: several encoders, their frames as
 well as their clip vectors, cosine and contrastive forms.
 
-Legend: B clips, W views, N predictions, G frames of an external encoder, E its width, D ours, T times of the grid.
+Legend: B clips, W views, N predictions, G frames of an external encoder, E its width, D of the student, T times of
+the grid.
 """
 
 import math
@@ -38,7 +39,7 @@ class AlignmentConfig:
     layer: int = 0
     """Student layer, counted from 1, whose feed-forward output is aligned; 0 for the final output."""
     temperature: float = 0.1
-    """Of the contrastive form."""
+    """Temperature of the contrastive form."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class External:
         return torch.stack([frames.mean(dim=0) for frames in self._each()])
 
     def times(self, times: Tensor) -> Tensor:
-        """Frames averaged over each time of our grid; both span the clip evenly. (B,) -> (B, T, E)"""
+        """Frames averaged over each time of CAT's grid; both span the clip evenly. (B,) -> (B, T, E)"""
         if self.features.ndim != 3:
             raise ValueError("`features` must be frames, (B, G, E), but are one vector a clip; align at level 'clip'")
         pooled = self.features.new_zeros(len(times), int(times.max()), self.features.size(2))

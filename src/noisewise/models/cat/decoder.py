@@ -38,4 +38,4 @@ class PatchDecoder(nn.Module):
                 grid = grid * valid.unsqueeze(3).to(grid.dtype)
             mixed = convolution(grid.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
             grid = grid + F.gelu(F.layer_norm(mixed, (self.dim,)))
-        return self.projection(grid.flatten(0, 2)[index])  # type: ignore[no-any-return]
+        return self.projection(grid.flatten(0, 2)[index])

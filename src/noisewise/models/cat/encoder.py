@@ -1,28 +1,28 @@
 """CAT, a convolutional audio transformer: several resolutions of a spectrogram in one sequence of tokens.
 
 Han, Zhou, Yang, Wang, Li, Zhang, Qian 2026, "Representation-Regularized Convolutional Audio Transformer for Audio
-Understanding", as its code has it. The pre-training objective is in `cat_objective.py`, the head for labels in
-`cat_tagger.py`.
+Understanding", as its code has it. The pre-training objective is in `objective.py`, the head for labels in `tagger.py`.
 
-Legend: B clips, S samples, F log-mel frames, p frames and bins of a patch, T times and M bands of the grid of patches,
-P = T * M, W views (one or several of each clip), V visible patches of a view, N of all views, D width.
+Legend, against that of the project: B clips, S samples, T times and M bands of the grid of patches, P = T * M, W views
+(one or several of each clip), V visible patches of a view, N of all views, p frames and bins of a patch.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisewise.audio.features import FULL_SCALE, LogMel, frame_count
-from noisewise.config import config
-from noisewise.layers.masking import valid_mask
+from noisewise.config import TRAINING_ONLY, config
+from noisewise.layers.masking import masked_mean, valid_mask, zero_padding
 from noisewise.models.cat.multi_resolution import MultiResolutionBlock
 from noisewise.models.cat.patch import PatchEmbedding, cut
 from noisewise.models.cat.positions_2d import sinusoids_2d
 from noisewise.models.cat.post_norm import PostNormLayer
+from noisewise.models.cat.views import Patches, Views
 
 
 @config
@@ -40,14 +40,14 @@ class CATConfig:
     """Masked depth-wise blocks in every stage but the last."""
     bins: int = 128
     """Mel channels, a multiple of the patch."""
-    mean: float = -4.268
+    mean: Annotated[float, TRAINING_ONLY] = -4.268
     """Mean of the log-mel values of the corpus (see `statistics`); the default is the paper's for AudioSet. A trained
     model carries its own among its weights."""
-    deviation: float = 4.569
+    deviation: Annotated[float, TRAINING_ONLY] = 4.569
     """Standard deviation of the log-mel values of the corpus; features are (x - mean) / (2 deviation)."""
-    frames: int = 0
-    """Log-mel frames to which every clip is cut or padded, padding heard as sound (the paper: 1024 for AudioSet, 512
-    for ESC-50, 128 for Speech Commands); 0 keeps the length of each clip and never looks at padding."""
+    frames: Annotated[int, TRAINING_ONLY] = 0
+    """Log-mel frames to which every clip is cut or padded, padding encoded like sound (the paper: 1024 for AudioSet,
+    512 for ESC-50, 128 for Speech Commands); 0 keeps the length of each clip and never looks at padding."""
     dim: int = 768
     """Width of the Transformer."""
     layers: int = 11
@@ -56,42 +56,24 @@ class CATConfig:
     """Attention heads."""
     feed_forward: int = 3072
     """Inner width of the feed-forward layers."""
-    dropout: float = 0.0
+    dropout: Annotated[float, TRAINING_ONLY] = 0.0
     """Dropout on attention weights and in the feed-forward layers."""
-    drop_path: float = 0.0
+    drop_path: Annotated[float, TRAINING_ONLY] = 0.0
     """Chance that the last layer's residual branches are dropped in training; it rises evenly from 0 at the first."""
-    decoder_layers: int = 6
+    decoder_layers: Annotated[int, TRAINING_ONLY] = 6
     """Convolutions of the pre-training decoder."""
-    decoder_kernel: int = 3
+    decoder_kernel: Annotated[int, TRAINING_ONLY] = 3
     """Taps along a side of the decoder's convolutions."""
-    decoder_groups: int = 16
+    decoder_groups: Annotated[int, TRAINING_ONLY] = 16
     """Groups of the decoder's convolutions."""
 
 
 @dataclass(frozen=True)
-class Patches:
-    """Clips as grids of spectrogram patches, time-major."""
-
-    values: Tensor
-    """(B, P, p, p), 0 (the mean of the corpus) past the end of a clip."""
-    times: Tensor
-    """Valid times of each clip. (B,) int64."""
-    bands: int
-    """Bands of the grid (M)."""
-
-    @property
-    def lengths(self) -> Tensor:
-        """Valid patches of each clip. (B,)"""
-        return self.times * self.bands
-
-    def every(self) -> Tensor:
-        """Where clips have patches. (B, P) bool."""
-        return valid_mask(self.lengths, self.values.size(1))
-
-
-@dataclass(frozen=True)
 class CATOutput:
-    """What the encoder makes of W views."""
+    """Features of W views."""
+
+    views: Views
+    """Which patches are visible, and where they lie."""
 
     clip: Tensor
     """The CLS token after the last layer: one vector a view. (W, D)."""
@@ -102,12 +84,15 @@ class CATOutput:
     feed_forwards: dict[int, Tensor]
     """Feed-forward outputs of the layers asked for, counted from 1; CLS first. (W, 1 + V, D) each."""
 
+    def visible(self, tokens: Tensor) -> Tensor:
+        """Tokens of every view without padding, in the order of `views`. (W, V, D) -> (N, D)"""
+        return tokens.flatten(0, 1) if self.valid is None else tokens[self.valid]
+
     def pooled(self) -> Tensor:
         """The mean of the valid tokens. (W, D)"""
         if self.valid is None:
             return self.tokens.mean(dim=1)
-        valid = self.valid.unsqueeze(2).to(self.tokens.dtype)
-        return (self.tokens * valid).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
+        return masked_mean(self.tokens, self.valid.unsqueeze(2), dim=1)
 
 
 class CAT(nn.Module):
@@ -153,7 +138,7 @@ class CAT(nn.Module):
         """
         features, frames = self.features(waveform / FULL_SCALE, lengths)
         features = (features - self.mean) / (2 * self.deviation)
-        return features * valid_mask(frames, features.size(1)).unsqueeze(2), frames
+        return zero_padding(features, frames), frames
 
     def normalise_by(self, mean: float, deviation: float) -> None:
         """Take the statistics of another corpus."""
@@ -182,33 +167,26 @@ class CAT(nn.Module):
 
         Args:
             patches: of B clips.
-            where: patches that are visible in each view, the views of a clip one after the other; best on the
-                processor, so that nothing waits for an accelerator. (W, P) bool, W a multiple of B.
+            where: patches that are visible in each view; see `Views`. (W, P) bool
             keep: layers, counted from 1, whose feed-forward outputs are kept.
         """
-        tokens, valid = self.embed(patches, where)  # (W, V, D)
+        views = Views.of(patches, where)
+        tokens, valid = self.embed(patches, views)  # (W, V, D)
         features = torch.cat((self.cls.expand(len(tokens), 1, -1), tokens), dim=1)
         features = self.norm(features)
-        seen = None if valid is None else F.pad(valid, (1, 0), value=True)
+        attended = None if valid is None else F.pad(valid, (1, 0), value=True)
         kept, feed_forwards = set(keep), dict[int, Tensor]()
         for number, layer in enumerate(self.layers, start=1):
-            features, fed = layer(features, seen)
+            features, fed = layer(features, attended)
             if number in kept:
                 feed_forwards[number] = fed
-        return CATOutput(features[:, 0], features[:, 1:], valid, feed_forwards)
+        return CATOutput(views, features[:, 0], features[:, 1:], valid, feed_forwards)
 
-    def embed(self, patches: Patches, where: Tensor) -> tuple[Tensor, Tensor | None]:
+    def embed(self, patches: Patches, views: Views) -> tuple[Tensor, Tensor | None]:
         """The stem's tokens of visible patches, with their positions: (W, V, D), and which are valid, (W, V)."""
-        views, count = where.shape
-        device = patches.values.device
-        clones = views // len(patches.values)
-        index = where.flatten().nonzero().squeeze(1).to(device)  # (N,) among W * P
-        view, place = index // count, index % count
-        values = patches.values.flatten(0, 1)[view // clones * count + place]  # (N, p, p)
-        times = count // patches.bands
-        tokens = self.stem(values, index, (views, times, patches.bands))  # (N, D)
-        positions = sinusoids_2d(times, patches.bands, self.dim).flatten(0, 1).to(tokens)
-        return _packed(tokens + positions[place], where.sum(dim=1))
+        tokens = self.stem(views.of_patches(patches.values), views.index, views.grid)  # (N, D)
+        positions = sinusoids_2d(*views.grid[1:], self.dim).to(tokens)  # (T, M, D)
+        return _packed(tokens + positions[views.time, views.band], views.counts())
 
 
 def _packed(tokens: Tensor, counts: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -249,12 +227,12 @@ def statistics(clips: Iterable[Tensor], config: CATConfig) -> tuple[float, float
 
 
 def tiny() -> CATConfig:
-    """A size for two processor cores: 192 wide, 6 layers. Ours; the paper's code defines no tiny."""
+    """A size for two processor cores: 192 wide, 6 layers. Of noisewise; the authors' code defines no tiny."""
     return CATConfig(channels=(64, 96, 192), dim=192, layers=6, heads=3, feed_forward=768, decoder_layers=3)
 
 
 def small() -> CATConfig:
-    """384 wide, 11 layers. Ours; the paper's code defines no small."""
+    """384 wide, 11 layers. Of noisewise; the authors' code defines no small."""
     return CATConfig(channels=(128, 192, 384), dim=384, heads=6, feed_forward=1536)
 
 

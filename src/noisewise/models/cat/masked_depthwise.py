@@ -50,7 +50,7 @@ class MaskedDepthwiseBlock(nn.Module):
         entered = self.entrance(self.mixing_norm(cells))
         weight, bias = self.depthwise.weight.to(entered.dtype), self.depthwise.bias.to(entered.dtype)  # type: ignore[union-attr]
         cells = cells + self.exit(masked_depthwise(entered, weight, bias, index, grid))
-        return cells + self.feed_forward(self.feed_forward_norm(cells))  # type: ignore[no-any-return]
+        return cells + self.feed_forward(self.feed_forward_norm(cells))
 
 
 def masked_depthwise(cells: Tensor, weight: Tensor, bias: Tensor, index: Tensor, grid: Grid) -> Tensor:

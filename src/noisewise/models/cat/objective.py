@@ -1,11 +1,12 @@
-"""Pre-training of CAT: predict a slow copy of yourself where you cannot see, and agree with those who know.
+"""Pre-training of CAT: masked latent prediction against an EMA teacher, with representation regularisation.
 
     L_clip = w_frame mean_masked |p - y|^2 / sqrt(D) + w_utterance mean_views |CLS - mean(y)|^2 / sqrt(D)
              + sum_e lambda_e mean_views R_e
 
 Every term is a mean over a clip's masked tokens or views, so nothing changes with batch size, accumulation or
 processes; the contrastive form of R alone depends on the batch. How these weights follow from those of the paper's
-code is in docs/cat.md. Legend as in `cat.py`: B clips, W views, C views of a clip, N tokens, P patches, D width.
+code is in docs/cat.md. Legend as in
+`encoder.py`: B clips, W views, N tokens, P patches.
 """
 
 import copy
@@ -18,10 +19,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisewise.config import config
+from noisewise.layers.masking import normalised_over, valid_mask
 from noisewise.models.cat.alignment import Alignment, AlignmentConfig, External, scaled_square
 from noisewise.models.cat.decoder import PatchDecoder
-from noisewise.models.cat.encoder import CAT, CATConfig, CATOutput, Patches
+from noisewise.models.cat.encoder import CAT, CATConfig, CATOutput
 from noisewise.models.cat.inverse_block import inverse_block_where
+from noisewise.models.cat.views import Patches, Views, mean_of_clips
+from noisewise.models.model import Model
 
 
 @config
@@ -46,11 +50,11 @@ class CATObjectiveConfig:
     utterance_weight: float = 384.0
     """Weight of the mean utterance loss; 1 in the code is 1 times its views a processor, 384 (docs/cat.md)."""
     alignments: tuple[AlignmentConfig, ...] = ()
-    """External encoders to agree with."""
+    """External encoders whose features the student is aligned with."""
     decay_start: float = 0.9998
-    """Decay of the teacher in the beginning."""
+    """EMA decay of the teacher in the beginning."""
     decay_end: float = 0.99999
-    """Decay of the teacher in the end."""
+    """EMA decay of the teacher in the end."""
     decay_updates: int = 100_000
     """Updates over which the decay rises, a quarter of the paper's training."""
 
@@ -64,6 +68,10 @@ class CATPretrainingConfig:
     """Student and teacher."""
     objective: CATObjectiveConfig = CATObjectiveConfig()
     """What the student learns."""
+
+    def build(self) -> "CATPretraining":
+        """The model, randomly initialised."""
+        return CATPretraining(self.encoder, self.objective)
 
 
 @dataclass(frozen=True)
@@ -80,8 +88,10 @@ class CATLosses:
     """Mean distance from each external encoder. (B,) each."""
 
 
-class CATPretraining(nn.Module):
-    """Student, teacher, decoder, and heads that face external encoders."""
+class CATPretraining(Model):
+    """Student, EMA teacher, decoder, and a regularisation head for each external encoder."""
+
+    has_static_shapes = False
 
     def __init__(self, model: CATConfig, config: CATObjectiveConfig):
         super().__init__()
@@ -114,7 +124,7 @@ class CATPretraining(nn.Module):
         return self.losses(patches, self.visible(patches), external or {})
 
     def visible(self, patches: Patches) -> Tensor:
-        """Draw what each view sees. -> (W, P) bool on the processor, the views of a clip one after the other."""
+        """Draw the visible patches of each view. -> (W, P) bool on the processor, the views of a clip side by side."""
         config = self.config
         return inverse_block_where(
             patches.times.cpu().repeat_interleave(config.views),
@@ -126,13 +136,19 @@ class CATPretraining(nn.Module):
         )
 
     def losses(self, patches: Patches, where: Tensor, external: Mapping[str, External]) -> CATLosses:
-        """Losses of clips of which each view sees `where`, (W, P) bool."""
+        """Losses of clips.
+
+        Args:
+            patches: of B clips.
+            where: patches that are visible in each view. (W, P) bool
+            external: features of the clips by the name of the encoder.
+        """
         target, mean_target = self.targets(patches)  # (B, V, D), (B, D)
         output = self.student.encode(patches, where, {each.layer for each in self.config.alignments})
-        frame = self.frame_loss(patches, where, output, target)
+        frame = self.frame_loss(patches, output, target)
         utterance = self.utterance_loss(output, mean_target)
         alignments = {
-            module.name: self.alignment_loss(module, patches, where, output, external)
+            module.name: self.alignment_loss(module, patches, output, external)
             for module in self.alignments
             if isinstance(module, Alignment)
         }
@@ -143,7 +159,7 @@ class CATPretraining(nn.Module):
 
     @torch.no_grad()
     def targets(self, patches: Patches) -> tuple[Tensor, Tensor]:
-        """What the teacher, who sees everything, makes of the clips.
+        """Targets: features of the teacher, to which no patch is masked.
 
         The feed-forward outputs of its last layers, each with mean 0 and variance 1 over the tokens in every channel,
         are averaged and normalised over channels.
@@ -162,23 +178,31 @@ class CATPretraining(nn.Module):
             target = target * output.valid.unsqueeze(2)
         return target, target.sum(dim=1) / patches.lengths.unsqueeze(1)
 
-    def frame_loss(self, patches: Patches, where: Tensor, output: CATOutput, target: Tensor) -> Tensor:
-        """Distance of the decoder's predictions from the target, over masked tokens. -> (B,)"""
-        size = where.size(1)
-        every = patches.every().cpu().repeat_interleave(self.config.views, dim=0)  # (W, P)
-        hidden = _index(every & ~where, target.device)  # (N,)
-        grid = self.fill(patches, where, output)
-        valid = None if bool(every.all()) else every.view(grid.shape[:3]).to(target.device)
-        predicted = self.decoder(grid, hidden, valid)  # (N, D)
-        clip = hidden // size // self.config.views
-        return _mean_of_clips(scaled_square(predicted.float(), target[clip, hidden % size]), clip, len(target))
+    def frame_loss(self, patches: Patches, output: CATOutput, target: Tensor) -> Tensor:
+        """Distance of the decoder's predictions from the target, over masked tokens.
 
-    def fill(self, patches: Patches, where: Tensor, output: CATOutput) -> Tensor:
-        """The student's tokens on their grid, noise where it saw nothing. -> (W, T, M, D)"""
-        tokens = output.tokens.flatten(0, 1) if output.valid is None else output.tokens[output.valid]
-        noise = torch.randn(where.numel(), tokens.size(1), device=tokens.device, dtype=tokens.dtype)
-        grid = (noise * self.config.noise).index_copy(0, _index(where, tokens.device), tokens)
-        return grid.view(len(where), -1, patches.bands, tokens.size(1))
+        Args:
+            patches: of B clips.
+            output: of the student, for views of them.
+            target: the teacher's. (B, P, D)
+
+        Returns:
+            (B,) float32.
+        """
+        every = patches.every().cpu().repeat_interleave(self.config.views, dim=0)  # (W, P)
+        masked = Views.of(patches, every & ~output.views.where)
+        grid = self.fill(output)
+        valid = None if bool(every.all()) else every.view(grid.shape[:3]).to(target.device)
+        predicted = self.decoder(grid, masked.index, valid)  # (N, D)
+        distances = scaled_square(predicted.float(), masked.of_patches(target))
+        return mean_of_clips(distances, masked.clip, len(target))
+
+    def fill(self, output: CATOutput) -> Tensor:
+        """The student's tokens on their grid, noise where patches are masked. -> (W, T, M, D)"""
+        tokens = output.visible(output.tokens)
+        size = (output.views.where.numel(), tokens.size(1))
+        noise = torch.randn(size, device=tokens.device, dtype=tokens.dtype)
+        return output.views.on_grid(tokens, noise * self.config.noise)
 
     def utterance_loss(self, output: CATOutput, mean_target: Tensor) -> Tensor:
         """Distance of the CLS token from the mean of the target, over views. -> (B,)"""
@@ -186,38 +210,38 @@ class CATPretraining(nn.Module):
         return scaled_square(output.clip.float(), expected).view(len(mean_target), -1).mean(dim=1)
 
     def alignment_loss(
-        self,
-        alignment: Alignment,
-        patches: Patches,
-        where: Tensor,
-        output: CATOutput,
-        external: Mapping[str, External],
+        self, alignment: Alignment, patches: Patches, output: CATOutput, external: Mapping[str, External]
     ) -> Tensor:
-        """Distance of the student's CLS, or of its visible tokens, from an external encoder's features. -> (B,)"""
-        config, views = alignment.config, self.config.views
+        """Distance of the student's CLS, or of its visible tokens, from an external encoder's features.
+
+        Args:
+            alignment: the head of that encoder.
+            patches: of B clips.
+            output: of the student, for views of them.
+            external: features of the clips by the name of the encoder.
+
+        Returns:
+            (B,) float32.
+
+        Raises:
+            ValueError: there are no features of that encoder.
+        """
+        config, views, clips = alignment.config, output.views, len(patches.times)
         if config.encoder not in external:
             raise ValueError(
                 f"`external` must hold features of `{config.encoder}`, but holds {sorted(external)} instead; "
                 "embed the corpus with that encoder"
             )
-        given, device = external[config.encoder], output.clip.device
-        clips = len(patches.times)
-        whole = None if config.layer == 0 else output.feed_forwards[config.layer]  # (W, 1 + V, D)
+        given = external[config.encoder]
+        layer = None if config.layer == 0 else output.feed_forwards[config.layer]  # (W, 1 + V, D)
         if config.level == "clip":
-            seen = output.clip if whole is None else whole[:, 0]
-            clip = torch.arange(clips, device=device).repeat_interleave(views)
-            return _mean_of_clips(alignment(seen, given.clip(), clip), clip, clips)
-        tokens = output.tokens if whole is None else whole[:, 1:]
-        seen = tokens.flatten(0, 1) if output.valid is None else tokens[output.valid]  # (N, D)
-        index = _index(where, device)
-        clip, time = index // where.size(1) // views, index % where.size(1) // patches.bands
-        targets = given.times(patches.times)  # (B, T, E)
-        which = clip * targets.size(1) + time
-        if config.form == "contrastive":  # the times of padding are no candidates
-            every = torch.arange(targets.size(1), device=device) < patches.times[:, None]
-            which = (every.flatten().cumsum(0) - 1)[which]
-            return _mean_of_clips(alignment(seen, targets[every], which), clip, clips)
-        return _mean_of_clips(alignment(seen, targets.flatten(0, 1), which), clip, clips)
+            cls = output.clip if layer is None else layer[:, 0]
+            return mean_of_clips(alignment(cls, given.clip(), views.clip_of_view), views.clip_of_view, clips)
+        tokens = output.visible(output.tokens if layer is None else layer[:, 1:])  # (N, D)
+        targets = given.times(patches.times)  # (B, T, E), of which each clip has its valid times
+        first = patches.times.cumsum(0) - patches.times  # (B,), its first among those of all clips
+        targets = targets[valid_mask(patches.times, targets.size(1))]
+        return mean_of_clips(alignment(tokens, targets, first[views.clip] + views.time), views.clip, clips)
 
     def decay(self, update: int) -> float:
         """Decay of the teacher at an update: it rises evenly, then stays."""
@@ -226,10 +250,10 @@ class CATPretraining(nn.Module):
 
     @torch.no_grad()
     def update_teacher(self, update: int) -> None:
-        """Move the teacher towards the student; after every step of the optimizer, in float32."""
+        """Move the teacher towards the student (EMA); after every step of the optimizer, in float32."""
         share = 1 - self.decay(update)
-        for slow, fast in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
-            slow.lerp_(fast.to(slow.dtype), share)
+        for teacher, student in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
+            teacher.lerp_(student.to(teacher.dtype), share)
 
     def train(self, mode: bool = True) -> Self:
         """Train the student; the teacher is always in evaluation."""
@@ -257,12 +281,8 @@ class CATPretraining(nn.Module):
 def instance_normalised(features: Tensor, valid: Tensor | None, eps: float = 1e-5) -> Tensor:
     """Mean 0 and variance 1 over the valid tokens of each channel of each clip. (B, V, D), (B, V) -> (B, V, D)"""
     if valid is None:
-        centred = features - features.mean(dim=1, keepdim=True)
-        return centred * (centred.square().mean(dim=1, keepdim=True) + eps).rsqrt()
-    present = valid.unsqueeze(2).to(features.dtype)
-    count = present.sum(dim=1, keepdim=True).clamp(min=1)
-    centred = (features - (features * present).sum(dim=1, keepdim=True) / count) * present
-    return centred * (centred.square().sum(dim=1, keepdim=True) / count + eps).rsqrt()
+        valid = torch.ones((), dtype=torch.bool, device=features.device).expand(features.shape[:2])
+    return normalised_over(features, valid.unsqueeze(2), dim=1, eps=eps)
 
 
 def code_weight(nominal: float, clips: int, views: int) -> float:
@@ -277,15 +297,3 @@ def code_weight(nominal: float, clips: int, views: int) -> float:
         views: of each clip (the code: 4).
     """
     return nominal * clips * views
-
-
-def _index(where: Tensor, device: torch.device) -> Tensor:
-    """Numbers of the chosen patches in the flattened grid. (W, P) bool -> (N,)"""
-    return where.flatten().nonzero().squeeze(1).to(device)
-
-
-def _mean_of_clips(losses: Tensor, clip: Tensor, clips: int) -> Tensor:
-    """Mean of the losses that belong to each clip; 0 where there is none. (N,), (N,) -> (B,)"""
-    sums = losses.new_zeros(clips).index_add(0, clip, losses)
-    counts = torch.bincount(clip, minlength=clips).clamp(min=1)
-    return sums / counts.to(losses.dtype)

@@ -82,4 +82,4 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, patches: Tensor, index: Tensor, grid: Grid) -> Tensor:
         """(N, p, p) -> (N, D); where the patches lie does not matter."""
-        return self.projection(patches.unsqueeze(3)).flatten(1)  # type: ignore[no-any-return]
+        return self.projection(patches.unsqueeze(3)).flatten(1)

@@ -1,6 +1,6 @@
 """Labels from CAT: a linear head on the pooled encoder, and how it is fine-tuned or probed.
 
-Legend as in `cat.py`: B clips, S samples, D width; K classes.
+Legend as in `encoder.py`: B clips, S samples; K classes.
 """
 
 from typing import Literal
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from noisewise.audio.augment import Mixup, SpecAugment
 from noisewise.config import config
 from noisewise.models.cat.encoder import CAT, CATConfig, CATOutput
+from noisewise.models.model import Model
 
 
 @config
@@ -27,7 +28,7 @@ class CATTaggerConfig:
     labels: Literal["many", "one"] = "many"
     """"many": any number of labels a clip, binary cross-entropy; "one": exactly one, cross-entropy."""
     label_smoothing: float = 0.0
-    """Of the cross-entropy (the code: 0.1 for ESC-50)."""
+    """Label smoothing of the cross-entropy (the code: 0.1 for ESC-50)."""
     mixup: float = 0.8
     """Alpha of mixup on log-mel features; 0 for none (the code: 0 for ESC-50)."""
     mixup_chance: float = 0.9
@@ -37,9 +38,16 @@ class CATTaggerConfig:
     frozen: bool = False
     """Whether the encoder is frozen, and then in evaluation: a linear probe."""
 
+    def build(self) -> "CATTagger":
+        """The model, randomly initialised."""
+        return CATTagger(self)
 
-class CATTagger(nn.Module):
+
+class CATTagger(Model):
     """Encoder, pooling, LayerNorm, linear map."""
+
+    encoder: CAT
+    has_static_shapes = False
 
     def __init__(self, config: CATTaggerConfig):
         super().__init__()
@@ -61,16 +69,16 @@ class CATTagger(nn.Module):
     def logits(self, features: Tensor, frames: Tensor) -> Tensor:
         """Logits of normalised log-mel features, masked in training. (B, F, bins), (B,) -> (B, K)"""
         patches = self.encoder.patches(self.spec_augment(features, frames), frames)
-        return self.head(self.vector(self.encoder.encode(patches, patches.every().cpu())))  # type: ignore[no-any-return]
+        return self.head(self.vector(self.encoder.encode(patches, patches.every().cpu())))
 
     def vector(self, output: CATOutput) -> Tensor:
         """One vector a clip, of which the head is a linear map. -> (B, D)"""
-        return self.norm(output.clip if self.config.pooling == "cls" else output.pooled())  # type: ignore[no-any-return]
+        return self.norm(output.clip if self.config.pooling == "cls" else output.pooled())
 
     def probabilities(self, waveform: Tensor, lengths: Tensor) -> Tensor:
         """Probabilities of the labels; with one label a clip they sum to 1. (B, S), (B,) -> (B, K)"""
         logits = self(waveform, lengths).float()
-        return logits.sigmoid() if self.config.labels == "many" else logits.softmax(dim=1)  # type: ignore[no-any-return]
+        return logits.sigmoid() if self.config.labels == "many" else logits.softmax(dim=1)
 
     def loss(self, waveform: Tensor, lengths: Tensor, labels: Tensor) -> Tensor:
         """Loss of each clip, mixed and masked in training.

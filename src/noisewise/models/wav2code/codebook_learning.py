@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from noisewise.config import config
 from noisewise.layers.codebook import Codebook
-from noisewise.layers.masking import valid_mask
+from noisewise.layers.masking import masked_mean, valid_mask
 from noisewise.models.any_encoder import EncoderConfig, build_encoder
-from noisewise.models.encoder import EncoderOutput
+from noisewise.models.encoder import Encoder
+from noisewise.models.model import Model
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 
 Reduction = Literal["mean", "sum"]
@@ -24,6 +25,10 @@ class CodebookLearningConfig:
     """The encoder of stage 1, or any other."""
     codes: int = 1024
     """Entries of the codebook (N)."""
+
+    def build(self) -> "CodebookLearning":
+        """The model, randomly initialised."""
+        return CodebookLearning(self)
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,10 @@ class CodebookOutput:
     """Valid frames. (B,)"""
 
 
-class CodebookLearning(nn.Module):
+class CodebookLearning(Model):
     """An encoder and the codebook of its clean representations."""
+
+    encoder: Encoder
 
     def __init__(self, config: CodebookLearningConfig):
         super().__init__()
@@ -50,38 +57,37 @@ class CodebookLearning(nn.Module):
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> CodebookOutput:
         """Eq. 7 to 9. (B, T), (B,) -> representations and their codes."""
-        output: EncoderOutput = self.encoder(waveform, lengths)
+        output = self.encoder(waveform, lengths)
         ids = self.codebook.nearest(output.features)
         return CodebookOutput(output.features, self.codebook.lookup(ids), ids, output.lengths)
 
+    def inference_pass(self, waveform: Tensor, lengths: Tensor) -> Tensor:
+        """Representations and the search for their codes. (B, T), (B,) -> valid frames (B,)"""
+        frames: Tensor = self(waveform, lengths).lengths
+        return frames
+
     def codebook_loss(self, output: CodebookOutput, reduction: Reduction = "mean") -> Tensor:
         """First term of Eq. 10, ||sg(Z_c) - Z_c^q||^2: moves the codes; mean over valid frames. ()"""
-        return _mean(
-            squared_distance(output.representations.detach(), output.quantized, output.lengths, reduction),
-            output.lengths,
-        )
+        distances = squared_distance(output.representations.detach(), output.quantized, output.lengths, reduction)
+        return masked_mean(distances, valid_mask(output.lengths, distances.size(1)))
 
     def commitment_loss(self, output: CodebookOutput, reduction: Reduction = "mean") -> Tensor:
         """Second term of Eq. 10 without its beta, ||Z_c - sg(Z_c^q)||^2: moves the encoder. ()"""
-        return _mean(
-            squared_distance(output.representations, output.quantized.detach(), output.lengths, reduction),
-            output.lengths,
-        )
+        distances = squared_distance(output.representations, output.quantized.detach(), output.lengths, reduction)
+        return masked_mean(distances, valid_mask(output.lengths, distances.size(1)))
 
 
 def squared_distance(first: Tensor, second: Tensor, lengths: Tensor, reduction: Reduction) -> Tensor:
-    """Squared distance of each frame, summed over the width or its mean; 0 in padding. (B, F, D) twice -> (B, F)"""
+    """Squared distance of each frame; 0 in padding.
+
+    Args:
+        first, second: (B, F, D) each.
+        lengths: valid frames. (B,)
+        reduction: over the width D.
+
+    Returns:
+        (B, F) float32.
+    """
     distances = (first.float() - second.float()).square()
     each = distances.sum(dim=-1) if reduction == "sum" else distances.mean(dim=-1)
     return each * valid_mask(lengths, each.size(1))
-
-
-def _over_frames(values: Tensor, lengths: Tensor, reduction: Reduction) -> Tensor:
-    """Sum or mean over the valid frames of each utterance. (B, F), (B,) -> (B,)"""
-    sums = (values * valid_mask(lengths, values.size(1))).sum(dim=1)
-    return sums if reduction == "sum" else sums / lengths.clamp(min=1)
-
-
-def _mean(values: Tensor, lengths: Tensor) -> Tensor:
-    """Mean over all valid frames of a batch; padding holds zeros. (B, F), (B,) -> ()"""
-    return values.sum() / lengths.sum().clamp(min=1)

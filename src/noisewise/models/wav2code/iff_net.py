@@ -1,11 +1,11 @@
-"""IFF-Net, interactive feature fusion: take fidelity from what was heard and quality from what was restored.
+"""IFF-Net, interactive feature fusion: fidelity from the noisy representation, quality from the restored one.
 
 Hu et al., ICASSP 2022, over time alone as Wav2code uses it (Sec. II-D, Eq. 15 to 21), and the other rows of
-Wav2code's Table VI. Legend: B utterances, F frames, D width, D' width of the bottleneck.
+Wav2code's Table VI. Legend, beside that of the project: D' width of the bottleneck, T valid frames of an utterance.
 
 Padding stays out: keys of the temporal attention are masked, padded frames are zero before anything sums over
-time, and lengths, not the padded size, scale the embedding attention. Where the public code has BatchNorm stands a
-norm whose statistics know neither batch nor padding.
+time, and lengths, not the padded size, scale the embedding attention. Where the authors' code has BatchNorm stands a
+norm whose statistics depend on neither batch nor padding.
 """
 
 from typing import Annotated, Literal, assert_never
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from noisewise.config import config, one_of
 from noisewise.layers.attention import MultiHeadAttention, attend
-from noisewise.layers.masking import valid_mask
+from noisewise.layers.masking import mean_weights, valid_mask
 
 LEAST_SCORE = 40.0
 """How far below the largest a score of Eq. 16 counts: e^-40 vanishes beside one in float32, and weights below e^-87
@@ -33,36 +33,33 @@ class IFFNetConfig:
     repeats: int = 4
     """Times N_rep that ResNet block, self-attention and interaction follow each other (paper: 4; Table VI also 2)."""
     bottleneck_kernel: int = 1
-    """Kernel of the bottleneck's encoder and decoder, odd. Open: the paper says CNN; 1 is the public code's."""
+    """Kernel of the bottleneck's encoder and decoder, odd. Not specified by the paper; 1 is the authors' code's."""
     norm: Literal["time", "layer", "none"] = "time"
-    """Norm after the convolutions of encoder, ResNet block and, with `norm_attention`, Eq. 17. Open. The public
-    code has BatchNorm; `time` takes each channel's statistics over time like it, but utterance by utterance. With
-    `layer` the frames of an utterance grow alike from repeat to repeat, as parameter-free attention averages."""
+    """Norm after the convolutions of encoder, ResNet block and, with `norm_attention`, Eq. 17. Not specified by the
+    paper; `time` is the BatchNorm of the authors' code, utterance by utterance."""
     activation: Literal["prelu", "gelu"] = "prelu"
-    """Activation after that norm. Open; PReLU is the public code's."""
+    """Activation after that norm. Not specified by the paper; PReLU is the authors' code's."""
     norm_attention: bool = True
-    """Whether norm and activation also follow the convolution of Eq. 17. Open: the equation shows none, the public
-    code has them; without, features grow at every repeat until the softmaxes of Eq. 15 and 16 are one-hot. With
-    norm `layer`, rather without."""
+    """Whether norm and activation also follow the convolution of Eq. 17. Not specified by the paper; the authors' code
+    has them."""
     embedding_softmax: Literal["summed", "last"] = "summed"
-    """Axis that Eq. 16 normalises. Open: `summed`, so that the weights of each sum add to one as in Eq. 15 and in
-    the public code; `last` is the formula letter by letter in code."""
+    """Axis that Eq. 16 normalises. Not specified by the paper; `summed` makes the weights of each sum add to one, as in
+    the authors' code."""
     share_branches: bool = False
-    """One set of weights for both branches. Open; apart in the public code."""
+    """Whether both branches share one set of weights. Not specified by the paper; the authors' code has two."""
     share_interaction: bool = False
-    """One mask in Eq. 18 and 19, which write the same Conv. Open; two in the public code."""
+    """Whether Eq. 18 and 19 share one mask. Not specified by the paper; the authors' code has two."""
     merge_kernel: int = 1
-    """Kernel of the convolution of Eq. 20, odd. Open: 1 fits the 104 M, the public code has 3."""
+    """Kernel of the convolution of Eq. 20, odd. Not specified by the paper; 1 fits its 104 M parameters."""
     merge_attention: Literal["none", "parameter_free", "projected"] = "parameter_free"
-    """Self-attention of Eq. 20. Open: in the form of Eq. 15 as everywhere else, or with query, key and value maps."""
+    """Self-attention of Eq. 20. Not specified by the paper; `parameter_free` is the form of Eq. 15."""
     merge_residual: bool = True
-    """Whether that attention adds its input, as Eq. 15 and the public code do; without, the gate hardly changes
-    over time at first."""
+    """Whether the attention of Eq. 20 adds its input, as Eq. 15 and the authors' code do."""
     merge_heads: int = 8
-    """Heads of the projected attention. Open."""
+    """Heads of the projected attention. Not specified by the paper; as the predictor."""
     merge_bias: float = 0.0
-    """What is added before the sigmoid of Eq. 20 at the start of training; above zero begins on the noisy side.
-    Not in the paper."""
+    """Bias before the sigmoid of Eq. 20 at the start of training; above zero begins on the noisy side. Not in the
+    paper."""
     skip: bool = False
     """Whether each input is added to its decoder's output, which begins at zero: what passes the merge is as wide as
     the input, and at first it is the input. Not in the paper."""
@@ -74,7 +71,7 @@ class ConcatFusionConfig:
 
     kind: Literal["concat"] = "concat"
     kernel: int = 1
-    """Kernel of the convolution from 2D back to D, odd. Open, as is whether the paper has one."""
+    """Kernel of the convolution from 2D back to D, odd. Not specified by the paper; 1 mixes no frames."""
 
 
 @config
@@ -95,7 +92,7 @@ class Frames:
     kept: Tensor | None
     """1 where valid, 0 elsewhere, None when nothing is padding. (B, F, 1)"""
     share: Tensor
-    """1 / T where valid, 0 elsewhere: a product with it is the mean over time. (B, 1, F)"""
+    """`mean_weights` of the valid frames. (B, 1, F)"""
     root: Tensor
     """1 / sqrt(T) where valid, 0 elsewhere. (B, F, 1)"""
 
@@ -106,8 +103,12 @@ class Frames:
         counts = lengths.clamp(min=1)[:, None].float()
         self.valid = valid if padded else None
         self.kept = valid.float().unsqueeze(-1) if padded else None
-        self.share = (valid / counts).unsqueeze(1)
+        self.share = mean_weights(valid).unsqueeze(1)
         self.root = (valid * counts.rsqrt()).unsqueeze(-1)
+
+    def mean(self, features: Tensor) -> Tensor:
+        """Mean over the valid frames, as one product, a dozen times in every pass. (B, F, D) float32 -> (B, 1, D)"""
+        return self.share @ features
 
     def zeroed(self, features: Tensor) -> Tensor:
         """Zero past the lengths, whatever is there, not-a-number included. (B, F, D) -> (B, F, D)"""
@@ -150,8 +151,8 @@ class TimeNorm(nn.Module):
         """(B, F, D) -> (B, F, D) float32"""
         with torch.autocast(features.device.type, enabled=False):
             features = features.float()
-            centred = features - frames.share @ features
-            variance = frames.share @ centred.square()  # (B, 1, D)
+            centred = features - frames.mean(features)
+            variance = frames.mean(centred.square())  # (B, 1, D)
             return torch.addcmul(self.bias, centred, self.weight * (variance + self.epsilon).rsqrt())
 
 
@@ -169,7 +170,7 @@ def build_norm(kind: Literal["time", "layer", "none"], dim: int) -> nn.Module:
 
 
 class NormedConvolution(nn.Module):
-    """Convolution, norm and activation, as every convolution of the public code is followed up."""
+    """Convolution, norm and activation, in this order as in the authors' code."""
 
     def __init__(self, config: IFFNetConfig, inputs: int, outputs: int, kernel: int = 1):
         super().__init__()
@@ -181,7 +182,7 @@ class NormedConvolution(nn.Module):
         """(B, F, inputs) -> (B, F, outputs)"""
         mixed = self.convolution(features, frames)
         normed = self.norm(mixed, frames) if isinstance(self.norm, TimeNorm) else self.norm(mixed)
-        return self.activation(normed)  # type: ignore[no-any-return]
+        return self.activation(normed)
 
 
 class ResNetBlock(nn.Module):
@@ -193,7 +194,7 @@ class ResNetBlock(nn.Module):
 
     def forward(self, features: Tensor, frames: Frames) -> Tensor:
         """(B, F, D') -> H (B, F, D')"""
-        return features + self.convolution(features, frames)  # type: ignore[no-any-return]
+        return features + self.convolution(features, frames)
 
 
 class SeparableSelfAttention(nn.Module):
@@ -214,7 +215,7 @@ class SeparableSelfAttention(nn.Module):
         """S = Conv(H || H_temp || H_embd) (Eq. 17). (B, F, D') -> (B, F, D')"""
         temporal = temporal_attention(features, frames)
         embedding = embedding_attention(features, frames, self.axis)
-        return self.convolution(torch.cat((features, temporal, embedding), dim=-1), frames)  # type: ignore[no-any-return]
+        return self.convolution(torch.cat((features, temporal, embedding), dim=-1), frames)
 
 
 class Interaction(nn.Module):
@@ -246,7 +247,7 @@ class InteractiveBlock(nn.Module):
         """Bottleneck features of both branches -> the same, all (B, F, D')"""
         noisy = self.attention[0](self.resnet[0](noisy, frames), frames)
         restored = self.attention[-1](self.resnet[-1](restored, frames), frames)
-        return self.interaction(noisy, restored, frames)  # type: ignore[no-any-return]
+        return self.interaction(noisy, restored, frames)
 
 
 class Merge(nn.Module):
@@ -306,13 +307,14 @@ class IFFNet(nn.Module):
         """
         frames = Frames(lengths, noisy.size(1))
         noisy, restored = frames.zeroed(noisy), frames.zeroed(restored)
-        heard, said = self.encoder[0](noisy, frames), self.encoder[-1](restored, frames)  # (B, F, D')
+        noisy_features, restored_features = self.encoder[0](noisy, frames), self.encoder[-1](restored, frames)
         for block in self.blocks:
-            heard, said = block(heard, said, frames)
-        heard, said = self.decoder[0](heard, frames), self.decoder[-1](said, frames)  # (B, F, D)
+            noisy_features, restored_features = block(noisy_features, restored_features, frames)  # (B, F, D')
+        noisy_features = self.decoder[0](noisy_features, frames)  # (B, F, D)
+        restored_features = self.decoder[-1](restored_features, frames)
         if self.skip:
-            heard, said = noisy + heard, restored + said
-        return frames.zeroed(self.merge(heard, said, frames))
+            noisy_features, restored_features = noisy + noisy_features, restored + restored_features
+        return frames.zeroed(self.merge(noisy_features, restored_features, frames))
 
 
 class ConcatFusion(nn.Module):
@@ -330,7 +332,7 @@ class ConcatFusion(nn.Module):
 
 
 class NoFusion(nn.Module):
-    """What was restored, and nothing of what was heard."""
+    """The restored representation, without the noisy one."""
 
     def forward(self, noisy: Tensor, restored: Tensor, lengths: Tensor) -> Tensor:
         """(B, F, D) twice, (B,) -> (B, F, D), zero past the lengths"""

@@ -19,15 +19,15 @@ class TransformerPredictorConfig:
     layers: int = 4
     """Transformer blocks (M)."""
     dim: int = 256
-    """Their width (D_p)."""
+    """Width of the blocks (D_p)."""
     heads: int = 8
-    """Attention heads. Open in the paper; as CodeFormer."""
+    """Attention heads. Not specified by the paper; as CodeFormer."""
     feed_forward: int = 2048
-    """Inner width. Open: the paper's "2048" fits its parameter count here, not in the encoder (docs/wav2code.md)."""
+    """Inner width of the feed-forward layers. Not specified by the paper; 2048 fits its parameter count."""
     dropout: float = 0.1
-    """Dropout on residual branches. Open; as the encoder."""
+    """Dropout on residual branches. Not specified by the paper; as the encoder."""
     positions: Literal["none", "sinusoidal"] = "none"
-    """Open: the equations hold none, and the encoder's output already carries position."""
+    """Positions added to X_0. Not specified by the paper; its equations hold none."""
 
 
 @config
@@ -36,9 +36,9 @@ class CNNPredictorConfig:
 
     kind: Literal["cnn"] = "cnn"
     dim: int = 256
-    """Its width."""
+    """Width of the convolutions."""
     kernel: int = 3
-    """Its kernel (odd). Open in the paper."""
+    """Kernel of the convolutions (odd). Not specified by the paper; 3 as in the ResNet block."""
 
 
 @config
@@ -69,7 +69,7 @@ class TransformerPredictor(nn.Module):
         features = self.input(noisy)  # X_0
         if self.positions == "sinusoidal":
             features = features + sinusoids(features.size(1), features.size(2)).to(features)
-        return self.output(self.transformer(features, lengths))  # type: ignore[no-any-return]
+        return self.output(self.transformer(features, lengths))
 
 
 class CNNPredictor(nn.Module):
@@ -86,7 +86,7 @@ class CNNPredictor(nn.Module):
         """(B, F, D), (B,) -> logits over codes (B, F, N)"""
         for convolution in (self.first, self.second):
             noisy = F.gelu(convolution(zero_padding(noisy, lengths).transpose(1, 2)).transpose(1, 2))
-        return self.output(noisy)  # type: ignore[no-any-return]
+        return self.output(noisy)
 
 
 def build_predictor(

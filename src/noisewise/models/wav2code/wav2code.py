@@ -1,8 +1,7 @@
 """Wav2code: restore clean speech representations by looking them up in a codebook.
 
 Hu, Chen, Zhu, Chng 2023, Sec. II-B (codebook learning, Eq. 7 to 10) and II-C (code prediction, Eq. 11 to 14); the
-fusion of Sec. II-D is in `iff_net.py`. Legend: B utterances, T samples, F frames, D width of the encoder, N codes,
-D_p width of the code predictor, V symbols.
+fusion of Sec. II-D is in `iff_net.py`. Legend, beside that of the project: D_p width of the code predictor.
 """
 
 from dataclasses import dataclass
@@ -13,10 +12,11 @@ from torch import Tensor, nn
 
 from noisewise.config import config
 from noisewise.layers.codebook import Codebook
-from noisewise.layers.masking import zero_padding
-from noisewise.models.any_encoder import AnyEncoder, EncoderConfig, build_encoder
-from noisewise.models.encoder import EncoderOutput
-from noisewise.models.wav2code.codebook_learning import Reduction, _over_frames, squared_distance
+from noisewise.layers.masking import masked_mean, masked_sum, valid_mask, zero_padding
+from noisewise.models.any_encoder import EncoderConfig, build_encoder
+from noisewise.models.encoder import Encoder
+from noisewise.models.model import AcousticModel
+from noisewise.models.wav2code.codebook_learning import Reduction, squared_distance
 from noisewise.models.wav2code.iff_net import FusionConfig, IFFNetConfig, build_fusion
 from noisewise.models.wav2code.predictor import PredictorConfig, TransformerPredictorConfig, build_predictor
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
@@ -36,7 +36,7 @@ class Wav2CodeConfig:
     fusion: FusionConfig = IFFNetConfig()
     """How noisy and restored representations are joined."""
     gumbel_temperature: float = 1.0
-    """Of the choice of codes in training. Open in the paper."""
+    """Temperature of the Gumbel softmax. Not specified by the paper; 1 leaves the logits as they are."""
     gumbel_noise: bool = True
     """Whether codes are drawn in training or the most probable is taken, gradients passing straight through either
     way. The paper names Gumbel softmax; without the draw, short training is steadier."""
@@ -44,9 +44,13 @@ class Wav2CodeConfig:
     """Whether one entry of the codebook is looked up, or the mean of all by their probability is taken. The paper has
     IDs, so one; the mean is what a soft Gumbel softmax gives, and is kinder while many codes are wrong."""
     vocabulary: int = 30
-    """Symbols, the blank (id 0) included (Sec. III-B)."""
+    """Tokens, the blank (id 0) included (V; Sec. III-B)."""
     dropout: float = 0.1
     """Dropout before the linear layer."""
+
+    def build(self) -> "Wav2Code":
+        """The model, randomly initialised."""
+        return Wav2Code(self)
 
 
 @dataclass(frozen=True)
@@ -62,15 +66,15 @@ class Restoration:
     ids: Tensor
     """The chosen codes. (B, F) int64"""
     logits: Tensor | None
-    """Of the code predictor, None for nearest-neighbour matching. (B, F, N)"""
+    """Logits of the code predictor, None for nearest-neighbour matching. (B, F, N)"""
     lengths: Tensor
     """Valid frames. (B,)"""
 
 
-class Wav2Code(nn.Module):
+class Wav2Code(AcousticModel):
     """Encoder, code predictor, codebook, fusion and a CTC head."""
 
-    def __init__(self, config: Wav2CodeConfig, encoder: AnyEncoder | None = None):
+    def __init__(self, config: Wav2CodeConfig, encoder: Encoder | None = None):
         """Build the layers; `encoder` is one that was built before, for instance from a checkpoint."""
         super().__init__()
         self.config = config
@@ -81,27 +85,36 @@ class Wav2Code(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(self.encoder.dim, config.vocabulary)
 
-    @property
-    def hop(self) -> int:
-        """Samples from one frame to the next."""
-        return int(self.encoder.hop)
-
     def restore(self, waveform: Tensor, lengths: Tensor) -> Restoration:
         """Encode, choose a code for every frame, look it up, fuse. (B, T), (B,) -> representations"""
-        output: EncoderOutput = self.encoder(waveform, lengths)
+        output = self.encoder(waveform, lengths)
         noisy, frames = output.features, output.lengths
         logits = None if self.predictor is None else self.predictor(noisy, frames)
         if logits is None:  # straight through, as in a VQ-VAE
             ids = self.codebook.nearest(noisy)
             restored = noisy + (self.codebook.lookup(ids) - noisy).detach()
         else:
-            weights = self._choice(logits)
+            weights = self._code_weights(logits)
             ids, restored = weights.argmax(dim=-1), self.codebook.select(weights)
         restored = zero_padding(restored, frames)
         return Restoration(noisy, restored, self.fusion(noisy, restored, frames), ids, logits, frames)
 
-    def _choice(self, logits: Tensor) -> Tensor:
-        """Weights of the entries: soft, or one-hot with their gradient; no noise in evaluation. (B, F, N) twice"""
+    def _code_weights(self, logits: Tensor) -> Tensor:
+        """Weights of the entries of the codebook; what Z_n^q is a sum by.
+
+        | look_up | training, with noise | training, without | evaluation |
+        | --- | --- | --- | --- |
+        | soft | Gumbel softmax | softmax | softmax |
+        | hard | one drawn entry | the most probable entry | the most probable entry |
+
+        A hard choice in training passes gradients straight through, to the softmax.
+
+        Args:
+            logits: (B, F, N).
+
+        Returns:
+            (B, F, N) float32, summing to 1 over the N entries.
+        """
         logits, temperature = logits.float(), self.config.gumbel_temperature
         soft_look_up = self.config.look_up == "soft"
         if self.training and self.config.gumbel_noise:
@@ -115,11 +128,11 @@ class Wav2Code(nn.Module):
         return hard + (soft - soft.detach())
 
     def recognise(self, restoration: Restoration) -> Tensor:
-        """Log-probabilities of the symbols from Z_f. -> (B, F, V) float32"""
-        return self.head(self.dropout(restoration.fused)).float().log_softmax(dim=-1)  # type: ignore[no-any-return]
+        """Log-probabilities of the tokens from Z_f. -> (B, F, V) float32"""
+        return self.head(self.dropout(restoration.fused)).float().log_softmax(dim=-1)
 
     def log_probs(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of the symbols (B, F, V) float32 and the valid frames (B,)."""
+        """Log-probabilities of the tokens (B, F, V) float32 and the valid frames (B,)."""
         restoration = self.restore(waveform, lengths)
         return self.recognise(restoration), restoration.lengths
 
@@ -152,3 +165,9 @@ class Wav2Code(nn.Module):
         """
         each = squared_distance(output.restored, clean.detach(), output.lengths, "mean")
         return _over_frames(each, output.lengths, reduction)
+
+
+def _over_frames(values: Tensor, lengths: Tensor, reduction: Reduction) -> Tensor:
+    """Sum or mean over the valid frames of each utterance. (B, F), (B,) -> (B,)"""
+    reduce = masked_sum if reduction == "sum" else masked_mean
+    return reduce(values, valid_mask(lengths, values.size(1)), dim=1)

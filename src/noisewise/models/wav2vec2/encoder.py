@@ -1,25 +1,23 @@
 """wav2vec 2.0: a convolutional encoder of the waveform and a Transformer over its frames.
 
-Baevski, Zhou, Mohamed, Auli 2020, as fairseq trains it. Legend: B utterances, T samples, F frames, C channels
-of the convolutions, D width of the Transformer.
+Baevski, Zhou, Mohamed, Auli 2020, as fairseq trains it: Z = f(X), C = g(Z). Legend, beside that of the project:
+C channels of the convolutions.
 """
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from noisewise.audio.features import LogMel, normalise_utterance
-from noisewise.config import config
-from noisewise.layers.convolution import MelSubsampling
+from noisewise.config import TRAINING_ONLY, config
 from noisewise.layers.masking import valid_mask, zero_padding
 from noisewise.layers.span_masking import span_where
 from noisewise.layers.transformer import TransformerEncoder, TransformerLayer
-from noisewise.models.encoder import EncoderOutput
-from noisewise.models.wav2vec2 import waveform_matmul
+from noisewise.models.encoder import Encoder, EncoderOutput
+from noisewise.models.wav2vec2.front_end import FrontEndConfig, WaveformFrontEnd, build_front_end, from_flat
 from noisewise.models.wav2vec2.positional_convolution import PositionalConvolution
-from noisewise.models.wav2vec2.waveform_cnn import WaveformCNN
+from noisewise.models.wav2vec2.unpadded import unpadded_on_cpu
 
 
 @config
@@ -27,24 +25,8 @@ class Wav2Vec2Config:
     """The wav2vec 2.0 encoder; the defaults are the base size."""
 
     kind: Literal["wav2vec2"] = "wav2vec2"
-    front_end: Literal["waveform", "log_mel"] = "waveform"
-    """The feature encoder f: the paper's convolutions over the waveform, or two over a log-mel spectrogram at the
-    same 20 ms a frame, for a fraction of the cost (then `kernels`, `strides` and what follows to `normalise` have
-    no meaning)."""
-    bins: int = 80
-    """Mel channels of the log-mel front end."""
-    channels: int = 512
-    """Width of the convolutions."""
-    kernels: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
-    """Kernels of the convolutions."""
-    strides: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
-    """Strides of the convolutions."""
-    convolution_bias: bool = False
-    """Whether the convolutions have a bias."""
-    convolution_norm: Literal["group", "layer"] = "group"
-    """"group": over time, after the first convolution; "layer": over channels, after each."""
-    normalise: bool = False
-    """Whether waveforms are brought to mean 0 and variance 1 first (layer-norm models were trained so)."""
+    front_end: FrontEndConfig = WaveformFrontEnd()
+    """The feature encoder f."""
     dim: int = 768
     """Width of the Transformer."""
     layers: int = 12
@@ -61,42 +43,56 @@ class Wav2Vec2Config:
     """Taps of the positional convolution."""
     position_groups: int = 16
     """Groups of the positional convolution."""
-    initial_std: float | None = 0.02
-    """Standard deviation of the Transformer's linear maps at the start. 0.02 is BERT's, for inputs of 768; narrower
-    models start sooner with null: one over the square root of the inputs."""
-    input_dropout: float = 0.1
+    initial_std: Annotated[float | None, TRAINING_ONLY] = 0.02
+    """Initial standard deviation of the Transformer's linear layers. 0.02 is BERT's, for inputs of 768; null is one
+    over the square root of the inputs, with which narrower models learn sooner."""
+    input_dropout: Annotated[float, TRAINING_ONLY] = 0.1
     """Dropout on the projected frames."""
-    dropout: float = 0.1
+    dropout: Annotated[float, TRAINING_ONLY] = 0.1
     """Dropout on residual branches and before the first layer."""
-    attention_dropout: float = 0.1
+    attention_dropout: Annotated[float, TRAINING_ONLY] = 0.1
     """Dropout on attention weights."""
-    activation_dropout: float = 0.0
+    activation_dropout: Annotated[float, TRAINING_ONLY] = 0.0
     """Dropout inside the feed-forward layers."""
-    layer_drop: float = 0.05
+    layer_drop: Annotated[float, TRAINING_ONLY] = 0.05
     """Chance of skipping a layer in training."""
-    feature_grad_mult: float = 0.1
+    feature_grad_mult: Annotated[float, TRAINING_ONLY] = 0.1
     """Factor on the gradient that reaches the convolutions; 0 freezes them."""
-    time_mask_probability: float = 0.0
+    time_mask_probability: Annotated[float, TRAINING_ONLY] = 0.0
     """Frames replaced in training by the mask embedding, before overlaps (fine-tuning on 100 h: 0.65)."""
-    time_mask_span: int = 10
+    time_mask_span: Annotated[int, TRAINING_ONLY] = 10
     """Frames in a time mask."""
-    channel_mask_probability: float = 0.0
+    channel_mask_probability: Annotated[float, TRAINING_ONLY] = 0.0
     """Channels set to zero in training, before overlaps (fine-tuning on 100 h: 0.5)."""
-    channel_mask_span: int = 64
+    channel_mask_span: Annotated[int, TRAINING_ONLY] = 64
     """Channels in a channel mask."""
 
+    @classmethod
+    def migrated(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Values of configurations in which the front end had no fields of its own."""
+        return from_flat(values)
 
-class Wav2Vec2Encoder(nn.Module):
+    @property
+    def normalise(self) -> bool:
+        """Whether waveforms are brought to mean 0 and variance 1 first."""
+        return isinstance(self.front_end, WaveformFrontEnd) and self.front_end.normalise
+
+    def build(self) -> "Wav2Vec2Encoder":
+        """The encoder, randomly initialised."""
+        return Wav2Vec2Encoder(self)
+
+
+class Wav2Vec2Encoder(Encoder):
     """Waveform to contextual features; neither padding nor the rest of the batch changes an utterance's."""
 
     def __init__(self, config: Wav2Vec2Config):
         super().__init__()
         self.config = config
         self.dim = config.dim
-        self.cnn = _front_end(config)
+        self.cnn = build_front_end(config.front_end)
         self.hop = self.cnn.hop
-        self.norm = nn.LayerNorm(config.channels)
-        self.projection = nn.Linear(config.channels, config.dim)
+        self.norm = nn.LayerNorm(config.front_end.channels)
+        self.projection = nn.Linear(config.front_end.channels, config.dim)
         self.input_dropout = nn.Dropout(config.input_dropout)
         self.mask_embedding = nn.Parameter(torch.rand(config.dim))
         self.position = PositionalConvolution(config.dim, config.position_kernel, config.position_groups)
@@ -124,24 +120,18 @@ class Wav2Vec2Encoder(nn.Module):
         return EncoderOutput(zero_padding(features, frames), frames)
 
     def latents(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames before any norm, and how many are valid: Z = f(X). (B, T), (B,) -> (B, F, C), (B,)"""
-        if isinstance(self.cnn, LogMelCNN):
-            return self._scaled(*self.cnn(waveform, lengths))
-        if self.config.normalise:
-            waveform = _normalised(waveform, lengths)
-        if waveform_matmul.suits(self.cnn, waveform):
-            return waveform_matmul.latents(self.cnn, waveform, lengths)
-        return self._scaled(*self.cnn(waveform, lengths))
+        """Frames before any norm, and how many are valid: Z = f(X). (B, T), (B,) -> (B, F, C), (B,)
 
-    def _scaled(self, latents: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Whatever gradient reaches the convolutions is multiplied by `feature_grad_mult`."""
+        Whatever gradient reaches f is multiplied by `feature_grad_mult`.
+        """
+        latents, frames = self.cnn(waveform, lengths)
         if latents.requires_grad and self.config.feature_grad_mult != 1:
-            latents.register_hook(lambda gradient: gradient * self.config.feature_grad_mult)  # type: ignore[no-untyped-call]
+            latents.register_hook(lambda gradient: gradient * self.config.feature_grad_mult)
         return latents, frames
 
     def project(self, latents: Tensor) -> Tensor:
         """To the Transformer's width, with dropout. (B, F, C) -> (B, F, D)"""
-        return self.input_dropout(self.projection(self.norm(latents)))  # type: ignore[no-any-return]
+        return self.input_dropout(self.projection(self.norm(latents)))
 
     def mask(self, features: Tensor, frames: Tensor) -> Tensor:
         """In training, hide spans of frames behind the mask embedding, then zero spans of channels.
@@ -158,41 +148,26 @@ class Wav2Vec2Encoder(nn.Module):
             features = features.masked_fill(where.unsqueeze(1), 0.0)
         return features
 
+    @unpadded_on_cpu
     def contextualise(self, features: Tensor, frames: Tensor) -> Tensor:
         """Positions, then the Transformer: C = g(Z). (B, F, D), (B,) -> (B, F, D)"""
-        if _better_apart(features, frames):
-            apart = torch.zeros_like(features)
-            for row, count in enumerate(frames.tolist()):
-                if count:
-                    apart[row, :count] = self.contextualise(features[row : row + 1, :count], frames[row : row + 1])[0]
-            return apart
         full = bool((frames >= features.size(1)).all())
         features = features + self.position(features, None if full else valid_mask(frames, features.size(1)))
         if self.config.norm_first:
-            return self.context_norm(self.transformer(self.dropout(features), frames))  # type: ignore[no-any-return]
-        return self.transformer(self.dropout(self.context_norm(features)), frames)  # type: ignore[no-any-return]
-
-
-class LogMelCNN(nn.Module):
-    """The other feature encoder: log-mel, each utterance normalised by itself, and two convolutions of kernel 3."""
-
-    hop = 320
-
-    def __init__(self, bins: int, channels: int):
-        super().__init__()
-        self.features = LogMel(bins=bins)
-        self.convolutions = MelSubsampling(bins, channels, (2, 1))
-
-    def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T), (B,) -> frames (B, F, C), zero past their lengths (B,)."""
-        features, frames = self.features(waveform, lengths)
-        return self.convolutions(normalise_utterance(features, frames), frames)  # type: ignore[no-any-return]
+            return self.context_norm(self.transformer(self.dropout(features), frames))
+        return self.transformer(self.dropout(self.context_norm(features)), frames)
 
 
 def tiny() -> Wav2Vec2Config:
     """A size for tests and first trials."""
     return Wav2Vec2Config(
-        channels=32, dim=64, layers=2, heads=4, feed_forward=128, position_kernel=16, position_groups=4
+        front_end=WaveformFrontEnd(channels=32),
+        dim=64,
+        layers=2,
+        heads=4,
+        feed_forward=128,
+        position_kernel=16,
+        position_groups=4,
     )
 
 
@@ -204,9 +179,7 @@ def base() -> Wav2Vec2Config:
 def large() -> Wav2Vec2Config:
     """LARGE as trained on LibriVox: layer norms in the convolutions and before each sub-layer."""
     return Wav2Vec2Config(
-        convolution_bias=True,
-        convolution_norm="layer",
-        normalise=True,
+        front_end=WaveformFrontEnd(bias=True, norm="layer", normalise=True),
         dim=1024,
         layers=24,
         heads=16,
@@ -217,22 +190,6 @@ def large() -> Wav2Vec2Config:
         attention_dropout=0.0,
         layer_drop=0.0,
         feature_grad_mult=1.0,
-    )
-
-
-def _better_apart(features: Tensor, frames: Tensor) -> bool:
-    """Whether utterances go one by one: no gradient, on a CPU, a second or more each, a tenth of all padding."""
-    if features.requires_grad or features.device.type != "cpu" or torch.compiler.is_compiling():
-        return False
-    total = int(frames.sum())
-    return total >= 50 * len(frames) and total < 0.9 * len(frames) * features.size(1)
-
-
-def _front_end(config: Wav2Vec2Config) -> WaveformCNN | LogMelCNN:
-    if config.front_end == "log_mel":
-        return LogMelCNN(config.bins, config.channels)
-    return WaveformCNN(
-        config.channels, config.kernels, config.strides, norm=config.convolution_norm, bias=config.convolution_bias
     )
 
 
@@ -254,11 +211,3 @@ def _initialise(module: nn.Module, std: float | None) -> None:
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=module.in_features**-0.5 if std is None else std)
         nn.init.zeros_(module.bias)
-
-
-def _normalised(waveform: Tensor, lengths: Tensor) -> Tensor:
-    """Mean 0 and variance 1 over the valid samples of each waveform. (B, T), (B,) -> (B, T)"""
-    valid = valid_mask(lengths, waveform.size(1)).to(waveform.dtype)
-    count = lengths.clamp(min=1).to(waveform.dtype)[:, None]
-    centred = (waveform - (waveform * valid).sum(dim=1, keepdim=True) / count) * valid
-    return centred * (centred.square().sum(dim=1, keepdim=True) / count + 1e-7).rsqrt()

@@ -1,6 +1,6 @@
-"""Enhanced wav2vec 2.0 (EW2): hear noise, predict the quantized latents of the clean speech.
+"""Enhanced wav2vec 2.0 (EW2): predict quantized latents of clean speech from noisy input.
 
-Zhu et al., ICASSP 2022; Wav2code Sec. II-A, Eq. 1 to 6. Legend: B utterances, T samples, F frames, C channels.
+Zhu et al., ICASSP 2022; Wav2code Sec. II-A, Eq. 1 to 6.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from noisewise.config import config
-from noisewise.layers.masking import valid_mean
+from noisewise.layers.masking import masked_mean, valid_mask
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.models.wav2vec2.pretraining import (
     ContrastConfig,
@@ -28,14 +28,20 @@ class EW2Config:
     encoder: Wav2Vec2Config = Wav2Vec2Config()
     """Feature encoder, shared by noisy and clean speech, and Transformer."""
     contrast: ContrastConfig = ContrastConfig()
-    """What is hidden and compared."""
+    """Masking, quantizer and contrast."""
     clean_detach: bool = False
-    """Whether the clean latents teach without learning. Open in the paper: no source says stop-gradient."""
+    """Whether the clean latents are targets without a gradient. Not specified by the paper; no source mentions a
+    stop-gradient."""
     consistency_after_norm: bool = True
-    """Whether L_c compares latents after their LayerNorm. Open in the paper: after it, the loss cannot fall by
+    """Whether L_c compares latents after their LayerNorm. Not specified by the paper; after it, the loss cannot fall by
     shrinking the latents."""
     consistency_reduction: Literal["mean", "sum"] = "mean"
-    """Over the channels of a frame. Eq. 6 reads as a sum; the mean keeps the weight 1 in the range of L_m."""
+    """Reduction of L_c over the channels of a frame. Eq. 6 reads as a sum; the mean keeps the weight 1 in the range of
+    L_m."""
+
+    def build(self) -> "EW2":
+        """The model, randomly initialised."""
+        return EW2(self)
 
 
 @dataclass(frozen=True)
@@ -43,19 +49,19 @@ class EW2Output:
     """What the four losses need."""
 
     contrast: ContrastOutput
-    """The comparison of hidden noisy frames with clean targets; its latents are the noisy ones."""
+    """Contrast of masked noisy frames with clean targets; its latents are F_n of Eq. 1."""
     clean: Tensor
     """F_c of Eq. 1. (B, F, C)"""
 
 
 class EW2(Wav2Vec2Pretraining):
-    """wav2vec 2.0 whose Transformer hears noisy speech and whose quantizer sees the same speech clean."""
+    """wav2vec 2.0 whose Transformer encodes noisy speech and whose quantizer is given the same speech clean."""
 
     def __init__(self, config: EW2Config):
         super().__init__(Wav2Vec2PretrainingConfig(encoder=config.encoder, contrast=config.contrast))
         self.config = config
 
-    def pair(self, noisy: Tensor, clean: Tensor, lengths: Tensor, step: int = 0) -> EW2Output:
+    def forward_pair(self, noisy: Tensor, clean: Tensor, lengths: Tensor, step: int = 0) -> EW2Output:
         """Both through one feature encoder (Eq. 1), then Eq. 2 and 3.
 
         Args:
@@ -65,15 +71,15 @@ class EW2(Wav2Vec2Pretraining):
             step: sets the Gumbel temperature.
         """
         latents, frames = self.encoder.latents(torch.cat((noisy, clean)), torch.cat((lengths, lengths)))
-        heard, targets = latents.chunk(2)
+        noisy_latents, targets = latents.chunk(2)  # F_n and F_c
         if self.config.clean_detach:
             targets = targets.detach()
-        return EW2Output(self.compare(heard, targets, frames[: len(noisy)], step), targets)
+        return EW2Output(self.masked_contrast(noisy_latents, targets, frames[: len(noisy)], step), targets)
 
     def pair_feature_penalty(self, output: EW2Output) -> Tensor:
         """L_f over both branches: the mean of the two. ()"""
-        frames = output.contrast.frames
-        clean = valid_mean(output.clean.float().square().mean(dim=-1), frames)
+        squares = output.clean.float().square().mean(dim=-1)  # (B, F)
+        clean = masked_mean(squares, valid_mask(output.contrast.frames, squares.size(1)))
         return (self.feature_penalty(output.contrast) + clean) / 2
 
     def consistency_loss(self, output: EW2Output) -> Tensor:
@@ -83,4 +89,4 @@ class EW2(Wav2Vec2Pretraining):
             noisy, clean = self.encoder.norm(noisy), self.encoder.norm(clean)
         distances = (noisy.float() - clean.float()).square()
         each = distances.sum(dim=-1) if self.config.consistency_reduction == "sum" else distances.mean(dim=-1)
-        return valid_mean(each, output.contrast.frames)
+        return masked_mean(each, valid_mask(output.contrast.frames, each.size(1)))

@@ -47,7 +47,7 @@ class PositionalConvolution(nn.Module):
         """
         convolution = self.convolution
         if features.device.type != "cpu" or convolution.in_channels // convolution.groups >= NARROW:
-            return convolution(features)  # type: ignore[no-any-return]
+            return convolution(features)
         weight, bias = convolution.weight.float(), convolution.bias.float()
         with torch.autocast("cpu", enabled=False):
             return F.conv1d(features.float(), weight, bias, padding=convolution.padding, groups=convolution.groups)

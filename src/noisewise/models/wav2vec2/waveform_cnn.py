@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from noisewise.layers.masking import valid_mask
+from noisewise.layers.masking import masked_mean, masked_variance, valid_mask
 
 
 class MaskedGroupNorm(nn.Module):
@@ -40,12 +40,10 @@ class MaskedGroupNorm(nn.Module):
         frames = features.size(2)
         if bool((lengths >= frames).all()):
             return F.group_norm(features, self.weight.numel(), self.weight, self.bias, self.eps)
-        valid = valid_mask(lengths, frames).unsqueeze(1).to(features.dtype)  # (B, 1, F)
-        count = lengths.clamp(min=1).to(features.dtype)[:, None, None]
-        centred = features - (features * valid).sum(dim=2, keepdim=True) / count
-        variance = (centred.square() * valid).sum(dim=2, keepdim=True) / count  # (B, C, 1)
-        scale = self.weight[:, None] * (variance + self.eps).rsqrt()
-        return centred * scale + self.bias[:, None]
+        valid = valid_mask(lengths, frames).unsqueeze(1)  # (B, 1, F)
+        mean = masked_mean(features, valid, dim=2, keepdim=True)  # (B, C, 1)
+        scale = self.weight[:, None] * (masked_variance(features, valid, dim=2) + self.eps).rsqrt()
+        return (features - mean) * scale + self.bias[:, None]
 
 
 class ChannelNorm(nn.Module):

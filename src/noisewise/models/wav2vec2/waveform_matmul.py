@@ -111,4 +111,4 @@ def _closed(layer: WaveformLayer, features: Tensor) -> Tensor:
     if isinstance(layer.norm, ChannelNorm):
         norm = layer.norm
         features = F.layer_norm(features, norm.weight.shape, norm.weight, norm.bias, norm.eps)
-    return torch.ops.aten.gelu_(features)  # type: ignore[no-any-return]
+    return torch.ops.aten.gelu_(features)
