@@ -5,6 +5,7 @@ code. Alternatives carry `kind:` and are joined by `Annotated[A | B, one_of("kin
 
 Bounds of fields are checked in `__post_init__`, by `within` and `above` where they are ranges, so that they hold
 however a configuration is built: from YAML, from a command or in Python.
+
 Files outlive the form of their configuration. A class whose fields have moved says how older values read today, by
 
     @classmethod

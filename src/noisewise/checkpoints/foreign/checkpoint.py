@@ -96,8 +96,8 @@ class Checkpoint:
         """
         encoder = getattr(model, "encoder", None)
         if isinstance(encoder, Wav2Vec2Encoder) and isinstance(self.config, Wav2Vec2Config):
-            given, theirs = architecture(self.config), architecture(encoder.config)
-            differing = [name for name, value in given.items() if theirs.get(name) != value]
+            given, wanted = architecture(self.config), architecture(encoder.config)
+            differing = [name for name, value in given.items() if wanted.get(name) != value]
             remedy = "set " + ", ".join(f"{name}={given[name]}" for name in differing)
         elif isinstance(encoder, PretrainedEncoder) and isinstance(self.config, PretrainedConfig):
             with torch.device("meta"):
