@@ -10,11 +10,18 @@ import pytest
 import noisewise
 
 MODULES = (
+    "noisewise.audio.mix",
+    "noisewise.audio.waveform",
     "noisewise.config",
+    "noisewise.data.manifests.read",
+    "noisewise.data.random_streams",
+    "noisewise.files",
     "noisewise.inference.recogniser",
     "noisewise.inference.tagger",
     "noisewise.inference.tags",
     "noisewise.inference.transcript",
+    "noisewise.text.normalise",
+    "noisewise.text.tokenizer",
 )
 """Modules with a section `Example:` that runs."""
 RECORDINGS = Path(noisewise.__file__).parent / "assets" / "recordings"
