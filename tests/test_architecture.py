@@ -138,7 +138,6 @@ WITHOUT_A_TEST = {
     "experiments/cells.py",
     "experiments/eta.py",
     "experiments/jobs.py",
-    "experiments/records.py",
     "experiments/result.py",
     "experiments/runs.py",
     "experiments/tagging_tables.py",

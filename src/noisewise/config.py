@@ -14,6 +14,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, dataclass_transform
 
@@ -128,9 +129,15 @@ def parse(cls: type[T], values: Any) -> T:
         ConfigError: an unknown key (with the nearest known one), a wrong type, or a missing value.
     """
     try:
-        return TypeAdapter(cls).validate_python(values)
+        return _adapter(cls).validate_python(values)
     except ValidationError as error:
         raise ConfigError("; ".join(_explain(cls, problem) for problem in error.errors())) from error
+
+
+@lru_cache(maxsize=64)
+def _adapter(cls: Any) -> TypeAdapter[Any]:
+    """The validator of a type; that of a recipe takes a second to build."""
+    return TypeAdapter(cls)
 
 
 def dump(value: Any) -> Any:

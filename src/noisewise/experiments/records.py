@@ -6,7 +6,6 @@ So the runs of a plan may be trained on several machines, or be deleted, and the
 errors are kept utterance by utterance, and what a tagger got right clip by clip. Nothing that was said is kept.
 """
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,14 +20,15 @@ from noisewise.evaluation.result import GridResult, Row, as_json
 from noisewise.experiments.cells import Cell, Trained
 from noisewise.experiments.jobs import Measurement
 from noisewise.experiments.plan import Plan
+from noisewise.experiments.recipe_hash import recipe_hash
 from noisewise.experiments.runs import Stage
 from noisewise.files import replaced
-from noisewise.recipe import essence
 from noisewise.run import TEST
 
 FORMAT = "noisewise-run-2"
-FIRST_FORMAT = "noisewise-run-1"
-"""Records whose grid is of `noisewise-grid-1` and does not name its format."""
+FORMAT_1 = "noisewise-run-1"
+"""Format of older records, still read: `recipe_sha256` depends on every default too (see `recipe_hash`), and the grid is
+of `noisewise-grid-1` and does not name its format."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Record:
     """Of a recogniser that was measured, without transcripts."""
     test: dict[str, Any] | None = None
     """Of a tagger: its recipe's test, clip by clip."""
+    format: str = FORMAT
+    """Format of the file, which decides how `recipe_sha256` is computed."""
 
     @property
     def key(self) -> str:
@@ -50,7 +52,7 @@ class Record:
         """Write the file, whole or not at all."""
         with replaced(folder / f"{self.key}.json") as file:
             grid = None if self.grid is None else self.grid.plain()
-            file.write(as_json({"format": FORMAT, **asdict(self), "grid": grid}) + "\n")
+            file.write(as_json({"format": self.format, **asdict(self), "grid": grid}) + "\n")
 
 
 def record(stage: Stage, plan: Plan) -> Record:
@@ -77,15 +79,14 @@ def kept(stage: Stage, plan: Plan, folder: Path) -> Record | None:
         return None
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        found = values.pop("format", None)
-        if found not in (FORMAT, FIRST_FORMAT):
+        if (found := values.get("format")) not in (FORMAT, FORMAT_1):
             raise EvaluationError(f"`{path}` must have the format {FORMAT}, but has {found!r} instead; delete it")
         if values.get("grid") is not None:
             values["grid"] = _grid(values["grid"], path)
         result = parse(Record, values)
     except (OSError, ValueError, AttributeError, ConfigError) as error:
         raise EvaluationError(f"`{path}` must be the record of a run, but is not: {error}; delete it") from error
-    if result.trained.recipe_sha256 != _hash(stage):
+    if result.trained.recipe_sha256 != _hash(stage, result.format):
         return None
     fits = plan.grid is not None and result.grid is not None and Measurement(stage, plan.grid).fits(result.grid)
     return result if fits else replace(result, grid=None)
@@ -119,12 +120,10 @@ def _trained(stage: Stage, grid: GridResult | None) -> Trained:
     )
 
 
-def _hash(stage: Stage) -> str:
-    """Of every value that decides what the run computes, those of the runs that it begins from included."""
-    values = essence(stage.recipe)
-    if stage.after:
-        values["after"] = {one.name: _hash(one) for one in stage.after}
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+def _hash(stage: Stage, record_format: str = FORMAT) -> str:
+    """Hash of every value that decides what the run computes, those of the runs that it begins from included."""
+    before = {one.name: _hash(one, record_format) for one in stage.after}
+    return recipe_hash(stage.recipe, before, format_number=1 if record_format == FORMAT_1 else 2)
 
 
 def _cell(row: Row) -> Cell:
