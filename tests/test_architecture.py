@@ -21,7 +21,7 @@ KNOWS = {
     "text": {"config", "errors"},
     "batch": {"config", "errors"},
     "hub": {"config", "errors"},
-    "lm": {"text", "config", "errors"},
+    "lm": {"text", "files", "config", "errors"},
     "scoring": {"text", "config", "errors"},
     "models": {"layers", "audio", "hub", "config", "errors"},
     "flops": {"layers", "models", "config", "errors"},
@@ -46,6 +46,7 @@ KNOWS = {
     },
     "evaluation": {"inference", "checkpoints", "decoding", "scoring", "data", "audio", "files", "config", "errors"},
     "tuning": {
+        "checkpoints",
         "evaluation",
         "inference",
         "decoding",

@@ -13,7 +13,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, dataclass_transform
@@ -129,7 +129,8 @@ def parse(cls: type[T], values: Any) -> T:
         ConfigError: an unknown key (with the nearest known one), a wrong type, or a missing value.
     """
     try:
-        return _adapter(cls).validate_python(values)
+        found: T = _adapter(typing.cast(Hashable, cls)).validate_python(values)
+        return found
     except ValidationError as error:
         raise ConfigError("; ".join(_explain(cls, problem) for problem in error.errors())) from error
 

@@ -136,6 +136,20 @@ class Experiment:
                 found.append(old)
         return gather(self.plan, self.path, self.title, seeds, found, command)
 
+    def publish(self, command: str, *, partial: bool = False) -> "Published":
+        """Write the tables beside the runs, and the result where nothing in them is missing.
+
+        Args:
+            command: rebuilds the result.
+            partial: write the result even where rows are missing.
+        """
+        result = self.result(command)
+        written, is_whole = self.write_tables(result), whole(result)
+        if is_whole or partial:
+            result.save(self.results)
+            written.append(self.results)
+        return Published(result, written, is_whole)
+
     def write_tables(self, result: Reproduction) -> list[Path]:
         """Write `tables.md`, `tables.tex` and `tables.csv` beside the runs."""
         written: dict[str, Callable[[Reproduction], str]] = {
@@ -147,6 +161,18 @@ class Experiment:
             with replaced(path) as file:
                 file.write(write(result))
         return [*paths, *draw(result, self.output)]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A result and the files that hold it."""
+
+    result: Reproduction
+    """Result of all finished runs."""
+    written: list[Path]
+    """Tables, and the result's own file where it was written."""
+    is_whole: bool
+    """Whether every row of every table has been measured with every seed."""
 
 
 def whole(result: Reproduction) -> bool:
