@@ -128,12 +128,6 @@ WITHOUT_A_MIRROR = {"benchmarks", "scripts", "docs"}
 OF_THE_WHOLE = {"test_architecture.py", "test_examples.py", "test_import.py"}
 """Tests that are of the whole package."""
 WITHOUT_A_TEST = {
-    "decoding/ctc/frame_pruning.py",
-    "decoding/ctc/prefixes.py",
-    "decoding/ctc/search.py",
-    "decoding/fusion/hotwords.py",
-    "decoding/fusion/lexicon.py",
-    "decoding/fusion/lm_scorers.py",
     "embeddings/encoders/protocol.py",
     "experiments/aggregate.py",
     "experiments/cells.py",

@@ -66,6 +66,7 @@ class Fusion:
         self._states: list[tuple[Hashable, ...]] = []
         self._table: Tensor | None = None
         self._finals: dict[int, float] = {}
+        self._successor: Fusion | None = None
         start = tuple(scorer.start() for scorer in self.scorers)
         self._foresee([start])
         self.start = self._number(start)
@@ -75,6 +76,14 @@ class Fusion:
     def is_full(self) -> bool:
         """So many states are known that a fresh table is better."""
         return len(self._states) > LIMIT
+
+    def with_room(self) -> "Fusion":
+        """The table for a new search: this one, or, once it is full, a later one that such searches share."""
+        if not self.is_full:
+            return self
+        if self._successor is None or self._successor.is_full:
+            self._successor = self.fresh()  # searches that are under way keep theirs
+        return self._successor
 
     def fresh(self) -> "Fusion":
         """The same scorers with an empty table."""
