@@ -15,7 +15,7 @@ from noisewise.errors import EvaluationError
 from noisewise.experiments import plan as plans
 from noisewise.experiments import records
 from noisewise.experiments.records import kept
-from noisewise.experiments.runs import Stage, stages
+from noisewise.experiments.runs import Run, runs_of
 from noisewise.recipe import Recipe
 
 RESULTS = Path("results")
@@ -23,13 +23,13 @@ PLANS = {"cat_mini": Path("recipes/mini/cat/plan.yaml"), "wav2code_mini": Path("
 
 
 @pytest.fixture(scope="module")
-def of_plans() -> dict[str, tuple[plans.Plan, list[Stage]]]:
+def of_plans() -> dict[str, tuple[plans.Plan, list[Run]]]:
     """Plan and runs of all plans that records are kept of."""
     found = {}
     for title, path in PLANS.items():
         plan = plans.read(path)
         seeds = sorted(int(folder.name.removeprefix("seed_")) for folder in (RESULTS / title).glob("seed_*"))
-        found[title] = plan, stages(plan, path, Path("runs") / title, seeds, list(plan.runs))
+        found[title] = plan, runs_of(plan, path, Path("runs") / title, seeds, list(plan.runs))
     return found
 
 
@@ -47,7 +47,7 @@ def grown(of_plans: object, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(cls, "novel", 0.5, raising=False)
 
 
-def all_kept(of_plans: dict[str, tuple[plans.Plan, list[Stage]]]) -> Iterator[tuple[str, bool]]:
+def all_kept(of_plans: dict[str, tuple[plans.Plan, list[Run]]]) -> Iterator[tuple[str, bool]]:
     """Every record under results/, and whether it counts."""
     for title, (plan, runs) in of_plans.items():
         by_key = {one.key: one for one in runs}
@@ -70,7 +70,7 @@ def test_all_records_are_kept_when_configurations_grow(of_plans: dict[str, Any],
     assert len(found) >= 96 and all(found.values())
 
 
-def one_run(of_plans: dict[str, Any]) -> tuple[plans.Plan, Stage, Path]:
+def one_run(of_plans: dict[str, Any]) -> tuple[plans.Plan, Run, Path]:
     plan, runs = of_plans["wav2code_mini"]
     return plan, next(one for one in runs if one.key == "seed_0/ew2_noisy"), RESULTS / "wav2code_mini"
 

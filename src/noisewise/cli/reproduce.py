@@ -70,7 +70,7 @@ def _work(experiment: "Experiment", side_by_side: int) -> bool:
     """Train and measure; True when something failed."""
     try:
         with _Display(experiment, side_by_side) as display:
-            outcome = experiment.work(side_by_side, display.update)
+            outcome = experiment.execute(side_by_side, display.update)
     except KeyboardInterrupt:
         print("\nstopped and saved; the same command goes on", file=sys.stderr)
         raise

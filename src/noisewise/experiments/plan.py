@@ -126,7 +126,7 @@ class CurvePlan:
 
 
 @config
-class SoundsPlan:
+class TaggingPlan:
     """What is printed of taggers: their accuracy on the `test` of their recipes."""
 
     tables: list[AccuracyTablePlan] = field(default_factory=list)
@@ -167,7 +167,7 @@ class Plan:
     """What is printed; the runs in them are measured."""
     comparisons: list[ComparisonPlan] = field(default_factory=list)
     """What is compared in pairs; these runs are measured too."""
-    sounds: SoundsPlan | None = None
+    sounds: TaggingPlan | None = None
     """What is printed of taggers."""
 
     @property
@@ -257,7 +257,7 @@ def read(path: Path) -> Plan:
 def _problems(plan: Plan) -> Iterator[str]:
     if plan.grid is None and plan.measured:
         yield "`grid` must be given where tables or comparisons name recognisers, but is missing"
-    sounds = plan.sounds or SoundsPlan()
+    sounds = plan.sounds or TaggingPlan()
     for curve in sounds.curves:
         labels = {line.label for line in curve.lines}
         odd = [name for one in curve.reach for name in (one.better, one.than) if name not in labels]
@@ -291,6 +291,6 @@ __all__ = [
     "Plan",
     "RowPlan",
     "RunPlan",
-    "SoundsPlan",
     "TablePlan",
+    "TaggingPlan",
 ]

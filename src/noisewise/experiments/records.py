@@ -21,7 +21,7 @@ from noisewise.experiments.cells import Cell, Trained
 from noisewise.experiments.jobs import Measurement
 from noisewise.experiments.plan import Plan
 from noisewise.experiments.recipe_hash import recipe_hash
-from noisewise.experiments.runs import Stage
+from noisewise.experiments.runs import Run
 from noisewise.files import replaced
 from noisewise.run import TEST
 
@@ -55,26 +55,26 @@ class Record:
             file.write(as_json({"format": self.format, **asdict(self), "grid": grid}) + "\n")
 
 
-def record(stage: Stage, plan: Plan) -> Record:
+def record(run: Run, plan: Plan) -> Record:
     """What the folder of a finished run says."""
     grid = None
-    if plan.grid is not None and stage.name in plan.measured:
-        grid = Measurement(stage, plan.grid).result()
+    if plan.grid is not None and run.name in plan.measured:
+        grid = Measurement(run, plan.grid).result()
     if grid is not None:
         grid = grid.without_transcripts()
     test = None
-    if stage.recipe.test is not None:
-        test = json.loads((stage.folder / TEST).read_text(encoding="utf-8"))
-    return Record(_trained(stage, grid), grid, test)
+    if run.recipe.test is not None:
+        test = json.loads((run.folder / TEST).read_text(encoding="utf-8"))
+    return Record(_trained(run, grid), grid, test)
 
 
-def kept(stage: Stage, plan: Plan, folder: Path) -> Record | None:
+def kept(run: Run, plan: Plan, folder: Path) -> Record | None:
     """What was kept of a run; None where nothing was, or of another recipe. A grid of other conditions is left out.
 
     Raises:
         EvaluationError: the file is not such a record.
     """
-    path = folder / f"{stage.key}.json"
+    path = folder / f"{run.key}.json"
     if not path.is_file():
         return None
     try:
@@ -86,9 +86,9 @@ def kept(stage: Stage, plan: Plan, folder: Path) -> Record | None:
         result = parse(Record, values)
     except (OSError, ValueError, AttributeError, ConfigError) as error:
         raise EvaluationError(f"`{path}` must be the record of a run, but is not: {error}; delete it") from error
-    if result.trained.recipe_sha256 != _hash(stage, result.format):
+    if result.trained.recipe_sha256 != _hash(run, result.format):
         return None
-    fits = plan.grid is not None and result.grid is not None and Measurement(stage, plan.grid).fits(result.grid)
+    fits = plan.grid is not None and result.grid is not None and Measurement(run, plan.grid).fits(result.grid)
     return result if fits else replace(result, grid=None)
 
 
@@ -99,31 +99,31 @@ def _grid(values: dict[str, Any], path: Path) -> GridResult:
         raise EvaluationError(f"`{path}`: {error}; delete it") from error
 
 
-def _trained(stage: Stage, grid: GridResult | None) -> Trained:
-    state = stage.state()
-    model = model_folder.load_stored(stage.best)
-    about = json.loads((stage.best / "config.json").read_text(encoding="utf-8"))
+def _trained(run: Stage, grid: GridResult | None) -> Trained:
+    state = run.state()
+    model = model_folder.load_stored(run.best)
+    about = json.loads((run.best / "config.json").read_text(encoding="utf-8"))
     return Trained(
-        run=stage.name,
-        seed=stage.seed,
-        recipe=portable(str(stage.file)),
-        recipe_sha256=_hash(stage),
+        run=run.name,
+        seed=run.seed,
+        recipe=portable(str(run.file)),
+        recipe_sha256=_hash(run),
         kind=model.config.kind,
-        steps=stage.steps,
+        steps=run.steps,
         best_step=about.get("step", 0),
         validation=about.get("metrics", {}),
         training_seconds=round(state.seconds, 1) if state else 0.0,
         audio_seconds=round(state.audio_seconds, 1) if state else 0.0,
         parameters=sum(parameter.numel() for parameter in model.model().parameters()),
-        weights_sha256=model_folder.weights_hash(stage.best),
+        weights_sha256=model_folder.weights_hash(run.best),
         cells=[] if grid is None else [_cell(row) for row in (grid.clean, *grid.cells)],
     )
 
 
-def _hash(stage: Stage, record_format: str = FORMAT) -> str:
+def _hash(run: Run, record_format: str = FORMAT) -> str:
     """Hash of every value that decides what the run computes, those of the runs that it begins from included."""
-    before = {one.name: _hash(one, record_format) for one in stage.after}
-    return recipe_hash(stage.recipe, before, format_number=1 if record_format == FORMAT_1 else 2)
+    before = {one.name: _hash(one, record_format) for one in run.after}
+    return recipe_hash(run.recipe, before, format_number=1 if record_format == FORMAT_1 else 2)
 
 
 def _cell(row: Row) -> Cell:

@@ -10,7 +10,7 @@ from noisewise.errors import ConfigError, EvaluationError
 from noisewise.evaluation.result import as_json
 from noisewise.experiments.cells import Difference, Rate, Trained
 from noisewise.experiments.plan import TablePlan
-from noisewise.experiments.tagging import Sounds
+from noisewise.experiments.tagging import TaggingSummary
 from noisewise.files import replaced
 
 FORMAT = "noisewise-reproduction-1"
@@ -86,7 +86,7 @@ class Reproduction:
     command: str = ""
     """Rebuilds the file."""
     versions: dict[str, str] = field(default_factory=dict)
-    sounds: Sounds | None = None
+    sounds: TaggingSummary | None = None
     """Of taggers."""
 
     def rates(self, run: str) -> Measured | None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.errors import EvaluationError
-from noisewise.experiments.plan import ComparisonPlan, CurvePlan, LinePlan, SoundsPlan
+from noisewise.experiments.plan import ComparisonPlan, CurvePlan, LinePlan, TaggingPlan
 from noisewise.experiments.records import Record
 from noisewise.run import TEST
 from noisewise.scoring.words import interval, resample
@@ -51,7 +51,7 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Pace:
+class LineCost:
     """What a line of a curve costs."""
 
     line: str
@@ -83,15 +83,15 @@ class Curve:
     """One figure of the plan."""
 
     plan: CurvePlan
-    paces: list[Pace]
+    paces: list[LineCost]
     reached: list[Reached]
 
 
 @dataclass(frozen=True)
-class Sounds:
+class TaggingSummary:
     """All that is known of the taggers of a plan."""
 
-    plan: SoundsPlan
+    plan: TaggingPlan
     clips: int
     sources: int
     papers_protocol: bool
@@ -113,7 +113,7 @@ class _Tests:
     """(R, N)"""
 
 
-def gather_sounds(plan: SoundsPlan, records: Sequence[Record]) -> Sounds | None:
+def aggregate_tagging(plan: TaggingPlan, records: Sequence[Record]) -> TaggingSummary | None:
     """What finished runs say of the clips of their test sets; None when there is none.
 
     Raises:
@@ -132,7 +132,7 @@ def gather_sounds(plan: SoundsPlan, records: Sequence[Record]) -> Sounds | None:
         _same_clips(name, name, list(by_seed.values()))
     times = resample(len(sources), groups=list(sources.values()), samples=RESAMPLES, seed=0).astype(np.float64)
     tests = _Tests(right, times)
-    return Sounds(
+    return TaggingSummary(
         plan=plan,
         clips=len(sources),
         sources=len(set(sources.values())),
@@ -220,17 +220,17 @@ def _curve(plan: CurvePlan, tests: _Tests, records: Sequence[Record]) -> Curve:
     return Curve(plan, paces, reached)
 
 
-def _pace(line: LinePlan, records: Sequence[Record]) -> Pace | None:
+def _pace(line: LinePlan, records: Sequence[Record]) -> LineCost | None:
     """Means over the seeds of each run."""
     updates = [one.trained for one in records if one.trained.run == line.run]
     before = [[one.trained.training_seconds for one in records if one.trained.run == name] for name in line.after]
     if not updates:
         return None
     pace = sum(one.training_seconds for one in updates) / sum(one.steps for one in updates)
-    return Pace(line.label, sum(sum(each) / len(each) for each in before if each), pace)
+    return LineCost(line.label, sum(sum(each) / len(each) for each in before if each), pace)
 
 
-def _reached(line: LinePlan, than: LinePlan, tests: _Tests, paces: Mapping[str, Pace]) -> Reached | None:
+def _reached(line: LinePlan, than: LinePlan, tests: _Tests, paces: Mapping[str, LineCost]) -> Reached | None:
     """None while a point of either is missing."""
     named = [*line.points.values(), *than.points.values()]
     if any(name not in tests.right for name in named) or not {line.label, than.label} <= paces.keys():

@@ -46,11 +46,11 @@ class BatchedLanguageModel(LanguageModel, Protocol):
     unit: Unit
     """What its tokens are."""
 
-    def follow(self, state: Any, token: str) -> Hashable:
+    def advance(self, state: Any, token: str) -> Hashable:
         """The state after a token, without asking for its probability."""
         ...
 
-    def foresee(self, states: Iterable[Any]) -> None:
+    def prefetch(self, states: Iterable[Any]) -> None:
         """Compute what `score` and `end` will be asked in these states, all at once."""
         ...
 
@@ -60,17 +60,17 @@ def unit_of(model: LanguageModel, said: Unit) -> Unit:
     return model.unit if isinstance(model, BatchedLanguageModel) else said
 
 
-def foresee(model: LanguageModel, sentences: Iterable[Sequence[str]]) -> None:
+def prefetch(model: LanguageModel, sentences: Iterable[Sequence[str]]) -> None:
     """Let a model that works in batches compute all that whole sentences will ask."""
     if isinstance(model, BatchedLanguageModel):
-        model.foresee({state for sentence in sentences for state in _states(model, sentence)})
+        model.prefetch({state for sentence in sentences for state in _states(model, sentence)})
 
 
 def _states(model: BatchedLanguageModel, sentence: Sequence[str]) -> Iterator[Hashable]:
     state = model.start()
     yield state
     for token in sentence:
-        state = model.follow(state, token)
+        state = model.advance(state, token)
         yield state
 
 
@@ -136,8 +136,8 @@ def _foreseen(model: LanguageModel, sentences: Iterable[Sequence[str]]) -> Itera
     for sentence in sentences:
         waiting.append(sentence)
         if sum(map(len, waiting)) >= TOGETHER:
-            foresee(model, waiting)
+            prefetch(model, waiting)
             yield from waiting
             waiting = []
-    foresee(model, waiting)
+    prefetch(model, waiting)
     yield from waiting

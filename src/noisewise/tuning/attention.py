@@ -20,8 +20,8 @@ from noisewise.decoding.attention.joint import JointConfig
 from noisewise.decoding.attention.search import Begin
 from noisewise.decoding.config import DecodingConfig, build_attention
 from noisewise.decoding.hypothesis import Hypothesis
-from noisewise.decoding.recording_decoder import gather, nbest
-from noisewise.decoding.rescoring import ask
+from noisewise.decoding.recording_decoder import batches_of, nbest
+from noisewise.decoding.rescoring import score_nbest_by_lm
 from noisewise.errors import EvaluationError
 from noisewise.inference import language_model
 from noisewise.lm.protocol import LanguageModel, unit_of
@@ -134,7 +134,7 @@ def nbest_lists(
     search = build_attention(config.most(NBEST), posteriors.tokenizer, begin, model=model, load=language_model.load)
     found: list[list[Hypothesis]] = [[] for _ in posteriors.log_probs]
     order = sorted(range(len(found)), key=lambda at: len(posteriors.log_probs[at]))
-    for together in gather(order, lambda at: len(posteriors.log_probs[at])):
+    for together in batches_of(order, lambda at: len(posteriors.log_probs[at])):
         log_probs, frames = [posteriors.log_probs[at] for at in together], [posteriors.frames[at] for at in together]
         for at, each in zip(
             together, nbest(log_probs, posteriors.tokenizer, posteriors.frame_seconds, search, frames), strict=True
@@ -150,15 +150,17 @@ def scores_of(
     model: LanguageModel | None = None,
 ) -> JointNbest:
     """Scores of n-best lists, under the configuration that made them."""
-    asked = [[(0.0, 0)] * len(each) for each in found]
+    scored = [[(0.0, 0)] * len(each) for each in found]
     if model is not None:
         characters = unit_of(model, config.lm_unit) == "characters"
-        asked = [[(one.score, one.tokens) for one in each] for each in ask(found, model, characters=characters)]
+        scored = [
+            [(one.score, one.tokens) for one in each] for each in score_nbest_by_lm(found, model, characters=characters)
+        ]
     numbers = np.zeros((7, len(found), max(map(len, found))))
     numbers[5] = -np.inf
     for row, (reference, hypotheses) in enumerate(zip(references, found, strict=True)):
         errors = score([reference] * len(hypotheses), [each.text for each in hypotheses]).per_utterance
-        for place, (each, (language, words)) in enumerate(zip(hypotheses, asked[row], strict=True)):
+        for place, (each, (language, words)) in enumerate(zip(hypotheses, scored[row], strict=True)):
             weighed = config.lm_weight * language + config.bonus * words if model is not None else 0.0
             numbers[:, row, place] = (
                 each.attention_score, each.ctc_score, len(each.tokens), language, words,

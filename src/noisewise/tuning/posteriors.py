@@ -11,7 +11,7 @@ from noisewise.data.manifests import read as manifests
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
 from noisewise.decoding.attention.search import Begin
 from noisewise.decoding.config import DecodingConfig, build, build_attention
-from noisewise.decoding.recording_decoder import Search, best, gather
+from noisewise.decoding.recording_decoder import Search, batches_of, best
 from noisewise.errors import EvaluationError
 from noisewise.evaluation.systems.protocol import Waveform
 from noisewise.evaluation.test_set import Speech
@@ -71,7 +71,7 @@ class DevSetPosteriors:
             search = build(config, self.tokenizer, hotwords, model, load=language_model.load)
         order = sorted(range(len(self.log_probs)), key=lambda at: len(self.log_probs[at]))
         texts = [""] * len(order)
-        for together in gather(order, lambda at: len(self.log_probs[at])):
+        for together in batches_of(order, lambda at: len(self.log_probs[at])):
             frames = [self.frames[at] for at in together] if attends else []
             found = best([self.log_probs[at] for at in together], self.tokenizer, self.frame_seconds, search, frames)
             for at, hypothesis in zip(together, found, strict=True):

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from noisewise.decoding.config import DecodingConfig, build
 from noisewise.decoding.hypothesis import Hypothesis
-from noisewise.decoding.recording_decoder import gather, nbest
-from noisewise.decoding.rescoring import RescoringConfig, ask
+from noisewise.decoding.recording_decoder import batches_of, nbest
+from noisewise.decoding.rescoring import RescoringConfig, score_nbest_by_lm
 from noisewise.errors import EvaluationError
 from noisewise.inference import language_model
 from noisewise.lm.protocol import LanguageModel, unit_of
@@ -108,18 +108,18 @@ def score_nbest(
     search = build(first, posteriors.tokenizer, model=model, load=language_model.load)
     found: list[list[Hypothesis]] = [[]] * len(posteriors.log_probs)
     order = sorted(range(len(found)), key=lambda at: len(posteriors.log_probs[at]))
-    for together in gather(order, lambda at: len(posteriors.log_probs[at])):
+    for together in batches_of(order, lambda at: len(posteriors.log_probs[at])):
         several = nbest([posteriors.log_probs[at] for at in together], posteriors.tokenizer, 1.0, search)
         for at, hypotheses in zip(together, several, strict=True):
             found[at] = hypotheses
     characters = unit_of(rescorer, rescoring.lm_unit) == "characters"
-    asked = ask(found, rescorer, characters=characters)
+    scored = score_nbest_by_lm(found, rescorer, characters=characters)
     references = [text for text, one in zip(posteriors.references, found, strict=True) for _ in one]
     errors = iter(score(references, [each.text for one in found for each in one]).per_utterance)
     wide = max(map(len, found))
     table = np.zeros((5, len(found), wide))
     table[0], table[3] = -np.inf, 1.0
-    for row, one in enumerate(asked):
+    for row, one in enumerate(scored):
         for column, each in enumerate(one):
             hypothesis = each.hypothesis
             value = hypothesis.score if rescoring.keep_fusion else hypothesis.ctc_score

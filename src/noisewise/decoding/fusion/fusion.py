@@ -40,10 +40,10 @@ class Scorer(Protocol):
 
 
 @runtime_checkable
-class ForeseeingScorer(Scorer, Protocol):
+class PrefetchingScorer(Scorer, Protocol):
     """A scorer that is faster when it hears beforehand which states it will be asked about."""
 
-    def foresee(self, states: Sequence[Any], ends: bool = False) -> None:
+    def prefetch(self, states: Sequence[Any], ends: bool = False) -> None:
         """`add` will come for these states; with `ends`, `final`."""
         ...
 
@@ -59,7 +59,7 @@ class Fusion:
     def __init__(self, scorers: Sequence[Scorer], vocabulary: int):
         self.scorers = list(scorers)
         self.vocabulary = vocabulary
-        self._foreseeing = [(at, each) for at, each in enumerate(scorers) if isinstance(each, ForeseeingScorer)]
+        self._prefetching = [(at, each) for at, each in enumerate(scorers) if isinstance(each, PrefetchingScorer)]
         self._rows = np.zeros((1024, vocabulary))  # (N, V) and room for more
         self._next = np.full((1024, vocabulary), -1)  # (N, V)
         self._numbers: dict[tuple[Hashable, ...], int] = {}
@@ -68,7 +68,7 @@ class Fusion:
         self._finals: dict[int, float] = {}
         self._successor: Fusion | None = None
         start = tuple(scorer.start() for scorer in self.scorers)
-        self._foresee([start])
+        self._prefetch([start])
         self.start = self._number(start)
         """State of the empty prefix."""
 
@@ -91,7 +91,7 @@ class Fusion:
 
     def adopt(self, other: "Fusion", states: Sequence[int]) -> list[int]:
         """Numbers here of states that another table with these scorers has numbered."""
-        self._foresee([parts for state in set(states) if (parts := other._states[state]) not in self._numbers])
+        self._prefetch([parts for state in set(states) if (parts := other._states[state]) not in self._numbers])
         return [self._number(other._states[state]) for state in states]
 
     def table(self, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -108,16 +108,16 @@ class Fusion:
         after = self._next[before, said]
         places = (after < 0).nonzero()[0].tolist()
         reached = [self._step(int(before[at]), int(said[at])) for at in places]
-        if self._foreseeing:
-            self._foresee([parts for parts in reached if parts not in self._numbers])
+        if self._prefetching:
+            self._prefetch([parts for parts in reached if parts not in self._numbers])
         for at, parts in zip(places, reached, strict=True):
             after[at] = self._next[before[at], said[at]] = self._number(parts)
         return torch.from_numpy(after).to(states.device)
 
     def finals(self, states: Sequence[int]) -> list[float]:
         """Bonuses of ending in these states."""
-        if self._foreseeing:
-            self._foresee([self._states[state] for state in set(states) if state not in self._finals], ends=True)
+        if self._prefetching:
+            self._prefetch([self._states[state] for state in set(states) if state not in self._finals], ends=True)
         return [self.final(state) for state in states]
 
     def final(self, state: int) -> float:
@@ -132,10 +132,10 @@ class Fusion:
         parts = zip(self.scorers, self._states[state], strict=True)
         return tuple([scorer.step(part, token) for scorer, part in parts])
 
-    def _foresee(self, states: Sequence[tuple[Hashable, ...]], ends: bool = False) -> None:
+    def _prefetch(self, states: Sequence[tuple[Hashable, ...]], ends: bool = False) -> None:
         """Tell the scorers that want to know it what comes."""
-        for at, scorer in self._foreseeing if states else ():
-            scorer.foresee([parts[at] for parts in states], ends)
+        for at, scorer in self._prefetching if states else ():
+            scorer.prefetch([parts[at] for parts in states], ends)
 
     def _number(self, parts: tuple[Hashable, ...]) -> int:
         """The number of a joint state; a new one gets its row."""
