@@ -35,7 +35,7 @@ class DecodingOptions:
     nbest: Annotated[
         int | None,
         typer.Option(
-            help="Number of hypotheses for each recording, the n best; more than one are written as json.",
+            help="Hypotheses for each recording, n-best; more than one are written as json.",
             show_default="1",
         ),
     ] = None
@@ -68,16 +68,14 @@ class DecodingOptions:
         float | None, typer.Option(help="Word insertion bonus of the second language model.", show_default="0")
     ] = None
     rescore_nbest: Annotated[
-        int | None, typer.Option(help="Number of n-best hypotheses that it rescores.", show_default="20")
+        int | None, typer.Option(help="N-best hypotheses that it rescores.", show_default="20")
     ] = None
-    lexicon: Annotated[
-        Path | None, typer.Option(help="Lexicon: file with the only words that the output may contain, one a line.")
-    ] = None
+    lexicon: Annotated[Path | None, typer.Option(help="Lexicon: file of the words that may be output, one a line.")] = (
+        None
+    )
     hotword: Annotated[
         list[str] | None,
-        typer.Option(
-            help="A word or phrase to favour (contextual biasing), or WORD=BOOST for each letter; several times."
-        ),
+        typer.Option(help="Word or phrase to favour, or WORD=BOOST per letter; several times."),
     ] = None
 
     def chosen(self, model: str) -> "DecodingConfig | Greedy | None":

@@ -107,7 +107,7 @@ def tune(
     ] = None,
     rescore_nbest: Annotated[int, typer.Option(help="Hypotheses that it rescores.")] = 20,
     lexicon: Annotated[
-        Path | None, typer.Option(help="Lexicon: file with the only words that the output may contain, one a line.")
+        Path | None, typer.Option(help="Lexicon: file of the words that may be output, one a line.")
     ] = None,
     noise: Annotated[str | None, typer.Option(help="Noise with a label column; not that of the test.")] = None,
     snr: Annotated[

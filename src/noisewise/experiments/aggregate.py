@@ -13,13 +13,13 @@ from noisewise.experiments.tagging import aggregate_tagging
 
 RESAMPLES = 1000
 Grids = dict[str, dict[int, GridResult]]
-"""Run and seed to what it got wrong."""
+"""Run and seed to its grid."""
 
 
 def aggregate(
     plan: Plan, path: Path, title: str, seeds: Sequence[int], records: Sequence[Record], command: str
 ) -> Reproduction:
-    """All that finished runs and their grids say.
+    """Results of all finished runs and their grids.
 
     Args:
         plan: what was to be done.
@@ -30,7 +30,7 @@ def aggregate(
         command: rebuilds the result.
 
     Raises:
-        EvaluationError: grids did not hear the same.
+        EvaluationError: grids are of other mixtures.
         EvaluationError: taggers were not tested on the same clips.
     """
     grids: Grids = {}

@@ -12,7 +12,7 @@ SecondsPerStep = Mapping[str, float]
 
 
 def seconds_per_step(runs: Iterable[Run]) -> dict[str, float]:
-    """What the checkpoints of runs say, by any seed; runs of a recipe that has run elsewhere take its pace."""
+    """Seconds per step by the checkpoints of runs, of any seed; a run without any takes those of its recipe."""
     chosen = list(runs)
     found: dict[str, float] = {}
     by_recipe: dict[str, float] = {}
@@ -27,7 +27,7 @@ def seconds_per_step(runs: Iterable[Run]) -> dict[str, float]:
 
 
 def recorded_seconds_per_step(path: Path) -> dict[str, float]:
-    """What a stored result says, perhaps of another machine; nothing where there is none."""
+    """Seconds per step by a stored result, perhaps of another machine; empty where there is none."""
     try:
         runs = Reproduction.load(path).runs
     except EvaluationError:

@@ -179,7 +179,7 @@ def whole(result: Reproduction) -> bool:
     """Whether every row of every table has been measured with every seed."""
     named = {row.run for table in result.tables for row in table.rows}
     if result.sounds is not None:
-        heard = {one.run for one in result.sounds.accuracies if set(one.seeds) >= set(result.seeds)}
-        if not result.sounds.plan.shown <= heard:
+        tested = {one.run for one in result.sounds.accuracies if set(one.seeds) >= set(result.seeds)}
+        if not result.sounds.plan.shown <= tested:
             return False
     return named <= {one.run for one in result.measured if set(one.seeds) >= set(result.seeds)}

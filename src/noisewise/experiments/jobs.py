@@ -113,13 +113,13 @@ class Measurement:
         )
 
     def position(self) -> tuple[int, int]:
-        """Cells heard, and in all; 0 where that is not known."""
+        """Cells that are done, and all of them; 0 where that is not known."""
         try:
-            heard = len(self.partial.read_text(encoding="utf-8").splitlines()) - 1
+            done = len(self.partial.read_text(encoding="utf-8").splitlines()) - 1
         except OSError:
-            heard = 0
+            done = 0
         types, snrs = len(self.grid.types), len(set(self.grid.snrs_db))
-        return max(heard, 0), (1 if self.grid.noise is None else (types * snrs + 1 if types else 0))
+        return max(done, 0), (1 if self.grid.noise is None else (types * snrs + 1 if types else 0))
 
     @property
     def _noise(self) -> str | None:

@@ -1,9 +1,9 @@
-"""What a finished run came to, in a small file beside the result of its plan.
+"""Record of a finished run: its results in a small file beside the result of its plan.
 
 <results>/seed_<n>/<run>.json        results/wav2code_mini/seed_0/ew2_noisy.json
 
 So the runs of a plan may be trained on several machines, or be deleted, and the tables are still those of all of them:
-errors are kept utterance by utterance, and what a tagger got right clip by clip. Nothing that was said is kept.
+errors are kept utterance by utterance, and what a tagger got right clip by clip. No transcript is kept.
 """
 
 import json
@@ -37,9 +37,9 @@ class Record:
 
     trained: Trained
     grid: GridResult | None = None
-    """Of a recogniser that was measured, without transcripts."""
+    """Grid of a recogniser that was measured, without transcripts."""
     test: dict[str, Any] | None = None
-    """Of a tagger: its recipe's test, clip by clip."""
+    """Test of a tagger by its recipe, clip by clip."""
     format: str = FORMAT
     """Format of the file, which decides how `recipe_sha256` is computed."""
 
@@ -56,7 +56,7 @@ class Record:
 
 
 def record(run: Run, plan: Plan) -> Record:
-    """What the folder of a finished run says."""
+    """Record of the run in a finished folder."""
     grid = None
     if plan.grid is not None and run.name in plan.measured:
         grid = Measurement(run, plan.grid).result()
@@ -69,7 +69,7 @@ def record(run: Run, plan: Plan) -> Record:
 
 
 def kept(run: Run, plan: Plan, folder: Path) -> Record | None:
-    """What was kept of a run; None where nothing was, or of another recipe. A grid of other conditions is left out.
+    """Kept record of a run; None where there is none, or one of another recipe. A grid of other mixtures is left out.
 
     Raises:
         EvaluationError: the file is not such a record.

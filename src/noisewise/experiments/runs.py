@@ -30,16 +30,16 @@ class Run:
     """One training."""
 
     name: str
-    """Of the run in the plan."""
+    """Name of the run in the plan."""
     seed: int
     folder: Path
     file: Path
-    """The recipe."""
+    """File of the recipe."""
     overrides: list[str]
-    """Placeholders filled in, the seed among them."""
+    """Values that differ from the recipe, with placeholders filled in and the seed among them."""
     recipe: Recipe
     after: list["Run"]
-    """What it needs: runs of the same seed."""
+    """Runs of the same seed that it begins from."""
 
     @property
     def needs(self) -> list[str]:

@@ -87,9 +87,9 @@ def comparisons(result: Reproduction) -> Printed:
 def note(result: Reproduction) -> str:
     """What the numbers are, in one paragraph."""
     test, bootstrap = result.test, result.bootstrap
-    heard = "" if result.sounds is None else f"{tagging_note(result.sounds, _several(result.seeds))}\n"
+    note = "" if result.sounds is None else f"{tagging_note(result.sounds, _several(result.seeds))}\n"
     if test is None or bootstrap is None:
-        return heard or "Nothing has been measured.\n"
+        return note or "Nothing has been measured.\n"
     text = (
         f"Corpus WER in percent on {test.utterances} utterances of {test.speakers} speakers, {test.words} words, "
         f"{test.normaliser}; mean over seeds {_several(result.seeds)}. Intervals are the central 95 % of "
@@ -98,7 +98,7 @@ def note(result: Reproduction) -> str:
         "validation set."
     )
     fewer = [f"{one.run}: {_several(one.seeds)}" for one in result.measured if one.seeds != sorted(result.seeds)]
-    return text + (f" Of fewer seeds: {'; '.join(fewer)}.\n" if fewer else "\n") + heard
+    return text + (f" Of fewer seeds: {'; '.join(fewer)}.\n" if fewer else "\n") + note
 
 
 def markdown(result: Reproduction) -> str:

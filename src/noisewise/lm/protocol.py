@@ -85,7 +85,7 @@ def sentence_score(model: LanguageModel, tokens: Iterable[str]) -> float:
 
 @dataclass(frozen=True)
 class Perplexity:
-    """How well a model foresees a text."""
+    """Perplexity of a text under a model."""
 
     sentences: int
     tokens: int
@@ -118,7 +118,7 @@ def measure(model: LanguageModel, sentences: Iterable[Sequence[str]], characters
     """Score a text, sentence by sentence; of words, or of characters with `|` between words."""
     count = tokens = words = unknown = 0
     total = known = 0.0
-    for sentence in _foreseen(model, sentences):
+    for sentence in _prefetched(model, sentences):
         state = model.start()
         for token in sentence:
             score, state = model.score(state, token)
@@ -130,7 +130,7 @@ def measure(model: LanguageModel, sentences: Iterable[Sequence[str]], characters
     return Perplexity(count, tokens, words, unknown, total, known)
 
 
-def _foreseen(model: LanguageModel, sentences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+def _prefetched(model: LanguageModel, sentences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
     """The same sentences, some of them computed together before they come."""
     waiting: list[Sequence[str]] = []
     for sentence in sentences:
