@@ -134,8 +134,6 @@ WITHOUT_A_TEST = {
     "experiments/runs.py",
     "experiments/tagging_tables.py",
     "layers/positions.py",
-    "lm/kenlm.py",
-    "lm/loading.py",
     "models/any_encoder.py",
     "models/wav2code/codebook_learning.py",
     "models/wav2code/predictor.py",
