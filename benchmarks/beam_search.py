@@ -141,7 +141,7 @@ def profile(log_probs: list[Tensor], lm: Path, words: list[str]) -> dict[str, fl
 
 
 def scorers(model: LanguageModel, words: list[str]) -> Callable[[], Fusion]:
-    """Makes a fusion anew each time, for what was asked before is remembered."""
+    """Makes a fusion anew each time, for what was scored before is remembered."""
 
     def fusion() -> Fusion:
         each = [Lexicon(words, TOKENIZER, model, WEIGHT), WordScorer(model, TOKENIZER, WEIGHT, BONUS)]

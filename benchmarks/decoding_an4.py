@@ -44,7 +44,8 @@ from noisewise.lm import loading
 from noisewise.lm import protocol as lm
 from noisewise.scoring.words import bootstrap, score
 from noisewise.tuning.cache import TuningCache
-from noisewise.tuning.ctc import HeardTexts, hear, heard, tune
+from noisewise.tuning.ctc import tune_ctc
+from noisewise.tuning.posteriors import DevSetPosteriors, compute_posteriors, posteriors_of
 
 HELD_BACK = "fclc,fjam,fnsv,mblw,mdxn,mgah,mjhp,mtje"
 TRAIN = f"$NOISEWISE_DATA/an4#split=train&speaker!={HELD_BACK}"
@@ -150,9 +151,9 @@ def foresight(config: DecodingConfig) -> dict[str, Any]:
     }
 
 
-def development_texts(recogniser: Recogniser, cache: TuningCache, limit: int | None) -> HeardTexts:
+def development_texts(recogniser: Recogniser, cache: TuningCache, limit: int | None) -> DevSetPosteriors:
     """Held-back speakers, clean and in training noise."""
-    return cache.heard(
+    return cache.posteriors(
         {
             "weights": weights_hash(recogniser.folder),
             "manifest": DEVELOPMENT,
@@ -160,12 +161,14 @@ def development_texts(recogniser: Recogniser, cache: TuningCache, limit: int | N
             "limit": limit,
         },
         recogniser.tokenizer,
-        lambda: hear(recogniser, DEVELOPMENT, f"{NOISE}train", DEVELOPMENT_SNR_DB, types=TYPES, limit=limit),
+        lambda: compute_posteriors(
+            recogniser, DEVELOPMENT, f"{NOISE}train", DEVELOPMENT_SNR_DB, types=TYPES, limit=limit
+        ),
     )
 
 
 def tuned(
-    texts: HeardTexts, untuned: dict[str, DecodingConfig], wanted: list[str], trials: int
+    texts: DevSetPosteriors, untuned: dict[str, DecodingConfig], wanted: list[str], trials: int
 ) -> tuple[dict[str, DecodingConfig | None], dict[str, float]]:
     """All ways with the best weights, and their word error rates on the development set."""
     ways: dict[str, DecodingConfig | None] = {"greedy": None, "beam": DecodingConfig(search=SEARCH)}
@@ -176,7 +179,7 @@ def tuned(
     last = None
     for name, config in untuned.items():
         start, last = start if config.lm == last else {}, config.lm
-        found, tried = tune(
+        found, tried = tune_ctc(
             texts, replace(config, **start), trials=trials, progress=lambda trial: print(trial, flush=True)
         )
         ways[name], wer[name] = found, round(min(trial.wer for trial in tried), 6)
@@ -197,7 +200,7 @@ def measured(
 
 def test_texts(
     recogniser: Recogniser, cache: TuningCache, conditions: list[Any], utterances: int | None = None
-) -> tuple[HeardTexts, list[str]]:
+) -> tuple[DevSetPosteriors, list[str]]:
     """The test set, or some of it, each utterance under all conditions before the next; and who says it."""
     speech = Speech.read(TEST, utterances)
     pool = NoisePool.load(NoiseConfig(manifest=f"{NOISE}test", types=TYPES), 0)
@@ -211,9 +214,9 @@ def test_texts(
         "conditions": conditions,
         "utterances": utterances,
     }
-    texts = cache.heard(told, recogniser.tokenizer, lambda: heard(recogniser, sources))
+    texts = cache.posteriors(told, recogniser.tokenizer, lambda: posteriors_of(recogniser, sources))
     if len(texts.references) != len(sources):
-        raise SystemExit("every mixture must be heard, but some were not")
+        raise SystemExit("every mixture must be decoded, but some were not")
     return texts, speakers
 
 
@@ -227,7 +230,7 @@ def waveforms(speech: Speech, pool: NoisePool, name: str, conditions: list[Any])
 
 
 def way_measured(
-    texts: HeardTexts,
+    texts: DevSetPosteriors,
     config: DecodingConfig | None,
     speakers: list[str],
     conditions: int,

@@ -53,7 +53,8 @@ from noisewise.inference.recogniser import Recogniser
 from noisewise.scoring.words import score
 from noisewise.tuning.attention import tune_attention
 from noisewise.tuning.cache import TuningCache
-from noisewise.tuning.ctc import HeardTexts, tune
+from noisewise.tuning.ctc import tune_ctc
+from noisewise.tuning.posteriors import DevSetPosteriors
 
 PIECE_SECONDS = 8.0
 """AN4's longest utterance lasts 6.4 s."""
@@ -133,7 +134,7 @@ def tuned(recogniser: Recogniser, wanted: list[str], folder: Path) -> tuple[Ways
             ways[name] = DecodingConfig(search=SEARCH)
         elif name == "CTC, mixture and lexicon":
             mixed = DecodingConfig(search=SEARCH, lm=str(mixture), lexicon=str(all_words), **BY_HAND)
-            ways[name] = tune(texts, mixed, trials=8)[0]
+            ways[name] = tune_ctc(texts, mixed, trials=8)[0]
         else:
             start = joint(mode="rescoring" if name == "both, two passes" else "one_pass")
             if name == "attention":
@@ -148,7 +149,7 @@ def tuned(recogniser: Recogniser, wanted: list[str], folder: Path) -> tuple[Ways
     return ways, wer
 
 
-def development_wer(texts: HeardTexts, config: DecodingConfig | None, begin: Begin) -> float:
+def development_wer(texts: DevSetPosteriors, config: DecodingConfig | None, begin: Begin) -> float:
     return score(texts.references, texts.decode(config, begin=begin)).wer
 
 

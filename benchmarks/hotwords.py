@@ -35,7 +35,7 @@ from noisewise.inference.recogniser import Recogniser
 from noisewise.lm import loading
 from noisewise.scoring.words import bootstrap, score
 from noisewise.tuning.cache import TuningCache
-from noisewise.tuning.ctc import HeardTexts, hear
+from noisewise.tuning.posteriors import DevSetPosteriors, compute_posteriors
 
 SNR_DB = (0.0, 5.0, 10.0)
 RESAMPLES = 1000
@@ -45,7 +45,7 @@ RESAMPLES = 1000
 class Heard:
     """Recordings of one set of conditions: all of an utterance stand together."""
 
-    texts: HeardTexts
+    texts: DevSetPosteriors
     conditions: int
 
 
@@ -112,14 +112,18 @@ def configurations(
 def tested(recogniser: Recogniser, cache: TuningCache) -> dict[str, Heard]:
     """The test set, clean and in noise."""
     told = {"weights": weights_hash("box"), "manifest": TEST, "in_turn": SNR_DB}
-    heard = cache.heard(told, recogniser.tokenizer, lambda: hear(recogniser, TEST, f"{NOISE}test", SNR_DB, types=TYPES))
+    heard = cache.posteriors(
+        told, recogniser.tokenizer, lambda: compute_posteriors(recogniser, TEST, f"{NOISE}test", SNR_DB, types=TYPES)
+    )
     size, places = 1 + len(SNR_DB), range(len(heard.references))
     clean, noisy = [at for at in places if at % size == 0], [at for at in places if at % size]
     return {"clean": Heard(some(heard, clean), 1), "noise": Heard(some(heard, noisy), len(SNR_DB))}
 
 
-def some(texts: HeardTexts, places: list[int]) -> HeardTexts:
-    return HeardTexts(texts.tokenizer, [texts.references[at] for at in places], [texts.log_probs[at] for at in places])
+def some(texts: DevSetPosteriors, places: list[int]) -> DevSetPosteriors:
+    return DevSetPosteriors(
+        texts.tokenizer, [texts.references[at] for at in places], [texts.log_probs[at] for at in places]
+    )
 
 
 def measure(config: DecodingConfig, lists: dict[str, list[str]], sets: dict[str, Heard]) -> dict[str, Any]:

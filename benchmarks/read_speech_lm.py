@@ -28,7 +28,7 @@ from noisewise.lm import kneser_ney, loading
 from noisewise.lm import protocol as lm
 from noisewise.scoring.words import bootstrap, score
 from noisewise.text import sentences
-from noisewise.tuning.ctc import HeardTexts, hear
+from noisewise.tuning.posteriors import DevSetPosteriors, compute_posteriors
 
 TESTS = ("librispeech_mini", "ljspeech_mini")
 VOCABULARY, ORDER, PRUNE = 20_000, 3, (0, 0, 1)
@@ -52,7 +52,7 @@ def main() -> None:
         model = loading.load(str(ways["n-gram"].lm)) if ways["n-gram"] else None
         spent = time.process_time() - spent
         assert model is not None
-        tests = {name: hear(recogniser, f"$NOISEWISE_DATA/{name}") for name in TESTS}
+        tests = {name: compute_posteriors(recogniser, f"$NOISEWISE_DATA/{name}") for name in TESTS}
         result: dict[str, Any] = {
             "command": "python benchmarks/read_speech_lm.py",
             "machine": {**machine(), "threads": 1},
@@ -98,13 +98,13 @@ def section(lines: Any) -> list[str]:
     return found
 
 
-def unknown(texts: HeardTexts, model: lm.LanguageModel) -> float:
+def unknown(texts: DevSetPosteriors, model: lm.LanguageModel) -> float:
     """Share of the words said that the language model does not know."""
     words = [word for text in texts.references for word in text.split()]
     return sum(not model.knows(word) for word in words) / len(words)
 
 
-def measured(texts: HeardTexts, config: DecodingConfig | None, model: lm.LanguageModel) -> dict[str, Any]:
+def measured(texts: DevSetPosteriors, config: DecodingConfig | None, model: lm.LanguageModel) -> dict[str, Any]:
     """Error rates of one way."""
     spent = time.process_time()
     said = texts.decode(config, model if config is not None and config.lm else None)

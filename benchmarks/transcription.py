@@ -116,7 +116,7 @@ def measure(model: str, folder: Path) -> dict[str, Any]:
 def peak_memory() -> float:
     """Largest resident memory of this process in bytes.
 
-    Linux's own counter is asked first, for `ru_maxrss` begins with the peak of the process that started this one.
+    Linux's own counter is scored first, for `ru_maxrss` begins with the peak of the process that started this one.
     """
     status = Path("/proc/self/status")
     if status.is_file():

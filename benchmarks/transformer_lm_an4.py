@@ -53,7 +53,8 @@ from noisewise.lm import kneser_ney
 from noisewise.lm.protocol import LanguageModel, measure
 from noisewise.text.normalise import normalise
 from noisewise.tuning.cache import TuningCache
-from noisewise.tuning.ctc import HeardTexts, Trial
+from noisewise.tuning.ctc import WeightTrial
+from noisewise.tuning.posteriors import DevSetPosteriors
 from noisewise.tuning.rescoring import tune_rescoring
 
 NBEST = 25
@@ -155,7 +156,7 @@ def known(
 
 
 def tuned(
-    texts: HeardTexts,
+    texts: DevSetPosteriors,
     cache: TuningCache,
     wanted: list[str],
     first_passes: dict[str, Any],
@@ -184,7 +185,7 @@ def tuned(
         kept = cache.trials({"weights": weights_hash(lm), "way": name, "pairs": PAIRS[name]})
         tried = kept.read()
         for weight, bonus in PAIRS[name][len(tried) :]:
-            tried.append(Trial(weight, bonus, texts.wer(replace(config, lm_weight=weight, bonus=bonus), model)))
+            tried.append(WeightTrial(weight, bonus, texts.wer(replace(config, lm_weight=weight, bonus=bonus), model)))
             kept.add(tried[-1])
             print(name, tried[-1], flush=True)
         best = min(tried, key=lambda trial: trial.wer)

@@ -21,7 +21,8 @@ import math
 import re
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, dataclass_transform
 
@@ -150,11 +151,17 @@ def parse(cls: type[T], values: Any) -> T:
         ConfigError: an unknown key (with the nearest known one), a wrong type, or a missing value.
     """
     try:
+<<<<<<< HEAD
         return TypeAdapter(cls).validate_python(migrated(cls, values))
+=======
+        found: T = _adapter(typing.cast(Hashable, cls)).validate_python(values)
+        return found
+>>>>>>> E2
     except ValidationError as error:
         raise ConfigError("; ".join(_explain(cls, problem) for problem in error.errors())) from error
 
 
+<<<<<<< HEAD
 def migrated(hint: Any, values: Any) -> Any:
     """Plain values of any form that a configuration has had, in today's; see the head of this file.
 
@@ -197,6 +204,12 @@ def architecture(value: Any) -> dict[str, Any]:
     of `training_only` fields."""
     left_out = training_only(type(value))
     return flat({name: each for name, each in dump(value).items() if name not in left_out})
+=======
+@lru_cache(maxsize=64)
+def _adapter(cls: Any) -> TypeAdapter[Any]:
+    """The validator of a type; that of a recipe takes a second to build."""
+    return TypeAdapter(cls)
+>>>>>>> E2
 
 
 def dump(value: Any) -> Any:

@@ -152,7 +152,7 @@ def test_a_tuning_is_kept(development: list[str], tmp_path: Path, capsys: pytest
     kept = ["--keep", str(tmp_path / "kept")]
     assert main([*development, *kept]) == 0
     shown = capsys.readouterr().out.splitlines()
-    assert {path.name.split("-")[0] for path in (tmp_path / "kept").iterdir()} == {"heard", "trials"}
+    assert {path.name.split("-")[0] for path in (tmp_path / "kept").iterdir()} == {"posteriors", "trials"}
     assert main([*development, *kept]) == 0
     assert capsys.readouterr().out.splitlines() == [line for line in shown if not line.startswith("weight")]
 

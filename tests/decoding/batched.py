@@ -1,4 +1,4 @@
-"""A language model that must be told beforehand what it will be asked, around one that need not be."""
+"""A language model that must be told beforehand what it will be scored, around one that need not be."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,7 +7,7 @@ from noisewise.lm.protocol import LanguageModel, Unit
 
 
 class Batched:
-    """Fails where it is asked what it did not foresee."""
+    """Fails where it is scored what it did not foresee."""
 
     def __init__(self, model: LanguageModel, unit: Unit):
         self.model, self.unit = model, unit
@@ -17,19 +17,19 @@ class Batched:
     def start(self) -> Any:
         return self.model.start()
 
-    def follow(self, state: Any, token: str) -> Any:
+    def advance(self, state: Any, token: str) -> Any:
         return self.model.score(state, token)[1]
 
-    def foresee(self, states: Iterable[Any]) -> None:
+    def prefetch(self, states: Iterable[Any]) -> None:
         self.foreseen |= set(states)
         self.calls += 1
 
     def score(self, state: Any, token: str) -> tuple[float, Any]:
-        assert state in self.foreseen, f"nobody said that {state} would be asked"
+        assert state in self.foreseen, f"nobody said that {state} would be scored"
         return self.model.score(state, token)
 
     def end(self, state: Any) -> float:
-        assert state in self.foreseen, f"nobody said that the end after {state} would be asked"
+        assert state in self.foreseen, f"nobody said that the end after {state} would be scored"
         return self.model.end(state)
 
     def knows(self, token: str) -> bool:

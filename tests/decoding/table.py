@@ -17,7 +17,7 @@ class Table:
         self.begun = False
 
     def step(self, tokens: Tensor) -> Tensor:
-        if not self.begun:  # as many hypotheses of each utterance as are asked for
+        if not self.begun:  # as many hypotheses of each utterance as are scored for
             self.said = [each for each in self.said for _ in range(len(tokens) // len(self.said))]
         if self.begun:
             self.said = [(seed, (*past, token)) for (seed, past), token in zip(self.said, tokens.tolist(), strict=True)]

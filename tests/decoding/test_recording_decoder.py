@@ -5,7 +5,7 @@ import torch
 
 from noisewise.decoding import recording_decoder as recordings
 from noisewise.decoding.config import DecodingConfig
-from noisewise.decoding.recording_decoder import RecordingDecoder, best, gather, spelled
+from noisewise.decoding.recording_decoder import RecordingDecoder, batches_of, best, normalised_hotwords
 from noisewise.text.tokenizer import CharacterTokenizer
 
 TOKENIZER = CharacterTokenizer()
@@ -35,12 +35,12 @@ def test_greedy_knows_no_search_but_for_hotwords() -> None:
     search = decoder.search({"Anna": None, "new york": 3.0})
     assert search is not None
     assert search.config.beam == 8
-    assert spelled("caf\u00e9") == {"CAFE": None}
+    assert normalised_hotwords("caf\u00e9") == {"CAFE": None}
 
 
-def test_gather_bounds_the_padded_frames() -> None:
+def test_batches_bound_the_padded_frames() -> None:
     sizes = [1, 4, 4, 5, 30, 2]
-    together = list(gather(sizes, lambda size: size, most=12))
+    together = list(batches_of(sizes, lambda size: size, most=12))
     assert [size for each in together for size in each] == sizes
     assert together == [[1, 4, 4], [5], [30], [2]]
     assert all(len(each) * max(each) <= 12 for each in together if len(each) > 1)

@@ -97,5 +97,5 @@ def test_drawing_speakers_is_wider_where_errors_go_with_the_speaker() -> None:
 
 def test_other_mixtures_are_refused() -> None:
     check_same([("seed_0/a", GOOD[0]), ("seed_1/a", GOOD[1]), ("seed_0/b", BAD[0])])
-    with pytest.raises(EvaluationError, match="`seed_0/b` must have heard what `seed_0/a` heard"):
+    with pytest.raises(EvaluationError, match="`seed_0/b` must be measured on the same mixtures as `seed_0/a`"):
         check_same([("seed_0/a", GOOD[0]), ("seed_0/b", grid(NONE, SOME, SOME, ALL, NONE, sha="x"))])

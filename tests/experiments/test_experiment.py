@@ -59,10 +59,10 @@ def test_from_a_kill_to_the_tables(folder: Path, capsys: pytest.CaptureFixture[s
             if one.job.position()[0] >= 2:
                 os.kill(one.process.pid, signal.SIGKILL)
 
-    outcome = read().work(1, kill, poll_seconds=0.02)
+    outcome = read().execute(1, kill, poll_seconds=0.02)
     assert outcome.failed == {"seed_3/first": "ended by SIGKILL"}
     assert outcome.stopped == {"seed_3/second": "seed_3/first", "seed_3/second grid": "seed_3/first"}
-    first = read().stages[0]
+    first = read().runs[0]
     assert 1 <= first.saved() < 30 and not first.finished()
     past = time.time() - 1000
     os.utime(first.folder / "log.jsonl", (past, past))
@@ -90,7 +90,7 @@ def test_from_a_kill_to_the_tables(folder: Path, capsys: pytest.CaptureFixture[s
 def done_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What is finished is neither begun again nor taken for something else."""
     before = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*.log")}
-    assert read().work(1).done == ["seed_3/first", "seed_3/second", "seed_3/second grid"]
+    assert read().execute(1).done == ["seed_3/first", "seed_3/second", "seed_3/second grid"]
     assert {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*.log")} == before
     assert main(["reproduce", "mine/plan.yaml", "--dry-run"]) == 0
     assert capsys.readouterr().out.splitlines()[:2] == ["seed_3/first: done", "seed_3/second: done, after seed_3/first"]
@@ -113,17 +113,17 @@ def without_folders(folder: Path, result: Reproduction) -> None:
     write_plan(folder)
     shutil.rmtree("runs")
     found = read().result(result.command)
-    assert found == result and read(missing=True).stages == []
+    assert found == result and read(missing=True).runs == []
     text = Path("results/mine/seed_3/second.json").read_text()
     assert "weights_sha256" in text and not any(word in text for word in WORDS)
     write_plan(folder, seeds=[3, 4])
-    assert [one.key for one in read(missing=True).stages] == ["seed_4/first", "seed_4/second"]
-    assert [one.key for one in read(missing=True, only=["first"]).stages] == ["seed_4/first"]
+    assert [one.key for one in read(missing=True).runs] == ["seed_4/first", "seed_4/second"]
+    assert [one.key for one in read(missing=True, only=["first"]).runs] == ["seed_4/first"]
     write_plan(folder)
     Path("results/mine/seed_3/first.json").unlink()
-    assert [one.key for one in read(missing=True).stages] == ["seed_3/first"]
+    assert [one.key for one in read(missing=True).runs] == ["seed_3/first"]
     write_plan(folder, grid={**PLAN["grid"], "snrs_db": [10]})  # type: ignore[dict-item]
-    assert read().result("").measured == [] and len(read(missing=True).stages) == 2, "of other mixtures"
+    assert read().result("").measured == [] and len(read(missing=True).runs) == 2, "of other mixtures"
     runs = {**PLAN["runs"], "second": {"recipe": "ctc.yaml", "set": [*SAVE, "run.steps=1", "optimizer.lr=1"]}}  # type: ignore[dict-item]
     write_plan(folder, runs=runs)
     assert read().result("").runs == [], "of another recipe"
@@ -138,8 +138,8 @@ def without_folders(folder: Path, result: Reproduction) -> None:
 
 
 def test_only_takes_what_is_needed_with_it(folder: Path) -> None:
-    assert [one.key for one in read(only=["second"]).stages] == ["seed_3/first", "seed_3/second"]
-    assert [one.key for one in read(only=["first"], seeds=[0, 1]).stages] == ["seed_0/first", "seed_1/first"]
+    assert [one.key for one in read(only=["second"]).runs] == ["seed_3/first", "seed_3/second"]
+    assert [one.key for one in read(only=["first"], seeds=[0, 1]).runs] == ["seed_0/first", "seed_1/first"]
     with pytest.raises(RunError, match="names 'third'"):
         read(only=["third"])
 
@@ -159,9 +159,9 @@ def test_a_folder_in_training_is_left_alone(folder: Path) -> None:
     run = Path("runs/mine/seed_3/first")
     run.mkdir(parents=True)
     (run / "log.jsonl").write_text(json.dumps({"kind": "train", "step": 20}) + "\n")
-    assert read().stages[0].reached() == 20
+    assert read().runs[0].reached() == 20
     with pytest.raises(RunError, match="something trains there now"):
-        read().work(1)
+        read().execute(1)
 
 
 def test_time_left_follows_the_longest_chain_or_the_shares(folder: Path) -> None:

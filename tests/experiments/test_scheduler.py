@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from noisewise.experiments.scheduler import Outcome, work
+from noisewise.experiments.scheduler import Outcome, run_jobs
 
 NOTE = "import sys, pathlib; pathlib.Path(sys.argv[1]).touch()"
 FAIL = "print('starting'); print('noisewise: it broke'); raise SystemExit(2)"
@@ -55,7 +55,7 @@ class Program:
 
 
 def quick(*jobs: Program, side_by_side: int = 2) -> Outcome:
-    return work(jobs, side_by_side, poll_seconds=0.02)
+    return run_jobs(jobs, side_by_side, poll_seconds=0.02)
 
 
 def test_a_job_begins_when_what_it_needs_is_done_and_what_is_done_is_left(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_job_begins_when_what_it_needs_is_done_and_what_is_done_is_left(tmp_pa
 def test_no_more_than_so_many_run_at_a_time(tmp_path: Path) -> None:
     most = []
     jobs = [Program(name, tmp_path) for name in "abc"]
-    work(jobs, 1, lambda outcome: most.append(len(outcome.running)), poll_seconds=0.01)
+    run_jobs(jobs, 1, lambda outcome: most.append(len(outcome.running)), poll_seconds=0.01)
     assert max(most) == 1 and most[-1] == 0
 
 
@@ -116,7 +116,7 @@ def test_interrupted_it_asks_programs_to_stop_and_waits_until_they_have_saved(tm
 
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
-        work(jobs, 2, interrupt, poll_seconds=0.02)
+        run_jobs(jobs, 2, interrupt, poll_seconds=0.02)
     assert all(Path(f"{job.file}.saved").exists() for job in jobs)
     assert signal.getsignal(signal.SIGTERM) == before
 

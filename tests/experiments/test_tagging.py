@@ -13,10 +13,10 @@ from noisewise.config import dump, parse
 from noisewise.errors import EvaluationError, RunError
 from noisewise.experiments.cells import Trained
 from noisewise.experiments.experiment import Experiment, whole
-from noisewise.experiments.plan import CurvePlan, LinePlan, SoundsPlan
+from noisewise.experiments.plan import CurvePlan, LinePlan, TaggingPlan
 from noisewise.experiments.records import Record
 from noisewise.experiments.result import Reproduction
-from noisewise.experiments.tagging import Sounds, gather_sounds
+from noisewise.experiments.tagging import TaggingSummary, aggregate_tagging
 from tests.corpus import TINY, write_corpus, write_recipe
 
 IDS = ["a", "b", "c", "d"]
@@ -40,7 +40,7 @@ LINES = [
     LinePlan(label="plain", run="pre", points={10: "p10", 40: "p40"}),
     LinePlan(label="helped", run="pre2", points={10: "h10", 40: "h40"}, after=["helper"]),
 ]
-PLAN = SoundsPlan(
+PLAN = TaggingPlan(
     tables=[{"title": "T", "columns": ["Stem"], "rows": [{"labels": ["plain"], "run": "p40"}]}],  # type: ignore[list-item]
     comparisons=[{"better": "h40", "than": "p40"}],  # type: ignore[list-item]
     curves=[
@@ -49,19 +49,19 @@ PLAN = SoundsPlan(
 )
 
 
-def parsed() -> SoundsPlan:
-    return parse(SoundsPlan, dump(PLAN))
+def parsed() -> TaggingPlan:
+    return parse(TaggingPlan, dump(PLAN))
 
 
 RIGHT = {"p10": ("0000", "0001"), "p40": ("1100", "1001"), "h10": ("1000", "0001"), "h40": ("1111", "1101")}
 
 
-def gathered(**right: tuple[str, ...]) -> Sounds:
+def gathered(**right: tuple[str, ...]) -> TaggingSummary:
     records = [done(name, seed, row) for name, rows in {**RIGHT, **right}.items() for seed, row in enumerate(rows)]
     for seed in (0, 1):
         records += [done(name, seed, None, 80.0, 40) for name in ("pre", "pre2")]
         records.append(done("helper", seed, None, 5.0, 7))
-    found = gather_sounds(parsed(), records)
+    found = aggregate_tagging(parsed(), records)
     assert found is not None
     return found
 
@@ -102,14 +102,14 @@ def test_other_clips_are_refused() -> None:
     records = [done(name, 0, "0000") for name in ("h40", "p40")]
     records[1] = replace(records[1], test={**records[1].test, "ids": ["a", "b", "c", "x"]})  # type: ignore[dict-item]
     with pytest.raises(EvaluationError, match="`h40` must be tested on the same clips as `p40`"):
-        gather_sounds(parsed(), records)
-    assert gather_sounds(parsed(), []) is None
+        aggregate_tagging(parsed(), records)
+    assert aggregate_tagging(parsed(), []) is None
 
 
 def test_folds_are_pooled_clip_by_clip() -> None:
     """Right in 1 of 1 and in 2 of 3: 3 of 4, and not the mean of the folds."""
     plan = parse(
-        SoundsPlan,
+        TaggingPlan,
         {
             "pools": {"all": ["one", "two"]},
             "tables": [{"title": "T", "columns": ["Folds"], "rows": [{"labels": ["five"], "run": "all"}]}],
@@ -121,13 +121,13 @@ def test_folds_are_pooled_clip_by_clip() -> None:
         for right in ({"a": 1}, {"b": 1, "c": 1, "d": 0})
     ]
     records = [replace(done(name, 0, None), test=test) for name, test in zip(("one", "two"), tests, strict=True)]
-    found = gather_sounds(plan, records)
+    found = aggregate_tagging(plan, records)
     assert found is not None and found.papers_protocol
     pooled, first = found.of("all"), found.of("one")
     assert pooled is not None and first is not None and pooled.accuracy == 0.75 and first.accuracy == 1.0
-    assert gather_sounds(plan, records[:1]).of("all") is None  # type: ignore[union-attr]
+    assert aggregate_tagging(plan, records[:1]).of("all") is None  # type: ignore[union-attr]
     with pytest.raises(EvaluationError, match="must be tested on other clips each"):
-        gather_sounds(plan, [replace(records[0], test=tests[1]), records[1]])
+        aggregate_tagging(plan, [replace(records[0], test=tests[1]), records[1]])
 
 
 @pytest.fixture
@@ -159,8 +159,8 @@ def test_the_tiny_plan_from_beginning_to_end(folder: Path, capsys: pytest.Captur
     assert found is not None and found.accuracy == pytest.approx(sum(tested["right"]) / 8)
     assert Path("runs/mine/tables.md").is_file() and Path("runs/mine/curve_1.png").is_file()
     Path("runs/mine/seed_0/scratch/test.json").unlink()
-    stages = Experiment.read(Path("mine/plan.yaml")).stages
-    assert [one.finished() for one in stages if one.name in ("scratch", "tuned_6")] == [False, True], "not tested yet"
+    runs = Experiment.read(Path("mine/plan.yaml")).runs
+    assert [one.finished() for one in runs if one.name in ("scratch", "tuned_6")] == [False, True], "not tested yet"
     assert whole(Experiment.read(Path("mine/plan.yaml")).result("")), "but what was kept of it counts"
     Path("results/mine/seed_0/scratch.json").unlink()
     assert not whole(Experiment.read(Path("mine/plan.yaml")).result(""))

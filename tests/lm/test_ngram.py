@@ -1,4 +1,4 @@
-"""The reader of ARPA files: back-off by hand, KenLM as outside oracle, and files that are broken."""
+"""The reader of ARPA files: back-off by hand, and files that are broken."""
 
 import gzip
 import math
@@ -9,7 +9,7 @@ import pytest
 from noisewise.errors import DecodingError
 from noisewise.lm.loading import load
 from noisewise.lm.ngram import NGram
-from noisewise.lm.protocol import LN_10, LanguageModel, sentence_score
+from noisewise.lm.protocol import LN_10, sentence_score
 
 ARPA = """\
 a comment before the data
@@ -137,21 +137,3 @@ def test_missing_shorter_n_grams_are_skipped(tmp_path: Path) -> None:
 
 def test_infinite_scores_do_not_break_sums(path: Path) -> None:
     assert math.isfinite(sentence_score(load(path), ["C"] * 50))
-
-
-@pytest.mark.parametrize("backend", ["kenlm", "flashlight"])
-def test_the_scores_are_those_of_kenlm(path: Path, backend: str) -> None:
-    pytest.importorskip("kenlm" if backend == "kenlm" else "flashlight.lib.text.decoder.kenlm")
-    path.write_text(ARPA.partition("\n\n")[2])  # KenLM wants no comment before
-    theirs: LanguageModel = load(path, backend, vocabulary=["A", "B"])
-    ours = load(path)
-    for sentence in ("", "A", "A B", "A B A B B", "C A B", "B C C A"):
-        assert sentence_score(theirs, sentence.split()) == pytest.approx(
-            sentence_score(ours, sentence.split()), abs=1e-5
-        )
-    assert theirs.knows("A") and not theirs.knows("C")
-
-
-def test_an_unknown_reader_is_refused(path: Path) -> None:
-    with pytest.raises(DecodingError, match="noisewise, kenlm or flashlight"):
-        load(path, "srilm")

@@ -9,7 +9,7 @@ from noisewise.errors import DecodingError
 from noisewise.lm import loading
 from noisewise.lm import protocol as lm
 from noisewise.lm.kneser_ney import train
-from noisewise.lm.protocol import LanguageModel, foresee, measure, sentence_score, unit_of
+from noisewise.lm.protocol import LanguageModel, measure, prefetch, sentence_score, unit_of
 from tests.decoding.batched import Batched
 
 SENTENCES = [["A", "BA"], ["BA"], ["A", "A", "BA", "B"], ["BA", "A"]]
@@ -50,7 +50,7 @@ def test_what_is_measured_is_foreseen_in_batches(model: LanguageModel, monkeypat
 
 
 def test_units(model: LanguageModel) -> None:
-    foresee(model, SENTENCES)  # one that does not work in batches needs no word
+    prefetch(model, SENTENCES)  # one that does not work in batches needs no word
     assert unit_of(model, "characters") == "characters"
     assert unit_of(Batched(model, "words"), "characters") == "words"
     with pytest.raises(DecodingError, match="no such file"):

@@ -40,7 +40,7 @@ def test_word_by_word_is_the_whole_sentence(model: TransformerLM) -> None:
         assert asked.end(state) == pytest.approx(float(expected[0]), abs=1e-5)
         score, after = asked.score(state, token)
         assert score == pytest.approx(float(expected[number]), abs=1e-5)
-        assert after == asked.follow(state, token)
+        assert after == asked.advance(state, token)
         read.append(number)
         state = after
     assert asked.knows("A") and not asked.knows("X")
@@ -50,8 +50,8 @@ def test_word_by_word_is_the_whole_sentence(model: TransformerLM) -> None:
 def test_together_is_alone(model: TransformerLM) -> None:
     """Histories of all lengths in one batch, some of whose beginnings nobody has asked for."""
     together, states = IncrementalLM(model, TOKENS), histories(40)
-    together.foresee(states[:3])
-    together.foresee(states)
+    together.prefetch(states[:3])
+    together.prefetch(states)
     for state in states:
         alone = IncrementalLM(model, TOKENS)
         for token in ("A", "I", "X"):
@@ -66,13 +66,13 @@ def test_what_was_foreseen_is_not_computed_again(model: TransformerLM, monkeypat
     once = model.next
     monkeypatch.setattr(model, "next", lambda tokens, *rest: (calls.append(len(tokens)), once(tokens, *rest))[1])
     asked, states = IncrementalLM(model, TOKENS), histories(30)
-    asked.foresee(states)
+    asked.prefetch(states)
     prefixes = {state[:length] for state in states for length in range(1, len(state) + 1)}
     assert sum(calls) == len(prefixes) and len(calls) == max(len(state) for state in states)
     for state in states:
         asked.score(state, "B")
         asked.end(state)
-    asked.foresee(states)
+    asked.prefetch(states)
     assert sum(calls) == len(prefixes)
     asked.end((*states[0], 4))
     assert calls[-1] == 1 and sum(calls) == len(prefixes) + 1
@@ -84,7 +84,7 @@ def test_what_is_forgotten_comes_out_the_same(model: TransformerLM) -> None:
     for state in states + states:
         assert forgetful.end(state) == pytest.approx(float(whole(model, state)[0]), abs=1e-5)
     assert len(forgetful._memory) <= 2
-    forgetful.foresee(states)
+    forgetful.prefetch(states)
     assert forgetful.score(states[5], "A")[0] == pytest.approx(float(whole(model, states[5])[2]), abs=1e-5)
 
 
@@ -93,7 +93,7 @@ def test_small_batches_are_large_ones(model: TransformerLM, monkeypatch: pytest.
     expected = [IncrementalLM(model, TOKENS).end(state) for state in states]
     monkeypatch.setattr(incremental_lm, "BATCH", 3)
     asked = IncrementalLM(model, TOKENS)
-    asked.foresee(states)
+    asked.prefetch(states)
     assert [asked.end(state) for state in states] == pytest.approx(expected, abs=1e-5)
 
 

@@ -19,60 +19,69 @@ OF_RESCORING = {"rescore_weight": "weight", "rescore_bonus": "bonus", "rescore_n
 
 @dataclass(frozen=True)
 class DecodingOptions:
-    """What the options ask for; None where they ask for nothing."""
+    """Options of decoding that were given; None where one was not."""
 
     decoding: Annotated[
         str | None,
         typer.Option(
             help="greedy or beam, by CTC; of models with an attention decoder also joint, attention (alone) and "
             "rescoring (attention chooses among what CTC finds).",
-            show_default="what the model's folder says, else greedy",
+            show_default="what the model's folder holds, else greedy",
         ),
     ] = None
     beam: Annotated[
         int | None, typer.Option(help="Hypotheses that the search keeps.", show_default="50; with attention 8")
     ] = None
     nbest: Annotated[
-        int | None, typer.Option(help="Readings of a recording; more than one are written as json.", show_default="1")
+        int | None,
+        typer.Option(
+            help="Hypotheses for each recording, n-best; more than one are written as json.",
+            show_default="1",
+        ),
     ] = None
     ctc_weight: Annotated[
         float | None,
         typer.Option(help="Share of CTC beside attention, 0 to 1; means --decoding joint.", show_default="0.3"),
     ] = None
     length_bonus: Annotated[
-        float | None, typer.Option(help="Added for each symbol where attention takes part.", show_default="0")
+        float | None, typer.Option(help="Length bonus for each token where attention takes part.", show_default="0")
     ] = None
     lm: Annotated[
         Path | None,
         typer.Option(
-            help="Language model: ARPA, ARPA.gz or the folder of a Transformer; means --decoding beam if none is said."
+            help="Language model: ARPA, ARPA.gz or the folder of a Transformer; means --decoding beam if none is given."
         ),
     ] = None
     lm_unit: Annotated[
         str | None, typer.Option(help="What an ARPA file is over: words or characters.", show_default="words")
     ] = None
     lm_weight: Annotated[float | None, typer.Option(help="Weight of the language model.", show_default="0.5")] = None
-    bonus: Annotated[float | None, typer.Option(help="Added for each word.", show_default="1")] = None
+    bonus: Annotated[float | None, typer.Option(help="Word insertion bonus.", show_default="1")] = None
     rescore: Annotated[
         Path | None,
-        typer.Option(help="Second language model, like --lm: it chooses among the best readings of the search."),
+        typer.Option(help="Second language model, like --lm: it rescores the n-best hypotheses of the search."),
     ] = None
     rescore_weight: Annotated[
         float | None, typer.Option(help="Weight of the second language model.", show_default="0.5")
     ] = None
     rescore_bonus: Annotated[
-        float | None, typer.Option(help="Added for each word when it chooses.", show_default="0")
+        float | None, typer.Option(help="Word insertion bonus of the second language model.", show_default="0")
     ] = None
-    rescore_nbest: Annotated[int | None, typer.Option(help="Readings that it chooses among.", show_default="20")] = None
-    lexicon: Annotated[Path | None, typer.Option(help="File with the only words that may come out, one a line.")] = None
+    rescore_nbest: Annotated[
+        int | None, typer.Option(help="N-best hypotheses that it rescores.", show_default="20")
+    ] = None
+    lexicon: Annotated[Path | None, typer.Option(help="Lexicon: file of the words that may be output, one a line.")] = (
+        None
+    )
     hotword: Annotated[
-        list[str] | None, typer.Option(help="A word or phrase to listen for, or WORD=BOOST per letter; several times.")
+        list[str] | None,
+        typer.Option(help="Word or phrase to favour, or WORD=BOOST per letter; several times."),
     ] = None
 
     def chosen(self, model: str) -> "DecodingConfig | Greedy | None":
         """The decoding that is asked for; None when nothing is.
 
-        Options change what the model's folder says, where it says something.
+        Options change what the model's folder holds, where it says something.
 
         Raises:
             NoisewiseError: options that contradict each other.

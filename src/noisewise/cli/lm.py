@@ -1,4 +1,4 @@
-"""`noisewise lm`: language models from text, how well they foresee text, and their weights beside a model."""
+"""`noisewise lm`: language models from text, their perplexity, and their weights beside a model."""
 
 import sys
 from pathlib import Path
@@ -10,9 +10,7 @@ from noisewise.cli.decoding import DecodingOptions, default_of
 
 if TYPE_CHECKING:
     from noisewise.decoding.config import DecodingConfig
-    from noisewise.inference.recogniser import Recogniser
-    from noisewise.tuning.attention import Weights
-    from noisewise.tuning.ctc import HeardTexts, Trial
+    from noisewise.tuning.model import TuningStep
 
 LISTS = ("--prune", "--snr")
 """Options that take several values in a row."""
@@ -87,18 +85,12 @@ def mix(
     ] = None,
 ) -> None:
     """Make one model of several, for text of several kinds: each sentence is of one of them."""
-    from noisewise.errors import NoisewiseError
-    from noisewise.files import replaced_folder
-    from noisewise.lm import loading, mixture
+    from noisewise.lm import mix as mixing
     from noisewise.text import sentences
 
-    if output.exists():
-        raise NoisewiseError(f"--output must be a new folder, but `{output}` is there already; choose another")
-    files = [(Path(lm), Path(listed) if listed else None) for lm, _, listed in (each.partition("=") for each in models)]
-    parts = [loading.part(*each) for each in files]
-    weights = mixture.fit(parts, sentences.read(text)) if text else [round(1 / len(parts), 4)] * len(parts)
-    with replaced_folder(output) as temporary:
-        mixture.write(temporary, files, weights)
+    pairs = [each.partition("=") for each in models]
+    files = [(Path(lm), Path(class_list) if class_list else None) for lm, _, class_list in pairs]
+    weights = mixing.mix(files, output, sentences.read(text) if text else None)
     for name, weight in zip(models, weights, strict=True):
         print(f"{weight:.4f} {name}")
 
@@ -111,11 +103,11 @@ def tune(
     ] = None,
     lm_unit: Annotated[str, typer.Option(help="What an ARPA file is over: words or characters.")] = "words",
     rescore: Annotated[
-        Path | None, typer.Option(help="Second language model, like --lm: it chooses among the best readings.")
+        Path | None, typer.Option(help="Second language model, like --lm: it rescores the n-best hypotheses.")
     ] = None,
-    rescore_nbest: Annotated[int, typer.Option(help="Readings that it chooses among.")] = 20,
+    rescore_nbest: Annotated[int, typer.Option(help="Hypotheses that it rescores.")] = 20,
     lexicon: Annotated[
-        Path | None, typer.Option(help="File with the only words that may come out, one a line.")
+        Path | None, typer.Option(help="Lexicon: file of the words that may be output, one a line.")
     ] = None,
     noise: Annotated[str | None, typer.Option(help="Noise with a label column; not that of the test.")] = None,
     snr: Annotated[
@@ -132,93 +124,63 @@ def tune(
         typer.Option(
             help="beam, by CTC; of models with an attention decoder also joint and rescoring: their weights are found "
             "together with those of --lm, which may be left out.",
-            show_default="what the model's folder says",
+            show_default="what the model's folder holds",
         ),
     ] = None,
     beam: Annotated[
         int | None, typer.Option(help="Hypotheses that the search keeps.", show_default="50; with attention 8")
     ] = None,
-    trials: Annotated[int, typer.Option(help="Pairs of weight and bonus that are tried.")] = 30,
-    seed: Annotated[int, typer.Option(help="Of the noise and of the tries.")] = 0,
+    trials: Annotated[int, typer.Option(help="Pairs of weight and word insertion bonus that are tried.")] = 30,
+    seed: Annotated[int, typer.Option(help="Seed of the noise and of the trials.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Take so many utterances, evenly spaced.")] = None,
     device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda.")] = "cpu",
     keep: Annotated[
-        Path | None, typer.Option(help="Folder for what was heard and tried, so that the next run need not again.")
+        Path | None, typer.Option(help="Folder that keeps posteriors and trials, from which the next tuning goes on.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Tune on a split named test all the same.")] = False,
 ) -> None:
     """Find the weights of language models, and make them the default of a model, so that `transcribe` uses them."""
-    from dataclasses import replace
-
-    from noisewise.checkpoints.model_folder import weights_hash
-    from noisewise.config import dump, parse
+    from noisewise.config import parse
     from noisewise.decoding.config import DecodingConfig
     from noisewise.errors import NoisewiseError
-    from noisewise.evaluation.test_set import Speech
-    from noisewise.files import sha256_of
-    from noisewise.inference.recogniser import Recogniser
-    from noisewise.tuning import ctc as tuning
-    from noisewise.tuning.cache import TuningCache
-    from noisewise.tuning.rescoring import tune_rescoring
+    from noisewise.tuning.model import TuningConfig, tune_model
 
-    if not force:
-        tuning.must_not_be_test(manifest)
-    snrs_db = snr or [0.0, 5.0, 10.0, 15.0, 20.0]
-    kinds = [name.strip() for name in types.split(",") if name.strip()] if types else None
     told_unit = lm_unit if lm is not None else None
-    asked = DecodingOptions(decoding=decoding, beam=beam, lm=lm, lm_unit=told_unit, lexicon=lexicon)
-    if (attending := _attending(model, asked)) is not None:
-        if rescore is not None or keep is not None:
-            raise NoisewiseError("--rescore and --keep must be left out where attention takes part; take --lm")
-        folder = _target(model, output)
-        recogniser = Recogniser.load(model, device, attending)
-        heard = tuning.hear(recogniser, manifest, noise, snrs_db, types=kinds, seed=seed, limit=limit)
-        _tune_attention(recogniser, heard, attending, folder, seed)
-        return
-    if lm is None and rescore is None:
+    chosen = _attending(model, DecodingOptions(decoding=decoding, beam=beam, lm=lm, lm_unit=told_unit, lexicon=lexicon))
+    if chosen is not None and (rescore is not None or keep is not None):
+        raise NoisewiseError("--rescore and --keep must be left out where attention takes part; take --lm")
+    if chosen is None and lm is None and rescore is None:
         raise NoisewiseError("--lm or --rescore must name a language model, but neither is given; give one")
-    paths = {name: None if path is None else str(path) for name, path in (("lm", lm), ("lexicon", lexicon))}
-    second = None if rescore is None else {"lm": str(rescore), "nbest": rescore_nbest}
-    config = parse(DecodingConfig, {**paths, "search": {"beam": beam or 50}, "lm_unit": lm_unit, "rescoring": second})
-    folder = _target(model, output)
-    recogniser = Recogniser.load(model, device, config)  # a language model that cannot be read is refused now
-    cache = TuningCache(keep)
-    spoken = [[one.id, one.text] for one in Speech.read(manifest, limit).utterances] if keep else []
-    told: dict[str, object] = {"weights": weights_hash(recogniser.folder), "manifest": manifest, "spoken": spoken}
-    told |= {"noise": noise, "snr": snrs_db, "types": kinds, "seed": seed}
-    heard = cache.heard(
-        told,
-        recogniser.tokenizer,
-        lambda: tuning.hear(recogniser, manifest, noise, snrs_db, types=kinds, seed=seed, limit=limit),
+    if chosen is None:
+        second = None if rescore is None else {"lm": str(rescore), "nbest": rescore_nbest}
+        values = {"lm": _text(lm), "lexicon": _text(lexicon), "lm_unit": lm_unit, "rescoring": second}
+        chosen = parse(DecodingConfig, {**values, "search": {"beam": beam or 50}})
+    config = TuningConfig(
+        model=model,
+        manifest=manifest,
+        decoding=chosen,
+        noise=noise,
+        snrs_db=snr or [0.0, 5.0, 10.0, 15.0, 20.0],
+        types=[name.strip() for name in types.split(",") if name.strip()] if types else None,
+        limit=limit,
+        trials=trials,
+        seed=seed,
+        output=_text(output),
+        device=device,
+        keep=_text(keep),
+        force=force,
     )
-    greedy = heard.wer(None)
-    print(f"greedy: WER {100 * greedy:.2f} % of {len(heard.references)} recordings")
-    best, rescoring = greedy, config.rescoring
-    if lm is not None:
-        config = replace(config, rescoring=None)
-        files = [sha256_of(path) for path in (lm, lexicon) if path is not None]
-        kept = cache.trials({**told, "config": dump(config), "files": files, "trials": trials})
-
-        def progress(trial: "Trial") -> None:
-            kept.add(trial)
-            _say(trial)
-
-        config, tried = tuning.tune(heard, config, trials=trials, seed=seed, progress=progress, done=kept.read())
-        best = min(trial.wer for trial in tried)
-        print(f"best: weight {config.lm_weight:g}, bonus {config.bonus:g}, WER {100 * best:.2f} %")
-    if rescoring is not None:
-        second_pass, wer, _ = tune_rescoring(heard, replace(config, rescoring=rescoring))
-        found = second_pass.rescoring or rescoring
-        print(f"rescoring: weight {found.weight:g}, bonus {found.bonus:g}, WER {100 * wer:.2f} %")
-        if wer < best:
-            best, config = wer, second_pass
-        else:
-            print("rescoring is not better: left out", file=sys.stderr)
-            config = replace(config, rescoring=None)
-    if best >= greedy:
+    result = tune_model(config, _print_step)
+    if result.rescoring_dropped:
+        print("rescoring is not better: left out", file=sys.stderr)
+    if result.written is None:
         print("not better than greedy: nothing written", file=sys.stderr)
         raise typer.Exit(1)
-    print(f"written: {_written(recogniser.folder, folder, config)}")
+    print(f"written: {result.written}")
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _attending(model: str, asked: DecodingOptions) -> "DecodingConfig | None":
@@ -227,58 +189,16 @@ def _attending(model: str, asked: DecodingOptions) -> "DecodingConfig | None":
     return None if isinstance(chosen, str) or chosen.attention is None else chosen
 
 
-def _tune_attention(
-    recogniser: "Recogniser", heard: "HeardTexts", config: "DecodingConfig", folder: Path | None, seed: int
-) -> None:
-    """Find the weights of a search that attention takes part in, and write them."""
-    from noisewise.tuning.attention import tune_attention
-
-    greedy = heard.wer(None)
-    print(f"greedy: WER {100 * greedy:.2f} % of {len(heard.references)} recordings")
-    found, wer = tune_attention(heard, config, recogniser.begin, seed=seed, progress=_say_weights)
-    if wer >= greedy:
-        print("not better than greedy: nothing written", file=sys.stderr)
-        raise typer.Exit(1)
-    print(f"written: {_written(recogniser.folder, folder, found)}")
-
-
-def _say_weights(weights: "Weights", wer: float) -> None:
-    told = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in vars(weights).items())
-    print(f"{told}: WER {100 * wer:.2f} %", flush=True)
-
-
-def _say(trial: "Trial") -> None:
-    print(f"weight {trial.lm_weight:.2f}, bonus {trial.bonus:.2f}: WER {100 * trial.wer:.2f} %", flush=True)
-
-
-def _target(model: str, output: Path | None) -> Path | None:
-    """Where the decoding is written: a folder that does not exist yet, or None for that of the model.
-
-    Raises:
-        NoisewiseError: the model is not the user's own, or the folder is taken.
-    """
-    from noisewise.errors import NoisewiseError
-
-    if output is None and (model == "box" or model.startswith("hf:")):
-        raise NoisewiseError(f"`{model}` must stay as it is, for others use it too; give --output FOLDER for a copy")
-    if output is not None and output.exists():
-        raise NoisewiseError(f"--output must be a new folder, but `{output}` is there already; choose another")
-    return output
-
-
-def _written(model: Path, folder: Path | None, config: "DecodingConfig") -> Path:
-    """Put the decoding into the folder of the model, or into a copy of it."""
-    from shutil import copytree, ignore_patterns
-
-    from noisewise.decoding import saved_config as default
-    from noisewise.files import replaced_folder
-
-    if folder is None:
-        return default.write(model, config)
-    with replaced_folder(folder) as temporary:
-        copytree(model, temporary, dirs_exist_ok=True, ignore=ignore_patterns("__pycache__"))
-        written = default.write(temporary, config)
-    return folder / written.name
+def _print_step(step: "TuningStep") -> None:
+    """One line for each word error rate; recordings that could not be decoded on stderr."""
+    wer = f"WER {100 * step.wer:.2f} %"
+    if step.kind == "greedy":
+        print(f"greedy: {wer} of {step.recordings} recordings")
+        if step.left_out:
+            print(f"left out: {len(step.left_out)} recordings, the first because {step.left_out[0]}", file=sys.stderr)
+        return
+    weights = ", ".join(f"{name} {value:g}" for name, value in step.weights.items())
+    print(f"{weights}: {wer}" if step.kind == "trial" else f"{step.kind}: {weights}, {wer}", flush=True)
 
 
 COMMANDS = {"train": train, "score": score, "mix": mix, "tune": tune}

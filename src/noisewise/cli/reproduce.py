@@ -42,7 +42,7 @@ def command(
     """Run a plan. What is finished is skipped, what was interrupted goes on, and the tables come last."""
     from noisewise.evaluation import provenance
     from noisewise.experiments import plan
-    from noisewise.experiments.experiment import Experiment, whole
+    from noisewise.experiments.experiment import Experiment
     from noisewise.experiments.tables import markdown
 
     path = plan.find(name, scale)
@@ -57,15 +57,11 @@ def command(
         failed = _work(experiment, side_by_side)
     words = ["noisewise", "reproduce", name, *([] if Path(name).is_file() else ["--scale", scale])]
     words += ["--output", str(output)] if output is not None else []
-    result = experiment.result(provenance.command(words))
-    print(markdown(result), end="")
-    written = experiment.write_tables(result)
-    if whole(result) or tables:
-        result.save(experiment.results)
-        written.append(experiment.results)
-    else:
+    published = experiment.publish(provenance.command(words), partial=tables)
+    print(markdown(published.result), end="")
+    if not published.is_whole and not tables:
         print("some rows are missing; --tables writes the result as it is", file=sys.stderr)
-    print(f"written: {', '.join(map(str, written))}", file=sys.stderr)
+    print(f"written: {', '.join(map(str, published.written))}", file=sys.stderr)
     if failed:
         raise typer.Exit(1)
 
@@ -74,7 +70,7 @@ def _work(experiment: "Experiment", side_by_side: int) -> bool:
     """Train and measure; True when something failed."""
     try:
         with _Display(experiment, side_by_side) as display:
-            outcome = experiment.work(side_by_side, display.update)
+            outcome = experiment.execute(side_by_side, display.update)
     except KeyboardInterrupt:
         print("\nstopped and saved; the same command goes on", file=sys.stderr)
         raise

@@ -31,29 +31,29 @@ class DecodingConfig:
     """How log-probabilities become text."""
 
     search: BeamConfig = BeamConfig()
-    """Size of the search."""
+    """Size of the search by CTC."""
     lm: str | None = None
-    """ARPA file of a language model, or folder of a Transformer language model; none for the acoustics alone."""
+    """ARPA file of a language model, or folder of a Transformer language model; null for the acoustic model alone."""
     lm_unit: Unit = "words"
-    """What an ARPA file is over; a Transformer knows it."""
+    """Unit of an ARPA file; the folder of a Transformer states its own."""
     lm_backend: Literal["noisewise", "kenlm", "flashlight"] = "noisewise"
-    """What reads an ARPA file."""
+    """Implementation that reads an ARPA file."""
     lm_weight: float = 0.5
-    """alpha: weight of its natural logarithm."""
+    """Language model weight, alpha: factor of its natural logarithm."""
     bonus: float = 1.0
-    """beta: added for each word, or for each character of a model over characters."""
+    """Word insertion bonus, beta; for each character with a model over characters."""
     unknown_penalty: float = 5.0
-    """Taken off for each word that a model over words does not know; hotwords are spared."""
+    """OOV penalty: subtracted for each word out of the vocabulary of a model over words; hotwords are exempt."""
     lexicon: str | None = None
-    """File with one word a line: no other word can come out, but hotwords can."""
+    """File with one word a line, the only words that the output may contain besides hotwords; null for any word."""
     look_ahead: bool = False
-    """Spread the score of a word over its letters; needs a lexicon and a model over words."""
+    """LM look-ahead: whether the score of a word is spread over its tokens; needs a lexicon and a model over words."""
     hotword_boost: float = BOOST
-    """Natural logarithm that each letter of a hotword earns."""
+    """Boost of a hotword for each of its letters, a natural logarithm."""
     rescoring: RescoringConfig | None = None
-    """A second language model that chooses among the best hypotheses; none for a single pass."""
+    """Second language model, which rescores the n-best hypotheses; null for a single pass."""
     attention: JointConfig | None = None
-    """How an attention decoder takes part, of a model that has one; none for CTC alone."""
+    """Search with the attention decoder of a model that has one; null for CTC alone."""
 
     def __post_init__(self) -> None:
         if self.attention is not None and self.rescoring is not None:
@@ -80,7 +80,7 @@ def build(
     Args:
         config: all options.
         tokenizer: of the model whose log-probabilities will come.
-        hotwords: normalised words or phrases to listen for, perhaps with boosts of their own.
+        hotwords: normalised words or phrases that the search favours, perhaps with boosts of their own.
         model: a language model that is loaded already; that of the configuration if left out.
         rescorer: the same for rescoring.
         load: reads those that are left out.

@@ -18,12 +18,12 @@ class Word:
     end: float
     """When it ends, in seconds."""
     confidence: float
-    """How sure the model is, 0 to 1."""
+    """Confidence of the model, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One reading of an utterance."""
+    """One hypothesis of the transcript of an utterance."""
 
     text: str
     """Words joined by single spaces."""
@@ -33,23 +33,27 @@ class Hypothesis:
     """The words with times and confidences."""
     score: float = 0.0
     """What hypotheses are ranked by: of greedy decoding, the natural logarithm of the probability of its path; of a
-    beam search, that of the tokens given the recording, plus what language models and hotwords add."""
+    beam search, that of the tokens given the recording, plus the scores of language models and hotwords."""
     ctc_score: float = 0.0
     """Of a beam search: ln P(tokens | recording) alone, summed over the alignments that the search has kept."""
     attention_score: float = 0.0
     """ln P(tokens | recording) by an attention decoder, where one takes part."""
     fusion_score: float = 0.0
-    """What language models, lexicon and hotwords add, where attention takes part."""
+    """Score that language models, lexicon and hotwords add, where attention takes part."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """Consecutive frames that say one token."""
+    """Consecutive frames of one token."""
 
     token: int
+    """Token id."""
     first: int
+    """First frame."""
     frames: int
+    """Number of frames."""
     confidence: float
+    """Largest posterior of the token among these frames."""
 
 
 def assemble(

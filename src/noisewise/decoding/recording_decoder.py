@@ -66,12 +66,12 @@ class RecordingDecoder:
             self._search = self._build(config, {})
 
     def search(self, hotwords: Hotwords = ()) -> Search | None:
-        """The search that listens for some words, normalised here; None for greedy decoding.
+        """The search that favours some words, normalised here; None for greedy decoding.
 
         Raises:
-            DecodingError: a hotword that cannot be spelled.
+            DecodingError: a hotword that the tokenizer cannot write.
         """
-        wanted = spelled(hotwords)
+        wanted = normalised_hotwords(hotwords)
         if not wanted:
             return self._search
         config = FOR_HOTWORDS if isinstance(self.config, str) else self.config
@@ -113,7 +113,7 @@ def nbest(
         tokenizer: maps ids to text.
         frame_seconds: time between two frames.
         search: from a configuration; None for greedy decoding.
-        frames: what an attention decoder looks at, if one takes part. (F, E) each
+        frames: encoder output that an attention decoder attends to, if one takes part. (F, E) each
     """
     if not log_probs:
         return []
@@ -130,7 +130,7 @@ def nbest(
     return search.hypotheses(state, frame_seconds)
 
 
-def gather(items: Iterable[T], frames: Callable[[T], int], most: int = MOST_FRAMES) -> Iterator[list[T]]:
+def batches_of(items: Iterable[T], frames: Callable[[T], int], most: int = MOST_FRAMES) -> Iterator[list[T]]:
     """Recordings that come one after another, as many together as fit.
 
     Args:
@@ -150,7 +150,7 @@ def gather(items: Iterable[T], frames: Callable[[T], int], most: int = MOST_FRAM
         yield together
 
 
-def spelled(hotwords: Hotwords) -> dict[str, float | None]:
+def normalised_hotwords(hotwords: Hotwords) -> dict[str, float | None]:
     """Hotwords in the form of transcripts, to their boosts; None for that of the configuration."""
     if isinstance(hotwords, str):
         hotwords = [hotwords]

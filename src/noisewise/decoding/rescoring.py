@@ -16,7 +16,7 @@ from noisewise.decoding.ctc.search import BeamState
 from noisewise.decoding.fusion.fusion import Fusion
 from noisewise.decoding.hypothesis import Hypothesis
 from noisewise.errors import DecodingError
-from noisewise.lm.protocol import LanguageModel, Unit, foresee, sentence_score, unit_of
+from noisewise.lm.protocol import LanguageModel, Unit, prefetch, sentence_score, unit_of
 from noisewise.text.tokenizer import BOUNDARY, Tokenizer
 
 TOGETHER = 32
@@ -30,17 +30,17 @@ class RescoringConfig:
     lm: str
     """Folder of a Transformer language model, or ARPA file."""
     lm_unit: Unit = "words"
-    """What an ARPA file is over; a Transformer knows it."""
+    """Unit of an ARPA file; the folder of a Transformer states its own."""
     weight: float = 0.5
-    """lambda: weight of its natural logarithm."""
+    """Weight of the natural logarithm of the language model, lambda."""
     bonus: float = 0.0
-    """Added for each word, or for each character of a model over characters."""
+    """Word insertion bonus; for each character with a model over characters."""
     nbest: int = 20
-    """Hypotheses of the first pass that it chooses among; no more than its beam."""
+    """Number of hypotheses of the first pass that are rescored; no more than its beam."""
     normalise_length: bool = True
-    """Divide the score of the first pass by the number of characters; else take it as it is."""
+    """Whether the score of the first pass is divided by the number of characters."""
     keep_fusion: bool = True
-    """The score of the first pass is all of it, with its language model and hotwords; else ln P(Y | X) alone."""
+    """Whether the score of the first pass includes its language model and hotwords; else it is ln P(Y | X) alone."""
 
     def __post_init__(self) -> None:
         if self.nbest < 1:
@@ -48,28 +48,34 @@ class RescoringConfig:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A hypothesis, and what the language model says of it."""
+class ScoredHypothesis:
+    """A hypothesis with its score by a language model."""
 
     hypothesis: Hypothesis
+    """Hypothesis of the first pass."""
     score: float
-    """ln P_LM(Y)"""
+    """ln P_LM(Y)."""
     tokens: int
-    """|Y| in the tokens of the model."""
+    """Length |Y| in the tokens of the language model."""
 
 
-def ask(nbest: Sequence[Sequence[Hypothesis]], model: LanguageModel, *, characters: bool = False) -> list[list[Asked]]:
-    """What a language model says of the hypotheses of several utterances."""
-    found: list[list[Asked]] = []
+def score_nbest_by_lm(
+    nbest: Sequence[Sequence[Hypothesis]], model: LanguageModel, *, characters: bool = False
+) -> list[list[ScoredHypothesis]]:
+    """Score the n-best hypotheses of several utterances by a language model."""
+    found: list[list[ScoredHypothesis]] = []
     for at in range(0, len(nbest), TOGETHER):
         split = [[(each, _tokens(each, characters)) for each in one] for one in nbest[at : at + TOGETHER]]
-        foresee(model, [tokens for one in split for _, tokens in one])
-        found += [[Asked(each, sentence_score(model, tokens), len(tokens)) for each, tokens in one] for one in split]
+        prefetch(model, [tokens for one in split for _, tokens in one])
+        found += [
+            [ScoredHypothesis(each, sentence_score(model, tokens), len(tokens)) for each, tokens in one]
+            for one in split
+        ]
     return found
 
 
 def ranked(
-    asked: Sequence[Asked],
+    scored: Sequence[ScoredHypothesis],
     weight: float,
     bonus: float = 0.0,
     *,
@@ -77,12 +83,12 @@ def ranked(
     keep_fusion: bool = False,
 ) -> list[Hypothesis]:
     """The hypotheses of an utterance with new scores, best first; see `RescoringConfig`."""
-    scored = []
-    for each in asked:
+    found = []
+    for each in scored:
         first = each.hypothesis.score if keep_fusion else each.hypothesis.ctc_score
         length = max(len(each.hypothesis.text), 1) if normalise_length else 1
-        scored.append(replace(each.hypothesis, score=first / length + weight * each.score + bonus * each.tokens))
-    return sorted(scored, key=lambda each: -each.score)
+        found.append(replace(each.hypothesis, score=first / length + weight * each.score + bonus * each.tokens))
+    return sorted(found, key=lambda each: -each.score)
 
 
 def rescore(
@@ -106,8 +112,8 @@ def rescore(
         characters: the model is over letters.
         keep_fusion: the score of the first pass is `score`, all that it has added up; else `ctc_score`.
     """
-    (asked,) = ask([hypotheses], model, characters=characters)
-    return ranked(asked, weight, bonus, normalise_length=normalise_length, keep_fusion=keep_fusion)
+    (scored,) = score_nbest_by_lm([hypotheses], model, characters=characters)
+    return ranked(scored, weight, bonus, normalise_length=normalise_length, keep_fusion=keep_fusion)
 
 
 class RescoredBeam(PrefixBeam):
@@ -137,7 +143,7 @@ class RescoredBeam(PrefixBeam):
         """As of `PrefixBeam`, in the order of both passes together."""
         chosen = self.rescoring
         characters = unit_of(self.model, chosen.lm_unit) == "characters"
-        asked = ask(super().hypotheses(state, frame_seconds), self.model, characters=characters)
+        scored = score_nbest_by_lm(super().hypotheses(state, frame_seconds), self.model, characters=characters)
         return [
             ranked(
                 each,
@@ -146,7 +152,7 @@ class RescoredBeam(PrefixBeam):
                 normalise_length=chosen.normalise_length,
                 keep_fusion=chosen.keep_fusion,
             )[: self.nbest]
-            for each in asked
+            for each in scored
         ]
 
 

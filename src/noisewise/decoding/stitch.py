@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Stitcher:
-    """Joins windows in the order of time, each pair at a frame of their overlap where both hear a pause.
+    """Joins windows in the order of time, each pair at a frame of their overlap where both have a pause.
 
     The outer quarters of an overlap are left out, where one of the windows lacks context.
     """

@@ -9,17 +9,17 @@ from noisewise.experiments.bootstrap import MEANS, Resampler, check_same, groups
 from noisewise.experiments.plan import ComparisonPlan, Plan
 from noisewise.experiments.records import Record
 from noisewise.experiments.result import Bootstrap, Compared, Measured, Mixtures, Reproduction
-from noisewise.experiments.tagging import gather_sounds
+from noisewise.experiments.tagging import aggregate_tagging
 
 RESAMPLES = 1000
 Grids = dict[str, dict[int, GridResult]]
-"""Run and seed to what it got wrong."""
+"""Run and seed to its grid."""
 
 
-def gather(
+def aggregate(
     plan: Plan, path: Path, title: str, seeds: Sequence[int], records: Sequence[Record], command: str
 ) -> Reproduction:
-    """All that finished runs and their grids say.
+    """Results of all finished runs and their grids.
 
     Args:
         plan: what was to be done.
@@ -30,7 +30,7 @@ def gather(
         command: rebuilds the result.
 
     Raises:
-        EvaluationError: grids did not hear the same.
+        EvaluationError: grids are of other mixtures.
         EvaluationError: taggers were not tested on the same clips.
     """
     grids: Grids = {}
@@ -46,7 +46,7 @@ def gather(
         tables=plan.tables,
         command=command,
         versions=versions(),
-        sounds=None if plan.sounds is None else gather_sounds(plan.sounds, records),
+        sounds=None if plan.sounds is None else aggregate_tagging(plan.sounds, records),
     )
     if plan.grid is None or not named:
         return result

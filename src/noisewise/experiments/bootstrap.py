@@ -36,18 +36,18 @@ def groups(grid: GridResult) -> dict[str, list[str]]:
 
 
 def check_same(grids: Sequence[tuple[str, GridResult]]) -> None:
-    """See that all heard the same utterances in the same mixtures, scored by the same rules.
+    """See that all were measured on the same utterances in the same mixtures, scored by the same rules.
 
     Raises:
         EvaluationError: one did not.
     """
     name, first = grids[0]
     for other_name, other in grids[1:]:
-        ours, theirs = ((one.per_item.ids, one.normaliser, mixtures(one)) for one in (first, other))
-        if ours != theirs:
+        expected, found = ((one.per_item.ids, one.normaliser, mixtures(one)) for one in (first, other))
+        if expected != found:
             raise EvaluationError(
-                f"`{other_name}` must have heard what `{name}` heard, but did not (utterances, mixture_sha256 or "
-                "normaliser differ: files have changed between the two); delete the older grid.json"
+                f"`{other_name}` must be measured on the same mixtures as `{name}`, but is not (utterances, "
+                "mixture_sha256 or normaliser differ: files have changed between the two); delete the older grid.json"
             )
 
 

@@ -1,21 +1,22 @@
-"""What a finished run came to: its training and the cells of its grid."""
+"""Results of a finished run: its training and the cells of its grid."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What one model got wrong under one condition."""
+    """Word errors of one model under one condition."""
 
     condition: str
-    """`clean`, `traffic@5`."""
+    """Name of the condition: `clean`, `traffic@5`."""
     wer: float
+    """Word error rate."""
     S: int
     D: int
     I: int  # noqa: E741 - as in a grid
     words: int
     failures: int
-    """Utterances on which the recogniser failed; they count as heard empty."""
+    """Number of utterances on which the recogniser failed; they count as empty hypotheses."""
 
 
 @dataclass(frozen=True)
@@ -25,24 +26,24 @@ class Trained:
     run: str
     seed: int
     recipe: str
-    """The file."""
+    """File of the recipe."""
     recipe_sha256: str
-    """Of every value that decides what the run computes."""
+    """Hash of every value that decides what the run computes (see `recipe_hash`)."""
     kind: str
-    """Of the model."""
+    """Kind of the model."""
     steps: int
     best_step: int
-    """At which the validation set chose the model."""
+    """Step at which the validation set chose the model."""
     validation: dict[str, float]
-    """Metrics of that model on the validation set."""
+    """Metrics of the chosen model on the validation set."""
     training_seconds: float
     """Time spent stepping."""
     audio_seconds: float
-    """Audio seen."""
+    """Seconds of audio that the model was trained on."""
     parameters: int
     weights_sha256: str
     cells: list[Cell] = field(default_factory=list)
-    """Clean speech first; empty for what does not recognise, or has not been measured."""
+    """Results on clean speech, then in noise; empty for models that do not transcribe, or have not been measured."""
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from pathlib import Path
 
 from noisewise.errors import EvaluationError
 from noisewise.experiments.result import Reproduction
-from noisewise.experiments.runs import Stage
+from noisewise.experiments.runs import Run
 
-Pace = Mapping[str, float]
+SecondsPerStep = Mapping[str, float]
 """Name of a run to its seconds per step."""
 
 
-def paces(stages: Iterable[Stage]) -> dict[str, float]:
-    """What the checkpoints of runs say, by any seed; runs of a recipe that has run elsewhere take its pace."""
-    chosen = list(stages)
+def seconds_per_step(runs: Iterable[Run]) -> dict[str, float]:
+    """Seconds per step by the checkpoints of runs, of any seed; a run without any takes those of its recipe."""
+    chosen = list(runs)
     found: dict[str, float] = {}
     by_recipe: dict[str, float] = {}
     for one in chosen:
@@ -26,8 +26,8 @@ def paces(stages: Iterable[Stage]) -> dict[str, float]:
     return found
 
 
-def remembered(path: Path) -> dict[str, float]:
-    """What a stored result says, perhaps of another machine; nothing where there is none."""
+def recorded_seconds_per_step(path: Path) -> dict[str, float]:
+    """Seconds per step by a stored result, perhaps of another machine; empty where there is none."""
     try:
         runs = Reproduction.load(path).runs
     except EvaluationError:
@@ -35,18 +35,18 @@ def remembered(path: Path) -> dict[str, float]:
     return {one.run: one.training_seconds / one.steps for one in runs if one.steps and one.training_seconds}
 
 
-def seconds_left(stages: Sequence[Stage], pace: Pace, side_by_side: int) -> float | None:
+def seconds_left(runs: Sequence[Run], pace: SecondsPerStep, side_by_side: int) -> float | None:
     """At least this long, validation and grids aside: the work shared out evenly, or the longest chain of needs.
 
     Args:
-        stages: each after those that it needs.
+        runs: each after those that it needs.
         pace: seconds per step; what is missing counts as the mean of the others.
         side_by_side: programs at a time.
 
     Returns:
         Seconds; None when nothing has run yet.
     """
-    unfinished = [one for one in stages if not one.finished()]
+    unfinished = [one for one in runs if not one.finished()]
     if not unfinished:
         return 0.0
     if not pace:

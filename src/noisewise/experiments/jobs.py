@@ -11,7 +11,7 @@ from noisewise.errors import EvaluationError
 from noisewise.evaluation.provenance import portable
 from noisewise.evaluation.result import GridResult
 from noisewise.experiments.plan import GridPlan
-from noisewise.experiments.runs import Stage
+from noisewise.experiments.runs import Run
 
 NOISEWISE = (sys.executable, "-m", "noisewise")
 
@@ -20,69 +20,69 @@ NOISEWISE = (sys.executable, "-m", "noisewise")
 class Training:
     """`noisewise train` of a run."""
 
-    stage: Stage
+    run: Run
 
     @property
     def name(self) -> str:
         """`seed_0/ew2`."""
-        return self.stage.key
+        return self.run.key
 
     @property
     def needs(self) -> frozenset[str]:
         """Trainings that come first."""
-        return frozenset(f"seed_{self.stage.seed}/{name}" for name in self.stage.needs)
+        return frozenset(f"seed_{self.run.seed}/{name}" for name in self.run.needs)
 
     @property
     def log(self) -> Path:
         """What the program prints."""
-        return self.stage.folder / "train.log"
+        return self.run.folder / "train.log"
 
     def command(self) -> list[str]:
         """The program; the same one begins a run and goes on with it."""
-        one = self.stage
+        one = self.run
         return [*NOISEWISE, "train", str(one.file), *one.overrides, "--output", str(one.folder)]
 
     def done(self) -> bool:
         """Whether there is nothing left to do."""
-        return self.stage.finished()
+        return self.run.finished()
 
     def position(self) -> tuple[int, int]:
         """Steps taken, and in all."""
-        return self.stage.reached(), self.stage.steps
+        return self.run.reached(), self.run.steps
 
 
 @dataclass(frozen=True)
 class Measurement:
     """`noisewise evaluate` of a run's best model."""
 
-    stage: Stage
+    run: Run
     grid: GridPlan
 
     @property
     def name(self) -> str:
         """`seed_0/ew2 grid`."""
-        return f"{self.stage.key} grid"
+        return f"{self.run.key} grid"
 
     @property
     def needs(self) -> frozenset[str]:
         """The training of its model."""
-        return frozenset({self.stage.key})
+        return frozenset({self.run.key})
 
     @property
     def log(self) -> Path:
         """What the program prints."""
-        return self.stage.folder / "grid.log"
+        return self.run.folder / "grid.log"
 
     @property
     def partial(self) -> Path:
         """Where `noisewise evaluate` keeps finished cells."""
-        return self.stage.folder / ".grid.json.partial"
+        return self.run.folder / ".grid.json.partial"
 
     def command(self) -> list[str]:
         """The program; it goes on with the cells of the same model and mixtures, and forgets those of others."""
         grid = self.grid
-        words = [*NOISEWISE, "evaluate", grid.manifest, "--model", str(self.stage.best), *grid.options()]
-        words += ["--device", grid.device, "--output", str(self.stage.grid)]
+        words = [*NOISEWISE, "evaluate", grid.manifest, "--model", str(self.run.best), *grid.options()]
+        words += ["--device", grid.device, "--output", str(self.run.grid)]
         return [*words, "--restart"] if self._begun_otherwise() else words
 
     def done(self) -> bool:
@@ -91,10 +91,10 @@ class Measurement:
 
     def result(self) -> GridResult | None:
         """The grid of this model on these mixtures, if there is one."""
-        if not self.stage.finished() or not self.stage.grid.is_file():
+        if not self.run.finished() or not self.run.grid.is_file():
             return None
         try:
-            found = GridResult.load(self.stage.grid)
+            found = GridResult.load(self.run.grid)
         except EvaluationError:
             return None
         return found if self.fits(found) and found.system_details == self._details else None
@@ -113,13 +113,13 @@ class Measurement:
         )
 
     def position(self) -> tuple[int, int]:
-        """Cells heard, and in all; 0 where that is not known."""
+        """Cells that are done, and all of them; 0 where that is not known."""
         try:
-            heard = len(self.partial.read_text(encoding="utf-8").splitlines()) - 1
+            done = len(self.partial.read_text(encoding="utf-8").splitlines()) - 1
         except OSError:
-            heard = 0
+            done = 0
         types, snrs = len(self.grid.types), len(set(self.grid.snrs_db))
-        return max(heard, 0), (1 if self.grid.noise is None else (types * snrs + 1 if types else 0))
+        return max(done, 0), (1 if self.grid.noise is None else (types * snrs + 1 if types else 0))
 
     @property
     def _noise(self) -> str | None:
@@ -127,7 +127,7 @@ class Measurement:
 
     @cached_property
     def _details(self) -> dict[str, str]:
-        return {"weights_sha256": weights_hash(self.stage.best)}
+        return {"weights_sha256": weights_hash(self.run.best)}
 
     def _begun_otherwise(self) -> bool:
         try:

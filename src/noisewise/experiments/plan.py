@@ -47,7 +47,7 @@ class GridPlan(GridConfig):
     """On what recognisers are measured."""
 
     device: str = "cpu"
-    """Where models run."""
+    """Device that models run on."""
 
 
 @config
@@ -55,9 +55,9 @@ class RowPlan:
     """One row of a table."""
 
     labels: list[str]
-    """What stands before the numbers, one for each column of the table."""
+    """Labels before the numbers, one for each column of the table."""
     run: str
-    """Whose numbers."""
+    """Run whose numbers the row shows."""
 
 
 @config
@@ -65,11 +65,11 @@ class TablePlan:
     """One table."""
 
     title: str
-    """What stands over it."""
+    """Title."""
     columns: list[str]
     """Heads of the labels: Method, Pre-train, Fine-tune."""
     rows: list[RowPlan]
-    """From top to bottom."""
+    """Rows from top to bottom."""
     layout: Literal["noise_by_snr", "by_type", "summary"] = "noise_by_snr"
     """noise_by_snr: each type at each SNR, types A and B apart (Tables I and II of Wav2code); by_type: the mean over
     SNRs of each type (Table IV); summary: clean, type A, type B and all types with intervals."""
@@ -82,7 +82,7 @@ class ComparisonPlan:
     better: str
     """The run that is claimed to be better."""
     than: str
-    """The run beside it."""
+    """Baseline: the run that it is compared with."""
 
 
 @config
@@ -90,11 +90,11 @@ class AccuracyTablePlan:
     """One table of accuracies."""
 
     title: str
-    """What stands over it."""
+    """Title."""
     columns: list[str]
     """Heads of the labels."""
     rows: list[RowPlan]
-    """From top to bottom."""
+    """Rows from top to bottom."""
 
 
 @config
@@ -102,7 +102,7 @@ class LinePlan:
     """What a pre-training gives after so many updates."""
 
     label: str
-    """What the line is called."""
+    """Label of the line."""
     run: str
     """The pre-training, whose `run.release_at` has these updates."""
     points: dict[int, str]
@@ -116,9 +116,9 @@ class CurvePlan:
     """Accuracy over updates of pre-training."""
 
     title: str
-    """What stands over it."""
+    """Title."""
     lines: list[LinePlan]
-    """What is drawn."""
+    """Lines that are drawn."""
     level: dict[str, str] = field(default_factory=dict)
     """Label to a run without pre-training, drawn beside."""
     reach: list[ComparisonPlan] = field(default_factory=list)
@@ -126,8 +126,8 @@ class CurvePlan:
 
 
 @config
-class SoundsPlan:
-    """What is printed of taggers: their accuracy on the `test` of their recipes."""
+class TaggingPlan:
+    """Tables and curves of taggers: their accuracy on the `test` of their recipes."""
 
     tables: list[AccuracyTablePlan] = field(default_factory=list)
     """Accuracies with intervals."""
@@ -160,15 +160,15 @@ class Plan:
     runs: dict[str, RunPlan]
     """Name, also of the folder, to what is trained."""
     grid: GridPlan | None = None
-    """On what recognisers are measured."""
+    """Grid that recognisers are measured on."""
     seeds: list[int] = field(default_factory=lambda: [0])
-    """Every run is trained once with each."""
+    """Seeds, with each of which every run is trained once."""
     tables: list[TablePlan] = field(default_factory=list)
-    """What is printed; the runs in them are measured."""
+    """Tables that are printed; the runs in them are measured."""
     comparisons: list[ComparisonPlan] = field(default_factory=list)
-    """What is compared in pairs; these runs are measured too."""
-    sounds: SoundsPlan | None = None
-    """What is printed of taggers."""
+    """Pairs of runs that are compared; these runs are measured too."""
+    sounds: TaggingPlan | None = None
+    """Tables and curves of taggers."""
 
     @property
     def named(self) -> set[str]:
@@ -257,7 +257,7 @@ def read(path: Path) -> Plan:
 def _problems(plan: Plan) -> Iterator[str]:
     if plan.grid is None and plan.measured:
         yield "`grid` must be given where tables or comparisons name recognisers, but is missing"
-    sounds = plan.sounds or SoundsPlan()
+    sounds = plan.sounds or TaggingPlan()
     for curve in sounds.curves:
         labels = {line.label for line in curve.lines}
         odd = [name for one in curve.reach for name in (one.better, one.than) if name not in labels]
@@ -291,6 +291,6 @@ __all__ = [
     "Plan",
     "RowPlan",
     "RunPlan",
-    "SoundsPlan",
     "TablePlan",
+    "TaggingPlan",
 ]

@@ -10,7 +10,7 @@ from noisewise.errors import ConfigError, EvaluationError
 from noisewise.evaluation.result import as_json
 from noisewise.experiments.cells import Difference, Rate, Trained
 from noisewise.experiments.plan import TablePlan
-from noisewise.experiments.tagging import Sounds
+from noisewise.experiments.tagging import TaggingSummary
 from noisewise.files import replaced
 
 FORMAT = "noisewise-reproduction-1"
@@ -50,7 +50,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Mixtures:
-    """What all runs heard."""
+    """Test set and mixtures that all runs were measured on."""
 
     manifest: str
     noise: str | None
@@ -63,19 +63,19 @@ class Mixtures:
     noise_types: list[str]
     snr_db: list[float]
     mixtures: dict[str, str]
-    """Condition to SHA-256 of what was heard."""
+    """Condition to SHA-256 of its mixtures."""
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """All that is known when the runs of a plan are done."""
+    """Results of a plan when its runs are done."""
 
     title: str
     """`wav2code_mini`."""
     plan: str
-    """The file."""
+    """File of the plan."""
     seeds: list[int]
-    """Of the plan."""
+    """Seeds of the plan."""
     runs: list[Trained]
     tables: list[TablePlan]
     test: Mixtures | None = None
@@ -84,10 +84,10 @@ class Reproduction:
     measured: list[Measured] = field(default_factory=list)
     compared: list[Compared] = field(default_factory=list)
     command: str = ""
-    """Rebuilds the file."""
+    """Command that writes the file again."""
     versions: dict[str, str] = field(default_factory=dict)
-    sounds: Sounds | None = None
-    """Of taggers."""
+    sounds: TaggingSummary | None = None
+    """Results of taggers."""
 
     def rates(self, run: str) -> Measured | None:
         """What was measured of a run; None when it was not."""

@@ -26,20 +26,20 @@ BUSY_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
-class Stage:
+class Run:
     """One training."""
 
     name: str
-    """Of the run in the plan."""
+    """Name of the run in the plan."""
     seed: int
     folder: Path
     file: Path
-    """The recipe."""
+    """File of the recipe."""
     overrides: list[str]
-    """Placeholders filled in, the seed among them."""
+    """Values that differ from the recipe, with placeholders filled in and the seed among them."""
     recipe: Recipe
-    after: list["Stage"]
-    """What it needs: runs of the same seed."""
+    after: list["Run"]
+    """Runs of the same seed that it begins from."""
 
     @property
     def needs(self) -> list[str]:
@@ -126,18 +126,18 @@ class Stage:
             )
 
 
-def stages(plan: Plan, path: Path, output: Path, seeds: list[int], names: list[str]) -> list[Stage]:
+def runs_of(plan: Plan, path: Path, output: Path, seeds: list[int], names: list[str]) -> list[Run]:
     """Runs of a plan and what they need, seed after seed, each after what it needs.
 
     Raises:
         RunError: an unknown run; a run in a table that does not recognise.
         ConfigError: a recipe that cannot be used.
     """
-    found: list[Stage] = []
+    found: list[Run] = []
     for seed in seeds:
-        there: dict[str, Stage] = {}
+        there: dict[str, Run] = {}
         for name in plan.chosen(names):
-            there[name] = _stage(plan, name, path, output, seed, there)
+            there[name] = _run(plan, name, path, output, seed, there)
         found += there.values()
     for one in found:
         if one.name in plan.measured and not one.recognises:
@@ -152,7 +152,7 @@ def stages(plan: Plan, path: Path, output: Path, seeds: list[int], names: list[s
     return found
 
 
-def _stage(plan: Plan, name: str, path: Path, output: Path, seed: int, before: dict[str, Stage]) -> Stage:
+def _run(plan: Plan, name: str, path: Path, output: Path, seed: int, before: dict[str, Run]) -> Run:
     chosen = plan.runs[name]
     runs = output / f"seed_{seed}"
     overrides = [text.replace("{runs}", runs.as_posix()) for text in chosen.set]
@@ -162,7 +162,7 @@ def _stage(plan: Plan, name: str, path: Path, output: Path, seed: int, before: d
         recipe = load(Recipe, file, overrides)
     except ConfigError as error:
         raise ConfigError(f"`runs.{name}`: {error}") from error
-    return Stage(name, seed, runs / name, file, overrides, recipe, [before[need] for need in chosen.needs])
+    return Run(name, seed, runs / name, file, overrides, recipe, [before[need] for need in chosen.needs])
 
 
 def _last_records(path: Path) -> list[dict[str, object]]:

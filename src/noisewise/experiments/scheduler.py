@@ -82,7 +82,7 @@ class Outcome:
 Watch = Callable[[Outcome], None]
 
 
-def work(
+def run_jobs(
     jobs: Sequence[Job], side_by_side: int, watch: Watch = lambda outcome: None, poll_seconds: float = POLL_SECONDS
 ) -> Outcome:
     """Do all jobs that can be done.

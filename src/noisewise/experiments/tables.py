@@ -9,7 +9,7 @@ from noisewise.evaluation.conditions import TYPE_A, TYPE_B
 from noisewise.experiments.cells import Difference, Rate
 from noisewise.experiments.plan import RowPlan, TablePlan
 from noisewise.experiments.result import Compared, Measured, Mixtures, Reproduction
-from noisewise.experiments.tagging_tables import sound_note, sound_tables
+from noisewise.experiments.tagging_tables import tagging_note, tagging_tables
 from noisewise.reports.tables import Table, as_latex, as_markdown
 
 NAMES = {
@@ -50,7 +50,7 @@ def tables(result: Reproduction) -> list[Printed]:
         for title, columns in _parts(plan, result.test)
     ]
     found += [comparisons(result)] if result.compared else []
-    return found if result.sounds is None else [*found, *(Printed(*one) for one in sound_tables(result.sounds))]
+    return found if result.sounds is None else [*found, *(Printed(*one) for one in tagging_tables(result.sounds))]
 
 
 def summary(result: Reproduction, plan: TablePlan) -> Printed:
@@ -87,9 +87,9 @@ def comparisons(result: Reproduction) -> Printed:
 def note(result: Reproduction) -> str:
     """What the numbers are, in one paragraph."""
     test, bootstrap = result.test, result.bootstrap
-    heard = "" if result.sounds is None else f"{sound_note(result.sounds, _several(result.seeds))}\n"
+    note = "" if result.sounds is None else f"{tagging_note(result.sounds, _several(result.seeds))}\n"
     if test is None or bootstrap is None:
-        return heard or "Nothing has been measured.\n"
+        return note or "Nothing has been measured.\n"
     text = (
         f"Corpus WER in percent on {test.utterances} utterances of {test.speakers} speakers, {test.words} words, "
         f"{test.normaliser}; mean over seeds {_several(result.seeds)}. Intervals are the central 95 % of "
@@ -98,7 +98,7 @@ def note(result: Reproduction) -> str:
         "validation set."
     )
     fewer = [f"{one.run}: {_several(one.seeds)}" for one in result.measured if one.seeds != sorted(result.seeds)]
-    return text + (f" Of fewer seeds: {'; '.join(fewer)}.\n" if fewer else "\n") + heard
+    return text + (f" Of fewer seeds: {'; '.join(fewer)}.\n" if fewer else "\n") + note
 
 
 def markdown(result: Reproduction) -> str:

@@ -1,7 +1,7 @@
 """Accuracies of taggers over seeds, differences in pairs, and how they rise with pre-training.
 
 A run's accuracy is the mean over its seeds. Confidence intervals resample the sources of the test clips (recordings of
-which several clips may have been cut), each with all its clips, by all seeds and all runs: they say what other sounds
+which several clips may have been cut), each with all its clips, by all seeds and all runs: they tell what other clips
 would give with these models; how much training itself varies is in the accuracies by seed.
 
 Legend: N clips, R resamples.
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.errors import EvaluationError
-from noisewise.experiments.plan import ComparisonPlan, CurvePlan, LinePlan, SoundsPlan
+from noisewise.experiments.plan import ComparisonPlan, CurvePlan, LinePlan, TaggingPlan
 from noisewise.experiments.records import Record
 from noisewise.run import TEST
 from noisewise.scoring.words import interval, resample
@@ -51,7 +51,7 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Pace:
+class LineCost:
     """What a line of a curve costs."""
 
     line: str
@@ -83,15 +83,15 @@ class Curve:
     """One figure of the plan."""
 
     plan: CurvePlan
-    paces: list[Pace]
+    paces: list[LineCost]
     reached: list[Reached]
 
 
 @dataclass(frozen=True)
-class Sounds:
-    """All that is known of the taggers of a plan."""
+class TaggingSummary:
+    """Results of the taggers of a plan."""
 
-    plan: SoundsPlan
+    plan: TaggingPlan
     clips: int
     sources: int
     papers_protocol: bool
@@ -113,11 +113,11 @@ class _Tests:
     """(R, N)"""
 
 
-def gather_sounds(plan: SoundsPlan, records: Sequence[Record]) -> Sounds | None:
-    """What finished runs say of the clips of their test sets; None when there is none.
+def aggregate_tagging(plan: TaggingPlan, records: Sequence[Record]) -> TaggingSummary | None:
+    """Accuracies of finished runs on their test sets; None when there are none.
 
     Raises:
-        EvaluationError: runs that are compared heard other clips, or runs of a pool the same.
+        EvaluationError: runs that are compared were tested on other clips, or runs of a pool on the same.
     """
     tested = [(one, one.test) for one in records if one.trained.run in plan.runs and one.test is not None]
     if not tested:
@@ -132,7 +132,7 @@ def gather_sounds(plan: SoundsPlan, records: Sequence[Record]) -> Sounds | None:
         _same_clips(name, name, list(by_seed.values()))
     times = resample(len(sources), groups=list(sources.values()), samples=RESAMPLES, seed=0).astype(np.float64)
     tests = _Tests(right, times)
-    return Sounds(
+    return TaggingSummary(
         plan=plan,
         clips=len(sources),
         sources=len(set(sources.values())),
@@ -144,7 +144,7 @@ def gather_sounds(plan: SoundsPlan, records: Sequence[Record]) -> Sounds | None:
 
 
 def _sources(found: Mapping[str, Any]) -> dict[str, str]:
-    """Every clip that some run heard, in alphabetical order, to its source."""
+    """Every clip that some run was tested on, in alphabetical order, to its source."""
     sources: dict[str, str] = {}
     for name, each in found.items():
         if "right" not in each:
@@ -156,7 +156,7 @@ def _sources(found: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _ordered(found: Any, ids: Sequence[str]) -> Right:
-    """NaN where the run did not hear a clip."""
+    """NaN where the run was not tested on a clip."""
     right = dict(zip(found["ids"], found["right"], strict=True))
     return np.array([right.get(name, np.nan) for name in ids], dtype=np.float64)
 
@@ -170,8 +170,8 @@ def _pooled(name: str, runs: Sequence[str], right: Mapping[str, Mapping[int, Rig
         rows = np.stack([right[run][seed] for run in runs])
         if ((~np.isnan(rows)).sum(axis=0) > 1).any():
             raise EvaluationError(f"runs of the pool `{name}` must be tested on other clips each, but share some")
-        heard = ~np.isnan(rows).all(axis=0)
-        found[seed] = np.where(heard, np.nansum(rows, axis=0), np.nan)
+        tested = ~np.isnan(rows).all(axis=0)
+        found[seed] = np.where(tested, np.nansum(rows, axis=0), np.nan)
     return found
 
 
@@ -203,10 +203,10 @@ def _gain(plan: ComparisonPlan, tests: _Tests) -> Gain | None:
 
 
 def _ci(values: Right, tests: _Tests) -> tuple[float, float]:
-    heard = ~np.isnan(values)
-    times = tests.times[:, heard]
+    tested = ~np.isnan(values)
+    times = tests.times[:, tested]
     times = times[times.sum(axis=1) > 0]
-    found = interval(times @ values[heard] / times.sum(axis=1), 0.95)
+    found = interval(times @ values[tested] / times.sum(axis=1), 0.95)
     return found.low, found.high
 
 
@@ -220,17 +220,17 @@ def _curve(plan: CurvePlan, tests: _Tests, records: Sequence[Record]) -> Curve:
     return Curve(plan, paces, reached)
 
 
-def _pace(line: LinePlan, records: Sequence[Record]) -> Pace | None:
+def _pace(line: LinePlan, records: Sequence[Record]) -> LineCost | None:
     """Means over the seeds of each run."""
     updates = [one.trained for one in records if one.trained.run == line.run]
     before = [[one.trained.training_seconds for one in records if one.trained.run == name] for name in line.after]
     if not updates:
         return None
     pace = sum(one.training_seconds for one in updates) / sum(one.steps for one in updates)
-    return Pace(line.label, sum(sum(each) / len(each) for each in before if each), pace)
+    return LineCost(line.label, sum(sum(each) / len(each) for each in before if each), pace)
 
 
-def _reached(line: LinePlan, than: LinePlan, tests: _Tests, paces: Mapping[str, Pace]) -> Reached | None:
+def _reached(line: LinePlan, than: LinePlan, tests: _Tests, paces: Mapping[str, LineCost]) -> Reached | None:
     """None while a point of either is missing."""
     named = [*line.points.values(), *than.points.values()]
     if any(name not in tests.right for name in named) or not {line.label, than.label} <= paces.keys():

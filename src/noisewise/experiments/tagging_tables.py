@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from noisewise.experiments.result import Reproduction
-from noisewise.experiments.tagging import RESAMPLES, Accuracy, Curve, Gain, Sounds
+from noisewise.experiments.tagging import RESAMPLES, Accuracy, Curve, Gain, TaggingSummary
 from noisewise.reports.tables import Table
 
 NOT_RUN = "not run"
 
 
-def sound_tables(sounds: Sounds) -> Iterator[tuple[str, Table, int]]:
+def tagging_tables(sounds: TaggingSummary) -> Iterator[tuple[str, Table, int]]:
     """Title, lines with the head first, and columns of words, of each table."""
     for table in sounds.plan.tables:
         lines = [[*table.columns, "accuracy (%)", "by seed"]]
@@ -26,7 +26,7 @@ def sound_tables(sounds: Sounds) -> Iterator[tuple[str, Table, int]]:
             yield f"{curve.plan.title}: how soon one is as good as the other at its end", _reached(curve), 2
 
 
-def sound_note(sounds: Sounds, seeds: str) -> str:
+def tagging_note(sounds: TaggingSummary, seeds: str) -> str:
     """What the numbers are, in one paragraph."""
     protocol = (
         "Chosen on the test set and trained on the validation set too, as the papers do"
@@ -59,13 +59,13 @@ def draw(result: Reproduction, folder: Path) -> list[Path]:
     return paths
 
 
-def _line(sounds: Sounds, points: dict[int, str]) -> list[tuple[float, float, float, float]]:
+def _line(sounds: TaggingSummary, points: dict[int, str]) -> list[tuple[float, float, float, float]]:
     """Updates, accuracy and its interval."""
     found = [(at, sounds.of(points[at])) for at in sorted(points)]
     return [(float(at), one.accuracy, *one.ci) for at, one in found if one is not None]
 
 
-def _points(sounds: Sounds, curve: Curve) -> Table:
+def _points(sounds: TaggingSummary, curve: Curve) -> Table:
     updates = sorted({at for line in curve.plan.lines for at in line.points})
     lines = [["", *(f"{at:,}" for at in updates), "s per update"]]
     paces = {pace.line: pace for pace in curve.paces}
@@ -80,7 +80,7 @@ def _points(sounds: Sounds, curve: Curve) -> Table:
     return lines
 
 
-def _gains(sounds: Sounds) -> Table:
+def _gains(sounds: TaggingSummary) -> Table:
     lines = [["accuracy of", "less that of", "difference", "by seed"]]
     for one in sounds.gains:
         lines.append([_named(sounds, one.better), _named(sounds, one.than), _difference(one), _several(one.by_seed)])
@@ -101,7 +101,7 @@ def _ratio(found: float | None, other: float) -> list[str]:
     return [f"{found:,.0f}", f"{other:,.0f}", f"{other / found:.1f} times"]
 
 
-def _named(sounds: Sounds, run: str) -> str:
+def _named(sounds: TaggingSummary, run: str) -> str:
     """The labels of the first row of this run; its own name where no table has it."""
     rows = (row for table in sounds.plan.tables for row in table.rows if row.run == run)
     return next((" ".join(label for label in row.labels if label) for row in rows), run)

@@ -23,7 +23,7 @@ from noisewise.decoding.alignment.align import Unknown, align, widened
 from noisewise.decoding.attention.joint import JointConfig
 from noisewise.decoding.config import DecodingConfig
 from noisewise.decoding.hypothesis import Hypothesis
-from noisewise.decoding.recording_decoder import Greedy, Hotwords, RecordingDecoder, Search, gather, nbest
+from noisewise.decoding.recording_decoder import Greedy, Hotwords, RecordingDecoder, Search, batches_of, nbest
 from noisewise.decoding.stitch import Stitcher
 from noisewise.errors import AlignmentError, AudioError, NoisewiseError
 from noisewise.inference import language_model
@@ -211,7 +211,7 @@ class Recogniser:
         )
         search = self._decoder.search(hotwords)
         alone = ([item] for item in found)
-        for items in alone if search is None else gather(found, lambda item: len(item[1].log_probs)):
+        for items in alone if search is None else batches_of(found, lambda item: len(item[1].log_probs)):
             yield from self._transcripts(items, search)
 
     def align(

@@ -6,7 +6,7 @@ Models", equation (2):
     P(Y) = sum_m lambda_m P_m(Y)
     P(w | h) = sum_m P(m | h) P_m(w | h)        P(m | h) ~ lambda_m P_m(h)
 
-so that what has been said so far tells which model foresees the rest.
+so that the words so far decide which model predicts the rest.
 
 Legend: M models.
 """
@@ -23,13 +23,13 @@ from noisewise.errors import DecodingError
 from noisewise.lm.protocol import LanguageModel, sentence_score
 
 MIXTURE = "mixture.json"
-"""Says what is mixed, in the folder of a mixture."""
+"""File in the folder of a mixture that lists its models."""
 UNKNOWN = -20.0
 """ln P of a word for a model that does not know it, if another does: hardly, but a wrong guess is not the end."""
 LEAST = 1e-3
 """Smallest weight that is fitted."""
 ROUNDS = 50
-"""Of the fit."""
+"""Iterations of the fit."""
 
 
 @config
@@ -39,14 +39,14 @@ class PartConfig:
     lm: str
     """ARPA file in the folder of the mixture."""
     weight: float
-    """lambda."""
+    """Weight of the model, lambda."""
     classes: str | None = None
     """File in the folder with the classes that the model is over; none for words."""
 
 
 @config
 class MixtureConfig:
-    """What `mixture.json` says."""
+    """Content of `mixture.json`."""
 
     models: list[PartConfig]
     """At least one; their weights are made to sum to one."""

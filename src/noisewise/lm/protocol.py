@@ -46,11 +46,11 @@ class BatchedLanguageModel(LanguageModel, Protocol):
     unit: Unit
     """What its tokens are."""
 
-    def follow(self, state: Any, token: str) -> Hashable:
+    def advance(self, state: Any, token: str) -> Hashable:
         """The state after a token, without asking for its probability."""
         ...
 
-    def foresee(self, states: Iterable[Any]) -> None:
+    def prefetch(self, states: Iterable[Any]) -> None:
         """Compute what `score` and `end` will be asked in these states, all at once."""
         ...
 
@@ -60,17 +60,17 @@ def unit_of(model: LanguageModel, said: Unit) -> Unit:
     return model.unit if isinstance(model, BatchedLanguageModel) else said
 
 
-def foresee(model: LanguageModel, sentences: Iterable[Sequence[str]]) -> None:
+def prefetch(model: LanguageModel, sentences: Iterable[Sequence[str]]) -> None:
     """Let a model that works in batches compute all that whole sentences will ask."""
     if isinstance(model, BatchedLanguageModel):
-        model.foresee({state for sentence in sentences for state in _states(model, sentence)})
+        model.prefetch({state for sentence in sentences for state in _states(model, sentence)})
 
 
 def _states(model: BatchedLanguageModel, sentence: Sequence[str]) -> Iterator[Hashable]:
     state = model.start()
     yield state
     for token in sentence:
-        state = model.follow(state, token)
+        state = model.advance(state, token)
         yield state
 
 
@@ -85,7 +85,7 @@ def sentence_score(model: LanguageModel, tokens: Iterable[str]) -> float:
 
 @dataclass(frozen=True)
 class Perplexity:
-    """How well a model foresees a text."""
+    """Perplexity of a text under a model."""
 
     sentences: int
     tokens: int
@@ -118,7 +118,7 @@ def measure(model: LanguageModel, sentences: Iterable[Sequence[str]], characters
     """Score a text, sentence by sentence; of words, or of characters with `|` between words."""
     count = tokens = words = unknown = 0
     total = known = 0.0
-    for sentence in _foreseen(model, sentences):
+    for sentence in _prefetched(model, sentences):
         state = model.start()
         for token in sentence:
             score, state = model.score(state, token)
@@ -130,14 +130,14 @@ def measure(model: LanguageModel, sentences: Iterable[Sequence[str]], characters
     return Perplexity(count, tokens, words, unknown, total, known)
 
 
-def _foreseen(model: LanguageModel, sentences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+def _prefetched(model: LanguageModel, sentences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
     """The same sentences, some of them computed together before they come."""
     waiting: list[Sequence[str]] = []
     for sentence in sentences:
         waiting.append(sentence)
         if sum(map(len, waiting)) >= TOGETHER:
-            foresee(model, waiting)
+            prefetch(model, waiting)
             yield from waiting
             waiting = []
-    foresee(model, waiting)
+    prefetch(model, waiting)
     yield from waiting

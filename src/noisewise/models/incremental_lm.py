@@ -73,11 +73,11 @@ class IncrementalLM:
         """Whether the token is in the vocabulary."""
         return token in self._numbers
 
-    def follow(self, state: History, token: str) -> History:
+    def advance(self, state: History, token: str) -> History:
         """The state after a token, without asking for its probability."""
         return self._after(state, self._numbers.get(token, UNKNOWN))
 
-    def foresee(self, states: Iterable[History]) -> None:
+    def prefetch(self, states: Iterable[History]) -> None:
         """Compute what will be asked after these histories, all at once."""
         missing = {prefix for state in set(states) for prefix in self._missing(state)}
         while missing:
@@ -92,7 +92,7 @@ class IncrementalLM:
     def _log_prob(self, state: History, number: int) -> float:
         found = self._memory.get(state)
         if found is None:
-            self.foresee((state,))
+            self.prefetch((state,))
             found = self._memory[state]
         return float(found.features @ self._output[number]) - found.normaliser
 

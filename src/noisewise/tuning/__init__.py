@@ -1,1 +1,1 @@
-"""Tuning of decoding weights on a development set: what `noisewise lm tune` calls."""
+"""Tuning of decoding weights on a development set; `tuning.model.tune_model` is what `noisewise lm tune` calls."""

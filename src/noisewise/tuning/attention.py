@@ -20,50 +20,58 @@ from noisewise.decoding.attention.joint import JointConfig
 from noisewise.decoding.attention.search import Begin
 from noisewise.decoding.config import DecodingConfig, build_attention
 from noisewise.decoding.hypothesis import Hypothesis
-from noisewise.decoding.recording_decoder import gather, nbest
-from noisewise.decoding.rescoring import ask
+from noisewise.decoding.recording_decoder import batches_of, nbest
+from noisewise.decoding.rescoring import score_nbest_by_lm
 from noisewise.errors import EvaluationError
 from noisewise.inference import language_model
 from noisewise.lm.protocol import LanguageModel, unit_of
 from noisewise.scoring.words import score
-from noisewise.tuning.ctc import REPAID, WEIGHTS, HeardTexts
+from noisewise.tuning.ctc import REPAID, WEIGHTS
+from noisewise.tuning.posteriors import DevSetPosteriors
 
 POWERS = (0.0, 0.5, 1.0)
 LENGTH_BONUS = (0.0, 1.5)
 DRAWS = 2000
-READINGS = 16
+NBEST = 16
 """Hypotheses of each recording in the lists."""
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What is looked for."""
+    """Weights of a search by attention and CTC; the letters are those of the equation above."""
 
     ctc_weight: float
+    """Weight of CTC beside attention, w."""
     length_bonus: float
+    """Bonus of each token, b."""
     length_power: float
+    """Power of the length normalisation, p."""
     lm_weight: float = 0.0
+    """Weight of the language model, alpha."""
     bonus: float = 0.0
+    """Word insertion bonus, beta."""
 
 
 @dataclass(frozen=True)
-class Lists:
-    """The n-best lists in numbers; what is beyond the end of a list has a `rest` of -inf. (N, K) each"""
+class JointNbest:
+    """Scores of n-best lists; what is beyond the end of a list has a `rest` of -inf. (N, K) each"""
 
     attention: Array
+    """ln P_att of each hypothesis."""
     ctc: Array
+    """ln P_ctc of each hypothesis."""
     tokens: Array
-    """|Y|"""
+    """Length of each hypothesis in tokens, |Y|."""
     language: Array
     """ln P_LM; 0 without a language model."""
     words: Array
-    """As the language model counts."""
+    """Length of each hypothesis as the language model counts."""
     rest: Array
-    """What lexicon, unknown words and hotwords add."""
+    """Score that lexicon, OOV penalties and hotwords add."""
     errors: Array
     """Word errors."""
-    spoken: int
+    reference_words: int
     """Words of the references together."""
 
     def wer(self, weights: Weights) -> float:
@@ -72,11 +80,11 @@ class Lists:
         scores += weights.lm_weight * self.language + weights.bonus * self.words
         scores += (1 - weights.ctc_weight) * self.attention + weights.ctc_weight * self.ctc
         chosen = (scores / (self.tokens + 1) ** weights.length_power).argmax(axis=1)
-        return float(np.take_along_axis(self.errors, chosen[:, None], axis=1).sum()) / self.spoken
+        return float(np.take_along_axis(self.errors, chosen[:, None], axis=1).sum()) / self.reference_words
 
 
 def tune_attention(
-    heard: HeardTexts,
+    posteriors: DevSetPosteriors,
     config: DecodingConfig,
     begin: Begin,
     *,
@@ -87,7 +95,7 @@ def tune_attention(
     """The configuration with the fewest word errors of those that were searched with.
 
     Args:
-        heard: the development set, with the frames of the encoder.
+        posteriors: the development set, with the output of the encoder.
         config: with `attention`, perhaps with a language model; sizes of the search stay.
         begin: makes the step function of the decoder.
         rounds: searches with new weights, after one with those of the configuration.
@@ -98,20 +106,20 @@ def tune_attention(
         It, and its word error rate.
 
     Raises:
-        EvaluationError: there is no attention, or nothing that it could look at.
+        EvaluationError: there is no attention, or no encoder output.
     """
-    if config.attention is None or len(heard.frames) != len(heard.log_probs):
+    if config.attention is None or len(posteriors.frames) != len(posteriors.log_probs):
         raise EvaluationError("`config` must have `attention` for a model that has an attention decoder, but has none")
     model = language_model.load(config.lm, config.lm_backend) if config.lm else None
-    random, pooled = np.random.Generator(np.random.Philox(seed)), list[Lists]()
+    random, pooled = np.random.Generator(np.random.Philox(seed)), list[JointNbest]()
     tried: list[tuple[float, DecodingConfig]] = []
     for _ in range(rounds + 1):
-        found = readings(heard, config, begin, model)
-        wer = score(heard.references, [each[0].text for each in found]).wer
+        found = nbest_lists(posteriors, config, begin, model)
+        wer = score(posteriors.references, [each[0].text for each in found]).wer
         tried.append((wer, config))
         if progress is not None:
             progress(weights_of(config), wer)
-        pooled.append(in_numbers(heard.references, found, config, model))
+        pooled.append(scores_of(posteriors.references, found, config, model))
         config = _with(config, _drawn(random, joined(pooled), weights_of(config), has_model=model is not None))
         if any(config == other for _, other in tried):
             break
@@ -119,55 +127,59 @@ def tune_attention(
     return config, wer
 
 
-def readings(
-    heard: HeardTexts, config: DecodingConfig, begin: Begin, model: LanguageModel | None
+def nbest_lists(
+    posteriors: DevSetPosteriors, config: DecodingConfig, begin: Begin, model: LanguageModel | None
 ) -> list[list[Hypothesis]]:
     """The hypotheses of each recording under a configuration, and what else it would rank next."""
-    search = build_attention(config.most(READINGS), heard.tokenizer, begin, model=model, load=language_model.load)
-    found: list[list[Hypothesis]] = [[] for _ in heard.log_probs]
-    order = sorted(range(len(found)), key=lambda at: len(heard.log_probs[at]))
-    for together in gather(order, lambda at: len(heard.log_probs[at])):
-        log_probs, frames = [heard.log_probs[at] for at in together], [heard.frames[at] for at in together]
+    search = build_attention(config.most(NBEST), posteriors.tokenizer, begin, model=model, load=language_model.load)
+    found: list[list[Hypothesis]] = [[] for _ in posteriors.log_probs]
+    order = sorted(range(len(found)), key=lambda at: len(posteriors.log_probs[at]))
+    for together in batches_of(order, lambda at: len(posteriors.log_probs[at])):
+        log_probs, frames = [posteriors.log_probs[at] for at in together], [posteriors.frames[at] for at in together]
         for at, each in zip(
-            together, nbest(log_probs, heard.tokenizer, heard.frame_seconds, search, frames), strict=True
+            together, nbest(log_probs, posteriors.tokenizer, posteriors.frame_seconds, search, frames), strict=True
         ):
             found[at] = each
     return found
 
 
-def in_numbers(
+def scores_of(
     references: Sequence[str],
     found: Sequence[Sequence[Hypothesis]],
     config: DecodingConfig,
     model: LanguageModel | None = None,
-) -> Lists:
-    """N-best lists in numbers, under the configuration that made them."""
-    asked = [[(0.0, 0)] * len(each) for each in found]
+) -> JointNbest:
+    """Scores of n-best lists, under the configuration that made them."""
+    scored = [[(0.0, 0)] * len(each) for each in found]
     if model is not None:
         characters = unit_of(model, config.lm_unit) == "characters"
-        asked = [[(one.score, one.tokens) for one in each] for each in ask(found, model, characters=characters)]
+        scored = [
+            [(one.score, one.tokens) for one in each] for each in score_nbest_by_lm(found, model, characters=characters)
+        ]
     numbers = np.zeros((7, len(found), max(map(len, found))))
     numbers[5] = -np.inf
     for row, (reference, hypotheses) in enumerate(zip(references, found, strict=True)):
         errors = score([reference] * len(hypotheses), [each.text for each in hypotheses]).per_utterance
-        for place, (each, (language, words)) in enumerate(zip(hypotheses, asked[row], strict=True)):
+        for place, (each, (language, words)) in enumerate(zip(hypotheses, scored[row], strict=True)):
             weighed = config.lm_weight * language + config.bonus * words if model is not None else 0.0
             numbers[:, row, place] = (
                 each.attention_score, each.ctc_score, len(each.tokens), language, words,
                 each.fusion_score - weighed, errors[place].total,
             )  # fmt: skip
-    attention, ctc, tokens, by_model, said, rest, wrong = numbers
-    spoken = sum(len(reference.split()) for reference in references)
-    return Lists(attention, ctc, tokens, by_model, said, rest, wrong, spoken)
+    attention, ctc, tokens, language_scores, lengths, rest, wrong = numbers
+    reference_words = sum(len(reference.split()) for reference in references)
+    return JointNbest(attention, ctc, tokens, language_scores, lengths, rest, wrong, reference_words)
 
 
-def joined(pooled: Sequence[Lists]) -> Lists:
-    """Lists of the same recordings one behind the other."""
+def joined(pooled: Sequence[JointNbest]) -> JointNbest:
+    """JointNbest of the same recordings one behind the other."""
 
     def side_by_side(part: str) -> Array:
         return np.concatenate([getattr(each, part) for each in pooled], axis=1)
 
-    parts: dict[str, Any] = {each.name: side_by_side(each.name) for each in fields(Lists) if each.name != "spoken"}
+    parts: dict[str, Any] = {
+        each.name: side_by_side(each.name) for each in fields(JointNbest) if each.name != "reference_words"
+    }
     return replace(pooled[0], **parts)
 
 
@@ -187,7 +199,7 @@ def _with(config: DecodingConfig, weights: Weights) -> DecodingConfig:
     return replace(config, attention=attention, lm_weight=weights.lm_weight, bonus=weights.bonus)
 
 
-def _drawn(random: np.random.Generator, numbers: Lists, first: Weights, *, has_model: bool) -> Weights:
+def _drawn(random: np.random.Generator, numbers: JointNbest, first: Weights, *, has_model: bool) -> Weights:
     """The weights with the fewest errors of many that are drawn, to two decimals; the first of equals, `first` before
     all. All of attention, or all of CTC, stays."""
     best, fewest = first, numbers.wer(first)

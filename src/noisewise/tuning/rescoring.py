@@ -1,4 +1,4 @@
-"""The weights of a second pass, from n-best lists that are made and asked about once.
+"""The weights of a second pass, from n-best lists that are made and scored once.
 
     score(Y | X) = first / |Y|_c + lambda ln P_LM(Y) + beta |Y|        (first as it is without length normalisation)
 
@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from noisewise.decoding.config import DecodingConfig, build
 from noisewise.decoding.hypothesis import Hypothesis
-from noisewise.decoding.recording_decoder import gather, nbest
-from noisewise.decoding.rescoring import RescoringConfig, ask
+from noisewise.decoding.recording_decoder import batches_of, nbest
+from noisewise.decoding.rescoring import RescoringConfig, score_nbest_by_lm
 from noisewise.errors import EvaluationError
 from noisewise.inference import language_model
 from noisewise.lm.protocol import LanguageModel, unit_of
 from noisewise.scoring.words import score
-from noisewise.tuning.ctc import REPAID, WEIGHTS, HeardTexts
+from noisewise.tuning.ctc import REPAID, WEIGHTS
+from noisewise.tuning.posteriors import DevSetPosteriors
 
 STEPS = (31, 17)
 """Values of lambda and of beta / lambda that are tried."""
@@ -29,17 +30,17 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Lists:
-    """The n-best lists of a development set in numbers; what is beyond the end of a list scores -inf. (N, K) each"""
+class RescoringNbest:
+    """Scores of the n-best lists of a development set; what is beyond the end of a list scores -inf. (N, K) each"""
 
     first: Array
     """Score of the first pass."""
     language: Array
-    """ln P_LM."""
+    """ln P_LM by the second language model."""
     tokens: Array
-    """|Y| as the language model counts."""
+    """Length of each hypothesis as the language model counts, |Y|."""
     characters: Array
-    """|Y|_c"""
+    """Length of each hypothesis in characters, |Y|_c."""
     errors: Array
     """Word errors."""
     words: int
@@ -53,7 +54,7 @@ class Lists:
 
     @property
     def mean_characters(self) -> float:
-        """Over all hypotheses."""
+        """Mean length of all hypotheses in characters."""
         return float(self.characters[np.isfinite(self.first)].mean())
 
     @property
@@ -63,15 +64,15 @@ class Lists:
 
 
 def tune_rescoring(
-    heard: HeardTexts,
+    posteriors: DevSetPosteriors,
     config: DecodingConfig,
     model: LanguageModel | None = None,
     rescorer: LanguageModel | None = None,
-) -> tuple[DecodingConfig, float, Lists]:
+) -> tuple[DecodingConfig, float, RescoringNbest]:
     """The configuration with the best second pass, its word error rate, and the lists.
 
     Args:
-        heard: the development set.
+        posteriors: the development set.
         config: with `rescoring`; its first pass stays as it is, and so do `nbest` and `keep_fusion`.
         model: the language model of the first pass, if it is loaded already.
         rescorer: that of the second.
@@ -82,7 +83,7 @@ def tune_rescoring(
     rescoring = config.rescoring
     if rescoring is None:
         raise EvaluationError("`rescoring` must name a language model, but is left out; give one")
-    found = lists(heard, config, rescoring, model, rescorer or language_model.load(rescoring.lm))
+    found = score_nbest(posteriors, config, rescoring, model, rescorer or language_model.load(rescoring.lm))
     tried = []
     for relative in np.linspace(*WEIGHTS, STEPS[0]).tolist():
         for repaid in np.linspace(*REPAID, STEPS[1]).tolist() if relative else [0.0]:
@@ -94,37 +95,37 @@ def tune_rescoring(
     return replace(config, rescoring=chosen), wer, found
 
 
-def lists(
-    heard: HeardTexts,
+def score_nbest(
+    posteriors: DevSetPosteriors,
     config: DecodingConfig,
     rescoring: RescoringConfig,
     model: LanguageModel | None,
     rescorer: LanguageModel,
-) -> Lists:
-    """The n-best lists of the first pass, and what the second language model says of them."""
+) -> RescoringNbest:
+    """The n-best lists of the first pass, with their scores by the second language model."""
     beam = config.search.beam
     first = replace(config, rescoring=None, search=replace(config.search, nbest=min(rescoring.nbest, beam)))
-    search = build(first, heard.tokenizer, model=model, load=language_model.load)
-    found: list[list[Hypothesis]] = [[]] * len(heard.log_probs)
-    order = sorted(range(len(found)), key=lambda at: len(heard.log_probs[at]))
-    for together in gather(order, lambda at: len(heard.log_probs[at])):
-        several = nbest([heard.log_probs[at] for at in together], heard.tokenizer, 1.0, search)
+    search = build(first, posteriors.tokenizer, model=model, load=language_model.load)
+    found: list[list[Hypothesis]] = [[]] * len(posteriors.log_probs)
+    order = sorted(range(len(found)), key=lambda at: len(posteriors.log_probs[at]))
+    for together in batches_of(order, lambda at: len(posteriors.log_probs[at])):
+        several = nbest([posteriors.log_probs[at] for at in together], posteriors.tokenizer, 1.0, search)
         for at, hypotheses in zip(together, several, strict=True):
             found[at] = hypotheses
     characters = unit_of(rescorer, rescoring.lm_unit) == "characters"
-    asked = ask(found, rescorer, characters=characters)
-    references = [text for text, one in zip(heard.references, found, strict=True) for _ in one]
+    scored = score_nbest_by_lm(found, rescorer, characters=characters)
+    references = [text for text, one in zip(posteriors.references, found, strict=True) for _ in one]
     errors = iter(score(references, [each.text for one in found for each in one]).per_utterance)
     wide = max(map(len, found))
     table = np.zeros((5, len(found), wide))
     table[0], table[3] = -np.inf, 1.0
-    for row, one in enumerate(asked):
+    for row, one in enumerate(scored):
         for column, each in enumerate(one):
             hypothesis = each.hypothesis
             value = hypothesis.score if rescoring.keep_fusion else hypothesis.ctc_score
             length = max(len(hypothesis.text), 1)
             table[:, row, column] = value, each.score, each.tokens, length, next(errors).total
         table[4, row, len(one) :] = np.inf
-    words = score(heard.references, heard.references).words.reference_words
+    words = score(posteriors.references, posteriors.references).words.reference_words
     scores, language, tokens, lengths, mistakes = table
-    return Lists(scores, language, tokens, lengths, mistakes, words)
+    return RescoringNbest(scores, language, tokens, lengths, mistakes, words)

@@ -161,12 +161,12 @@ def test_a_power_of_the_length_ranks_what_has_ended(power: float) -> None:
 def test_with_all_the_weight_on_ctc_the_decoder_is_not_asked() -> None:
     class Silent(Table):
         def step(self, tokens: Tensor) -> Tensor:
-            raise AssertionError("asked")
+            raise AssertionError("scored")
 
     search = JointSearch(TOKENIZER, replace(WIDE, ctc_weight=1.0))
     log_probs = random_log_probs(2, FRAMES, SYMBOLS, seed=4)
-    asked, silent = (search.decode(each, log_probs, torch.tensor([4, 2]), 0.04) for each in (Table([0]), Silent([0])))
-    assert asked == silent
+    scored, silent = (search.decode(each, log_probs, torch.tensor([4, 2]), 0.04) for each in (Table([0]), Silent([0])))
+    assert scored == silent
 
 
 def test_utterances_that_are_over_are_let_go() -> None:

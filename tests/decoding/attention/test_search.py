@@ -15,14 +15,14 @@ def test_pieces_keep_their_times() -> None:
     path = [0, 2, 0, 3, 0, 0, 0, 0, 3, 0, 2, 0]
     log_probs = torch.full((len(path), SYMBOLS), 0.001).scatter(1, torch.tensor(path)[:, None], 0.997).log()
     search = JointSearch(TOKENIZER, JointConfig(ctc_weight=1.0))
-    asked: list[tuple[int, ...]] = []
+    scored: list[tuple[int, ...]] = []
 
     def begin(frames: Tensor, lengths: Tensor) -> Table:
-        asked.append(tuple(frames.shape))
+        scored.append(tuple(frames.shape))
         return Table([0] * len(lengths))
 
     ((found,),) = AttentionSearch(search, begin, TOKENIZER, 0.8).decode([log_probs], [torch.zeros(12, 7)], 0.1)
-    assert asked == [(2, 6, 7)]
+    assert scored == [(2, 6, 7)]
     assert found.text == "AB BA" and found.tokens == [2, 3, 1, 3, 2]
     assert [(word.start, word.end) for word in found.words] == [
         (pytest.approx(0.1), pytest.approx(0.4)),

@@ -1,6 +1,5 @@
 """Prefix beam search against sums over all alignments, counted one by one."""
 
-import itertools
 import math
 
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from noisewise.decoding.ctc import prefixes
 from noisewise.decoding.ctc.beam import BeamConfig, PrefixBeam
 from noisewise.decoding.ctc.greedy import greedy
 from noisewise.decoding.hypothesis import Hypothesis, collapse
@@ -142,58 +140,6 @@ def test_chunks_go_on_with_one_search(sure_blank: float | None) -> None:
         assert [each.tokens for each in one] == [each.tokens for each in other]
         assert [each.words for each in one] == [each.words for each in other]
         assert [each.score for each in one] == pytest.approx([each.score for each in other], abs=1e-9)
-
-
-def test_a_prefix_that_comes_back_merges_with_what_grew_from_it() -> None:
-    """With a narrow beam prefixes fall out and return; no two hypotheses may hold the same tokens."""
-    for seed in range(30):
-        log_probs = random_log_probs(30, len(SMALL), seed=seed, sharpness=1.0)
-        found = decode(log_probs, BeamConfig(beam=12, nbest=12, beam_threshold=None))
-        assert len({tuple(each.tokens) for each in found}) == len(found)
-
-
-def test_folded_blanks_are_the_search_on_changed_log_probs() -> None:
-    log_probs = random_log_probs(7, len(SMALL), sharpness=1.0)
-    log_probs[[0, 3, 4, 6], 0] += 6
-    log_probs = log_probs.log_softmax(-1)
-    changed = log_probs.clone()
-    changed[[0, 3, 4, 6], 1:] = -math.inf
-    expected = every_transcript(changed)
-    config = BeamConfig(beam=500, nbest=500, beam_threshold=None, token_log_prob=None, sure_blank=0.9)
-    found = decode(log_probs, config)
-    possible = {tokens for tokens, (score, _, _) in expected.items() if score > -math.inf}
-    assert {tuple(each.tokens) for each in found} == possible
-    for each in found:
-        assert each.score == pytest.approx(expected[tuple(each.tokens)][0], abs=1e-9)
-    one = next(each for each in found if each.text == "A")
-    exact = next(each for each in decode(log_probs) if each.text == "A")
-    assert (one.words[0].start, one.words[0].end) == (exact.words[0].start, exact.words[0].end)
-
-
-def test_forgetting_prefixes_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    log_probs, lengths = random_log_probs(2, 60, len(SMALL), sharpness=1.0), torch.tensor([60, 60])
-    decoder = PrefixBeam(SMALL, BeamConfig(beam=8, nbest=8))
-    expected = decoder.decode(log_probs, lengths, FRAME)
-    monkeypatch.setattr(prefixes, "ROOM", -200)
-    state = decoder.start(2)
-    sizes = []
-    for at in range(0, 60, 2):
-        decoder.feed(state, log_probs[:, at : at + 2], torch.tensor([2, 2]))
-        sizes.append(state.prefixes.size)
-    assert decoder.hypotheses(state, FRAME) == expected
-    assert any(after < before for before, after in itertools.pairwise(sizes))
-
-
-def test_many_prefixes_find_room() -> None:
-    trie = prefixes.Prefixes(1, 3)
-    nodes = torch.tensor([prefixes.FIRST])
-    for _ in range(11):
-        parents = nodes.repeat(2)
-        nodes = trie.extend(parents, torch.tensor([1, 2]).repeat_interleave(len(nodes)))
-    assert trie.size == prefixes.FIRST + 1 + sum(2**depth for depth in range(1, 12))
-    assert len({tuple(trie.spell(node)) for node in nodes.tolist()}) == 2**11
-    again = trie.extend(parents, torch.tensor([1, 2]).repeat_interleave(len(parents) // 2))
-    assert again.equal(nodes)
 
 
 def test_nothing_all_blank_and_one_frame() -> None:

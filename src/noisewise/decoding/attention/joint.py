@@ -97,7 +97,9 @@ class _Beam:
     fused: Tensor
     """State of the fusion. (B, K)"""
     prefixes: Prefixes | None
-    """State of CTC; none for attention alone."""
+    """State of CTC; None for attention alone."""
+    fusion: Fusion | None
+    """Table that numbers the states in `fused`; None without fusion."""
 
     def keep(self, rows: Tensor) -> None:
         """Go on with some utterances alone. (B',)"""
@@ -178,8 +180,7 @@ class JointSearch:
 
     def _start(self, utterances: int, scorer: PrefixScores | None) -> _Beam:
         """One empty hypothesis of each utterance."""
-        if self.fusion is not None and self.fusion.is_full:
-            self.fusion = self.fusion.fresh()
+        fusion = None if self.fusion is None else self.fusion.with_room()
         zeros = torch.zeros(utterances, 1, dtype=torch.float64)
         return _Beam(
             utterances=list(range(utterances)),
@@ -187,7 +188,8 @@ class JointSearch:
             attention=zeros,
             bonus=zeros,
             score=zeros,
-            fused=torch.full((utterances, 1), self.fusion.start if self.fusion is not None else 0),
+            fused=torch.full((utterances, 1), 0 if fusion is None else fusion.start),
+            fusion=fusion,
             prefixes=None if scorer is None else scorer.start(),
         )
 
@@ -199,17 +201,18 @@ class JointSearch:
             said = steps.step(last.flatten()).to("cpu", torch.float64)
             attention = attention + said.view(attention.shape)
         ctc = torch.zeros_like(attention) if scorer is None or beam.prefixes is None else scorer.scores(beam.prefixes)
-        bonus = beam.bonus[..., None] + self._added(beam.fused, vocabulary)
+        bonus = beam.bonus[..., None] + self._added(beam, vocabulary)
         score = _weighted(1 - weight, attention) + _weighted(weight, ctc) + bonus
         dead = beam.score == -torch.inf
         return _Grown(score.masked_fill(dead[..., None], -torch.inf), attention, ctc, bonus)
 
-    def _added(self, fused: Tensor, vocabulary: int) -> Tensor:
-        """What length and fusion add for each token, or for the end. (B, K, V)"""
+    def _added(self, beam: _Beam, vocabulary: int) -> Tensor:
+        """Bonus of length and fusion for each token, or for the end. (B, K, V)"""
+        fused, fusion = beam.fused, beam.fusion
         added = torch.full((*fused.shape, vocabulary), self.config.bonus, dtype=torch.float64)
-        if self.fusion is not None:
-            added += self.fusion.table(added.device, added.dtype)[fused]
-            finals = self.fusion.finals(fused.flatten().tolist())
+        if fusion is not None:
+            added += fusion.table(added.device, added.dtype)[fused]
+            finals = fusion.finals(fused.flatten().tolist())
             added[..., END] = torch.tensor(finals, dtype=added.dtype).view_as(fused)
         else:
             added[..., END] = 0.0
@@ -246,9 +249,9 @@ class JointSearch:
         beam.bonus = grown.bonus.flatten(1).gather(1, chosen)
         if scorer is not None and beam.prefixes is not None:
             beam.prefixes = scorer.extend(beam.prefixes, parents, tokens)
-        if self.fusion is not None:
+        if beam.fusion is not None:
             states = beam.fused.gather(1, parents)
-            beam.fused = self.fusion.advance(states.flatten(), tokens.flatten()).view_as(states)
+            beam.fused = beam.fusion.advance(states.flatten(), tokens.flatten()).view_as(states)
         return parents + torch.arange(utterances)[:, None] * width
 
     def _is_over(self, ended: Sequence[_Ended], best: float, length: int, most: int) -> bool:

@@ -1,8 +1,8 @@
-"""Two passes: CTC searches, and the attention decoder chooses among what it finds.
+"""Two passes: CTC searches, and the attention decoder rescores the n-best hypotheses.
 
     score(Y) = ((1 - w) ln P_att(Y | X) + w ln P_ctc(Y | X) + bonus |Y| + what fusion adds) / (|Y| + 1) ** power
 
-the same as in one pass (noisewise.decoding.joint), over the n best of a prefix beam search. The decoder hears each
+the same as in one pass (noisewise.decoding.joint), over the n best of a prefix beam search. The decoder scores each
 hypothesis once, so this costs little beyond the search by CTC; what that search has not kept cannot be found.
 """
 
@@ -39,8 +39,8 @@ class AttentionRescoring:
             frame_seconds: time between two frames.
         """
         proposed = self.proposer.decode(log_probs, lengths, frame_seconds)
-        heard = attention_scores(steps, [[each.tokens for each in found] for found in proposed])
-        return [self._ranked(found, scores) for found, scores in zip(proposed, heard, strict=True)]
+        by_attention = attention_scores(steps, [[each.tokens for each in found] for found in proposed])
+        return [self._ranked(found, scores) for found, scores in zip(proposed, by_attention, strict=True)]
 
     def _ranked(self, hypotheses: Sequence[Hypothesis], attention: Sequence[float]) -> list[Hypothesis]:
         chosen, found = self.config, list[Hypothesis]()

@@ -76,15 +76,15 @@ class AttentionSearch:
         longest = max(1, round(self.piece_seconds / frame_seconds))
         cuts = [pieces(each, longest, (self.tokenizer.blank, self.tokenizer.boundary)) for each in log_probs]
         places = [(at, start, end) for at, found in enumerate(cuts) for start, end in found]
-        heard: dict[tuple[int, int], list[Hypothesis]] = {}
+        decoded: dict[tuple[int, int], list[Hypothesis]] = {}
         for together in _batches(sorted(places, key=lambda place: place[2] - place[1])):
             lengths = torch.tensor([end - start for _, start, end in together])
             steps = self.begin(_padded([frames[at][start:end] for at, start, end in together]), lengths)
             padded = _padded([log_probs[at][start:end] for at, start, end in together])
             found = self.search.decode(steps, padded, lengths, frame_seconds)
-            heard.update(((at, start), each) for (at, start, _), each in zip(together, found, strict=True))
+            decoded.update(((at, start), each) for (at, start, _), each in zip(together, found, strict=True))
         return [
-            joined([(start * frame_seconds, heard[at, start]) for start, _ in found], self.tokenizer, self.nbest)
+            joined([(start * frame_seconds, decoded[at, start]) for start, _ in found], self.tokenizer, self.nbest)
             for at, found in enumerate(cuts)
         ]
 

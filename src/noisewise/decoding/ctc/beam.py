@@ -3,6 +3,8 @@
 A. Graves (2012), "Supervised Sequence Labelling with Recurrent Neural Networks", section 7.5; A. Hannun et al. (2014),
 "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs", algorithm 1.
 
+`reference.py` is the same in forty lines of plain Python.
+
 Legend: B utterances, F frames, K prefixes, V tokens, C candidates of a frame.
 """
 
@@ -17,7 +19,20 @@ from torch import Tensor
 from noisewise.config import config
 from noisewise.decoding.ctc.frame_pruning import prepare
 from noisewise.decoding.ctc.prefixes import FIRST, NOWHERE, Prefixes
-from noisewise.decoding.ctc.search import BeamState, Search
+from noisewise.decoding.ctc.search import (
+    BLANK_BEST,
+    BLANK_SUM,
+    BONUS,
+    FUSED,
+    LAST,
+    NODE,
+    OF_TOKEN,
+    PARENT,
+    TOKEN_BEST,
+    TOKEN_SUM,
+    BeamState,
+    Search,
+)
 from noisewise.decoding.fusion.fusion import Fusion
 from noisewise.decoding.hypothesis import Hypothesis, Run, assemble
 from noisewise.errors import DecodingError
@@ -29,21 +44,21 @@ MOST = 8191
 
 @config
 class BeamConfig:
-    """How far and wide the search looks."""
+    """Size of a prefix beam search."""
 
     beam: int = 50
-    """Prefixes kept after each frame."""
+    """Number of prefixes that are kept after each frame."""
     nbest: int = 1
-    """Hypotheses returned, best first."""
+    """Number of hypotheses that are returned, best first."""
     beam_threshold: float | None = 15.0
-    """A prefix whose logarithm lies so far below the best one's is dropped; none for no such limit."""
+    """A prefix whose logarithm lies so far below the best one's is dropped; null for no such limit."""
     tokens: int | None = None
-    """At most so many tokens of a frame extend prefixes, the likeliest; none for all."""
+    """Number of tokens of a frame that extend prefixes, the likeliest; null for all."""
     token_log_prob: float | None = -10.0
     """Tokens below this logarithm extend no prefix (they still prolong one that ends in them)."""
     sure_blank: float | None = None
-    """Neighbouring frames whose blank is at least this probable become one step that can only be blank: faster, and
-    exact as it goes to 1. None: every frame is searched."""
+    """Blank-skipping threshold: neighbouring frames whose blank is at least this probable become one step that can only
+    be blank; faster, and exact as it goes to 1. None to search every frame."""
     sum_alignments: bool = True
     """Add the probabilities of all alignments of a prefix; else take the largest, as some decoders do."""
 
@@ -106,16 +121,15 @@ class PrefixBeam:
         return self.hypotheses(state, frame_seconds)
 
     def start(self, utterances: int, device: torch.device | str = "cpu") -> BeamState:
-        """A search that has heard nothing."""
+        """A search before the first frame: the empty prefix of each utterance, which ends in a blank."""
+        fusion = None if self.fusion is None else self.fusion.with_room()
         scores = torch.zeros(5, utterances, 1, dtype=self.dtype, device=device)
-        scores[2:4] = -torch.inf
+        scores[OF_TOKEN] = -torch.inf
         links = torch.zeros(4, utterances, 1, dtype=torch.long, device=device)
-        links[0] = self.tokenizer.blank
-        links[1, :, 0] = torch.arange(FIRST, FIRST + utterances, device=device)
-        links[2] = NOWHERE
-        if self.fusion is not None and self.fusion.is_full:
-            self.fusion = self.fusion.fresh()  # searches that are under way keep theirs
-        links[3] = self.fusion.start if self.fusion is not None else 0
+        links[LAST] = self.tokenizer.blank
+        links[NODE, :, 0] = torch.arange(FIRST, FIRST + utterances, device=device)
+        links[PARENT] = NOWHERE
+        links[FUSED] = 0 if fusion is None else fusion.start
         return BeamState(
             scores,
             links,
@@ -123,8 +137,8 @@ class PrefixBeam:
             frames=[0] * utterances,
             paths=[[] for _ in range(utterances)],
             times=[[] for _ in range(utterances)],
-            heard=[[] for _ in range(utterances)],
-            fusion=self.fusion,
+            log_probs=[[] for _ in range(utterances)],
+            fusion=fusion,
         )
 
     @torch.inference_mode()
@@ -138,7 +152,8 @@ class PrefixBeam:
         """
         lengths = lengths.to(log_probs.device)
         _must_fit(log_probs, lengths, len(self.tokenizer), state.scores.shape[1])
-        state.links[1:3] = state.prefixes.forget(state.links[1:3])
+        nodes = slice(NODE, FUSED)
+        state.links[nodes] = state.prefixes.forget(state.links[nodes])
         chosen = self.config
         steps = prepare(
             log_probs.to(self.dtype),
@@ -150,22 +165,22 @@ class PrefixBeam:
         )
         Search(state, steps, self._add, chosen.beam, chosen.beam_threshold).run()
         for row, count in enumerate(steps.lengths):
-            state.heard[row].append(steps.log_probs[row, :count].to("cpu", torch.float32, copy=True))
+            state.log_probs[row].append(steps.log_probs[row, :count].to("cpu", torch.float32, copy=True))
             state.times[row].append((steps.frames[row, :count] + state.frames[row]).cpu().numpy())
             state.frames[row] += int(lengths[row])
         if state.fusion is not None and state.fusion.is_full:
             old, state.fusion = state.fusion, state.fusion.fresh()
-            living = state.fusion.adopt(old, state.links[3].flatten().tolist())
-            state.links[3] = torch.tensor(living, device=state.links.device).view_as(state.links[3])
+            living = state.fusion.adopt(old, state.links[FUSED].flatten().tolist())
+            state.links[FUSED] = torch.tensor(living, device=state.links.device).view_as(state.links[FUSED])
 
     @torch.inference_mode()
     def hypotheses(self, state: BeamState, frame_seconds: float) -> list[list[Hypothesis]]:
         """The likeliest hypotheses of each utterance if it ended here, best first; the search can still go on."""
-        sums = self._add(state.scores[0], state.scores[2]).cpu()
-        totals = sums + state.scores[4].cpu()  # (B, K)
+        sums = self._add(state.scores[BLANK_SUM], state.scores[TOKEN_SUM]).cpu()
+        totals = sums + state.scores[BONUS].cpu()  # (B, K)
         endings = torch.zeros_like(totals)
         if state.fusion is not None:
-            finals = state.fusion.finals(state.links[3].flatten().tolist())
+            finals = state.fusion.finals(state.links[FUSED].flatten().tolist())
             endings = torch.tensor(finals, dtype=totals.dtype).view_as(totals)
         found = []
         for row in range(totals.shape[0]):
@@ -176,33 +191,35 @@ class PrefixBeam:
             scored = [
                 (slot, float(ranked[slot]), float(sums[row, slot])) for slot in order if ranked[slot] > -torch.inf
             ]
-            heard = torch.cat(state.heard[row]).numpy() if state.heard[row] else np.empty((0, 0), np.float32)
+            log_probs = (
+                torch.cat(state.log_probs[row]).numpy() if state.log_probs[row] else np.empty((0, 0), np.float32)
+            )
             times = np.concatenate(state.times[row]) if state.times[row] else np.empty(0, np.int64)
             best = []
             for slot, score, ctc_score in scored:
-                runs = _runs(state, row, slot, heard, times)
+                runs = _runs(state, row, slot, log_probs, times)
                 best.append(assemble(runs, score, self.tokenizer, frame_seconds, ctc_score=ctc_score))
             found.append(best or [Hypothesis("", [], score=-math.inf, ctc_score=-math.inf)])
         return found
 
 
-def _runs(state: BeamState, row: int, slot: int, heard: NDArray[np.float32], times: NDArray[np.int64]) -> list[Run]:
+def _runs(state: BeamState, row: int, slot: int, log_probs: NDArray[np.float32], times: NDArray[np.int64]) -> list[Run]:
     """The tokens of a prefix where its best alignment has them.
 
     Args:
         state: the search.
         row: utterance.
         slot: place in its beam.
-        heard: log-probabilities of all steps. (S, V)
+        log_probs: of all steps. (S, V)
         times: first frame of each step. (S,)
     """
-    tokens = state.prefixes.spell(int(state.links[1, row, slot]))
-    ends_in_token = bool(state.scores[3, row, slot] > state.scores[1, row, slot])
+    tokens = state.prefixes.tokens_of(int(state.links[NODE, row, slot]))
+    ends_in_token = bool(state.scores[TOKEN_BEST, row, slot] > state.scores[BLANK_BEST, row, slot])
     spans = _trace(state.paths[row], slot, ends_in_token)
     assert len(spans) == len(tokens), "an alignment must hold each token of its prefix once"
     runs = []
     for token, (first, last) in zip(tokens, spans, strict=True):
-        peak = min(float(np.exp(heard[first : last + 1, token].max())), 1.0)
+        peak = min(float(np.exp(log_probs[first : last + 1, token].max())), 1.0)
         runs.append(Run(token, int(times[first]), last + 1 - first, peak))
     return runs
 
@@ -210,7 +227,7 @@ def _runs(state: BeamState, row: int, slot: int, heard: NDArray[np.float32], tim
 def _trace(path: list[NDArray[np.int16]], slot: int, ends_in_token: bool) -> list[tuple[int, int]]:
     """First and last step of each token on the best alignment that ends in a slot.
 
-    A path says of each place of the beam, for an end in a blank and in its token, where its best alignment was one
+    A path holds for each place of the beam, for an end in a blank and in its token, where its best alignment was one
     step before: 4 * place + 2 * (it ended in its token) + (the token begins with this step).
     """
     spans: list[tuple[int, int]] = []

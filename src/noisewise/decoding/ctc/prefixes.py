@@ -56,13 +56,13 @@ class Prefixes:
         self._places.index_fill_(0, flat, -1)
         return found
 
-    def spell(self, node: int) -> list[int]:
+    def tokens_of(self, node: int) -> list[int]:
         """Tokens of a prefix."""
-        (parents, tokens), spelled = self._links.cpu().numpy(), []
+        (parents, tokens), found = self._links.cpu().numpy(), []
         while node >= self._roots:
-            spelled.append(int(tokens[node]))
+            found.append(int(tokens[node]))
             node = int(parents[node])
-        return spelled[::-1]
+        return found[::-1]
 
     def forget(self, living: Tensor) -> Tensor:
         """Drop what none of the living prefixes begins with, when it has become much; the others are renumbered.

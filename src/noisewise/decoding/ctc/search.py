@@ -17,27 +17,35 @@ from noisewise.decoding.ctc.frame_pruning import Steps
 from noisewise.decoding.ctc.prefixes import DEAD, NOWHERE, Prefixes
 from noisewise.decoding.fusion.fusion import Fusion
 
+BLANK_SUM, BLANK_BEST, TOKEN_SUM, TOKEN_BEST, BONUS = range(5)
+"""Rows of `BeamState.scores`: ln b(l) summed over alignments and of the best one, ln e(l) likewise, and the bonus that
+fusion has added to the prefix."""
+OF_BLANK, OF_TOKEN, OF_CTC = slice(BLANK_SUM, TOKEN_SUM), slice(TOKEN_SUM, BONUS), slice(BLANK_SUM, BONUS)
+"""Sum and best alignment that end in a blank, those that end in the token, and all four."""
+LAST, NODE, PARENT, FUSED = range(4)
+"""Rows of `BeamState.links`: last token, node in the trie of prefixes, node of the parent, state of the fusion."""
+
 
 @dataclass
 class BeamState:
     """A search between two chunks: the beam of each utterance, and the way to it."""
 
     scores: Tensor
-    """ln P of the prefix ending in a blank: sum, best alignment; ending in its last token: sum, best alignment; and
-    what fusion has added. (5, B, K)"""
+    """Natural logarithms of each prefix, in rows `BLANK_SUM` to `BONUS`. (5, B, K)"""
     links: Tensor
-    """Last token, node, node of the parent, state of the fusion. (4, B, K)"""
+    """Numbers that each prefix is known by, in rows `LAST` to `FUSED`. (4, B, K)"""
     prefixes: Prefixes
+    """Trie of all prefixes."""
     frames: list[int]
-    """Frames of each utterance so far."""
+    """Number of frames of each utterance so far."""
     paths: list[list[NDArray[np.int16]]]
-    """Of each utterance and step, where the best alignments of (2, K) states come from; see `_trace`."""
+    """Predecessors of the best alignments of each utterance and step; see `_trace`. (2, K) each"""
     times: list[list[NDArray[np.int64]]]
-    """Of each utterance and chunk, the first frame of each step."""
-    heard: list[list[Tensor]]
-    """Of each utterance and chunk, log-probabilities (S, V) of the steps."""
+    """First frame of each step, for each utterance and chunk. (S,) each"""
+    log_probs: list[list[Tensor]]
+    """Log-probabilities of the steps, for each utterance and chunk. (S, V) each"""
     fusion: Fusion | None = None
-    """Numbers the states in `links`."""
+    """Table that numbers the states in `links`."""
 
 
 class Search:
@@ -47,7 +55,7 @@ class Search:
 
     Args:
         state: the search so far; it is changed.
-        steps: what is heard next.
+        steps: the next steps.
         add: how two alignments of a prefix add up: `torch.logaddexp` or `torch.maximum`.
         beam: prefixes that are kept.
         threshold: prefixes so far below the best are dropped.
@@ -110,7 +118,7 @@ class Search:
             size=last.numel(),
             tokens=self.candidates[step, :rows, :width],
             values=self.values[step, :rows, :width],
-            said=self.frames[step, :rows].gather(1, last),
+            repeated=self.frames[step, :rows].gather(1, last),
             blanks=self.blanks[step, :rows],
             places=self.places[step, :rows].gather(1, last).clamp_(max=width - 1).masked_fill_(unknown, width - 1),
             last=last,
@@ -134,12 +142,12 @@ class Search:
         shape = now.last.shape
         from_parent = now.at.add(now.last.take(now.at) == now.last, alpha=now.size)
         entry = now.before.index_select(1, from_parent.view(-1)).view(2, *shape)
-        entry.add_(now.said).masked_fill_(now.unknown, -torch.inf)
-        own = self.scores[2:4] + now.said
+        entry.add_(now.repeated).masked_fill_(now.unknown, -torch.inf)
+        own = self.scores[OF_TOKEN] + now.repeated
         stays = torch.empty(4, *shape, dtype=own.dtype, device=self.device)
-        torch.add(now.before.view(2, 2, *shape)[:, 0], now.blanks, out=stays[:2])
-        self.add(own[0], entry[0], out=stays[2])
-        torch.maximum(own[1], entry[1], out=stays[3])
+        torch.add(now.before.view(2, 2, *shape)[:, 0], now.blanks, out=stays[OF_BLANK])
+        self.add(own[0], entry[0], out=stays[TOKEN_SUM])
+        torch.maximum(own[1], entry[1], out=stays[TOKEN_BEST])
         return stays, torch.where(entry[1] > own[1], now.origin.take(from_parent).add_(1), now.codes.slot + 2)
 
     def _grow(self, now: "_Now") -> tuple[Tensor, Tensor | None]:
@@ -162,7 +170,7 @@ class Search:
 
     def _choose(self, now: "_Now", stays: Tensor, grown: Tensor) -> "_Choice":
         """The best of those that stay and those that grow, best first."""
-        kept = self.add(stays[0], stays[2])
+        kept = self.add(stays[BLANK_SUM], stays[TOKEN_SUM])
         if self.fusion is not None:
             kept += now.bonus
         ranked, chosen = torch.cat((kept, grown.flatten(1)), dim=1).topk(min(self.beam, len(now.codes.source)))
@@ -198,21 +206,22 @@ class Search:
         stay, shape, flat = choice.stay, choice.stay.shape, choice.source.view(-1)
         links = self.links.view(4, -1).index_select(1, flat).view(4, *shape)
         scores = torch.empty(5, *shape, dtype=stays.dtype, device=self.device)
-        torch.index_select(stays.view(4, -1), 1, flat, out=scores[:4].view(4, -1))
-        scores[:2].masked_fill_(~stay, -torch.inf)
-        bonus = scores[4] = now.bonus.take(choice.source)
-        links[0] = torch.where(stay, links[0], choice.added)
+        torch.index_select(stays.view(4, -1), 1, flat, out=scores[OF_CTC].view(4, -1))
+        scores[OF_BLANK].masked_fill_(~stay, -torch.inf)
+        bonus = scores[BONUS] = now.bonus.take(choice.source)
+        links[LAST] = torch.where(stay, links[LAST], choice.added)
         if self.fusion is not None and table is not None:
-            gain = table.take(torch.add(links[0], links[3], alpha=self.fusion.vocabulary))
-            bonus = scores[4].add_(gain.masked_fill_(stay, 0.0))
-        scores[2] = torch.where(stay, scores[2], choice.ranked - bonus)
-        scores[3] = torch.where(stay, scores[3], now.before[1].take(choice.grown_from).add_(choice.value))
-        links[2] = torch.where(stay, links[2], links[1])
+            gain = table.take(torch.add(links[LAST], links[FUSED], alpha=self.fusion.vocabulary))
+            bonus = scores[BONUS].add_(gain.masked_fill_(stay, 0.0))
+        scores[TOKEN_SUM] = torch.where(stay, scores[TOKEN_SUM], choice.ranked - bonus)
+        best = now.before[1].take(choice.grown_from).add_(choice.value)
+        scores[TOKEN_BEST] = torch.where(stay, scores[TOKEN_BEST], best)
+        links[PARENT] = torch.where(stay, links[PARENT], links[NODE])
         if choice.some_are_dead:
             dead = ~choice.alive
-            scores[:4].masked_fill_(dead, -torch.inf)
-            links[1].masked_fill_(dead, DEAD)
-            links[2].masked_fill_(dead, NOWHERE)
+            scores[OF_CTC].masked_fill_(dead, -torch.inf)
+            links[NODE].masked_fill_(dead, DEAD)
+            links[PARENT].masked_fill_(dead, NOWHERE)
         self._name(links, (choice.alive & ~stay).view(-1).nonzero().view(-1))
         self.scores, self.links = scores, links
 
@@ -225,9 +234,9 @@ class Search:
         """Give nodes, and states of the fusion, to the prefixes that are new."""
         flat = links.view(4, -1)
         tokens, _, parents, states = flat.index_select(1, where)
-        flat[1].index_copy_(0, where, self.state.prefixes.extend(parents, tokens))
+        flat[NODE].index_copy_(0, where, self.state.prefixes.extend(parents, tokens))
         if self.fusion is not None:
-            flat[3].index_copy_(0, where, self.fusion.advance(states, tokens))
+            flat[FUSED].index_copy_(0, where, self.fusion.advance(states, tokens))
 
     def _put_back(self) -> None:
         """Beams of all rows, in their own order, with dead prefixes where one is narrower."""
@@ -238,7 +247,7 @@ class Search:
         links = [_widened(links, width, NOWHERE) for _, links in parts]
         self.state.scores = torch.cat(scores, dim=1)[:, back]
         self.state.links = torch.cat(links, dim=1)[:, back]
-        self.state.links[1].masked_fill_(self.state.links[1] == NOWHERE, DEAD)
+        self.state.links[NODE].masked_fill_(self.state.links[NODE] == NOWHERE, DEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +261,7 @@ class _Now:
     """Candidates. (B, C)"""
     values: Tensor
     """Their log-probabilities. (B, C)"""
-    said: Tensor
+    repeated: Tensor
     """Log-probability of the last token of each prefix. (B, K)"""
     blanks: Tensor
     """Log-probability of the blank. (B, 1)"""
@@ -263,7 +272,7 @@ class _Now:
     fused: Tensor
     """State of the fusion. (B, K)"""
     bonus: Tensor
-    """What fusion has added. (B, K)"""
+    """Bonus that fusion has added. (B, K)"""
     total: Tensor
     """ln (b + e). (B, K)"""
     blank_sum: Tensor
@@ -271,7 +280,7 @@ class _Now:
     before: Tensor
     """Sums and best alignments to go on from: of any end, then of an end in a blank, for a double. (2, 2 * B * K)"""
     ends: Tensor
-    """The best alignment of any end, as paths say it. (B, K)"""
+    """End of the best alignment, as paths encode it. (B, K)"""
     origin: Tensor
     """The same in the order of `before`. (2 * B * K,)"""
     at: Tensor
@@ -285,7 +294,7 @@ class _Choice:
     """The prefixes of the next beam, by what they come from."""
 
     ranked: Tensor
-    """What they are ranked by. (B, K)"""
+    """Score that they are ranked by. (B, K)"""
     alive: Tensor
     """Not beyond the threshold. (B, K)"""
     some_are_dead: bool

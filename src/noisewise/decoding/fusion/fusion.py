@@ -40,10 +40,10 @@ class Scorer(Protocol):
 
 
 @runtime_checkable
-class ForeseeingScorer(Scorer, Protocol):
+class PrefetchingScorer(Scorer, Protocol):
     """A scorer that is faster when it hears beforehand which states it will be asked about."""
 
-    def foresee(self, states: Sequence[Any], ends: bool = False) -> None:
+    def prefetch(self, states: Sequence[Any], ends: bool = False) -> None:
         """`add` will come for these states; with `ends`, `final`."""
         ...
 
@@ -59,15 +59,16 @@ class Fusion:
     def __init__(self, scorers: Sequence[Scorer], vocabulary: int):
         self.scorers = list(scorers)
         self.vocabulary = vocabulary
-        self._foreseeing = [(at, each) for at, each in enumerate(scorers) if isinstance(each, ForeseeingScorer)]
+        self._prefetching = [(at, each) for at, each in enumerate(scorers) if isinstance(each, PrefetchingScorer)]
         self._rows = np.zeros((1024, vocabulary))  # (N, V) and room for more
         self._next = np.full((1024, vocabulary), -1)  # (N, V)
         self._numbers: dict[tuple[Hashable, ...], int] = {}
         self._states: list[tuple[Hashable, ...]] = []
         self._table: Tensor | None = None
         self._finals: dict[int, float] = {}
+        self._successor: Fusion | None = None
         start = tuple(scorer.start() for scorer in self.scorers)
-        self._foresee([start])
+        self._prefetch([start])
         self.start = self._number(start)
         """State of the empty prefix."""
 
@@ -76,13 +77,21 @@ class Fusion:
         """So many states are known that a fresh table is better."""
         return len(self._states) > LIMIT
 
+    def with_room(self) -> "Fusion":
+        """The table for a new search: this one, or, once it is full, a later one that such searches share."""
+        if not self.is_full:
+            return self
+        if self._successor is None or self._successor.is_full:
+            self._successor = self.fresh()  # searches that are under way keep theirs
+        return self._successor
+
     def fresh(self) -> "Fusion":
         """The same scorers with an empty table."""
         return Fusion(self.scorers, self.vocabulary)
 
     def adopt(self, other: "Fusion", states: Sequence[int]) -> list[int]:
         """Numbers here of states that another table with these scorers has numbered."""
-        self._foresee([parts for state in set(states) if (parts := other._states[state]) not in self._numbers])
+        self._prefetch([parts for state in set(states) if (parts := other._states[state]) not in self._numbers])
         return [self._number(other._states[state]) for state in states]
 
     def table(self, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -99,16 +108,16 @@ class Fusion:
         after = self._next[before, said]
         places = (after < 0).nonzero()[0].tolist()
         reached = [self._step(int(before[at]), int(said[at])) for at in places]
-        if self._foreseeing:
-            self._foresee([parts for parts in reached if parts not in self._numbers])
+        if self._prefetching:
+            self._prefetch([parts for parts in reached if parts not in self._numbers])
         for at, parts in zip(places, reached, strict=True):
             after[at] = self._next[before[at], said[at]] = self._number(parts)
         return torch.from_numpy(after).to(states.device)
 
     def finals(self, states: Sequence[int]) -> list[float]:
         """Bonuses of ending in these states."""
-        if self._foreseeing:
-            self._foresee([self._states[state] for state in set(states) if state not in self._finals], ends=True)
+        if self._prefetching:
+            self._prefetch([self._states[state] for state in set(states) if state not in self._finals], ends=True)
         return [self.final(state) for state in states]
 
     def final(self, state: int) -> float:
@@ -123,10 +132,10 @@ class Fusion:
         parts = zip(self.scorers, self._states[state], strict=True)
         return tuple([scorer.step(part, token) for scorer, part in parts])
 
-    def _foresee(self, states: Sequence[tuple[Hashable, ...]], ends: bool = False) -> None:
+    def _prefetch(self, states: Sequence[tuple[Hashable, ...]], ends: bool = False) -> None:
         """Tell the scorers that want to know it what comes."""
-        for at, scorer in self._foreseeing if states else ():
-            scorer.foresee([parts[at] for parts in states], ends)
+        for at, scorer in self._prefetching if states else ():
+            scorer.prefetch([parts[at] for parts in states], ends)
 
     def _number(self, parts: tuple[Hashable, ...]) -> int:
         """The number of a joint state; a new one gets its row."""

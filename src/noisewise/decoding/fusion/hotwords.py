@@ -39,7 +39,7 @@ class Hotwords:
         self._earned = [0.0]  # of each node, by the letters on the way to it
         self._rewards = [0.0]  # of the hotwords that end in it
         for phrase, each in boosts.items():
-            self._insert([self.boundary, *_spell(phrase, tokenizer), self.boundary], each, tokenizer.symbols)
+            self._insert([self.boundary, *_tokens_of(phrase, tokenizer), self.boundary], each, tokenizer.symbols)
         self._next, self._bonus = self._automaton(len(tokenizer))
 
     def _insert(self, tokens: list[int], boost: float, symbols: Sequence[str]) -> None:
@@ -88,7 +88,7 @@ class Hotwords:
         return float(self._bonus[state, self.boundary] - self._earned[int(self._next[state, self.boundary])])
 
 
-def _spell(phrase: str, tokenizer: Tokenizer) -> list[int]:
+def _tokens_of(phrase: str, tokenizer: Tokenizer) -> list[int]:
     tokens = tokenizer.encode(phrase)
     if not tokens or tokenizer.decode(tokens) != " ".join(phrase.split()) or tokenizer.unknown in tokens:
         raise DecodingError(

@@ -60,14 +60,14 @@ class WordScorer:
             return before, word + self._letters[token]
         return (self._score(before, word)[1], "") if word else state
 
-    def foresee(self, states: Sequence[Any], ends: bool = False) -> None:
+    def prefetch(self, states: Sequence[Any], ends: bool = False) -> None:
         """The model is asked after the words before a word that has begun, and at the end after that word too."""
         if self._batched is None:
             return
         asked = {before for before, word in states if word or ends}
         if ends:
-            asked |= {self._batched.follow(before, word) for before, word in states if word}
-        self._batched.foresee(asked)
+            asked |= {self._batched.advance(before, word) for before, word in states if word}
+        self._batched.prefetch(asked)
 
     def add(self, state: Any, row: NDArray[np.float64]) -> None:
         """The score of the word for the boundary after it. (V,)"""
@@ -119,10 +119,10 @@ class CharacterScorer:
         """State after one more token."""
         return self.model.score(state, self.symbols[token])[1]
 
-    def foresee(self, states: Sequence[Any], ends: bool = False) -> None:
+    def prefetch(self, states: Sequence[Any], ends: bool = False) -> None:
         """The model is asked in every state."""
         if self._batched is not None:
-            self._batched.foresee(states)
+            self._batched.prefetch(states)
 
     def add(self, state: Any, row: NDArray[np.float64]) -> None:
         """The score of each next symbol. (V,)"""

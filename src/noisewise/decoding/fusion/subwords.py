@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noisewise.decoding.fusion.fusion import ForeseeingScorer, Scorer
+from noisewise.decoding.fusion.fusion import PrefetchingScorer, Scorer
 from noisewise.text.subword import Pieces
 
 
@@ -26,7 +26,7 @@ class SubwordScorers:
 
     def __init__(self, scorers: Sequence[Scorer], pieces: Pieces):
         self.scorers, self.pieces = list(scorers), pieces
-        self._foreseeing = [(at, each) for at, each in enumerate(scorers) if isinstance(each, ForeseeingScorer)]
+        self._prefetching = [(at, each) for at, each in enumerate(scorers) if isinstance(each, PrefetchingScorer)]
         self._of = np.array(pieces.of)  # (V,)
         self._bare = self._of == pieces.boundary
         self._begins = np.array(pieces.subwords.begins) & ~self._bare
@@ -53,14 +53,14 @@ class SubwordScorers:
         """Bonus of ending here."""
         return sum(scorer.final(part) for scorer, part in zip(self.scorers, state, strict=True))
 
-    def foresee(self, states: Sequence[Any], ends: bool = False) -> None:
+    def prefetch(self, states: Sequence[Any], ends: bool = False) -> None:
         """`add` will come for these states; with `ends`, `final`."""
-        for at, scorer in self._foreseeing:
-            scorer.foresee([state[at] for state in states], ends)
-        if self._foreseeing and not ends:
+        for at, scorer in self._prefetching:
+            scorer.prefetch([state[at] for state in states], ends)
+        if self._prefetching and not ends:
             after = [self._step(state, self.pieces.boundary) for state in states]
-            for at, scorer in self._foreseeing:
-                scorer.foresee([state[at] for state in after], ends)
+            for at, scorer in self._prefetching:
+                scorer.prefetch([state[at] for state in after], ends)
 
     def _step(self, state: Any, piece: int) -> tuple[Hashable, ...]:
         return tuple([scorer.step(part, piece) for scorer, part in zip(self.scorers, state, strict=True)])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from noisewise.checkpoints.model_folder import weights_hash
 from noisewise.config import dump
-from noisewise.decoding.recording_decoder import spelled
+from noisewise.decoding.recording_decoder import normalised_hotwords
 from noisewise.decoding.saved_config import moved
 from noisewise.evaluation.systems.protocol import NamedRecogniser
 from noisewise.files import sha256_of
@@ -27,7 +27,7 @@ def recogniser(
     """
     model = Recogniser.load(specification, device, decoding)
     details = {"weights_sha256": weights_hash(specification), **_decoding_details(model.decoding)}
-    if wanted := spelled(hotwords):
+    if wanted := normalised_hotwords(hotwords):
         details["hotwords"] = json.dumps(wanted, sort_keys=True)
     return NamedRecogniser(specification, lambda waveforms: model.recognise(waveforms, wanted), details)
 
