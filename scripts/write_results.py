@@ -108,8 +108,8 @@ def section() -> str:
         [
             f"The model in the box on AN4 test ({box.items} utterances, {box.groups} speakers) mixed with 7",
             "types of noise; training heard neither the speakers nor the noises, but 25 of the sentences from others",
-            "([rates without those](docs/evaluation.md#stored-results)). Greedy decoding, no language model; corpus",
-            "WER in percent with 95 % bootstrap intervals (`results/box_an4.json`, which names its command).",
+            "([rates without those](docs/guides/evaluation.md#stored-results)). Greedy decoding, no language model; corpus",
+            "WER in percent with 95 % bootstrap intervals (`results/box/an4.json`, which names its command).",
             "",
             table.markdown([box]),
             f"Beside outsiders on the same mixtures of {beside['box_an4_44'].items} of those utterances, evenly",
@@ -124,7 +124,7 @@ def section() -> str:
                 for name, result in beside.items()
             ),
             "",
-            "Reverberation, clipping, codecs, lost packets and where the box breaks: [its card](docs/card_box.md).",
+            "Reverberation, clipping, codecs, lost packets and where the box breaks: [its card](docs/results/card_box.md).",
             "",
             *decodings(),
             *encoder_decoder(),
@@ -144,8 +144,8 @@ def decodings(path: Path = ROOT / "results" / "decoding_an4.json") -> list[str]:
         return []
     result = json.loads(path.read_text(encoding="utf-8"))
     return [
-        "The box with other [decoding](docs/decoding.md), AN4 test: language models of training text and of names;",
-        "weights from held-back speakers in training noise (development; commands in `results/decoding_an4.json`):",
+        "The box with other [decoding](docs/guides/decoding.md), AN4 test: language models of training text and of names;",
+        "weights from held-back speakers in training noise (development; commands in `results/decoding/an4.json`):",
         "",
         *_ways({"": result}, WAYS_IN_README),
         "",
@@ -157,7 +157,7 @@ def encoder_decoder(path: Path = ENCODER_DECODERS["from the box"]) -> list[str]:
     if not path.is_file():
         return []
     return [
-        "An [attention encoder-decoder](docs/encoder_decoder.md) that begins with the encoder of the box, by CTC alone",
+        "An [attention encoder-decoder](docs/papers/encoder_decoder.md) that begins with the encoder of the box, by CTC alone",
         f"and by CTC and attention (`results/{path.name}`):",
         "",
         *_ways({"": json.loads(path.read_text(encoding="utf-8"))}, IN_README),
@@ -200,7 +200,7 @@ def reproduction(paths: Sequence[Path]) -> list[str]:
     rows = tables.summary(result, result.tables[0])
     return [
         f"{rows.title}: trained by `{result.command}`",
-        f"(`results/{path.name}`; all tables and the differences in pairs: [docs/wav2code.md](docs/wav2code.md)).",
+        f"(`results/{path.name}`; all tables and the differences in pairs: [docs/papers/wav2code.md](docs/papers/wav2code.md)).",
         tables.note(result),
         table.as_markdown(rows.lines, rows.labels),
     ]
@@ -214,7 +214,7 @@ def sounds(path: Path = SOUNDS) -> list[str]:
     first = next(one for one in tables.tables(result) if one.title == "Fine-tuned")
     head, *rows = first.lines
     return [
-        "[CAT](docs/cat.md) learns from sounds; accuracy on a fold of ESC-50, fine-tuned; what regularises has learned "
+        "[CAT](docs/papers/cat.md) learns from sounds; accuracy on a fold of ESC-50, fine-tuned; what regularises has learned "
         f"the same labels (`{result.command}`):",
         "",
         table.as_markdown(

@@ -1,6 +1,6 @@
 """What a finished run came to, in a small file beside the result of its plan.
 
-<results>/seed_<n>/<run>.json        results/wav2code_mini/seed_0/ew2_noisy.json
+<results>/seed_<n>/<run>.json        results/wav2code/mini/seed_0/ew2_noisy.json
 
 So the runs of a plan may be trained on several machines, or be deleted, and the tables are still those of all of them:
 errors are kept utterance by utterance, and what a tagger got right clip by clip. Nothing that was said is kept.
