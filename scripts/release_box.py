@@ -18,7 +18,7 @@ from noisewise.reports import tables as table
 
 ROOT = Path(__file__).parent.parent
 BOX = ROOT / "src" / "noisewise" / "assets" / "box"
-RESULT = ROOT / "results" / "box_an4.json"
+RESULT = ROOT / "results" / "box" / "an4.json"
 WINDOW_SECONDS = 12.0
 """Longer recordings are read in windows of this length: the training utterances are not longer."""
 
