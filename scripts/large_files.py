@@ -1,6 +1,6 @@
 """Refuse files that are too large for the repository; run by pre-commit with the staged files.
 
-    python scripts/large_files.py FILE...
+python scripts/large_files.py FILE...
 """
 
 import sys

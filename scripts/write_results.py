@@ -99,7 +99,15 @@ def trainings(paths: Sequence[Path]) -> str:
         for seed in sorted(seed for run, seed in rates if run == "wav2code"):
             first, second = 100 * rates["ew2_noisy", seed], 100 * rates["wav2code", seed]
             differences.append(second - first)
-            lines.append([f"{path.parent.name}/{path.stem}", str(seed), f"{first:.1f}", f"{second:.1f}", f"{second - first:+.1f}"])
+            lines.append(
+                [
+                    f"{path.parent.name}/{path.stem}",
+                    str(seed),
+                    f"{first:.1f}",
+                    f"{second:.1f}",
+                    f"{second - first:+.1f}",
+                ]
+            )
     mean, deviation = statistics.mean(differences), statistics.stdev(differences)
     lines.append([f"mean of {len(differences)}", "", "", "", f"{mean:+.1f}, deviation {deviation:.1f}"])
     return "**All trainings of EW2 and Wav2code, WER in noise (%)**\n\n" + table.as_markdown(lines, 2)
@@ -245,8 +253,8 @@ def cat(path: Path = CAT) -> list[str]:
     return [
         "## CAT",
         "",
-        "Accuracy on fold 1 of ESC-50, fine-tuned; the external encoder of the regularised runs was trained on the same",
-        f"labels (`{result.command}`; all tables: [results/cat](results/cat.md)).",
+        "Accuracy on fold 1 of ESC-50, fine-tuned; the external encoder of the regularised runs was trained on the",
+        f"same labels (`{result.command}`; all tables: [results/cat](results/cat.md)).",
         "",
         table.as_markdown(
             [head, *(row for row in rows if row[0] == "Multi-resolution Block" and row[1] in ("no", "yes"))],
