@@ -62,7 +62,7 @@ def exists(dotted: str) -> bool:
         path = module.with_suffix(".py") if end and module.with_suffix(".py").is_file() else module / "__init__.py"
         if path.is_file():
             left = parts[end:]
-            return all(name in defined(path) or name in noisewise.__all__ for name in left[:1]) and len(left) <= 2
+            return len(left) <= 2 and all(name in defined(path) or name in noisewise.__all__ for name in left)
     return False
 
 
