@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 JOBS ?= 2
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check docs format bench clean
 
 demo: .venv/core.stamp
 	$(BIN)/noisewise demo
@@ -18,7 +18,11 @@ check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/codespell
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST)
+
+docs: .venv/docs.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: .venv/dev.stamp
 	$(BIN)/ruff format .
@@ -26,9 +30,10 @@ format: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python benchmarks/transcription.py
+	$(BIN)/python benchmarks/help.py
 
 clean:
-	rm -rf .venv
+	rm -rf .venv site
 
 # torch alone first, from the index of builds without GPU packages; --retries 1: go on quickly where it is out of reach.
 .venv/core.stamp: pyproject.toml constraints.txt
@@ -40,4 +45,8 @@ clean:
 
 .venv/dev.stamp: .venv/core.stamp
 	$(PIP) install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+.venv/docs.stamp: .venv/core.stamp
+	$(PIP) install -q -c constraints.txt -e '.[docs]'
 	@touch $@

@@ -1,6 +1,6 @@
 """How far aligned words are from where they were said, and what an hour costs.
 
-    python benchmarks/alignment.py [--model box] [--output results/alignment.json]
+    python benchmarks/alignment.py [--model box] [--output results/alignment/word_times.json]
 
 Reference: recordings of single words are joined with pauses, so that each word's place is known. Within its recording a
 word lasts from the first to the last 10 ms whose energy is within 30 dB of the loudest 10 ms. The words are the digits
@@ -44,7 +44,7 @@ Place = tuple[str, float, float]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="box")
-    parser.add_argument("--output", type=Path, default=Path("results/alignment.json"))
+    parser.add_argument("--output", type=Path, default=Path("results/alignment/word_times.json"))
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure is not None:

@@ -1,6 +1,6 @@
 """Beam search beside flashlight-text: the same log-probabilities, language model and beam, in one run on one thread.
 
-    NOISEWISE_DATA=... python benchmarks/beam_search.py [--output results/beam_search.json]
+    NOISEWISE_DATA=... python benchmarks/beam_search.py [--output results/speed/beam_search.json]
 
 The log-probabilities are those of the model in the box for AN4 test, clean and in babble at 5 dB. The language model is
 a word trigram of the AN4 training transcripts, and the lexicon its words. Times are of the processor, so that other
@@ -50,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--utterances", type=int, default=130)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=Path("results/beam_search.json"))
+    parser.add_argument("--output", type=Path, default=Path("results/speed/beam_search.json"))
     options = parser.parse_args()
     if "NOISEWISE_DATA" not in os.environ:
         raise SystemExit("NOISEWISE_DATA must name the folder that holds an4/ and noise/, but is not set")

@@ -1,6 +1,6 @@
 """The pre-training step of CAT at base size, beside a dense reference of the same maths: time and memory.
 
-    python benchmarks/cat_step.py [--clips 1] [--rounds 2] [--threads 1] [--output results/cat_step.json]
+    python benchmarks/cat_step.py [--clips 1] [--rounds 2] [--threads 1] [--output results/speed/cat_step.json]
 
 A step is the teacher's pass, the student's, all losses and the backward pass, float32, on clips of 1024 frames, with
 the same weights, masks and noise on both sides; the run ends if losses or gradients differ. The dense reference does
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--autocast", action="store_true", help="bfloat16; then the two sides are not compared")
-    parser.add_argument("--output", type=Path, default=Path("results/cat_step.json"))
+    parser.add_argument("--output", type=Path, default=Path("results/speed/cat_step.json"))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     result = measure(options)

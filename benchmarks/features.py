@@ -1,6 +1,6 @@
 """Log-mel and MFCC beside kaldi-native-fbank and beside double precision, on real speech; and their speed.
 
-    NOISEWISE_DATA=FOLDER python benchmarks/features.py [--threads 1] [--output results/features.json]
+    NOISEWISE_DATA=FOLDER python benchmarks/features.py [--threads 1] [--output results/features/kaldi.json]
 
 All values are natural logarithms. `exact` is the same formula in double precision. A value is `within N dB` when its
 band lies no further than N dB below the loudest band of its frame; further down, the rounding of a transform in
@@ -33,7 +33,7 @@ LIMIT = 1e-3
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--output", type=Path, default=Path("results/features.json"))
+    parser.add_argument("--output", type=Path, default=Path("results/features/kaldi.json"))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     data = Path(os.environ["NOISEWISE_DATA"])

@@ -1,6 +1,6 @@
 """What hotwords give and cost: names that are spelled out in noise, with and without a list of them.
 
-    NOISEWISE_DATA=... python benchmarks/hotwords.py [--output results/hotwords.json]
+    NOISEWISE_DATA=... python benchmarks/hotwords.py [--output results/decoding/hotwords.json]
 
 The names are the sentences of AN4 test of three letters or more and nothing else (`C I N D Y`) that nobody spells in
 AN4 train. The list holds all of them, so that each is also a distractor for the others. A second list holds as many
@@ -52,7 +52,7 @@ class Heard:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", type=Path, default=None, help="folder for log-probabilities")
-    parser.add_argument("--output", type=Path, default=Path("results/hotwords.json"))
+    parser.add_argument("--output", type=Path, default=Path("results/decoding/hotwords.json"))
     options = parser.parse_args()
     if "NOISEWISE_DATA" not in os.environ:
         raise SystemExit("NOISEWISE_DATA must name the folder that holds an4/, noise/ and text/, but is not set")

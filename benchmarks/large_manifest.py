@@ -1,6 +1,6 @@
 """Time and peak memory of `noisewise prepare table` and `noisewise check` on large manifests.
 
-    python benchmarks/large_manifest.py [--utterances 1000 10000 100000] [--output results/large_manifest.json]
+    python benchmarks/large_manifest.py [--utterances 1000 10000 100000] [--output results/speed/large_manifest.json]
 
 The corpus is fabricated: a table of that many rows over 1,000 recordings of 0.1 to 0.2 s, which the rows name through
 hard links, so that every row is a file to open and decode. (So `check` finds nearly every row a duplicate, and has as
@@ -32,7 +32,7 @@ ROW = "a/{folder:03d}/{index:06d}.wav\ts{speaker:03d}\ttrain\tGO {words}\n"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--utterances", type=int, nargs="+", default=[1000, 10_000, 100_000])
-    parser.add_argument("--output", type=Path, default=Path("results/large_manifest.json"))
+    parser.add_argument("--output", type=Path, default=Path("results/speed/large_manifest.json"))
     options = parser.parse_args()
     sizes = {str(count): measure(count) for count in options.utterances}
     result = {

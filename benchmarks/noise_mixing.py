@@ -1,6 +1,6 @@
 """How many seconds of noisy speech the data loader makes in a second of one core.
 
-    NOISEWISE_DATA=... python benchmarks/noise_mixing.py [--output results/noise_mixing.json]
+    NOISEWISE_DATA=... python benchmarks/noise_mixing.py [--output results/speed/noise_mixing.json]
 
 Decoding of speech and noise (FLAC), the drawing of noise, mixing, transcripts and padding are all counted; nothing is
 decoded before the clock starts. Rates are per second of processor time, so that other work on the machine does not
@@ -42,7 +42,7 @@ CASES: dict[str, dict[str, Any]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=Path("results/noise_mixing.json"))
+    parser.add_argument("--output", type=Path, default=Path("results/speed/noise_mixing.json"))
     options = parser.parse_args()
     if "NOISEWISE_DATA" not in os.environ:
         raise SystemExit("NOISEWISE_DATA must name the folder that holds an4/, noise/ and rir/, but is not set")

@@ -1,6 +1,6 @@
 """What a language model of books gives the model in the box on read speech that it was never trained for.
 
-    NOISEWISE_DATA=... python benchmarks/read_speech_lm.py [--output results/read_speech_lm.json]
+    NOISEWISE_DATA=... python benchmarks/read_speech_lm.py [--output results/decoding/read_speech_lm.json]
 
 A word trigram (modified Kneser-Ney, the 20,000 most frequent words, trigrams that occur once left out) of all text in
 the data pack, which shares no eight words in a row with the tests; librispeech_mini and ljspeech_mini, clean. Weight
@@ -37,7 +37,7 @@ SEARCH = BeamConfig(beam=25)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path("results/read_speech_lm.json"))
+    parser.add_argument("--output", type=Path, default=Path("results/decoding/read_speech_lm.json"))
     options = parser.parse_args()
     if "NOISEWISE_DATA" not in os.environ:
         raise SystemExit("NOISEWISE_DATA must name the folder that holds text/ and the tests, but is not set")

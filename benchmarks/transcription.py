@@ -1,6 +1,6 @@
 """Speed and memory of transcription on two cores: many short recordings, and one hour in one file.
 
-    python benchmarks/transcription.py [--model box] [--output results/transcription.json]
+    python benchmarks/transcription.py [--model box] [--output results/speed/transcription.json]
 
 The audio is the bundled recordings, repeated with new noise; each measurement runs in a process of its own,
 so that its peak memory is its own. Reading the file, features, model, decoding and times of words are all
@@ -26,7 +26,7 @@ HOUR = 3600
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="box")
-    parser.add_argument("--output", type=Path, default=Path("results/transcription.json"))
+    parser.add_argument("--output", type=Path, default=Path("results/speed/transcription.json"))
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure is not None:

@@ -6,7 +6,7 @@
 The language model has read what the n-gram of `benchmarks/decoding_an4.py` has read, the AN4 training transcripts
 without those of the eight speakers that the box's training held back; on these, clean and with training noises, weights
 and bonuses are tuned. First passes by n-grams have the weights of `--first-passes`, what `benchmarks/decoding_an4.py`
-has found for the same `--model`. The test is AN4 test, clean and in the mixtures of `results/box_an4.json`, or those of
+has found for the same `--model`. The test is AN4 test, clean and in the mixtures of `results/box/an4.json`, or those of
 `--grid` evenly spaced utterances (0: clean only). All ways decode the same log-probabilities; `--keep` keeps them, and
 what was tried, in a folder for the next run, and `--ways` measures some ways and leaves the others in the file as they
 are; weights that the file has are not looked for again.
@@ -76,12 +76,12 @@ PAIRS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="box", help="a recogniser: its folder, or box")
-    parser.add_argument("--first-passes", type=Path, default=Path("results/decoding_an4.json"))
+    parser.add_argument("--first-passes", type=Path, default=Path("results/decoding/an4.json"))
     parser.add_argument("--lm", type=Path, default=Path("runs/lm_an4/best"), help="folder of the language model")
     parser.add_argument("--grid", type=int, default=130, help="so many utterances in noise; 0: clean only")
     parser.add_argument("--ways", default=None, help="measure only these, with commas between")
     parser.add_argument("--keep", type=Path, default=None, help="folder for log-probabilities and trials")
-    parser.add_argument("--output", type=Path, default=Path("results/transformer_lm_an4.json"))
+    parser.add_argument("--output", type=Path, default=Path("results/decoding/transformer_lm_an4.json"))
     options = parser.parse_args()
     if "NOISEWISE_DATA" not in os.environ:
         raise SystemExit("NOISEWISE_DATA must name the folder that holds an4/ and noise/, but is not set")

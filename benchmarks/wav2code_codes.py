@@ -1,7 +1,7 @@
 """What the codes of clean speech say about letters, and what stage 3 gains from knowing them, on a validation set.
 
     python benchmarks/wav2code_codes.py --aligner runs/EW2_FINE_TUNED --encoders runs/EW2 runs/EW2_FINE_TUNED \\
-        --fused runs/WAV2CODE [--output results/wav2code_codes.json]
+        --fused runs/WAV2CODE [--output results/wav2code/codes.json]
 
 Purity is the share of frames of clean speech whose letter is the most frequent one of their code; letters come from the
 alignment by a recogniser, codes from k-means on what each layer of an encoder makes of the same speech, and for
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--aligner", required=True, help="a run of CTC; its recipe names the validation set")
     parser.add_argument("--encoders", nargs="+", default=[], help="runs")
     parser.add_argument("--fused", help="a run of stage 3")
-    parser.add_argument("--output", type=Path, default=Path("results/wav2code_codes.json"))
+    parser.add_argument("--output", type=Path, default=Path("results/wav2code/codes.json"))
     given = parser.parse_args()
     result = {"command": " ".join(["python", *sys.argv]), **purities(given.aligner, given.encoders)}
     if given.fused:

@@ -1,6 +1,6 @@
 """Our wav2vec 2.0 encoder beside transformers' `Wav2Vec2Model`: base size, the same random weights, one process.
 
-    python benchmarks/wav2vec2_speed.py [--threads 2] [--rounds 7] [--output results/wav2vec2_speed.json]
+    python benchmarks/wav2vec2_speed.py [--threads 2] [--rounds 7] [--output results/speed/wav2vec2.json]
 
 Every round runs each side once, in turning order, so that other work on the machine falls on all alike. A ratio
 is the median time of transformers through ours: above 1 ours is faster. `wall` is the clock on the wall,
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--output", type=Path, default=Path("results/wav2vec2_speed.json"))
+    parser.add_argument("--output", type=Path, default=Path("results/speed/wav2vec2.json"))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)

@@ -4,7 +4,7 @@
     python scripts/release_box.py runs/box/best        # weights, then the card
     python scripts/release_box.py                      # the card alone, after a new measurement
 
-The tables come from `results/box_an4.json` (written by `noisewise evaluate`), and only if that file measured the very
+The tables come from `results/box/an4.json` (written by `noisewise evaluate`), and only if that file measured the very
 weights in the box; otherwise the card says that they are not measured.
 """
 
@@ -18,7 +18,7 @@ from noisewise.reports import tables as table
 
 ROOT = Path(__file__).parent.parent
 BOX = ROOT / "src" / "noisewise" / "assets" / "box"
-RESULT = ROOT / "results" / "box_an4.json"
+RESULT = ROOT / "results" / "box" / "an4.json"
 WINDOW_SECONDS = 12.0
 """Longer recordings are read in windows of this length: the training utterances are not longer."""
 
@@ -66,7 +66,7 @@ noisewise train recipes/mini/box_start.yaml
 noisewise train recipes/mini/box.yaml
 python scripts/release_box.py runs/box/best
 noisewise evaluate '$NOISEWISE_DATA/an4#split=test' --noise '$NOISEWISE_DATA/noise#split=test' \\
-    --types traffic,metro,car,babble,airport_station,ac_vacuum,cafe --snr 0 5 10 15 20 --output results/box_an4.json
+    --types traffic,metro,car,babble,airport_station,ac_vacuum,cafe --snr 0 5 10 15 20 --output results/box/an4.json
 python scripts/release_box.py
 ```
 The second stage was planned for 3,400 steps and stopped after 2,500, when the error rate on the held-back speakers had

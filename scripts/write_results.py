@@ -1,4 +1,4 @@
-"""Write the results section of README.md from the files in `results/`, and the tables of the pages of models in docs/.
+"""Write the table of README.md and the tables of docs/results.md and docs/results/ from the files in `results/`.
 
     python scripts/write_results.py
 
@@ -18,43 +18,58 @@ from noisewise.experiments.result import Reproduction
 from noisewise.reports import tables as table
 
 ROOT = Path(__file__).parent.parent
-BESIDE = {
-    "box_an4_44": "",
-    "pocketsphinx_an4": "`pip install pocketsphinx==5.1.1`",
-    "random_wav2vec2_an4": "`python benchmarks/recognisers/random_wav2vec2.py random_wav2vec2`",
-    "box_over_http_an4": "`python benchmarks/recognisers/openai_server.py box --port 8091`",
+RESULTS, DOCS = ROOT / "results", ROOT / "docs"
+BOX = RESULTS / "box" / "an4.json"
+SET_UP = {
+    "box/an4_44": "none",
+    "other_systems/pocketsphinx_an4_44": "`pip install pocketsphinx==5.1.1`",
+    "other_systems/box_over_http_an4_44": "`python benchmarks/recognisers/openai_server.py box --port 8091`",
 }
 """Results on the same mixtures to what has to be done before their command."""
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
-REPRODUCED = [ROOT / "results" / f"{plan}_mini.json" for plan in ("wav2code", "wav2code_box", "wav2code_waveform")]
-"""The runs of the plans of Wav2code under recipes/mini; those that are not there yet are left out."""
-EARLIER = [ROOT / "results" / f"wav2code_mini_earlier{number}.json" for number in ("", "_2")]
-"""What the first of these plans came to on other machines."""
-SOUNDS = ROOT / "results" / "cat_mini.json"
-PAGES = {ROOT / "docs" / "wav2code.md": REPRODUCED, ROOT / "docs" / "cat.md": [SOUNDS]}
+REPRODUCED = [RESULTS / plan / "mini.json" for plan in ("wav2code", "wav2code_box", "wav2code_waveform")]
+"""The results of the plans of Wav2code under recipes/mini; those that are not there yet are left out."""
+EARLIER = [RESULTS / "wav2code" / f"mini_earlier{number}.json" for number in ("", "_2")]
+"""Results of the first of these plans on other machines."""
+CAT = RESULTS / "cat" / "mini.json"
+PAGES = {DOCS / "results" / "wav2code.md": REPRODUCED, DOCS / "results" / "cat.md": [CAT]}
 """Hold all tables of these plans, between the same markers."""
-ENCODER_DECODER_PAGE = ROOT / "docs" / "encoder_decoder.md"
+ENCODER_DECODER_PAGE = DOCS / "results" / "encoder_decoder.md"
 ENCODER_DECODERS = {
-    "from the box": ROOT / "results" / "encoder_decoder_an4.json",
-    "log-mel": ROOT / "results" / "encoder_decoder_log_mel_an4.json",
-    "MFCC": ROOT / "results" / "encoder_decoder_mfcc_an4.json",
+    "from the box": RESULTS / "encoder_decoder" / "an4.json",
+    "log-mel": RESULTS / "encoder_decoder" / "log_mel_an4.json",
+    "MFCC": RESULTS / "encoder_decoder" / "mfcc_an4.json",
 }
-"""Models to their files; the page of the encoder-decoder shows them all, the README the first."""
-IN_README = ("CTC, greedy", "both", "both, n-gram and lexicon")
-WAYS_IN_README = ("greedy", "n-gram", "n-gram and lexicon", "mixture and lexicon", "public names and lexicon")
+"""Models to their files; the page of the encoder-decoder has them all, the overview the first."""
+SEARCHES = ("CTC, greedy", "both", "both, n-gram and lexicon")
+"""Rows of the encoder-decoder in the overview."""
+DECODINGS = ("greedy", "n-gram", "n-gram and lexicon", "mixture and lexicon", "public names and lexicon")
+"""Rows of decoding in the overview."""
 
 
 def main() -> None:
     """Bring README.md and the pages up to date."""
-    for path, update in ((ROOT / "README.md", updated), (ENCODER_DECODER_PAGE, updated_encoder_decoder)):
+    pages = {
+        ROOT / "README.md": updated_readme,
+        DOCS / "results.md": updated,
+        ENCODER_DECODER_PAGE: updated_encoder_decoder,
+    }
+    for path, update in pages.items():
         path.write_text(update(path.read_text(encoding="utf-8")), encoding="utf-8")
     for path, reproduced in PAGES.items():
         path.write_text(updated_page(path.read_text(encoding="utf-8"), reproduced), encoding="utf-8")
 
 
-def updated(readme: str) -> str:
-    """The text with its results section replaced."""
-    return _between(readme, section())
+def updated_readme(readme: str) -> str:
+    """The README with its table replaced: the box by noise type and SNR, ten lines."""
+    lines = table.markdown([GridResult.load(BOX)]).splitlines()
+    kept = [line for line in lines if line.strip() and not line.startswith(("| type A", "| type B"))]
+    return _between(readme, "\n".join(kept) + "\n")
+
+
+def updated(page: str) -> str:
+    """The overview of results with its tables replaced."""
+    return _between(page, section())
 
 
 def updated_page(page: str, reproduced: Sequence[Path]) -> str:
@@ -84,7 +99,15 @@ def trainings(paths: Sequence[Path]) -> str:
         for seed in sorted(seed for run, seed in rates if run == "wav2code"):
             first, second = 100 * rates["ew2_noisy", seed], 100 * rates["wav2code", seed]
             differences.append(second - first)
-            lines.append([path.stem, str(seed), f"{first:.1f}", f"{second:.1f}", f"{second - first:+.1f}"])
+            lines.append(
+                [
+                    f"{path.parent.name}/{path.stem}",
+                    str(seed),
+                    f"{first:.1f}",
+                    f"{second:.1f}",
+                    f"{second - first:+.1f}",
+                ]
+            )
     mean, deviation = statistics.mean(differences), statistics.stdev(differences)
     lines.append([f"mean of {len(differences)}", "", "", "", f"{mean:+.1f}, deviation {deviation:.1f}"])
     return "**All trainings of EW2 and Wav2code, WER in noise (%)**\n\n" + table.as_markdown(lines, 2)
@@ -101,35 +124,41 @@ def _between(text: str, new: str) -> str:
 
 
 def section() -> str:
-    """What stands between the markers."""
-    box = GridResult.load(ROOT / "results" / "box_an4.json")
-    beside = {name: GridResult.load(ROOT / "results" / f"{name}.json") for name in BESIDE}
+    """What stands between the markers of the overview."""
+    box = GridResult.load(BOX)
+    others = {name: GridResult.load(RESULTS / f"{name}.json") for name in SET_UP}
     return "\n".join(
         [
-            f"The model in the box on AN4 test ({box.items} utterances, {box.groups} speakers) mixed with 7",
-            "types of noise; training heard neither the speakers nor the noises, but 25 of the sentences from others",
-            "([rates without those](docs/evaluation.md#stored-results)). Greedy decoding, no language model; corpus",
-            "WER in percent with 95 % bootstrap intervals (`results/box_an4.json`, which names its command).",
+            "## The model in the box",
+            "",
+            f"AN4 test ({box.items} utterances, {box.groups} speakers) mixed with 7 types of noise; neither the",
+            "speakers nor the noises are in training, but 25 of the sentences are, said by others",
+            "([rates without those](guides/evaluation.md#stored-results)). Greedy decoding, no language model; corpus",
+            "WER in percent with 95 % bootstrap intervals (`results/box/an4.json`, which holds its command).",
             "",
             table.markdown([box]),
-            f"Beside outsiders on the same mixtures of {beside['box_an4_44'].items} of those utterances, evenly",
-            "spaced, all by `noisewise evaluate --model ...`: pocketsphinx with its stock English model, a wav2vec 2.0",
-            "of transformers with random weights (the path, not the score), and the box behind an HTTP server.",
+            "Reverberation, clipping, codecs, lost packets, and where the box breaks: [its card](results/card_box.md).",
             "",
-            table.markdown(list(beside.values())),
-            "| recogniser | `--model` | made ready by | the whole command is in |",
+            "## Other systems",
+            "",
+            f"The same mixtures of {others['box/an4_44'].items} of those utterances, evenly spaced, all by",
+            "`noisewise evaluate --model ...`: the box as baseline, pocketsphinx with its stock English model, and the",
+            "box behind an HTTP server.",
+            "",
+            table.markdown(list(others.values())),
+            "| system | `--model` | set-up | record, with the whole command |",
             "| --- | --- | --- | --- |",
             *(
-                f"| {table.label(result)} | `{result.system}` | {BESIDE[name]} | `results/{name}.json` |"
-                for name, result in beside.items()
+                f"| {table.label(result)} | `{result.system}` | {SET_UP[name]} | `results/{name}.json` |"
+                for name, result in others.items()
             ),
-            "",
-            "Reverberation, clipping, codecs, lost packets and where the box breaks: [its card](docs/card_box.md).",
             "",
             *decodings(),
             *encoder_decoder(),
             *reproduction(REPRODUCED),
-            *sounds(),
+            *cat(),
+            "## Speed",
+            "",
             "| measured | value | by |",
             "| --- | --- | --- |",
             *(f"| {what} | {value} | {source} |" for what, value, source in speeds()),
@@ -138,16 +167,19 @@ def section() -> str:
     )
 
 
-def decodings(path: Path = ROOT / "results" / "decoding_an4.json") -> list[str]:
+def decodings(path: Path = RESULTS / "decoding" / "an4.json") -> list[str]:
     """Lines about ways to decode the same log-probabilities, if they have been measured."""
     if not path.is_file():
         return []
     result = json.loads(path.read_text(encoding="utf-8"))
     return [
-        "The box with other [decoding](docs/decoding.md), AN4 test: language models of training text and of names;",
-        "weights from held-back speakers in training noise (development; commands in `results/decoding_an4.json`):",
+        "## Decoding",
         "",
-        *_ways({"": result}, WAYS_IN_README),
+        "The box on AN4 test with language models of training text and of lists of names; weights are tuned on",
+        "held-back speakers in training noise (development). Record: `results/decoding/an4.json`; more:",
+        "[decoding](results/decoding.md).",
+        "",
+        *_ways({"": result}, DECODINGS),
         "",
     ]
 
@@ -157,10 +189,12 @@ def encoder_decoder(path: Path = ENCODER_DECODERS["from the box"]) -> list[str]:
     if not path.is_file():
         return []
     return [
-        "An [attention encoder-decoder](docs/encoder_decoder.md) that begins with the encoder of the box, by CTC alone",
-        f"and by CTC and attention (`results/{path.name}`):",
+        "## Encoder-decoder",
         "",
-        *_ways({"": json.loads(path.read_text(encoding="utf-8"))}, IN_README),
+        "An [attention encoder-decoder](papers/encoder_decoder.md) whose encoder begins with that of the box, decoded",
+        f"by CTC alone and by CTC and attention (`results/encoder_decoder/{path.name}`).",
+        "",
+        *_ways({"": json.loads(path.read_text(encoding="utf-8"))}, SEARCHES),
         "",
     ]
 
@@ -199,14 +233,17 @@ def reproduction(paths: Sequence[Path]) -> list[str]:
     result = Reproduction.load(path)
     rows = tables.summary(result, result.tables[0])
     return [
+        "## EW2 and Wav2code",
+        "",
         f"{rows.title}: trained by `{result.command}`",
-        f"(`results/{path.name}`; all tables and the differences in pairs: [docs/wav2code.md](docs/wav2code.md)).",
+        f"(`results/{path.parent.name}/{path.name}`; all tables and paired differences: "
+        "[results/wav2code](results/wav2code.md)).",
         tables.note(result),
         table.as_markdown(rows.lines, rows.labels),
     ]
 
 
-def sounds(path: Path = SOUNDS) -> list[str]:
+def cat(path: Path = CAT) -> list[str]:
     """Lines about the mini experiments of CAT: its own stem, fine-tuned; its page has the others."""
     if not path.is_file():
         return []
@@ -214,8 +251,10 @@ def sounds(path: Path = SOUNDS) -> list[str]:
     first = next(one for one in tables.tables(result) if one.title == "Fine-tuned")
     head, *rows = first.lines
     return [
-        "[CAT](docs/cat.md) learns from sounds; accuracy on a fold of ESC-50, fine-tuned; what regularises has learned "
-        f"the same labels (`{result.command}`):",
+        "## CAT",
+        "",
+        "Accuracy on fold 1 of ESC-50, fine-tuned; the external encoder of the regularised runs was trained on the",
+        f"same labels (`{result.command}`; all tables: [results/cat](results/cat.md)).",
         "",
         table.as_markdown(
             [head, *(row for row in rows if row[0] == "Multi-resolution Block" and row[1] in ("no", "yes"))],
@@ -226,7 +265,7 @@ def sounds(path: Path = SOUNDS) -> list[str]:
 
 def speeds() -> list[tuple[str, str, str]]:
     """Rows of the table of speeds: what, value, where it comes from."""
-    mixing, spoken, encoder = (_read(name) for name in ("noise_mixing", "transcription", "wav2vec2_speed"))
+    mixing, spoken, encoder = (_read(name) for name in ("noise_mixing", "transcription", "wav2vec2"))
     short, hour = spoken["short_recordings"], spoken["one_hour"]
     rows = [
         (
@@ -246,16 +285,16 @@ def speeds() -> list[tuple[str, str, str]]:
         ),
     ]
     for name, case in encoder["cases"].items():
-        what = f"wav2vec 2.0 base encoder, {name}: time of transformers through ours"
+        what = f"wav2vec 2.0 base encoder, {name}: time of transformers / noisewise"
         rows.append((what, f"{case['ratio']['wall']:.2f}", "wav2vec2_speed"))
-    what = "EW2 pre-training step, base size, float32 and bfloat16: time of two passes of transformers through ours"
+    what = "EW2 pre-training step, base size, float32 and bfloat16: time of two passes of transformers / noisewise"
     ratios = [f"{_read(name)['ratios']['twice']:.2f}" for name in ("ew2_pretraining", "ew2_pretraining_bf16")]
     rows.append((what, ", ".join(ratios), "ew2_pretraining"))
     return [(what, value, f"`benchmarks/{name}.py`") for what, value, name in rows]
 
 
 def _read(name: str) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads((ROOT / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    values: dict[str, Any] = json.loads((RESULTS / "speed" / f"{name}.json").read_text(encoding="utf-8"))
     return values
 
 

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +32,12 @@ def test_help_takes_in_nothing_heavy() -> None:
     assert loaded_after("from noisewise.cli.main import main; main(['--help'])") == set()
 
 
-def test_help_is_quick() -> None:
-    def seconds() -> float:
-        begin = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "noisewise", "--help"], check=True, capture_output=True)
-        return time.perf_counter() - begin
-
-    assert min(seconds() for _ in range(5)) < 0.3
+def test_help_takes_in_the_table_of_verbs_alone() -> None:
+    """On this depends that it answers at once (benchmarks/help.py measures how soon)."""
+    code = "import sys\nfrom noisewise.cli.main import main\nmain(['--help'])\nprint(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    own = {name for name in done.stdout.splitlines()[-1].split() if name.startswith("noisewise")}
+    assert own == {"noisewise", "noisewise.cli", "noisewise.cli.main"}
 
 
 def test_public_names_come_from_their_homes() -> None:
@@ -48,8 +46,8 @@ def test_public_names_come_from_their_homes() -> None:
     assert {"load", "Recogniser", "Transcript", "load_audio"} <= set(dir(noisewise))
     for name in noisewise.__all__:
         assert getattr(noisewise, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'recognizer'"):
-        _ = noisewise.recognizer
+    with pytest.raises(AttributeError, match="no attribute 'recognizer'"):  # codespell:ignore recognizer
+        _ = noisewise.recognizer  # codespell:ignore recognizer
 
 
 EXTRAS = ("lhotse", "lightning_fabric", "fsspec", "tokenizers", "threadpoolctl", "urllib3", "transformers", "sklearn")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from noisewise.inference.recogniser import load as load
     from noisewise.inference.tagger import Tagger
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "load": ("noisewise.inference.recogniser", "load"),

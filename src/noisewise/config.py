@@ -151,17 +151,12 @@ def parse(cls: type[T], values: Any) -> T:
         ConfigError: an unknown key (with the nearest known one), a wrong type, or a missing value.
     """
     try:
-<<<<<<< HEAD
-        return TypeAdapter(cls).validate_python(migrated(cls, values))
-=======
-        found: T = _adapter(typing.cast(Hashable, cls)).validate_python(values)
+        found: T = _adapter(typing.cast(Hashable, cls)).validate_python(migrated(cls, values))
         return found
->>>>>>> E2
     except ValidationError as error:
         raise ConfigError("; ".join(_explain(cls, problem) for problem in error.errors())) from error
 
 
-<<<<<<< HEAD
 def migrated(hint: Any, values: Any) -> Any:
     """Plain values of any form that a configuration has had, in today's; see the head of this file.
 
@@ -204,12 +199,12 @@ def architecture(value: Any) -> dict[str, Any]:
     of `training_only` fields."""
     left_out = training_only(type(value))
     return flat({name: each for name, each in dump(value).items() if name not in left_out})
-=======
+
+
 @lru_cache(maxsize=64)
 def _adapter(cls: Any) -> TypeAdapter[Any]:
     """The validator of a type; that of a recipe takes a second to build."""
     return TypeAdapter(cls)
->>>>>>> E2
 
 
 def dump(value: Any) -> Any:

@@ -7,7 +7,7 @@ import yaml
 
 from noisewise.config import dump, parse
 from noisewise.errors import ConfigError, RunError
-from noisewise.experiments.plan import Plan, find, read, title
+from noisewise.experiments.plan import Plan, find, place, read, title
 
 PLANS = sorted((Path(__file__).parents[2] / "recipes").rglob("plan.yaml"))
 THREE = {
@@ -85,6 +85,8 @@ def test_a_plan_is_found_by_name_in_a_checkout_or_by_path(tmp_path: Path, monkey
     path.write_text("")
     assert find("wav2code", "mini") == find(str(path), "tiny") == path
     assert title(path) == "wav2code_mini"
+    assert place(path) == "wav2code/mini"
     with pytest.raises(RunError, match="there are wav2code --scale mini"):
         find("wav2code", "base")
     assert title(tmp_path / "mine" / "plan.yaml") == "mine"
+    assert place(tmp_path / "mine" / "plan.yaml") == "mine"

@@ -1,4 +1,4 @@
-"""What a plan's runs came to is shown in the README and on the pages of models, once there is a result."""
+"""The tables of a plan's result are on the overview of results and on the pages of models, once there is a result."""
 
 import importlib.util
 from pathlib import Path
@@ -29,20 +29,24 @@ def test_tables_in_the_pages_are_those_of_the_files(script: ModuleType) -> None:
 
 
 def test_rows_of_the_first_plan_with_a_result_are_shown(script: ModuleType, tmp_path: Path) -> None:
-    paths = [tmp_path / "wav2code_mini.json", tmp_path / "wav2code_box_mini.json"]
+    paths = [tmp_path / "wav2code" / "mini.json", tmp_path / "wav2code_box" / "mini.json"]
+    for path in paths:
+        path.parent.mkdir()
     assert script.reproduction(paths) == []
     result("by_type").save(paths[1])
-    assert "(`results/wav2code_box_mini.json`;" in "\n".join(script.reproduction(paths))
+    assert "(`results/wav2code_box/mini.json`;" in "\n".join(script.reproduction(paths))
     result("noise_by_snr").save(paths[0])
     lines = "\n".join(script.reproduction(paths)).splitlines()
     rates = "24.0 (23.0 to 25.0) | 25.0 (24.0 to 26.0) | 26.0 (25.0 to 27.0) | 27.0 (26.0 to 28.0) | 26.8, 27.2"
     assert f"| EW2 | Noisy | {rates} |" in lines
     assert any(line.startswith("| Wav2code | None | not run |") for line in lines)
-    assert any(line.startswith("(`results/wav2code_mini.json`;") for line in lines)
+    assert any(line.startswith("(`results/wav2code/mini.json`;") for line in lines)
 
 
 def test_a_page_with_markers_gets_all_tables_of_all_plans(script: ModuleType, tmp_path: Path) -> None:
-    paths = [tmp_path / "wav2code_mini.json", tmp_path / "wav2code_box_mini.json"]
+    paths = [tmp_path / "wav2code" / "mini.json", tmp_path / "wav2code_box" / "mini.json"]
+    for path in paths:
+        path.parent.mkdir()
     page = f"before\n{script.BEGIN}\nold\n{script.END}\nafter\n"
     assert script.updated_page(page, paths) == page
     result("noise_by_snr", "by_type").save(paths[1])

@@ -48,7 +48,7 @@ def command(
         int | None, typer.Option(min=1, help="Number of files decoded at a time.", show_default="one a core, at most 8")
     ] = None,
 ) -> None:
-    """Decode every entry and list its faults; docs/check.md explains the reason codes.
+    """Decode every entry and list its faults; docs/guides/check.md explains the reason codes.
 
     The exit status is 0 without errors (warnings or not), 1 with errors, 2 when a manifest cannot be read.
     """

@@ -1,4 +1,4 @@
-"""`noisewise demo`: transcribe the bundled noisy recordings and compare with what was said."""
+"""`noisewise demo`: transcribe the bundled noisy recordings and compare with the references."""
 
 from typing import Annotated
 

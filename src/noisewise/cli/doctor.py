@@ -1,4 +1,4 @@
-"""`noisewise doctor`: what is installed, what is missing and what it would give."""
+"""`noisewise doctor`: what is installed, what is missing, and what each extra enables."""
 
 import json
 import platform
@@ -14,10 +14,11 @@ EXTRAS = {
     "media": (("av",), "m4a, webm and video files"),
     "tracking": (("tensorboard",), "training curves in TensorBoard"),
     "lm": (("flashlight-text",), "language models read by KenLM; not needed for ARPA files"),
-    "hf": (("transformers",), "checkpoints of transformers as recognisers: `evaluate --model hf:...`"),
+    "hf": (("transformers",), "checkpoints of transformers as systems under test: `evaluate --model hf:...`"),
+    "docs": (("mkdocs-material", "mkdocstrings"), "the documentation site, `make docs`"),
     "dev": (("pytest", "ruff", "mypy"), "the tests and checks of the project"),
 }
-"""Extra to the distributions it is known by, and what it gives."""
+"""Extra to the distributions it is known by, and what it is for."""
 CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
 """Instruction sets that decide how fast a model runs, as Linux names them."""
 
@@ -25,7 +26,7 @@ CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for a bug report.")] = False,
 ) -> None:
-    """Show what is installed, what is missing and what it would give."""
+    """Show what is installed, what is missing, and what each extra enables."""
     report = {
         "noisewise": _versions(),
         "cpu": _cpu(),
@@ -94,7 +95,7 @@ def _bfloat16() -> str:
     found = F.conv1d(features.bfloat16(), weight.bfloat16(), groups=2).float()
     if (found - exact).norm() < 0.05 * exact.norm():
         return "grouped convolutions are right"
-    return "grouped convolutions are wrong (PyTorch's); ours are in float32, those of other packages may not be"
+    return "grouped convolutions are wrong (PyTorch's); noisewise computes its own in float32, other packages may not"
 
 
 def _cpu_info(key: str) -> str:
@@ -125,7 +126,7 @@ def _extra(name: str) -> str:
     missing = [each for each in distributions if _version(each) is None]
     if not missing:
         return "present: " + ", ".join(f"{each} {_version(each)}" for each in distributions)
-    return f"missing {', '.join(missing)}; gives {gives}: pip install 'noisewise[{name}]'"
+    return f"missing {', '.join(missing)}; for {gives}: pip install 'noisewise[{name}]'"
 
 
 def _formats() -> dict[str, str]:

@@ -7,26 +7,26 @@ from importlib import import_module
 from noisewise import __version__
 
 VERBS = {
-    "demo": "transcribe the bundled noisy recordings and compare with what was said",
+    "demo": "transcribe the bundled noisy recordings and compare with the references",
     "transcribe": "turn audio files into text, subtitles or a table",
-    "align": "when each word and letter of a known text was said, as TextGrid, CTM, JSON or subtitles",
+    "align": "times of each word and letter of a known text, as TextGrid, CTM, JSON or subtitles",
     "tag": "name the sounds in audio files, with probabilities and times",
-    "evaluate": "word error rate of a recogniser over noise types and signal-to-noise ratios",
+    "evaluate": "error rates of a recogniser, or scores of a tagger, by noise type and signal-to-noise ratio",
     "compare": "grids of several recognisers side by side: differences, intervals, tests",
     "card": "the robustness of a recogniser on one page, from its grid and its degradations",
     "prepare": "turn a corpus, or your own folder or table, into validated manifests",
-    "check": "find what is wrong with a corpus: broken audio, transcripts, duplicates, leaks",
+    "check": "problems of a corpus: broken audio, transcripts, duplicates, leaks",
     "mix": "write, rebuild or verify a fixed set of noisy recordings",
     "train": "train a model from a recipe",
-    "embed": "vectors of a frozen encoder, of every clip of a manifest or of its frames, kept in a store",
-    "probe": "what a linear or nearest-neighbour classifier reads off the vectors of `noisewise embed`",
+    "embed": "embeddings of a frozen encoder, for every clip of a manifest or its frames, in a store",
+    "probe": "accuracy of linear and nearest-neighbour classifiers on the embeddings of `noisewise embed`",
     "reproduce": "the experiments of a paper from one plan: train, measure, print its tables",
     "lm": "train n-gram language models from text; measure them and Transformers, tune their weights for a model",
-    "convert": "a checkpoint of transformers or fairseq as one of ours, or back; compare with transformers",
+    "convert": "a checkpoint of transformers or fairseq to a model folder, or back; compare with transformers",
     "flops": "parameters and operations of a model, module by module, under a stated convention",
     "inspect": "look inside a Wav2code: code accuracy by SNR, its codebook, what it restores",
     "plot": "draw waveform, spectrogram, log-mel and MFCC of a recording",
-    "doctor": "show what is installed, what is missing and what it would give",
+    "doctor": "show what is installed, what is missing, and what each extra enables",
 }
 """Verb to one-line help; the verb is also the name of its module in `noisewise.cli`."""
 
@@ -124,13 +124,13 @@ def run(verb: str, words: list[str]) -> int:
 
 
 def refuse(sentence: str) -> int:
-    """Say in one line on stderr why the request cannot be met."""
+    """Print in one line on stderr why the request cannot be met."""
     print(f"noisewise: {' '.join(sentence.split())}", file=sys.stderr)
     return 2
 
 
 def close_quietly() -> int:
-    """The reader of our output has gone (`| head`): point stdout at nothing, so that exit stays silent."""
+    """The reader of the output has gone (`| head`): point stdout at nothing, so that exit stays silent."""
     import os
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

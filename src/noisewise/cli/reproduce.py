@@ -26,7 +26,7 @@ def command(
         Path | None, typer.Option("--output", "-o", help="Where the runs are.", show_default="runs/NAME_SCALE")
     ] = None,
     results: Annotated[
-        Path | None, typer.Option(help="The result, JSON.", show_default="results/NAME_SCALE.json")
+        Path | None, typer.Option(help="The result, JSON.", show_default="results/NAME/SCALE.json")
     ] = None,
     only: Annotated[
         list[str] | None, typer.Option(help="These runs, with what they need; commas between, or several times.")

@@ -1,4 +1,4 @@
-"""The outcome of an evaluation, of words and of tags alike, as a JSON file: `noisewise-grid-2` (docs/evaluation.md)."""
+"""The outcome of an evaluation, of words and of tags alike, as JSON: `noisewise-grid-2` (docs/guides/evaluation.md)."""
 
 import hashlib
 import json

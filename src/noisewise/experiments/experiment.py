@@ -50,7 +50,7 @@ class Experiment:
         Args:
             path: its file.
             output: where the runs are; `runs/<title>` when left out.
-            results: the result's file; `results/<title>.json` when left out.
+            results: the result's file; `results/<name>/<scale>.json` when left out.
             seeds: in place of the plan's.
             only: these runs, with what they need; all when left out.
             missing: leave out runs of which a record is kept, unless others need them.
@@ -63,7 +63,7 @@ class Experiment:
         chosen = runs_of(plan, path, folder, list(seeds) or plan.seeds, list(only) or list(plan.runs))
         for one in chosen:
             one.check()
-        experiment = cls(plan, path, folder, results or Path("results") / f"{plans.title(path)}.json", chosen)
+        experiment = cls(plan, path, folder, results or Path("results") / f"{plans.place(path)}.json", chosen)
         return replace(experiment, runs=experiment._missing()) if missing else experiment
 
     @property

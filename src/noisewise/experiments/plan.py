@@ -231,8 +231,17 @@ def find(name: str, scale: str) -> Path:
 def title(path: Path) -> str:
     """What a plan's runs and results are called: `wav2code_mini` for recipes/mini/wav2code/plan.yaml."""
     folder = path.resolve().parent
-    is_ours = folder.parent.parent.name == RECIPES.name
-    return f"{folder.name}_{folder.parent.name}" if is_ours else folder.name
+    return f"{folder.name}_{folder.parent.name}" if _is_in_recipes(folder) else folder.name
+
+
+def place(path: Path) -> str:
+    """Where a plan's result is kept below `results/`: `wav2code/mini` for recipes/mini/wav2code/plan.yaml."""
+    folder = path.resolve().parent
+    return f"{folder.name}/{folder.parent.name}" if _is_in_recipes(folder) else folder.name
+
+
+def _is_in_recipes(folder: Path) -> bool:
+    return folder.parent.parent.name == RECIPES.name
 
 
 def read(path: Path) -> Plan:

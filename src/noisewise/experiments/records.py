@@ -1,6 +1,6 @@
 """Record of a finished run: its results in a small file beside the result of its plan.
 
-<results>/seed_<n>/<run>.json        results/wav2code_mini/seed_0/ew2_noisy.json
+<results>/seed_<n>/<run>.json        results/wav2code/mini/seed_0/ew2_noisy.json
 
 So the runs of a plan may be trained on several machines, or be deleted, and the tables are still those of all of them:
 errors are kept utterance by utterance, and what a tagger got right clip by clip. No transcript is kept.
@@ -27,8 +27,8 @@ from noisewise.run import TEST
 
 FORMAT = "noisewise-run-2"
 FORMAT_1 = "noisewise-run-1"
-"""Format of older records, still read: `recipe_sha256` depends on every default too (see `recipe_hash`), and the grid is
-of `noisewise-grid-1` and does not name its format."""
+"""Format of older records, still read: `recipe_sha256` depends on every default too (see `recipe_hash`), and the grid
+is of `noisewise-grid-1` and does not name its format."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _grid(values: dict[str, Any], path: Path) -> GridResult:
         raise EvaluationError(f"`{path}`: {error}; delete it") from error
 
 
-def _trained(run: Stage, grid: GridResult | None) -> Trained:
+def _trained(run: Run, grid: GridResult | None) -> Trained:
     state = run.state()
     model = model_folder.load_stored(run.best)
     about = json.loads((run.best / "config.json").read_text(encoding="utf-8"))

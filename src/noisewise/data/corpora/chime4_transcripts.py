@@ -29,8 +29,9 @@ log = logging.getLogger(__name__)
 def normalise_escapes(line: str) -> str:
     """Upper-case words of a WSJ transcript line, without its marks.
 
-    >>> normalise_escapes("[<door_slam] the <share> rose .point five %percent --dash ~ [lip_smack] [door_slam>]")
-    'THE SHARE ROSE POINT FIVE PERCENT -DASH'
+    Example:
+        >>> normalise_escapes("[<door_slam] the <share> rose .point five %percent --dash ~ [lip_smack] [door_slam>]")
+        'THE SHARE ROSE POINT FIVE PERCENT -DASH'
     """
     return " ".join(filter(None, map(_word, line.upper().split())))
 
