@@ -197,7 +197,7 @@ def test_hours_of_silence_in_a_small_file_are_refused_in_little_time_and_memory(
 
 
 CUT = {
-    "type": "Cut",
+    "type": "MonoCut",
     "id": "a",
     "start": 0,
     "duration": 0.1,
@@ -227,7 +227,7 @@ MANIFESTS = {
     "list.jsonl.gz": gzip.compress(b"[1]\n"),
     "empty.jsonl.gz": gzip.compress(b""),
     "mixed.jsonl.gz": line(type="MixedCut"),
-    "bare.jsonl.gz": gzip.compress(b'{"type": "Cut", "id": "a"}\n'),
+    "bare.jsonl.gz": gzip.compress(b'{"type": "MonoCut", "id": "a"}\n'),
     "no_recording.jsonl.gz": line(recording=None),
     "backwards.jsonl.gz": line(duration=-1.0),
     "endless.jsonl.gz": line(duration=float("nan")),

@@ -163,7 +163,7 @@ def test_lines_that_cannot_be_read_are_findings(speech: Path) -> None:
     assert (item.reason, item.line, summary.entries, summary.bad) == ("bad_row", 14, 13, 1)
     plain = speech / "cuts.jsonl"
     good = gzip.decompress((speech / "cuts.jsonl.gz").read_bytes()).decode().splitlines()
-    plain.write_text("\n".join([good[0], '{"type": "Cut", "id": 3}', "{", good[1]]))
+    plain.write_text("\n".join([good[0], '{"type": "MonoCut", "id": 3}', "{", good[1]]))
     findings, summary = found(plain)
     assert [(item.reason, item.line) for item in findings] == [("bad_row", 2), ("bad_row", 3)]
     assert summary.entries == 4

@@ -184,7 +184,7 @@ SEEDS = [
     b"path\ttext\na.wav\tA\n",
     b'path,text\n"a.wav",A\n',
     b'{"path": "a.wav", "text": "A"}\n',
-    b'{"type": "Cut"}',
+    b'{"type": "MonoCut"}',
 ]
 
 
@@ -197,8 +197,8 @@ SEEDS = [
         ),
         st.dictionaries(
             st.sampled_from(["type", "id", "path", "start", "duration", "recording", "supervisions", "text", "custom"]),
-            st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4), st.just("Cut")),
-        ).map(lambda values: json.dumps({"type": "Cut", **values}).encode()),
+            st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4), st.just("MonoCut")),
+        ).map(lambda values: json.dumps({"type": "MonoCut", **values}).encode()),
     ),
     st.booleans(),
 )

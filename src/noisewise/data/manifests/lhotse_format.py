@@ -18,7 +18,7 @@ from noisewise.errors import DataError
 
 MAX_LINE = 1 << 24
 """Bytes in a line of a manifest at most: a small compressed file can hold an endless one."""
-KIND = "Cut"
+KIND = "MonoCut"
 """lhotse's name of a cut of one recording, the only kind that is read."""
 
 
