@@ -51,6 +51,14 @@ def test_what_the_package_has_no_use_for_is_kept() -> None:
     assert dump(cut) == values
 
 
+def test_a_cut_that_holds_no_more_than_ours_is_kept_without_lhotses_values(speech: Path) -> None:
+    for cut in read(speech):
+        values = dump(cut)
+        again = parse(copy.deepcopy(values))
+        assert again.lhotse is None and again == cut and dump(again) == values
+    assert parse(foreign()).lhotse == foreign()
+
+
 def test_parsing_agrees_with_lhotse() -> None:
     values = foreign()
     theirs = next(iter(CutSet.from_dicts([copy.deepcopy(values)])))

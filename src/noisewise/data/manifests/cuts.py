@@ -56,7 +56,8 @@ class Cut:
     """Channel of the recording, or several, as lhotse counts them; a file of several is one channel here, their mean,
     unless a lhotse manifest names them."""
     lhotse: dict[str, Any] | None = field(default=None, repr=False, compare=False)
-    """Plain values of the lhotse cut that this one was read from; None for the row of a table."""
+    """Plain values of the lhotse cut that this one was read from; None for the row of a table, and where they hold
+    nothing more."""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.id, str) and self.start >= 0 and 0 < self.duration < float("inf")):
