@@ -12,6 +12,7 @@ from noisewise.errors import InteropError
 from noisewise.models import logmel_transformer
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Encoder, tiny
+from noisewise.models.wav2vec2.front_end import WaveformFrontEnd
 from noisewise.text.tokenizer import CharacterTokenizer
 
 
@@ -61,8 +62,8 @@ def test_fine_tuning_takes_the_head_where_the_tokens_are_the_same() -> None:
 
 
 def test_another_encoder_is_refused_with_what_to_set() -> None:
-    model = CTC(CTCConfig(encoder=replace(tiny(), heads=8, normalise=True)))  # the same shapes
-    with pytest.raises(InteropError, match="differs; set normalise=False, heads=4"):
+    model = CTC(CTCConfig(encoder=replace(tiny(), heads=8, front_end=WaveformFrontEnd(channels=32, normalise=True))))
+    with pytest.raises(InteropError, match=r"differs; set front_end\.normalise=False, heads=4"):
         checkpoint().begin(model, CharacterTokenizer())
     with pytest.raises(InteropError, match="must begin an encoder of kind wav2vec2"):
         checkpoint().begin(CTC(CTCConfig(encoder=logmel_transformer.tiny())), CharacterTokenizer())
