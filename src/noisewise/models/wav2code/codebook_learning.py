@@ -81,7 +81,8 @@ def squared_distance(first: Tensor, second: Tensor, lengths: Tensor, reduction: 
     """Squared distance of each frame; 0 in padding.
 
     Args:
-        first, second: (B, F, D) each.
+        first: one side. (B, F, D)
+        second: the other side. (B, F, D)
         lengths: valid frames. (B,)
         reduction: over the width D.
 
