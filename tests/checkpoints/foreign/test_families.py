@@ -79,7 +79,7 @@ def test_the_verbs_take_it(a_folder: Maker, tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "list.tsv").write_text(f"path\ttext\n{RECORDING}\tGO\n")
     words = ["evaluate", str(tmp_path / "list.tsv"), "--model", str(folder), "-o", str(tmp_path / "result.json")]
     assert main(words) == 0
-    assert json.loads((tmp_path / "result.json").read_text())["utterances"] == 1
+    assert json.loads((tmp_path / "result.json").read_text())["items"] == 1
 
 
 def test_written_anew_it_loads_in_transformers(a_folder: Maker, tmp_path: Path) -> None:
