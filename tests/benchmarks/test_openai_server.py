@@ -56,7 +56,7 @@ def test_a_grid_over_http_is_that_of_the_recogniser_itself(
     assert cli.main(["evaluate", "corpus", "--model", f"openai:{url}#served", *options, "-o", "served.json"]) == 0
     assert cli.main(["evaluate", "corpus", "--model", str(model_dir), *options, "-o", "own.json"]) == 0
     served, own = (json.loads((tmp_path / name).read_text()) for name in ("served.json", "own.json"))
-    assert served["per_item"]["hypotheses"] == own["per_utterance"]["hypotheses"]
+    assert served["per_item"]["hypotheses"] == own["per_item"]["hypotheses"]
     assert len({text for texts in own["per_item"]["hypotheses"].values() for text in texts}) > 8  # not all empty
     for key in ("clean", "cells", "averages"):
         assert served[key] == own[key]
