@@ -11,15 +11,22 @@ import noisewise
 
 MODULES = (
     "noisewise.audio.mix",
+    "noisewise.audio.pcm",
     "noisewise.audio.waveform",
     "noisewise.config",
     "noisewise.data.manifests.read",
     "noisewise.data.random_streams",
+    "noisewise.evaluation.conditions",
+    "noisewise.evaluation.config",
+    "noisewise.evaluation.degradations",
     "noisewise.files",
     "noisewise.inference.recogniser",
     "noisewise.inference.tagger",
     "noisewise.inference.tags",
     "noisewise.inference.transcript",
+    "noisewise.scoring.significance",
+    "noisewise.scoring.tagging",
+    "noisewise.scoring.words",
     "noisewise.text.normalise",
     "noisewise.text.tokenizer",
 )
