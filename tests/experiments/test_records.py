@@ -19,7 +19,7 @@ from noisewise.experiments.runs import Run, runs_of
 from noisewise.recipe import Recipe
 
 RESULTS = Path("results")
-PLANS = {"cat_mini": Path("recipes/mini/cat/plan.yaml"), "wav2code_mini": Path("recipes/mini/wav2code/plan.yaml")}
+PLANS = {"cat/mini": Path("recipes/mini/cat/plan.yaml"), "wav2code/mini": Path("recipes/mini/wav2code/plan.yaml")}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def of_plans() -> dict[str, tuple[plans.Plan, list[Run]]]:
     for title, path in PLANS.items():
         plan = plans.read(path)
         seeds = sorted(int(folder.name.removeprefix("seed_")) for folder in (RESULTS / title).glob("seed_*"))
-        found[title] = plan, runs_of(plan, path, Path("runs") / title, seeds, list(plan.runs))
+        found[title] = plan, runs_of(plan, path, Path("runs") / plans.title(path), seeds, list(plan.runs))
     return found
 
 
@@ -57,7 +57,7 @@ def all_kept(of_plans: dict[str, tuple[plans.Plan, list[Run]]]) -> Iterator[tupl
 
 
 def test_every_plan_with_records_is_tested() -> None:
-    assert {path.parent.parent.name for path in RESULTS.glob("*/seed_*/*.json")} == PLANS.keys()
+    assert {path.parts[1] + "/" + path.parts[2] for path in RESULTS.glob("**/seed_*/*.json")} == PLANS.keys()
 
 
 def test_all_records_are_kept(of_plans: dict[str, Any]) -> None:
@@ -71,8 +71,8 @@ def test_all_records_are_kept_when_configurations_grow(of_plans: dict[str, Any],
 
 
 def one_run(of_plans: dict[str, Any]) -> tuple[plans.Plan, Run, Path]:
-    plan, runs = of_plans["wav2code_mini"]
-    return plan, next(one for one in runs if one.key == "seed_0/ew2_noisy"), RESULTS / "wav2code_mini"
+    plan, runs = of_plans["wav2code/mini"]
+    return plan, next(one for one in runs if one.key == "seed_0/ew2_noisy"), RESULTS / "wav2code/mini"
 
 
 def test_a_value_of_a_new_field_is_another_recipe(of_plans: dict[str, Any], grown: None) -> None:

@@ -16,7 +16,7 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read == written and read.rates("ew2") == written.measured[0] and read.rates("nothing") is None
 
 
-@pytest.mark.parametrize("path", sorted(Path("results").glob("*_mini.json")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(Path("results").glob("**/mini*.json")), ids=str)
 def test_stored_results_can_be_read(path: Path) -> None:
     if '"noisewise-reproduction-1"' in path.read_text(encoding="utf-8")[:200]:
         assert Reproduction.load(path).runs

@@ -15,7 +15,8 @@ A configuration class can state two things about itself, both optional:
         @classmethod
         def as_hashed(cls, differences: dict[str, Any]) -> dict[str, Any]:
             # The differences in the spelling of the first records, where fields have been renamed or regrouped since:
-            # {"front_end": {"kind": "log_mel", "bins": 64}} -> {"front_end": "log_mel", "bins": 64}.
+            # {"front_end": {"kind": "log_mel", "bins": 64}} -> {"front_end": "log_mel", "bins": 64}; the inverse of
+        # `migrated`.
 
 The older format 1 hashed every value, defaults included. Its hash is computed from the defaults of that time, which
 `assets/config_defaults_1.json` keeps by name of the class (rename a class there too), overlaid by the differences.

@@ -15,7 +15,7 @@ from noisewise.layers.masking import valid_mask, zero_padding
 from noisewise.layers.span_masking import span_where
 from noisewise.layers.transformer import TransformerEncoder, TransformerLayer
 from noisewise.models.encoder import Encoder, EncoderOutput
-from noisewise.models.wav2vec2.front_end import FrontEndConfig, WaveformFrontEnd, build_front_end, from_flat
+from noisewise.models.wav2vec2.front_end import FrontEndConfig, WaveformFrontEnd, build_front_end, flat, from_flat
 from noisewise.models.wav2vec2.positional_convolution import PositionalConvolution
 from noisewise.models.wav2vec2.unpadded import unpadded_on_cpu
 
@@ -71,6 +71,11 @@ class Wav2Vec2Config:
     def migrated(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Values of configurations in which the front end had no fields of its own."""
         return from_flat(values)
+
+    @classmethod
+    def as_hashed(cls, differences: dict[str, Any]) -> dict[str, Any]:
+        """Differences from the defaults in the spelling that kept records have hashed (see `recipe_hash`)."""
+        return flat(differences)
 
     @property
     def normalise(self) -> bool:

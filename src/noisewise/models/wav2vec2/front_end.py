@@ -119,3 +119,18 @@ def from_flat(values: dict[str, Any]) -> dict[str, Any]:
     known = (LogMelFrontEnd if front_end.get("kind") == "log_mel" else WaveformFrontEnd).__dataclass_fields__
     rest = {name: value for name, value in values.items() if name not in _FLAT and name != "front_end"}
     return {**rest, "front_end": {**front_end, **{name: value for name, value in moved.items() if name in known}}}
+
+
+def flat(values: dict[str, Any]) -> dict[str, Any]:
+    """The inverse of `from_flat`: the front end in fields of the encoder's own.
+
+    Example:
+        >>> flat({"dim": 64, "front_end": {"kind": "log_mel", "bins": 40}})
+        {'dim': 64, 'front_end': 'log_mel', 'bins': 40}
+    """
+    if "front_end" not in values:
+        return values
+    front_end: dict[str, Any] = dict(values["front_end"])
+    kind = front_end.pop("kind")
+    old = {new: name for name, new in _FLAT.items()}
+    return {**values, "front_end": kind, **{old.get(name, name): value for name, value in front_end.items()}}
