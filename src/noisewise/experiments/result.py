@@ -1,4 +1,4 @@
-"""What a plan's runs came to, as one JSON file, `noisewise-reproduction-1` (docs/reproduce.md)."""
+"""What a plan's runs came to, as one JSON file, `noisewise-reproduction-1` (docs/guides/reproduce.md)."""
 
 import json
 from dataclasses import asdict, dataclass, field

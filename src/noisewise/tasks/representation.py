@@ -1,4 +1,4 @@
-"""Self-supervised pre-training of CAT: predict the teacher, agree with external encoders (docs/cat.md)."""
+"""Self-supervised pre-training of CAT: predict the teacher, agree with external encoders (docs/papers/cat.md)."""
 
 from collections.abc import Iterable
 from dataclasses import field
@@ -59,7 +59,7 @@ class RepresentationTask(Task):
             self.model.normalise_by(*measured(batches, self.config.measured_clips, self.model.encoder.config))
 
     def forward(self, batch: Batch) -> Loss:
-        """The loss of docs/cat.md summed over clips; its weight is the number of clips."""
+        """The loss of docs/papers/cat.md summed over clips; its weight is the number of clips."""
         losses = self.model(batch.waveform, batch.lengths, self.external.of(batch))
         return Loss(losses.total.sum(), float(len(batch)), _terms(losses))
 

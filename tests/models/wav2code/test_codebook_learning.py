@@ -63,7 +63,7 @@ def test_the_stop_gradients_of_equation_10() -> None:
 
 
 def test_a_constant_encoder_and_one_code_on_it_make_equation_10_zero() -> None:
-    """The collapse that nothing in Eq. 10 forbids (docs/wav2code.md)."""
+    """The collapse that nothing in Eq. 10 forbids (docs/papers/wav2code.md)."""
     model = a_learner()
     constant = torch.randn(24).expand(2, 27, 24)
     with torch.no_grad():

@@ -29,7 +29,7 @@ class AlignmentConfig:
     dim: int = 512
     """Width of the encoder's features."""
     weight: float = 384.0
-    """Weight of the mean loss (lambda); the code's lambda times its views a processor, 384 (docs/cat.md)."""
+    """Weight of the mean loss (lambda); the code's lambda times its views a processor, 384 (docs/papers/cat.md)."""
     level: Literal["clip", "frames"] = "clip"
     """"clip": the CLS token against one vector a clip; "frames": each visible token against the encoder's features of
     its time."""

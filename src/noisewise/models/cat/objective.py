@@ -5,7 +5,7 @@
 
 Every term is a mean over a clip's masked tokens or views, so nothing changes with batch size, accumulation or
 processes; the contrastive form of R alone depends on the batch. How these weights follow from those of the paper's
-code is in docs/cat.md. Legend as in
+code is in docs/papers/cat.md. Legend as in
 `encoder.py`: B clips, W views, N tokens, P patches.
 """
 
@@ -48,7 +48,7 @@ class CATObjectiveConfig:
     frame_weight: float = 1.0
     """Weight of the mean frame loss."""
     utterance_weight: float = 384.0
-    """Weight of the mean utterance loss; 1 in the code is 1 times its views a processor, 384 (docs/cat.md)."""
+    """Weight of the mean utterance loss; 1 in the code is 1 times its views a processor, 384 (docs/papers/cat.md)."""
     alignments: tuple[AlignmentConfig, ...] = ()
     """External encoders whose features the student is aligned with."""
     decay_start: float = 0.9998
