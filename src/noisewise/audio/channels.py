@@ -190,7 +190,7 @@ def _compared(level: NDArray[np.float64], covariance: NDArray[np.float64], pair:
 
 def _mean_or_loudest(block: Samples) -> Samples:
     """One channel of a stretch. (T, C) -> (T, 1)"""
-    mean = block.mean(axis=1, keepdims=True)
+    mean: Samples = block.mean(axis=1, keepdims=True)
     powers = block.var(axis=0, dtype=np.float64)
     if mean.var(dtype=np.float64) >= CANCELLED * powers.max():
         return mean
