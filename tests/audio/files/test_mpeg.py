@@ -117,6 +117,19 @@ def test_thousands_of_recordings_take_one_decoder(tmp_path: Path) -> None:
     assert len(load(tmp_path / "a.mp3", content)) == pytest.approx(1000 * 0.2 * 16_000, rel=0.5)
 
 
+def test_junk_in_the_middle_is_passed_over(tmp_path: Path) -> None:
+    content = mp3(2.0, 16_000)
+    junk = np.random.default_rng(0).integers(0, 256, 300_000, dtype=np.uint8).tobytes()
+    loaded = load(tmp_path / "a.mp3", content + junk + content)
+    assert len(loaded) == pytest.approx(64_000, abs=2400)
+
+
+def test_flac_behind_a_tag_is_no_mp3(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.flac", np.random.default_rng(0).normal(size=16_000) * 0.1, 16_000)
+    content = b"ID3\x04\0\0\0\0\0\x10" + bytes(16) + (tmp_path / "a.flac").read_bytes()
+    assert len(load(tmp_path / "b.flac", content)) == 16_000
+
+
 def test_junk_takes_no_time(tmp_path: Path) -> None:
     started = time.perf_counter()
     (tmp_path / "a.mp3").write_bytes(b"\xff\xfb\x90\x00" + b"\xff" * 30_000_000)

@@ -22,8 +22,8 @@ BITRATES = {  # (MPEG-1, layer) to kbit/s by index 1..14
 }
 RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 """Bits of the version (MPEG-1, 2, 2.5) to samples per second by index."""
-JUNK_BYTES = 1 << 16
-"""How far the next frame is searched for after something that is none."""
+MOST_CANDIDATES = 1 << 17
+"""Places in a file that are tried for the next frame after something that is none."""
 WINDOW_BYTES = 1 << 20
 MOST_RECORDINGS = 256
 """More than these are read as one stream of frames, because each takes a decoder of its own."""
@@ -107,6 +107,10 @@ def recordings(file: BinaryIO, size: int) -> list[Recording]:
         position, frame = place
         walk.take(found, position, frame)
         place = walk.next_frame(walk.follow(found[-1], position + frame.size, frame), frame)
+    if walk.has_given_up and found:
+        found[-1].cut, found[-1].promised = True, None
+    if walk.get(walk.behind_tag(0), 4) == b"fLaC":
+        return []
     found = [recording for recording in found if recording.frames]
     return found if len(found) <= MOST_RECORDINGS else _merged(found)
 
@@ -142,6 +146,7 @@ class _Walk:
         self._file, self._size = file, size
         self._window, self._start = b"", 0
         self._frames: dict[bytes, Frame | None] = {}
+        self._candidates = 0
 
     def get(self, position: int, count: int) -> bytes:
         """Bytes from a position."""
@@ -153,16 +158,32 @@ class _Walk:
 
     def next_frame(self, position: int, last: Frame | None) -> tuple[int, Frame] | None:
         """The frame at a position, or the next one behind tags or junk; None at the end."""
-        position = self._behind_tag(position)
+        position = self.behind_tag(position)
         frame = self._frame(position)
         if frame is not None and last is not None and frame.kind == last.kind:
             return position, frame
-        for candidate in range(position, min(position + JUNK_BYTES, self._size - 4)):
-            if self.get(candidate, 1) == b"\xff":
-                frame = self._frame(candidate)
-                if frame is not None and self._is_followed(candidate, frame):
-                    return candidate, frame
+        while (position := self._find(position)) >= 0 and self._candidates < MOST_CANDIDATES:
+            self._candidates += 1
+            frame = self._frame(position)
+            if frame is not None and self._is_followed(position, frame):
+                return position, frame
+            position += 1
         return None
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether the rest of the file was not searched."""
+        return self._candidates >= MOST_CANDIDATES
+
+    def _find(self, position: int) -> int:
+        """The next byte that may begin a frame; -1 at the end."""
+        while position + 4 <= self._size:
+            self.get(position, 4)
+            found = self._window.find(b"\xff", position - self._start)
+            if found >= 0:
+                return self._start + found
+            position = self._start + len(self._window)
+        return -1
 
     def take(self, found: list[Recording], position: int, frame: Frame) -> None:
         """Add a frame to its recording; a header of Xing, or another kind of frame, begins a new one."""
@@ -211,7 +232,7 @@ class _Walk:
             recording.ranges.append((start, end))
         return end
 
-    def _behind_tag(self, position: int) -> int:
+    def behind_tag(self, position: int) -> int:
         """Where the tags (ID3v2) that begin at a position end."""
         head = self.get(position, 10)
         while head[:3] == b"ID3" and len(head) == 10:

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -11,7 +12,7 @@ import soundfile
 from noisewise.audio.files import mpeg
 from noisewise.audio.files.joined import JoinedAudio, Link
 from noisewise.audio.files.libsndfile import SoundFileAudio
-from noisewise.audio.files.ogg import MOST_STRETCHES, read_chain
+from noisewise.audio.files.ogg import MOST_STRETCHES, Chain, read_chain
 from noisewise.audio.files.pieces import Piece, Pieces
 from noisewise.audio.files.protocol import OpenAudio, unreadable
 from noisewise.audio.files.pyav import PyAVAudio, has_pyav
@@ -170,22 +171,24 @@ def _of_kind(
         fallback = FALLBACKS.get(head[:4])
         if error.reason != "not_audio" or fallback is None:
             raise
-        return _fallback(file, path, name, fallback, error)
+        return _fallback(file, path, name, fallback, error, fault)
 
 
-def _fallback(file: BinaryIO, path: str | None, name: str, container: str, error: AudioError) -> OpenAudio:
+def _fallback(
+    file: BinaryIO, path: str | None, name: str, container: str, error: AudioError, fault: AudioError | None = None
+) -> OpenAudio:
     """A coding that libsndfile does not know through PyAV, where it is installed; otherwise the first error."""
     if not has_pyav():
         raise error
     file.seek(0)
     try:
-        return PyAVAudio(path or file, container, name)
+        return PyAVAudio(path or file, container, name, fault)
     except AudioError:
         raise error from None
 
 
 def _ogg(file: BinaryIO, path: str | None, name: str) -> OpenAudio:
-    chain = read_chain(file)
+    chain = read_chain(file) if path is None else _chain_of(path, *_state(file))
     fault = _lacks(name, "its last page") if chain.missing else None
     file.seek(0)
     if len(chain.stretches) > MOST_STRETCHES:
@@ -207,12 +210,28 @@ def _ogg(file: BinaryIO, path: str | None, name: str) -> OpenAudio:
         return _fallback(file, path, name, "ogg", error)
 
 
+def _state(file: BinaryIO) -> tuple[int, ...]:
+    """What changes when a file does."""
+    state = os.fstat(file.fileno())
+    return state.st_ino, state.st_size, state.st_mtime_ns
+
+
+@lru_cache(maxsize=256)
+def _chain_of(path: str, *_state: int) -> Chain:
+    """The pages of a file, read once for all parts of it."""
+    with open(path, "rb") as file:
+        return read_chain(file)
+
+
 def _mpeg(file: BinaryIO, path: str | None, name: str) -> OpenAudio:
     size = file.seek(0, os.SEEK_END)
     found = [] if mpeg.is_whole(file, size) else mpeg.recordings(file, size)
     if not found:
         file.seek(0)
-        return _sound_file(path or file, name, None)
+        try:
+            return _sound_file(path or file, name, None)
+        except AudioError as error:
+            return _fallback(file, path, name, "aac", error)  # AAC behind a tag, as in streams
     fault = _lacks(name, "frames") if any(recording.truncated for recording in found) else None
     return _joined(file, path, name, [(recording.pieces(), 0.0) for recording in found], fault)
 

@@ -32,6 +32,7 @@ MEDIA_STARTS = {
 FALLBACKS = {
     b"RIFF": "wav",
     b"RF64": "wav",
+    b"BW64": "wav",
     b"OggS": "ogg",
     b"caff": "caf",
     b"FORM": "aiff",
