@@ -1,5 +1,7 @@
 """Every format that libsndfile reads, whole, in parts and in blocks."""
 
+import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,8 @@ import pytest
 import soundfile
 
 from noisewise.audio import waveform
-from noisewise.audio.files import libsndfile as source
+from noisewise.audio.files import protocol as source
+from noisewise.errors import AudioError
 from tests.audio.chirps import chirp, refused
 
 
@@ -79,3 +82,102 @@ def test_flac_from_a_pipe_has_no_length(tmp_path: Path) -> None:
     np.testing.assert_array_equal(waveform.load(path, offset=1.0, duration=0.5), expected[16_000:24_000])
     np.testing.assert_array_equal(np.concatenate(list(waveform.stream(path, block_seconds=0.3))), expected)
     refused("too_long", path, max_seconds=0.5)
+
+
+SAMPLES = (0.3 * np.sin(np.arange(24_000) * 0.05)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype"),
+    [
+        ("WAV", "GSM610"),
+        ("WAV", "G721_32"),
+        ("WAV", "IMA_ADPCM"),
+        ("WAV", "MS_ADPCM"),
+        ("WAV", "NMS_ADPCM_16"),
+        ("WAV", "ALAW"),
+        ("AU", "G721_32"),
+        ("AU", "G723_24"),
+        ("AU", "G723_40"),
+        ("AIFF", "GSM610"),
+        ("W64", "GSM610"),
+    ],
+)
+def test_codings_of_telephony(tmp_path: Path, kind: str, subtype: str) -> None:
+    soundfile.write(tmp_path / "a", SAMPLES, 8000, format=kind, subtype=subtype)
+    expected, _ = soundfile.read(tmp_path / "a", dtype="float32")
+    loaded = waveform.load(tmp_path / "a", sample_rate=8000)
+    np.testing.assert_array_equal(loaded, expected[: len(loaded)])
+    assert len(loaded) >= 24_000
+    assert np.corrcoef(loaded[:24_000], SAMPLES)[0, 1] > 0.9
+    part = waveform.load(tmp_path / "a", sample_rate=8000, offset=1.0, duration=0.5)
+    np.testing.assert_allclose(part, loaded[8000:12_000], atol=0.05)
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.wav", b"\xff\xfe.wav", b"a\x80.flac", b"\xc3(.ogg", "ü — 猫.mp3".encode()])
+def test_names_that_are_no_text(tmp_path: Path, name: bytes) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/" + name)
+    kind = "MP3" if name.endswith(b"mp3") else name[-4:].strip(b".").decode().upper()
+    soundfile.write(tmp_path / "a", SAMPLES, 16_000, format=kind)
+    os.rename(tmp_path / "a", path)
+    assert len(waveform.load(path)) == 24_000
+    assert len(waveform.load(Path(path))) == 24_000
+    with pytest.raises(AudioError) as caught:
+        waveform.load(path + "\udcff")
+    str(caught.value).encode()  # it can be printed and stored
+    assert "\\xff" in str(caught.value)
+
+
+class Broken(io.BytesIO):
+    """A file on a disk that fails."""
+
+    def __init__(self, content: bytes, good: int):
+        super().__init__(content)
+        self._good = good
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell() + 1 > self._good:
+            raise OSError(5, "Input/output error")
+        return super().read(size)
+
+    def readinto(self, buffer, /) -> int:  # type: ignore[no-untyped-def]
+        found = self.read(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "MP3", "AIFF"])
+@pytest.mark.parametrize("good", [0, 1, 3000])
+def test_errors_of_reading_are_those_of_the_file(kind: str, good: int, capfd: pytest.CaptureFixture[str]) -> None:
+    file = io.BytesIO()
+    random = np.random.default_rng(0).normal(size=400_000) * 0.1
+    soundfile.write(file, random, 16_000, format=kind)
+    broken = Broken(file.getvalue(), good)
+    for call in (lambda: waveform.load(broken), lambda: list(waveform.stream(broken, block_seconds=1.0))):
+        with pytest.raises(AudioError, match="Input/output error") as caught:
+            call()
+        assert caught.value.reason == "missing"
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="a file that opens and cannot be read: Linux only")
+def test_a_path_that_opens_and_cannot_be_read() -> None:
+    with pytest.raises(AudioError) as caught:
+        waveform.load("/proc/self/mem")
+    assert caught.value.reason == "missing"
+
+
+def test_what_is_before_a_fault_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.tile(SAMPLES, 10), 16_000)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    path.write_bytes(content)
+    blocks = []
+    with pytest.raises(AudioError) as caught:
+        for block in waveform.stream(path, block_seconds=0.5):
+            blocks.append(block)
+    assert caught.value.reason == "truncated"
+    found = np.concatenate(blocks)
+    assert 100_000 < len(found) < 130_000
+    np.testing.assert_allclose(found[:96_000], np.tile(SAMPLES, 4), atol=1e-4)

@@ -111,3 +111,69 @@ def test_the_extra_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(AudioError, match=r"pip install 'noisewise\[media\]'") as caught:
         waveform.load(tmp_path / "a.m4a")
     assert caught.value.reason == "not_audio"
+
+
+def encode_pieces(
+    path: Path, codec: str, rate: int, samples: Array, *, late: float = 0.0, gap: float = 0.0, picture: float = 0.0
+) -> None:
+    """Write samples that begin late, have a gap in their time stamps half way, or lie beside a picture."""
+    av = pytest.importorskip("av", reason="PyAV is not installed; it is in the extra `media`")
+    with av.open(str(path), "w") as container:
+        film = None
+        if picture:
+            film = container.add_stream("mpeg4", rate=10)
+            film.width = film.height = 64
+            film.pix_fmt = "yuv420p"
+        stream = container.add_stream(codec, rate=rate, layout="mono")
+        for index in range(round(10 * picture)):
+            frame = av.VideoFrame(64, 64, "yuv420p")
+            frame.pts = index
+            container.mux(film.encode(frame))
+        if film is not None:
+            container.mux(film.encode(None))
+        size = stream.codec_context.frame_size or 1024
+        for start in range(0, len(samples), size):
+            part = np.pad(samples[start : start + size], (0, max(0, start + size - len(samples))))
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part[None]), format="fltp", layout="mono")
+            frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+            frame.pts = start + round(rate * (late + (gap if start >= len(samples) // 2 else 0.0)))
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def sound(samples: Array, rate: int = 16_000) -> list[float]:
+    """Where, to a tenth of a second, sound begins and ends and begins again."""
+    frames = samples[: len(samples) // (rate // 20) * (rate // 20)].reshape(-1, rate // 20)
+    loud = np.abs(frames).max(axis=1) > 0.02
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], loud, [False]]).astype(int)))
+    return [round(float(edge) / 20, 1) for edge in edges]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate", "picture"),
+    [
+        ("a.mp4", "aac", 44_100, 0.0),
+        ("a.mp4", "aac", 48_000, 6.0),
+        ("a.mkv", "aac", 44_100, 7.0),
+        ("a.mkv", "pcm_s16le", 16_000, 0.0),
+        ("a.webm", "libopus", 48_000, 0.0),
+        ("a.mka", "flac", 16_000, 0.0),
+        ("a.ogg", "libopus", 48_000, 0.0),
+    ],
+)
+def test_times_are_those_of_the_container(tmp_path: Path, name: str, codec: str, rate: int, picture: float) -> None:
+    path, time = tmp_path / name, np.arange(4 * rate) / rate
+    tone = (0.3 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
+    encode_pieces(path, codec, rate, tone, picture=picture)
+    assert sound(waveform.load(path)) == pytest.approx([0.0, 4.0], abs=0.11)
+    encode_pieces(path, codec, rate, tone, late=2.0, picture=picture)
+    within = 1.1 if name == "a.ogg" else 0.11  # a page of Ogg has one time stamp
+    assert sound(waveform.load(path)) == pytest.approx([2.0, 6.0], abs=0.11)
+    encode_pieces(path, codec, rate, tone, gap=3.0, picture=picture)
+    whole = waveform.load(path)
+    assert sound(whole) == pytest.approx([0.0, 2.0, 5.0, 7.0], abs=within)
+    assert len(whole) == pytest.approx(7 * 16_000, abs=2000)
+    part = waveform.load(path, offset=5.5, duration=1.0)
+    np.testing.assert_allclose(part, whole[88_000:104_000], atol=2e-3)
+    np.testing.assert_array_equal(np.concatenate(list(waveform.stream(path, block_seconds=0.7))), whole)
+    assert waveform.info(path).seconds == pytest.approx(7.0, abs=0.15)
