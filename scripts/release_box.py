@@ -108,8 +108,8 @@ def grid() -> str:
         result = GridResult.load(RESULT)
         if model_folder.weights_hash(BOX) in json.dumps(result.system_details):
             return (
-                "Greedy decoding, no language model, AN4 test (130 utterances, 10 speakers that training did not hear) "
-                "mixed with test noises it did not hear either; corpus WER in percent with 95 % bootstrap intervals:\n\n"
+                "Greedy decoding, no language model, AN4 test (130 utterances, 10 speakers outside the training set) "
+                "mixed with test noises that are not in training either; corpus WER in percent with 95 % bootstrap intervals:\n\n"
                 + table.markdown([result])
             )
     return "Not measured yet."

@@ -41,7 +41,7 @@ class Scorer(Protocol):
 
 @runtime_checkable
 class PrefetchingScorer(Scorer, Protocol):
-    """A scorer that is faster when it hears beforehand which states it will be asked about."""
+    """A scorer that is faster when it is told beforehand which states will be scored."""
 
     def prefetch(self, states: Sequence[Any], ends: bool = False) -> None:
         """`add` will come for these states; with `ends`, `final`."""
