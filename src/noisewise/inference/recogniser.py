@@ -27,6 +27,7 @@ from noisewise.decoding.recording_decoder import Greedy, Hotwords, RecordingDeco
 from noisewise.decoding.stitch import Stitcher
 from noisewise.errors import AlignmentError, AudioError, NoisewiseError
 from noisewise.inference import language_model
+from noisewise.inference.silence import outputs_without_silence
 from noisewise.inference.transcript import Alternative, Transcript, overall_confidence
 from noisewise.inference.windowing import (
     BATCH_SECONDS,
@@ -180,13 +181,24 @@ class Recogniser:
 
     @torch.inference_mode()
     def log_probs(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
-        """Log-probabilities of the tokens, one batch. (T,) each -> (F, V) each, on the CPU"""
-        log_probs, frames = self.model.log_probs(*padded(waveforms, self.device))
-        return [each[:count].cpu() for each, count in zip(log_probs, frames.tolist(), strict=True)]
+        """Log-probabilities of the tokens, one batch; long silence is blank, and the model is not given it.
+
+        (T,) each -> (F, V) each, on the CPU
+        """
+        return outputs_without_silence(waveforms, self._model_log_probs, self.model.hop, self.tokenizer)
 
     @torch.inference_mode()
     def _log_probs_and_frames(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
         """The same with the frames of the encoder behind them. (T,) each -> (F, V + E) each, on the CPU"""
+        return outputs_without_silence(waveforms, self._model_log_probs_and_frames, self.model.hop, self.tokenizer)
+
+    def _model_log_probs(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
+        """Outputs of the model. (T,) each -> (F, V) each, on the CPU"""
+        log_probs, frames = self.model.log_probs(*padded(waveforms, self.device))
+        return [each[:count].cpu() for each, count in zip(log_probs, frames.tolist(), strict=True)]
+
+    def _model_log_probs_and_frames(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
+        """Outputs of the model and frames of its encoder. (T,) each -> (F, V + E) each, on the CPU"""
         assert isinstance(self.model, EncoderDecoder)
         output = self.model.encode(*padded(waveforms, self.device))
         both = torch.cat((self.model.recognise(output), output.features.float()), dim=2).cpu()
