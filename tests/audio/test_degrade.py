@@ -15,10 +15,12 @@ def uniforms(count: int) -> np.ndarray:
 
 
 def chirp(seconds: float = 1.0) -> Waveform:
-    """100 Hz to 7 kHz, swelling, so that no shift of it looks like it."""
+    """100 Hz to 7 kHz, swelling, so that no shift of it looks like it; soft for 60 ms at its end."""
     time = np.arange(round(seconds * RATE)) / RATE
     phase = 2 * np.pi * (100 * time + 3450 * time**2 / seconds)
-    return (0.3 * (0.2 + 0.8 * time / seconds) * np.sin(phase)).astype(np.float32)
+    swelling = (0.3 * (0.2 + 0.8 * time / seconds) * np.sin(phase)).astype(np.float32)
+    swelling[-960:] *= np.float32(0.001)
+    return swelling
 
 
 def lag(one: np.ndarray, other: np.ndarray) -> int:
@@ -36,7 +38,9 @@ def test_every_kind_keeps_length_and_time_and_is_the_same_twice(kind: str) -> No
         once, again = (degrade(kind, waveform.copy(), level, uniforms) for _ in range(2))
         assert once.dtype == np.float32 and np.array_equal(once, again) and np.isfinite(once).all()
         assert not np.array_equal(once, waveform)
-        if kind == "speed":
+        if kind == "silence":
+            assert len(once) == 15_999 + 2 * round(level * RATE)
+        elif kind == "speed":
             assert len(once) == pytest.approx(15_999 / level, abs=2)
         else:
             assert once.shape == waveform.shape
@@ -45,7 +49,7 @@ def test_every_kind_keeps_length_and_time_and_is_the_same_twice(kind: str) -> No
 
 def test_harder_levels_are_farther_from_the_recording() -> None:
     waveform = chirp()
-    for kind in ("reverb", "clip", "lowpass", "opus", "mp3", "vorbis", "loss"):
+    for kind in ("reverb", "clip", "lowpass", "opus", "mp3", "vorbis", "loss", "dc"):
         errors = [
             float(np.sum(np.square(degrade(kind, waveform, level, uniforms) - waveform)))
             for level in DEGRADATIONS[kind].levels
@@ -103,6 +107,29 @@ def test_whole_packets_are_lost_and_higher_levels_lose_more_of_the_same() -> Non
     assert before.all()
 
 
+def test_silence_is_of_zeros_on_both_sides() -> None:
+    waveform = chirp()
+    found = degrade("silence", waveform, 0.5, uniforms)
+    assert np.array_equal(found[8000:-8000], waveform) and not found[:8000].any() and not found[-8000:].any()
+    assert np.array_equal(degrade("silence", waveform, 0, uniforms), waveform)
+
+
+def test_a_gate_mutes_what_is_softer_than_its_threshold_and_nothing_else() -> None:
+    loud, soft = np.full(320, 0.5, np.float32), np.full(320, 0.5 * 10 ** (-35 / 20), np.float32)
+    waveform = np.concatenate([loud, soft, loud, soft[:100]])
+    assert np.array_equal(degrade("gaps", waveform, 50, uniforms), waveform)
+    found = degrade("gaps", waveform, 30, uniforms)
+    assert np.array_equal(found[:960], np.concatenate([loud, 0 * soft, loud])) and not found[960:].any()
+    counts = [np.count_nonzero(degrade("gaps", chirp(), level, uniforms)) for level in (80, 40, 20, 3)]
+    assert counts == sorted(counts, reverse=True) and counts[0] > counts[-1]
+
+
+def test_an_offset_is_a_constant_until_full_scale() -> None:
+    waveform = chirp()
+    assert np.allclose(degrade("dc", waveform, 10, uniforms), waveform + 0.1, atol=1e-7)
+    assert degrade("dc", waveform, 90, uniforms).max() == 1.0
+
+
 @pytest.mark.parametrize("seconds", [0.3, 1.2])
 def test_the_room_decays_by_60_db_in_its_time(seconds: float) -> None:
     response = room(seconds, uniforms).astype(np.float64)
@@ -134,4 +161,4 @@ def test_what_does_not_exist_is_refused() -> None:
 def test_very_short_recordings(kind: str) -> None:
     for length in (0, 1, 100):
         found = degrade(kind, chirp()[:length], DEGRADATIONS[kind].levels[0], uniforms)
-        assert found.shape == (length,) or kind == "speed"
+        assert found.shape == (length,) or kind in ("speed", "silence")

@@ -147,3 +147,16 @@ def test_sounds_are_named_beside_the_words(
     for more, sentence in ((["ctm"], "--tag must come with --format txt, tsv, json"), (["txt"], "must hold a tagger")):
         assert main([*words, *more, "--tag", str(model_dir)]) == 2
         assert sentence in capsys.readouterr().err
+
+
+def test_noise_alone_gives_no_words_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from noisewise.cli.transcribe import warn
+    from noisewise.decoding.hypothesis import Word
+    from noisewise.inference.transcript import Transcript
+
+    unsure, sure = Word("S", 0.0, 0.1, 0.3), Word("SIX", 1.0, 1.3, 0.9)
+    warn([Transcript("noise.wav", left_out=[unsure]), Transcript("good.wav", "SIX", [sure], 2.0, 0.9)])
+    warn([Transcript("poor.wav", "S", [unsure], 2.0, 0.5)])
+    none, poor = capsys.readouterr().err.splitlines()
+    assert "noise.wav: no speech found" in none and "--least-confidence 0" in none
+    assert "poor.wav: confidence is low (0.50)" in poor

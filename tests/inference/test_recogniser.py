@@ -260,7 +260,7 @@ def test_the_default_decoding_of_a_folder_is_used_and_batches_never_change_it(
     plain = Recogniser.load(searching, decoding="greedy").recognise(sounds)
     assert [each.text for each in alone] != plain
     for batch_seconds, most in ((1000.0, recordings.MOST_FRAMES), (12.0, 150)):
-        monkeypatch.setattr(recordings.gather, "__defaults__", (most,))
+        monkeypatch.setattr(recordings.batches_of, "__defaults__", (most,))
         together = recogniser.transcribe(sounds, batch_seconds=batch_seconds)
         assert [spans(each) for each in together] == [spans(each) for each in alone]
 

@@ -8,7 +8,14 @@ import pytest
 from noisewise.decoding.alignment.align import AlignedWord
 from noisewise.decoding.hypothesis import Word
 from noisewise.errors import ConfigError
-from noisewise.inference.transcript import Transcript, cues, overall_confidence, render, short_names
+from noisewise.inference.transcript import (
+    Transcript,
+    cues,
+    overall_confidence,
+    render,
+    short_names,
+    without_doubtful,
+)
 
 WORDS = [
     Word("ENTER", 0.5, 0.9, 0.99),
@@ -141,3 +148,13 @@ def test_letters_are_in_json_and_a_textgrid_holds_one_recording() -> None:
     assert found["words"][0]["characters"] == [{"text": "A", "start": 0.0, "end": 0.5, "confidence": 0.9}]
     with pytest.raises(ConfigError, match="textgrid must hold one recording"):
         render([ONE, ONE], "textgrid")
+
+
+def test_stretches_that_the_model_is_unsure_of_are_no_speech() -> None:
+    sure = [Word("ENTER", 1.0, 1.4, 0.9), Word("T", 2.0, 2.1, 0.2)]
+    unsure = [Word("S", 6.0, 6.1, 0.3), Word("SI", 8.0, 8.3, 0.5)]
+    assert without_doubtful([*sure, *unsure], 0.46) == (sure, unsure)
+    assert without_doubtful([*unsure[:1], *sure], 0.0) == ([*unsure[:1], *sure], [])
+    near = [*sure, Word("S", 5.0, 5.1, 0.3)]
+    assert without_doubtful(near, 0.46) == (near, [])
+    assert without_doubtful([], 0.46) == ([], [])

@@ -1,7 +1,9 @@
-"""What happens to speech besides noise: rooms, clipping, narrow bands, codecs, gain, speed, lost packets.
+"""What happens to speech besides noise: rooms, clipping, narrow bands, codecs, gain, speed, lost packets, silence.
 
-Every function is deterministic, and all but `change_speed` keep length and timing. Those that need chance are given
-uniform numbers in [0, 1). Codecs are those of libsndfile, in memory. Legend: T samples, R taps, P packets.
+Every function is deterministic, and all but `change_speed` and `surround` keep length and timing. Those that need
+chance are given uniform numbers in [0, 1). Codecs are those of libsndfile, in memory.
+
+Legend: T samples, R taps, P packets.
 """
 
 import io
@@ -60,7 +62,7 @@ def degrade(kind: str, waveform: Waveform, level: float, uniforms: Uniforms) -> 
         uniforms: where chance is needed; for the same utterance always the same.
 
     Returns:
-        16 kHz samples; (T,), but for the kind `speed`.
+        16 kHz samples; (T,), but for the kinds `speed` and `silence`.
 
     Raises:
         AudioError: there is no such kind or level, or libsndfile lacks the codec.
@@ -169,6 +171,27 @@ def lose(waveform: Waveform, percent: float, uniforms: Uniforms) -> Waveform:
     return np.where(np.repeat(lost, PACKET)[: waveform.size], np.float32(0), waveform)
 
 
+def surround(waveform: Waveform, seconds: float) -> Waveform:
+    """Put so many seconds of exact zeros before and after, as padding or a muted call does. (T,) -> (longer,)"""
+    return np.pad(waveform, round(seconds * SAMPLE_RATE))
+
+
+def mute_pauses(waveform: Waveform, db: float) -> Waveform:
+    """Zero every 20 ms packet more than `db` below the loudest, as a noise gate does: only the loudest are left at 0.
+
+    (T,) -> (T,)
+    """
+    packets = np.pad(waveform, (0, -waveform.size % PACKET)).reshape(-1, PACKET).astype(np.float64)
+    power = np.mean(np.square(packets), axis=1)  # (P,)
+    muted = power < power.max() * 10 ** (-db / 10)
+    return np.where(np.repeat(muted, PACKET)[: waveform.size], np.float32(0), waveform)
+
+
+def offset(waveform: Waveform, percent: float) -> Waveform:
+    """Add a constant of `percent` of full scale, and clip there, as a bad converter does. (T,) -> (T,)"""
+    return np.clip(waveform + np.float32(percent / 100), -1, 1)
+
+
 def _certain(function: Callable[[Waveform, float], Waveform]) -> Callable[[Waveform, float, Uniforms], Waveform]:
     """Give a function without chance the form of one with it."""
     return lambda waveform, level, uniforms: function(waveform, level)
@@ -207,6 +230,9 @@ DEGRADATIONS: Mapping[str, Degradation] = {
     "gain": Degradation("dB", (-60, -40, -20, 20), -80, 60, _certain(gain)),
     "speed": Degradation("times", (0.8, 0.9, 1.1, 1.25), 0.5, 2.0, _certain(change_speed)),
     "loss": Degradation("%", (1, 5, 10, 20), 0, 100, lose),
+    "silence": Degradation("s", (0.5, 3, 10), 0, 600, _certain(surround)),
+    "gaps": Degradation("dB", (50, 40, 30), 0, 120, _certain(mute_pauses)),
+    "dc": Degradation("%", (1, 10, 30), -100, 100, _certain(offset)),
 }
 """Name to degradation."""
 CODECS = ("mulaw", "opus", "vorbis", "mp3")

@@ -225,18 +225,35 @@ class Waveform(nn.Module):
         return (normalise_utterance(features, lengths) if self.normalise else features), lengths
 
 
-def normalise_utterance(features: Tensor, lengths: Tensor) -> Tensor:
+def normalise_utterance(features: Tensor, lengths: Tensor, counted: Tensor | None = None) -> Tensor:
     """Give each utterance mean 0 and standard deviation 1 in each bin, over its valid frames alone.
+
+    Silence that is not counted is raised to the least value of each bin in the frames that are: the logarithm of
+    next to nothing is far from all that speech holds.
 
     Args:
         features: any features. (B, F, D)
         lengths: valid frames of each utterance. (B,)
+        counted: frames that statistics are taken from, some of the valid ones of each utterance, for instance
+            `noisewise.audio.silence.counted_frames`; all if left out. (B, F) bool
 
     Returns:
         features of the same shape in float32, exactly 0 past the end of each utterance.
     """
     with torch.autocast(features.device.type, enabled=False):
-        return normalised_over(features.float(), valid_mask(lengths, features.size(1)).unsqueeze(2), dim=1, eps=1e-5)
+        valid = valid_mask(lengths, features.size(1)).unsqueeze(2)
+        if counted is None:
+            return normalised_over(features.float(), valid, dim=1, eps=1e-5)
+        counted = counted.unsqueeze(2)
+        return normalised_over(_raised(features.float(), counted), valid, dim=1, eps=1e-5, counted=counted)
+
+
+def _raised(features: Tensor, counted: Tensor) -> Tensor:
+    """No frame below the least of those that count, bin by bin. (B, F, D), (B, F, 1) -> (B, F, D)"""
+    if not features.shape[1]:
+        return features
+    least = features.masked_fill(~counted, torch.inf).amin(dim=1, keepdim=True)
+    return torch.maximum(features, least.where(least.isfinite(), -torch.inf))
 
 
 def povey_window(size: int) -> np.ndarray[Any, Any]:

@@ -32,6 +32,9 @@ WITH_SOUNDS = ("txt", "tsv", "json")
 SOUNDS, LIKELY = 3, 0.1
 """Number of sounds that are named beside the words at most, and their least probability."""
 
+LOW_CONFIDENCE = 0.6
+"""Noisy recordings of the box's development set with less had a word error rate above 50 %."""
+
 SUFFIX_OF = {"textgrid": "TextGrid"}
 """Forms whose files end in something else."""
 
@@ -49,6 +52,14 @@ def command(
         float | None, typer.Option(help="Cut longer recordings into windows of this length.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
+    least_confidence: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Leave out stretches of less mean confidence: no speech; 0 keeps all; default: the model's.",
+        ),
+    ] = None,
     tag: Annotated[
         str | None, typer.Option(help="The folder of a tagger: name the sounds beside the words; txt, tsv or json.")
     ] = None,
@@ -71,6 +82,8 @@ def command(
 
     tagger = None if tag is None else _tagger(tag, device, sources)
     recogniser = Recogniser.load(model, device, options.chosen(model))
+    if least_confidence is not None:
+        recogniser.least_confidence = least_confidence
     found = recogniser.each(
         sources, batch_seconds=batch_seconds, window_seconds=window_seconds, hotwords=options.boosts()
     )
@@ -78,6 +91,8 @@ def command(
     if tagger is not None:
         transcripts = _with_sounds(transcripts, tagger, batch_seconds)
     write(transcripts, form, output, into_folder)
+    if recogniser.least_confidence:
+        warn(transcripts)
     complain(transcripts)
 
 
@@ -102,6 +117,26 @@ def _with_sounds(transcripts: list["Transcript"], tagger: "Tagger", batch_second
     for place, tags in zip(used, collected(tags_of, len(used), "tagging"), strict=True):
         found[place] = replace(found[place], sounds=tags.sounds(SOUNDS, LIKELY))
     return found
+
+
+def warn(transcripts: Sequence["Transcript"]) -> None:
+    """Say on stderr which recordings hold no speech, and which may be wrong; one line each.
+
+    Only for a model with a least confidence of its own: of others nobody has looked at what theirs means.
+    """
+    for each in transcripts:
+        if each.left_out and not each.words:
+            print(
+                f"noisewise: {each.source}: no speech found: its {len(each.left_out)} likeliest words are too unsure; "
+                "--least-confidence 0 writes them",
+                file=sys.stderr,
+            )
+        elif each.words and each.confidence < LOW_CONFIDENCE:
+            print(
+                f"noisewise: {each.source}: confidence is low ({each.confidence:.2f}), so half its words may be "
+                "wrong; record closer to the microphone, or use a model made for such speech",
+                file=sys.stderr,
+            )
 
 
 def complain(found: Sequence[Any]) -> None:

@@ -27,7 +27,8 @@ from noisewise.decoding.recording_decoder import Greedy, Hotwords, RecordingDeco
 from noisewise.decoding.stitch import Stitcher
 from noisewise.errors import AlignmentError, AudioError, NoisewiseError
 from noisewise.inference import language_model
-from noisewise.inference.transcript import Alternative, Transcript, overall_confidence
+from noisewise.inference.silence import outputs_without_silence
+from noisewise.inference.transcript import Alternative, Transcript, overall_confidence, without_doubtful
 from noisewise.inference.windowing import (
     BATCH_SECONDS,
     Recording,
@@ -104,6 +105,8 @@ class Recogniser:
         self.window_seconds = float(loaded.about.get("window_seconds", WINDOW_SECONDS))
         self.lead_seconds = float(loaded.about.get("lead_seconds", 0.0))
         self.trail_seconds = float(loaded.about.get("trail_seconds", 0.0))
+        self.least_confidence = float(loaded.about.get("least_confidence", 0.0))
+        """Stretches of words of less mean confidence are no speech; 0 keeps all (`transcript.without_doubtful`)."""
 
     @classmethod
     def load(
@@ -180,13 +183,24 @@ class Recogniser:
 
     @torch.inference_mode()
     def log_probs(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
-        """Log-probabilities of the tokens, one batch. (T,) each -> (F, V) each, on the CPU"""
-        log_probs, frames = self.model.log_probs(*padded(waveforms, self.device))
-        return [each[:count].cpu() for each, count in zip(log_probs, frames.tolist(), strict=True)]
+        """Log-probabilities of the tokens, one batch; long silence is blank, and the model is not given it.
+
+        (T,) each -> (F, V) each, on the CPU
+        """
+        return outputs_without_silence(waveforms, self._model_log_probs, self.model.hop, self.tokenizer)
 
     @torch.inference_mode()
     def _log_probs_and_frames(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
         """The same with the frames of the encoder behind them. (T,) each -> (F, V + E) each, on the CPU"""
+        return outputs_without_silence(waveforms, self._model_log_probs_and_frames, self.model.hop, self.tokenizer)
+
+    def _model_log_probs(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
+        """Outputs of the model. (T,) each -> (F, V) each, on the CPU"""
+        log_probs, frames = self.model.log_probs(*padded(waveforms, self.device))
+        return [each[:count].cpu() for each, count in zip(log_probs, frames.tolist(), strict=True)]
+
+    def _model_log_probs_and_frames(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
+        """Outputs of the model and frames of its encoder. (T,) each -> (F, V + E) each, on the CPU"""
         assert isinstance(self.model, EncoderDecoder)
         output = self.model.encode(*padded(waveforms, self.device))
         both = torch.cat((self.model.recognise(output), output.features.float()), dim=2).cpu()
@@ -326,7 +340,7 @@ class Recogniser:
             if each.error is not None:
                 yield position, Transcript(each.source, error=each.error)
                 continue
-            yield position, _transcript(each, next(found))
+            yield position, _transcript(each, next(found), self.least_confidence)
 
     def _aligned(self, posteriors: Posteriors, text: str, unknown: Unknown) -> Transcript:
         """Align a text with a recording."""
@@ -342,13 +356,20 @@ class Recogniser:
         return Transcript(posteriors.source, aligned, [*words], posteriors.seconds, overall_confidence(known))
 
 
-def _transcript(posteriors: Posteriors, hypotheses: Sequence[Hypothesis]) -> Transcript:
-    """The best hypothesis, and the other texts of the n-best list."""
+def _transcript(posteriors: Posteriors, hypotheses: Sequence[Hypothesis], least_confidence: float) -> Transcript:
+    """The best hypothesis without what is no speech, and the other texts of the n-best list."""
     best, alternatives = hypotheses[0], dict[str, Alternative]()
-    for each in hypotheses:
-        if each.text != best.text:
+    words, left_out = without_doubtful(best.words, least_confidence)
+    text = " ".join(word.text for word in words) if left_out else best.text
+    for each in hypotheses if words or not left_out else ():
+        if each.text not in (best.text, text):
             alternatives.setdefault(each.text, Alternative(each.text, each.score))
-    confidence = overall_confidence(best.words)
     return Transcript(
-        posteriors.source, best.text, best.words, posteriors.seconds, confidence, list(alternatives.values())
+        posteriors.source,
+        text,
+        words,
+        posteriors.seconds,
+        overall_confidence(words),
+        list(alternatives.values()),
+        left_out,
     )

@@ -16,6 +16,8 @@ CUE_SECONDS = 6.0
 """Longest subtitle in seconds; a reader keeps up with about two lines in six seconds."""
 CUE_LETTERS = 84
 """Longest subtitle in letters: two lines of 42."""
+STRETCH_PAUSE = 3.0
+"""Seconds without a word that part two stretches of speech."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Transcript:
     """Mean confidence of the words, from 0 to 1, weighted by their letters; 0 without words."""
     alternatives: list[Alternative] = field(default_factory=list)
     """Further hypotheses with other texts, the best first; empty if decoding was greedy."""
+    left_out: list[Word] = field(default_factory=list)
+    """Words that are no part of the text, because the model is too unsure of them for there to be speech."""
     sounds: Sounds | None = None
     """Labels of the sounds in the recording; None when no tagger was run."""
     error: str | None = None
@@ -54,6 +58,32 @@ def overall_confidence(words: Sequence[Word]) -> float:
     """Mean confidence of the words, weighted by their letters."""
     letters = sum(len(word.text) for word in words)
     return sum(word.confidence * len(word.text) for word in words) / letters if letters else 0.0
+
+
+def without_doubtful(words: Sequence[Word], least: float) -> tuple[list[Word], list[Word]]:
+    """Tell speech from what a model makes of noise alone: it is unsure of all that it takes for words there.
+
+    Words are taken together from one pause of `STRETCH_PAUSE` seconds to the next. Where their mean confidence is
+    below `least`, there was no speech.
+
+    Args:
+        words: of a recording, in the order of time.
+        least: 0 to 1; 0 keeps all.
+
+    Returns:
+        The words of speech, and the others.
+    """
+    stretches: list[list[Word]] = []
+    for word in words:
+        if not stretches or word.start - stretches[-1][-1].end >= STRETCH_PAUSE:
+            stretches.append([])
+        stretches[-1].append(word)
+    sure = [overall_confidence(stretch) >= least for stretch in stretches]
+    kept, others = (
+        [word for stretch, is_sure in zip(stretches, sure, strict=True) if is_sure == wanted for word in stretch]
+        for wanted in (True, False)
+    )
+    return kept, others
 
 
 def render(transcripts: Sequence[Transcript], form: str) -> str:

@@ -67,7 +67,7 @@ def masked_variance(values: Tensor, valid: Tensor, dim: int) -> Tensor:
     return masked_mean((values - mean).square(), valid, dim, keepdim=True)
 
 
-def normalised_over(values: Tensor, valid: Tensor, dim: int, eps: float) -> Tensor:
+def normalised_over(values: Tensor, valid: Tensor, dim: int, eps: float, counted: Tensor | None = None) -> Tensor:
     """Bring the valid values along an axis to mean 0 and variance 1, and all others to 0.
 
     Args:
@@ -75,12 +75,14 @@ def normalised_over(values: Tensor, valid: Tensor, dim: int, eps: float) -> Tens
         valid: which of them count. (..., F, ...) bool
         dim: the axis of the statistics.
         eps: what is added to the variance.
+        counted: which of the valid values statistics are taken from; all if left out. (..., F, ...) bool
 
     Returns:
         (values - mean) / sqrt(variance + eps), of the shape of `values`.
     """
-    centred = (values - masked_mean(values, valid, dim, keepdim=True)).masked_fill(~valid, 0)
-    return centred * (masked_mean(centred.square(), valid, dim, keepdim=True) + eps).rsqrt()
+    counted = valid if counted is None else counted
+    centred = (values - masked_mean(values, counted, dim, keepdim=True)).masked_fill(~valid, 0)
+    return centred * (masked_mean(centred.square(), counted, dim, keepdim=True) + eps).rsqrt()
 
 
 def mean_weights(valid: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from noisewise.audio.augment import SpecAugment
 from noisewise.audio.features import MFCC, LogMel, normalise_utterance
+from noisewise.audio.silence import counted_frames
 from noisewise.config import TRAINING_ONLY, config
 from noisewise.errors import ConfigError
 from noisewise.layers.convolution import MelSubsampling
@@ -104,9 +105,10 @@ class LogMelTransformer(Encoder):
         )
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> EncoderOutput:
-        """(B, T), (B,) -> features (B, F, D) and their lengths; every utterance is normalised by itself."""
+        """(B, T), (B,) -> features (B, F, D) and their lengths; every utterance is normalised by itself, by what
+        sounds in it (`noisewise.audio.silence`)."""
         features, frames = self.features(waveform, lengths)  # (B, F_mel, bins or coefficients)
-        features = normalise_utterance(features, frames)
+        features = normalise_utterance(features, frames, counted_frames(waveform, lengths))
         if self.spec_augment is not None:
             features = self.spec_augment(features, frames)
         features, frames = self.subsampling(features, frames)  # (B, F, D)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from noisewise import hub
+from noisewise.audio.silence import counted_samples
 from noisewise.config import TRAINING_ONLY, config
 from noisewise.errors import ModelError
 from noisewise.layers.span_masking import span_where
@@ -88,7 +89,9 @@ class PretrainedEncoder(Encoder):
     def _alone(self, samples: Tensor) -> Tensor:
         """One utterance. (1, T) -> (F, D)"""
         if self.config.normalise:
-            samples = (samples - samples.mean()) / (samples.var(correction=0) + 1e-7).sqrt()
+            length = torch.tensor([samples.size(1)], device=samples.device)
+            sounding = samples[counted_samples(samples, length)]  # silence is no part of the statistics
+            samples = (samples - sounding.mean()) / (sounding.var(correction=0) + 1e-7).sqrt()
         where = None
         if self.training and self.config.time_mask_probability > 0:
             frames = self.frames(samples.size(1))

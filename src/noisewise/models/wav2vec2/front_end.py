@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from torch import Tensor, nn
 
 from noisewise.audio.features import LogMel, normalise_utterance
+from noisewise.audio.silence import counted_frames, counted_samples
 from noisewise.config import config, one_of
 from noisewise.layers.convolution import MelSubsampling
 from noisewise.layers.masking import normalised_over, valid_mask
@@ -54,15 +55,17 @@ class WaveformFeatureEncoder(WaveformCNN):
 
     def __init__(self, config: WaveformFrontEnd):
         super().__init__(config.channels, config.kernels, config.strides, norm=config.norm, bias=config.bias)
-        self.normalise = config.normalise
+        self.normalise, self.norm = config.normalise, config.norm
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T), (B,) -> Z (B, F, C) and the valid frames (B,)"""
+        counted = counted_samples(waveform, lengths) if self.normalise or self.norm == "group" else None
         if self.normalise:
-            waveform = normalised_over(waveform, valid_mask(lengths, waveform.size(1)), dim=1, eps=1e-7)
+            valid = valid_mask(lengths, waveform.size(1))
+            waveform = normalised_over(waveform, valid, dim=1, eps=1e-7, counted=counted)
         if waveform_matmul.suits(self, waveform):
-            return waveform_matmul.latents(self, waveform, lengths)
-        return super().forward(waveform, lengths)
+            return waveform_matmul.latents(self, waveform, lengths, counted)
+        return super().forward(waveform, lengths, counted)
 
 
 class LogMelFeatureEncoder(nn.Module):
@@ -78,7 +81,8 @@ class LogMelFeatureEncoder(nn.Module):
     def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T), (B,) -> Z (B, F, C), zero past the valid frames (B,)"""
         features, frames = self.features(waveform, lengths)
-        return self.convolutions(normalise_utterance(features, frames), frames)
+        features = normalise_utterance(features, frames, counted_frames(waveform, lengths))
+        return self.convolutions(features, frames)
 
 
 def build_front_end(config: AnyFrontEnd) -> WaveformFeatureEncoder | LogMelFeatureEncoder:

@@ -26,21 +26,25 @@ class MaskedGroupNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, features: Tensor, lengths: Tensor, counted: Tensor | None = None) -> Tensor:
         """Normalise; the result is float32, as the statistics are.
 
         Args:
             features: (B, C, F).
             lengths: valid frames. (B,)
+            counted: frames that statistics are taken from, some of the valid ones; all if left out. (B, F) bool
 
         Returns:
             (B, C, F). Frames of padding hold numbers without meaning.
         """
         features = features.float()
         frames = features.size(2)
-        if bool((lengths >= frames).all()):
+        if bool((lengths >= frames).all()) and (counted is None or bool(counted.all())):
             return F.group_norm(features, self.weight.numel(), self.weight, self.bias, self.eps)
-        valid = valid_mask(lengths, frames).unsqueeze(1)  # (B, 1, F)
+        valid = valid_mask(lengths, frames)
+        if counted is not None:
+            valid = torch.where(counted.any(dim=1, keepdim=True), counted, valid)
+        valid = valid.unsqueeze(1)  # (B, 1, F)
         mean = masked_mean(features, valid, dim=2, keepdim=True)  # (B, C, 1)
         scale = self.weight[:, None] * (masked_variance(features, valid, dim=2) + self.eps).rsqrt()
         return (features - mean) * scale + self.bias[:, None]
@@ -76,10 +80,16 @@ class WaveformLayer(nn.Module):
         """How many outputs rest on valid inputs alone. (B,) -> (B,)"""
         return ((lengths - self.kernel).div(self.stride, rounding_mode="floor") + 1).clamp(min=0)
 
-    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C_in, F_in), (B,) -> (B, C, F), (B,)"""
+    def counted(self, samples: Tensor) -> Tensor:
+        """Outputs whose inputs count, all of them. (B, F_in) bool -> (B, F) bool"""
+        return samples.unfold(1, self.kernel, self.stride).all(dim=2)
+
+    def forward(self, features: Tensor, lengths: Tensor, counted: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(B, C_in, F_in), (B,), inputs that statistics over time are taken from (B, F_in) -> (B, C, F), (B,)"""
         features, lengths = self.convolution(features), self.frames(lengths)
-        if self.norm is not None:
+        if counted is not None and isinstance(self.norm, MaskedGroupNorm):
+            features = self.norm(features, lengths, self.counted(counted))
+        elif self.norm is not None:
             features = self.norm(features, lengths)
         return _gelu(features), lengths
 
@@ -127,20 +137,22 @@ class WaveformCNN(nn.Module):
             lengths = layer.frames(lengths)  # type: ignore[operator]
         return lengths
 
-    def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, waveform: Tensor, lengths: Tensor, counted: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Encode waveforms.
 
         Args:
             waveform: (B, T).
             lengths: valid samples. (B,)
+            counted: samples that statistics over time are taken from, some of the valid ones; all if left out. (B, T)
 
         Returns:
             (B, F, C) and the valid frames (B,); at least one frame, which is padding where nothing is valid.
         """
         missing = max(0, self.receptive_field - waveform.size(1))
         features = F.pad(waveform, (0, missing)).unsqueeze(1)  # (B, 1, T)
-        for layer in self.layers:
-            features, lengths = layer(features, lengths)
+        counted = None if counted is None else F.pad(counted, (0, missing))
+        for depth, layer in enumerate(self.layers):
+            features, lengths = layer(features, lengths, None if depth else counted)
         return features.transpose(1, 2), lengths
 
 

@@ -30,13 +30,16 @@ def suits(cnn: WaveformCNN, waveform: Tensor) -> bool:
 
 
 @torch.no_grad()
-def latents(cnn: WaveformCNN, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """What `cnn(waveform, lengths)` gives, one utterance after the other, its padding left out.
+def latents(
+    cnn: WaveformCNN, waveform: Tensor, lengths: Tensor, counted: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """What `cnn(waveform, lengths, counted)` gives, one utterance after the other, its padding left out.
 
     Args:
         cnn: the layers.
         waveform: (B, T).
         lengths: valid samples. (B,)
+        counted: samples that statistics over time are taken from; all valid ones if left out. (B, T) bool
 
     Returns:
         (B, F, C), zero past the valid frames (B,).
@@ -47,32 +50,43 @@ def latents(cnn: WaveformCNN, waveform: Tensor, lengths: Tensor) -> tuple[Tensor
     layers: list[WaveformLayer] = list(cnn.layers)  # type: ignore[arg-type]
     weights = [layer.convolution.weight.permute(2, 1, 0).flatten(0, 1) for layer in layers]  # (taps * C_in, C)
     for row, (samples, count) in enumerate(zip(lengths.tolist(), frames.tolist(), strict=True)):
-        for start, piece in _pieces(cnn, layers, weights, waveform[row, :samples], count):
+        where = None if counted is None else counted[row, :samples]
+        for start, piece in _pieces(cnn, layers, weights, waveform[row, :samples], count, where):
             output[row, start : start + len(piece)] = piece
     return output, frames
 
 
 def _pieces(
-    cnn: WaveformCNN, layers: list[WaveformLayer], weights: list[Tensor], samples: Tensor, count: int
+    cnn: WaveformCNN,
+    layers: list[WaveformLayer],
+    weights: list[Tensor],
+    samples: Tensor,
+    count: int,
+    counted: Tensor | None,
 ) -> Iterator[tuple[int, Tensor]]:
     """Frames of one utterance, (F, C) each, with the number of the first. (T,)"""
     if count == 0:
         return
-    first, bias = _first(layers[0], weights[0], samples)
+    first, bias = _first(layers[0], weights[0], samples, counted)
     for start in range(0, count, PIECE):
         end = min(start + PIECE, count)
         piece = samples[start * cnn.hop : (end - 1) * cnn.hop + cnn.receptive_field]
         yield start, _piece(layers, [first, *weights[1:]], bias, piece)
 
 
-def _first(layer: WaveformLayer, weight: Tensor, samples: Tensor) -> tuple[Tensor, Tensor | None]:
+def _first(
+    layer: WaveformLayer, weight: Tensor, samples: Tensor, counted: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
     """Weight (taps, C) and bias (C,) of the first layer, its group norm folded in for this utterance.
 
     With m the mean and S the covariance of the windows, the output of channel w has mean w'm and variance w'Sw.
     """
     if not isinstance(layer.norm, MaskedGroupNorm):
         return weight, layer.convolution.bias
-    windows = samples.unfold(0, layer.kernel, layer.stride).double()  # (F, taps)
+    windows = samples.unfold(0, layer.kernel, layer.stride)  # (F, taps)
+    if counted is not None and not bool((where := layer.counted(counted[None])[0]).all()):
+        windows = windows[where] if bool(where.any()) else windows
+    windows = windows.double()
     centre = windows.mean(dim=0)
     windows = windows - centre
     covariance = windows.T @ windows / len(windows)  # (taps, taps)

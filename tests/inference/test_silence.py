@@ -1,0 +1,115 @@
+"""Silence around and inside recordings changes no transcript: the box, and every kind of per-utterance statistics."""
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import noisewise
+from noisewise.audio import waveform
+from noisewise.models import logmel_transformer
+from noisewise.models.wav2vec2 import encoder as wav2vec2
+from noisewise.models.wav2vec2.front_end import LogMelFrontEnd, WaveformFrontEnd
+from noisewise.scoring.words import score
+
+RATE = 16_000
+RECORDINGS = sorted((Path(noisewise.__file__).parent / "assets" / "recordings").glob("*.flac"))
+TELEPHONE = waveform.load(max(RECORDINGS, key=lambda path: path.stat().st_size))
+
+
+def quiet(seconds: float, kind: str) -> np.ndarray:
+    """Silence of a kind: exact zeros, rounding of 16 bits, or a room 45 dB below the loudest speech."""
+    size, random = round(seconds * RATE), np.random.default_rng(0)
+    if kind == "zeros":
+        return np.zeros(size, np.float32)
+    if kind == "rounding":
+        return (random.integers(-1, 2, size) / 32768).astype(np.float32)
+    return (np.abs(TELEPHONE).max() * 10 ** (-55 / 20) * random.standard_normal(size)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def box() -> noisewise.Recogniser:
+    return noisewise.load()
+
+
+@pytest.fixture(scope="module")
+def alone(box: noisewise.Recogniser) -> list[str]:
+    return [each.text for each in box.transcribe(RECORDINGS)]
+
+
+@pytest.mark.parametrize("kind", ["zeros", "rounding", "room"])
+@pytest.mark.parametrize(
+    ("before", "after"), [(0.5, 0.0), (0.0, 0.5), (1.0, 1.0), (3.0, 3.0), (5.03, 0.3), (20.0, 0.0)]
+)
+def test_silence_around_a_recording(
+    box: noisewise.Recogniser, alone: list[str], kind: str, before: float, after: float
+) -> None:
+    around = [np.concatenate([quiet(before, kind), waveform.load(path), quiet(after, kind)]) for path in RECORDINGS]
+    texts = [each.text for each in box.transcribe(around)]
+    if kind == "zeros":
+        assert texts == alone
+    wrong = score(alone, texts).words.total  # the recordings have noise of their own, which the room ends abruptly
+    assert wrong <= {"zeros": 0, "rounding": 4, "room": 7}[kind], texts
+
+
+@pytest.mark.parametrize("seconds", [0.4, 1.0, 7.0, 30.0])
+def test_silence_between_recordings(box: noisewise.Recogniser, alone: list[str], seconds: float) -> None:
+    parts = [part for path in RECORDINGS for part in (waveform.load(path), quiet(seconds, "zeros"))]
+    text = box.transcribe(np.concatenate(parts))[0].text
+    assert score([" ".join(alone)], [text]).words.total <= 4, text
+
+
+def test_exact_zeros_of_any_length_give_the_same_words_moved(box: noisewise.Recogniser) -> None:
+    first, *others = (
+        box.transcribe(np.concatenate([quiet(before, "zeros"), TELEPHONE, quiet(after, "zeros")]))[0]
+        for before, after in ((0.64, 0.64), (1.6, 0.7), (3.21, 0.1), (4.8, 0.111))
+    )
+    for other, moved in zip(others, (0.96, 2.57, 4.16), strict=True):
+        assert other.text == first.text
+        for one, two in zip(first.words, other.words, strict=True):
+            assert two.start - one.start == pytest.approx(moved, abs=0.03)
+
+
+def test_a_window_of_nothing_but_zeros_is_not_given_to_the_model(box: noisewise.Recogniser) -> None:
+    (found,) = box.log_probs([np.zeros(12 * RATE, np.float32)])
+    assert found.argmax(dim=1).unique().tolist() == [box.tokenizer.blank] and len(found) == 300
+
+
+STATISTICS = {
+    "log-mel": logmel_transformer.tiny(),
+    "mfcc": replace(logmel_transformer.tiny(), features="mfcc"),
+    "wav2vec2 group norm": wav2vec2.tiny(),
+    "wav2vec2 normalised": replace(
+        wav2vec2.tiny(), front_end=WaveformFrontEnd(channels=32, norm="layer", normalise=True)
+    ),
+    "wav2vec2 log-mel": replace(wav2vec2.tiny(), front_end=LogMelFrontEnd(channels=32)),
+}
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+@torch.inference_mode()
+def test_what_a_front_end_makes_of_speech_does_not_depend_on_the_silence_around_it(name: str) -> None:
+    torch.manual_seed(0)
+    encoder = STATISTICS[name].build().eval()
+    speech = torch.from_numpy(TELEPHONE[: 2 * RATE])
+
+    def front(samples: torch.Tensor) -> torch.Tensor:
+        lengths = torch.tensor([len(samples)])
+        if isinstance(encoder, logmel_transformer.LogMelTransformer):
+            inputs: list[torch.Tensor] = []
+            hook = encoder.subsampling.register_forward_pre_hook(lambda module, given: inputs.append(given[0]))
+            encoder(samples[None], lengths)
+            hook.remove()
+            return inputs[0][0]
+        return encoder.latents(samples[None], lengths)[0][0]  # type: ignore[no-any-return]
+
+    alone = front(speech)
+    step = 2 * RATE // len(alone)
+    step = 160 if step < 200 else 320
+    for before, after in product((0, 320 * 10, 320 * 200), (0, 320 * 13, 320 * 300)):
+        around = torch.cat([torch.zeros(before), speech, torch.zeros(after)])
+        inside = front(around)[before // step : before // step + len(alone)]
+        torch.testing.assert_close(inside[3:-3], alone[3:-3], atol=0.03 * float(alone.std()), rtol=0.02)
