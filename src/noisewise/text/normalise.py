@@ -32,7 +32,7 @@ APOSTROPHE = "'"
 SYMBOLS = "&%@#"
 """Punctuation that is spoken."""
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02b9\u02bb\u02bc\u2032\u00b4`\uff07\ua78c"), APOSTROPHE)
-_TAG = re.compile(r"<(?![\s<>])[^<>]{1,40}(?<!\s)>|\[(?!\s)[^\[\]]{1,40}(?<!\s)\]")
+TAG = re.compile(r"<(?![\s<>])[^<>]{1,40}(?<!\s)>|\[(?!\s)[^\[\]]{1,40}(?<!\s)\]")
 """What annotators and models write that is no word: `<unk>`, `[background noise]`."""
 _PRESENTATION = re.compile("[\ufb00-\ufdff\ufe70-\ufefc\uff00-\uffef]+")
 """Forms of other letters that only typesetting knows: ligatures, positional Arabic, full width."""
@@ -75,7 +75,7 @@ class Normaliser:
         text = unicodedata.normalize("NFC", text)
         if self.keeps_all:
             return " ".join(text.split())
-        words = unicodedata.normalize("NFC", _TAG.sub(" ", self._unified(text)).translate(self._table)).split()
+        words = unicodedata.normalize("NFC", TAG.sub(" ", self._unified(text)).translate(self._table)).split()
         if not self.keeps_quotes:
             words = [word.strip(APOSTROPHE) for word in words]
         return " ".join(word for word in words if word.strip(APOSTROPHE))
@@ -90,8 +90,8 @@ class Normaliser:
         if self.keeps_all:
             return Counter()
         text = self._unified(unicodedata.normalize("NFC", text))
-        found = Counter(_TAG.findall(text))
-        found.update(each for each in _TAG.sub(" ", text) if _is_spoken(each) and not self._table[ord(each)].strip())
+        found = Counter(TAG.findall(text))
+        found.update(each for each in TAG.sub(" ", text) if _is_spoken(each) and not self._table[ord(each)].strip())
         return found
 
     def respelled(self, text: str) -> Counter[str]:
@@ -99,7 +99,7 @@ class Normaliser:
         if self.keeps_all:
             return Counter()
         text = self._unified(unicodedata.normalize("NFC", text))
-        found = ((each, self._table[ord(each)].strip()) for each in _TAG.sub(" ", text) if each.isalpha())
+        found = ((each, self._table[ord(each)].strip()) for each in TAG.sub(" ", text) if each.isalpha())
         return Counter(each for each, written in found if written and written != self._cased(each))
 
     @staticmethod
@@ -206,7 +206,7 @@ def fitting(symbols: Sequence[str]) -> Normaliser:
 def _fitting(symbols: tuple[str, ...]) -> Normaliser:
     texts = (symbol for symbol in symbols if not (symbol[:1] == "<" and symbol[-1:] == ">" and len(symbol) > 2))
     letters = frozenset("".join(texts)) - {"|"}
-    if letters == ENGLISH.letters:
+    if letters <= _ENGLISH:
         return ENGLISH
     case: Case = "kept"
     if all(capital(each) == each for each in letters):

@@ -1,7 +1,6 @@
 """Faults of a corpus, found before training."""
 
 import sqlite3
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +15,11 @@ from noisewise.data.corpora.preparation import in_order
 from noisewise.data.manifests.cuts import Cut, column, path_of, text_of
 from noisewise.data.manifests.read import stream
 from noisewise.errors import DataError
-from noisewise.text.normalise import normalise
+from noisewise.text.normalise import Normaliser, fitting
 from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
 
 DURATION_SLACK_SECONDS = 0.1
 """How far the duration in a manifest may be from that of the file."""
-SYMBOLS = "&%@#"
-"""Punctuation that is spoken."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,11 @@ class Rules:
     """Reason codes that are passed over."""
     strict: bool = False
     """Whether warnings are errors."""
+
+    @property
+    def normaliser(self) -> Normaliser:
+        """Form of the transcripts, which the letters of the vocabulary decide."""
+        return fitting(self.tokenizer.symbols)
 
 
 @dataclass
@@ -149,7 +151,7 @@ def _findings(entry: _Entry, stats: AudioStats, rules: Rules, index: DuplicateIn
     if entry.known is None:
         index.keep(entry.key, stats)
     place = Place(column(cut, "split") or entry.manifest, entry.manifest, cut.id)
-    text = normalise(text_of(cut) or "") if rules.texts else ""
+    text = rules.normaliser(text_of(cut) or "") if rules.texts else ""
     problems = [
         *_of_id(place, index),
         *_of_audio(cut, stats, rules),
@@ -187,7 +189,7 @@ def _of_audio(cut: Cut, stats: AudioStats, rules: Rules) -> Iterator[tuple[str, 
 def _of_text(raw: str, text: str, stats: AudioStats, rules: Rules) -> Iterator[tuple[str, str]]:
     if not text:
         yield "no_text", f"must have a transcript of letters, but has {raw[:80]!r}"
-    dropped = sorted({character for character in raw if _is_dropped(character)})
+    dropped = sorted(rules.normaliser.lost(raw))
     if dropped:
         yield "dropped_characters", f"{' '.join(dropped)} will be removed from {raw[:80]!r}; spell it out in words"
     tokenizer = rules.tokenizer
@@ -207,14 +209,6 @@ def frames_needed(text: str, rules: Rules) -> int:
     """
     ids = rules.tokenizer.encode(text)
     return len(ids) + sum(left == right for left, right in pairwise(ids))
-
-
-def _is_dropped(character: str) -> bool:
-    """Whether a character is spoken and yet removed by the normaliser."""
-    if character.isascii() and (character.isalpha() or character.isspace()):
-        return False
-    spoken = unicodedata.category(character)[0] in "LNS" or character in SYMBOLS
-    return spoken and normalise(f"A{character}A") == "AA"
 
 
 def _of_duplicates(
