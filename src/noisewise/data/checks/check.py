@@ -4,13 +4,13 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.checks.audio_stats import AudioStats, measure
 from noisewise.data.checks.duplicates import DuplicateIndex, Place, file_key
 from noisewise.data.checks.reasons import REASONS, Finding, Severity
+from noisewise.data.checks.targets import frames_needed
 from noisewise.data.corpora.preparation import in_order
 from noisewise.data.manifests.cuts import Cut, column, path_of, text_of
 from noisewise.data.manifests.read import stream
@@ -197,18 +197,9 @@ def _of_text(raw: str, text: str, stats: AudioStats, rules: Rules) -> Iterator[t
     unknown = [letter for letter, ids in spelled.items() if not ids or tokenizer.unknown in ids]
     if unknown:
         yield "unknown_characters", f"{' '.join(unknown)} are not in the vocabulary and would become <unk>"
-    frames, needed = stats.samples * SAMPLE_RATE // max(1, stats.rate) // rules.hop, frames_needed(text, rules)
+    frames, needed = stats.samples * SAMPLE_RATE // max(1, stats.rate) // rules.hop, frames_needed(rules.tokenizer.encode(text))
     if not stats.problem and frames < needed:
         yield "too_short_for_ctc", f"must have {needed} frames of {rules.hop} samples for its text, but has {frames}"
-
-
-def frames_needed(text: str, rules: Rules) -> int:
-    """The shortest CTC path of a normalised text: a frame for each token, and a blank between equal neighbours.
-
-    Graves et al., "Connectionist temporal classification", ICML 2006, Sec. 3.1.
-    """
-    ids = rules.tokenizer.encode(text)
-    return len(ids) + sum(left == right for left, right in pairwise(ids))
 
 
 def _of_duplicates(
