@@ -14,7 +14,7 @@ from noisewise.training.loop import RunConfig
 from noisewise.training.optimizer import OptimizerConfig
 from noisewise.training.schedule import ScheduleConfig, TriStage
 
-FREE = ("steps", "log_every", "validate_every", "save_every", "keep", "release_at", "tensorboard", "threads")
+FREE = ("steps", "log_every", "validate_every", "save_every", "keep", "release_at", "tensorboard", "threads", "loggers")
 """Fields of `run` that may change when a run is resumed."""
 AnyDataConfig = Annotated[
     Annotated[DataConfig, member(UNSAID)] | Annotated[TextConfig, member("text")], one_of("kind", UNSAID)
@@ -34,7 +34,7 @@ class Recipe:
     """Model that is trained."""
     tokenizer: TokenizerConfig = CharacterConfig()
     """Tokens of transcripts: letters, or subwords learned from the transcripts of `train`; `model.vocabulary` is their
-    number."""
+    number, or null."""
     task: TaskConfig = CTCTaskConfig()
     """Task, which defines the loss and the validation."""
     optimizer: OptimizerConfig = OptimizerConfig()

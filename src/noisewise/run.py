@@ -6,7 +6,7 @@ for all.
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from noisewise import __version__, models, tasks
 from noisewise.checkpoints import foreign, model_folder
 from noisewise.checkpoints.transfer import transfer_weights
 from noisewise.config import dump, dump_yaml, load
+from noisewise.data.checks import targets
 from noisewise.data.loading.dataset import DataConfig
 from noisewise.data.loading.loader import read_labels
 from noisewise.data.loading.recordings import RecordingSource
@@ -27,12 +28,13 @@ from noisewise.data.manifests.read import read_many, source_of
 from noisewise.data.manifests.transcripts import read_transcripts
 from noisewise.errors import ConfigError
 from noisewise.files import replaced
-from noisewise.models import AcousticConfig
+from noisewise.models import AcousticConfig, AcousticModel
 from noisewise.models.cat.tagger import CATTaggerConfig
 from noisewise.models.lm import TransformerLMConfig
 from noisewise.recipe import Recipe, essence
 from noisewise.text import subword
-from noisewise.text.subword import CharacterConfig, SubwordTokenizer, TokenizerConfig
+from noisewise.text.normalise import Normaliser, choose, fitting
+from noisewise.text.subword import CharacterConfig, SubwordConfig, SubwordTokenizer, TokenizerConfig
 from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
 from noisewise.text.vocabulary import Vocabulary
 from noisewise.training.loop import Progress, Trainer, fabric_for
@@ -135,21 +137,35 @@ def assemble(recipe: Recipe, folder: Path) -> Assembly:
 def _assemble_speech(recipe: Recipe, folder: Path) -> Assembly:
     """Models of recordings, with or without transcripts."""
     train, validation = data_sets(recipe)
-    tokenizer = _tokenizer(recipe.tokenizer, train, folder)
-    if isinstance(recipe.model, AcousticConfig) and recipe.model.vocabulary != len(tokenizer):
-        raise ConfigError(f"`model.vocabulary` must be {len(tokenizer)}, but is {recipe.model.vocabulary} instead")
-    model = _model(recipe, recipe.model, tokenizer)
+    tokenizer, normaliser = _tokenizer(recipe, train, folder)
+    config: Any = recipe.model
+    if isinstance(config, AcousticConfig):
+        if config.vocabulary is None:
+            config = replace(config, vocabulary=len(tokenizer))
+        elif config.vocabulary != len(tokenizer):
+            raise ConfigError(
+                f"`model.vocabulary` must be {len(tokenizer)}, the tokens of the tokenizer, but is {config.vocabulary} "
+                "instead; write null for as many as there are"
+            )
+    model = _model(recipe, config, tokenizer)
     task = tasks.build(recipe.task, model, tokenizer)
     encode = tokenizer.encode if task.needs_text else None
-    source = RecordingSource(train, validation, recipe.test, encode=encode, seed=recipe.run.seed)
+    source = RecordingSource(
+        train, validation, recipe.test, encode=encode, seed=recipe.run.seed, normalise=normaliser
+    )  # fmt: skip
+    if encode is not None and isinstance(model, AcousticModel):
+        report = targets.look(train, encode, normaliser, model.hop)
+        report.refuse_nothing(normaliser.name)
+        for line in report.lines(normaliser.name):
+            logger.warning(line)
     source.check()
-    return Assembly(tokenizer, None, None, model, task, source, recipe.model)
+    return Assembly(tokenizer, None, None, model, task, source, config)
 
 
 def _assemble_tagging(recipe: Recipe, config: CATTaggerConfig, folder: Path) -> Assembly:
     """Models that give each recording labels; the classes are those of the training set."""
     train, validation = data_sets(recipe)
-    tokenizer, labels = _tokenizer(recipe.tokenizer, train, folder), read_labels(train)
+    (tokenizer, _), labels = _tokenizer(recipe, train, folder), read_labels(train)
     if len(labels) != config.classes:
         raise ConfigError(
             f"`model.classes` must be {len(labels)}, as many as the training set has, but is {config.classes} instead"
@@ -205,20 +221,57 @@ def _text(data: DataConfig | TextConfig) -> TextConfig:
     return data
 
 
-def _tokenizer(wanted: TokenizerConfig, train: DataConfig, folder: Path) -> Tokenizer:
-    """Letters, or subwords: those of the folder, of the named model, or learned from the training transcripts."""
-    if isinstance(wanted, CharacterConfig):
-        return CharacterTokenizer()
-    path = folder / SubwordTokenizer.FILE
+def _tokenizer(recipe: Recipe, train: DataConfig, folder: Path) -> tuple[Tokenizer, Normaliser]:
+    """Letters, or subwords: those of the folder, of the named model, or learned from the training transcripts; and the
+    form of the transcripts."""
+    wanted = recipe.tokenizer
+    name = wanted.normaliser or ("unicode" if wanted.letters == "text" else "english")
+    if isinstance(wanted, CharacterConfig) and wanted.letters == "english":
+        return CharacterTokenizer(), choose(name)
+    path = folder / (CharacterTokenizer if isinstance(wanted, CharacterConfig) else SubwordTokenizer).FILE
+    found: Tokenizer
     if _has_run(folder) and path.is_file():
-        return SubwordTokenizer.load(path)
-    if wanted.source is not None:
-        found = SubwordTokenizer.load(model_folder.locate(wanted.source).path / SubwordTokenizer.FILE)
+        found = subword.load(folder)
     else:
-        found = subword.learn(read_transcripts(train), wanted.size, least=wanted.least)
-    folder.mkdir(parents=True, exist_ok=True)
-    found.save(path)
+        found = _new_tokenizer(recipe, wanted, train, choose(name))
+        folder.mkdir(parents=True, exist_ok=True)
+        found.save(path)
+    of_model = wanted.letters == "model" or (isinstance(wanted, SubwordConfig) and wanted.source is not None)
+    return found, fitting(found.symbols) if of_model and wanted.normaliser is None else choose(name)
+
+
+def _new_tokenizer(recipe: Recipe, wanted: TokenizerConfig, train: DataConfig, normaliser: Normaliser) -> Tokenizer:
+    """The tokens of a run that begins."""
+    if isinstance(wanted, SubwordConfig):
+        if wanted.source is not None:
+            return SubwordTokenizer.load(model_folder.locate(wanted.source).path / SubwordTokenizer.FILE)
+        letters: Sequence[str] = subword.LETTERS
+        if wanted.letters == "text":
+            letters = subword.letters_tokenizer(read_transcripts(train, normaliser), wanted.size).symbols[2:]
+        return subword.learn(read_transcripts(train, normaliser), wanted.size, least=wanted.least, letters=letters)
+    if wanted.letters == "text":
+        return subword.letters_tokenizer(read_transcripts(train, normaliser), wanted.most)
+    found = None if recipe.start_from is None else tokenizer_of(recipe.start_from)
+    if found is None:
+        raise ConfigError(
+            "`tokenizer.letters` must be english or text where `start_from` names no model with tokens, but is model; "
+            "take text for the letters of the training transcripts"
+        )
     return found
+
+
+def tokenizer_of(name: str) -> Tokenizer | None:
+    """The tokenizer of a model, of this project or another; None for a model without tokens.
+
+    Raises:
+        ModelError: there is no such model.
+        InteropError: a checkpoint of another project cannot be used.
+    """
+    located = model_folder.locate(name)
+    if located.is_foreign:
+        head = foreign.read(located.path).head
+        return None if head is None else head.tokenizer
+    return subword.load(located.path) if subword.is_in(located.path) else None
 
 
 def _vocabulary(recipe: Recipe, config: TransformerLMConfig, folder: Path) -> Vocabulary:

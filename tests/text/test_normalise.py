@@ -1,10 +1,14 @@
-"""The pinned normaliser."""
+"""Normalisers, each a named choice."""
+
+import pickle
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisewise.text.normalise import normalise
+from noisewise.errors import ConfigError
+from noisewise.text.normalise import ENGLISH, NORMALISERS, choose, fitting, normalise, said
+from noisewise.text.tokenizer import CharacterTokenizer
 
 
 @pytest.mark.parametrize(
@@ -16,10 +20,41 @@ from noisewise.text.normalise import normalise
         ("3 o'clock", "O'CLOCK"),
         ("' ''", ""),
         ("", ""),
+        ("don\u00b4t don\u2032t don\u02bct don\uff07t don`t", "DON'T DON'T DON'T DON'T DON'T"),
+        ("Æther Ørsted Œuvre Łódź Straße STRAẞE ﬁne", "AETHER ORSTED OEUVRE LODZ STRASSE STRASSE FINE"),
+        ("thanks…ok thanks...ok yes,no yes;no either/or", "THANKS OK THANKS OK YES NO YES NO EITHER OR"),
+        ("the U.S. and e.g. this.", "THE US AND EG THIS"),
+        ("<unk> hi [laughter] [background noise] </s>", "HI"),
+        ("a < b and c > d", "A B AND C D"),
+        ("'cause", "'CAUSE"),
     ],
 )
-def test_known_cases(text: str, expected: str) -> None:
+def test_english(text: str, expected: str) -> None:
     assert normalise(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("german", "Café Straße STRAẞE Über", "CAFE STRAßE STRAßE ÜBER"),
+        ("turkish", "ışık istanbul İzmir", "IŞIK İSTANBUL İZMİR"),
+        ("unicode", "Привет, мир! м'ята «да» 'нет'", "ПРИВЕТ МИР М'ЯТА ДА НЕТ"),
+        ("unicode", "हिन्दी, में।", "हिन्दी में"),
+        ("unicode", "كِتَاب، مـن", "كِتَاب من"),
+        ("unicode", "می\u200cخواهم", "میخواهم"),
+        ("unicode", "გამარჯობა", "გამარჯობა"),
+        ("unicode", "u\u0308ber 3.5 kg", "ÜBER 3 5 KG"),
+        ("unicode-cased", "Über, Ça", "Über Ça"),
+        ("none", "As it\tis, <unk>!", "As it is, <unk>!"),
+    ],
+)
+def test_other_choices(name: str, text: str, expected: str) -> None:
+    assert choose(name)(text) == expected
+
+
+def test_an_unknown_choice_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="`normaliser` must be one of english, german"):
+        choose("klingon")
 
 
 @given(st.text())
@@ -28,3 +63,46 @@ def test_result_is_within_the_alphabet_and_stays(text: str) -> None:
     assert set(once) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ' ")
     assert "  " not in once and once == once.strip()
     assert normalise(once) == once
+
+
+@given(st.text())
+def test_every_choice_stays_when_it_is_applied_again(text: str) -> None:
+    for chosen in NORMALISERS.values():
+        once = chosen(text)
+        assert chosen(once) == once and once == " ".join(once.split())
+
+
+def test_what_is_spoken_and_removed_is_counted_and_so_are_tags() -> None:
+    assert ENGLISH.lost("<unk> Enter 6 2 6, да & don´t — «é» <unk>") == {
+        "<unk>": 2, "6": 2, "2": 1, "д": 1, "а": 1, "&": 1,
+    }  # fmt: skip
+    assert not choose("unicode").lost("Enter 6, да!") and not choose("none").lost("<unk> 6")
+    assert said(ENGLISH.lost("6 2 6")) == "6 (2), 2 (1)"
+
+
+def test_letters_that_are_written_in_others_are_counted() -> None:
+    assert ENGLISH.respelled("über Straße und so") == {"ü": 1, "ß": 1}
+    assert not choose("german").respelled("über Straße")
+
+
+@pytest.mark.parametrize(
+    ("letters", "text", "expected"),
+    [
+        ("ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÜß", "über straße café's", "ÜBER STRAßE CAFES"),
+        ("абвгдежзийклмнопрстуфхцчшщъыьэюя", "Привет", "привет"),
+        ("АБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ", "привет, ёж", "ПРИВЕТ ЕЖ"),
+        ("ABCİIŞ", "iış", "İIŞ"),
+        ("ABCabc", "aBc", "aBc"),
+    ],
+)
+def test_the_letters_of_a_vocabulary_stay_as_they_are(letters: str, text: str, expected: str) -> None:
+    assert fitting(["<blank>", "<unk>", "|", *letters])(text) == expected
+
+
+def test_the_usual_letters_are_english() -> None:
+    assert fitting(CharacterTokenizer().symbols) is ENGLISH
+
+
+def test_a_normaliser_goes_to_other_processes() -> None:
+    chosen = choose("german")
+    assert chosen("ä é") == pickle.loads(pickle.dumps(chosen))("ä é") == "Ä E"

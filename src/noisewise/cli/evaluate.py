@@ -63,6 +63,10 @@ def command(
         str, typer.Option(help="What the confidence intervals resample: utterance or speaker.")
     ] = "utterance",
     bootstrap_samples: Annotated[int, typer.Option(help="Number of bootstrap resamples.")] = 1000,
+    normaliser: Annotated[
+        str,
+        typer.Option(help="Form in which words are compared: english, german, turkish, unicode, unicode-cased, none."),
+    ] = "english",
     markdown: Annotated[Path | None, typer.Option(help="Also write the table here, Markdown.")] = None,
     latex: Annotated[Path | None, typer.Option(help="Also write the table here, LaTeX.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Also draw it here, PNG, PDF or SVG.")] = None,
@@ -106,6 +110,7 @@ def command(
         limit=limit,
         bootstrap_unit=bootstrap,  # type: ignore[arg-type]  # checked with the test set
         bootstrap_samples=bootstrap_samples,
+        normaliser=normaliser,  # type: ignore[arg-type]  # checked with the test set
     )
     try:
         with _progress() as report:
@@ -116,6 +121,7 @@ def command(
     words = ["noisewise", "evaluate", manifest, "--model", model, *config.options()]
     words += [*([] if transcripts else ["--no-transcripts"]), "--output", str(output), *options.words()]
     result = replace(result, command=provenance.command(words), versions=provenance.versions())
+    _report_lost(result)
     _write(result if transcripts else result.without_transcripts(), output, markdown, latex, figure)
     partial.unlink(missing_ok=True)
     if _report_losses(result):
@@ -179,6 +185,21 @@ def _write(result: "GridResult", output: Path, markdown: Path | None, latex: Pat
         from noisewise.reports.figure import plot_result
 
         plot_result(result, figure)
+
+
+def _report_lost(result: "GridResult") -> None:
+    """Print what is spoken and was removed before texts were compared."""
+    from collections import Counter
+
+    from noisewise.scoring.words import said
+
+    for side, counts in result.lost.items():
+        print(
+            f"warning: {sum(counts.values())} spoken characters of the {side} were removed by the normaliser "
+            f"{result.normaliser}: {said(Counter(counts))}; rates do not count them: spell them out in words, or choose "
+            "--normaliser unicode",
+            file=sys.stderr,
+        )
 
 
 def _report_losses(result: "GridResult") -> bool:

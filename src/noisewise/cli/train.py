@@ -23,6 +23,7 @@ def command(
 
     from noisewise import config
     from noisewise.errors import ConfigError
+    from noisewise.fine_tune import load_recipe
     from noisewise.recipe import Recipe
     from noisewise.run import train
 
@@ -31,11 +32,11 @@ def command(
         return
     if recipe is None:
         raise ConfigError("`RECIPE` must be given, but is missing; see recipes/ for examples")
-    chosen = config.load(Recipe, recipe, overrides or [])
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    chosen = load_recipe(recipe, overrides or [])
     if show:
         print(config.dump_yaml(chosen), end="")
         return
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     folder = output or Path("runs") / recipe.stem
     with _Bar(chosen.run.steps) as bar:
         metrics = train(chosen, folder, bar.update)

@@ -17,7 +17,7 @@ from noisewise.decoding.hypothesis import Hypothesis
 from noisewise.errors import NoisewiseError
 from noisewise.lm import loading
 from noisewise.lm import protocol as lm
-from noisewise.text.normalise import normalise
+from noisewise.text.normalise import ENGLISH, Normaliser, fitting
 from noisewise.text.tokenizer import Tokenizer
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ class RecordingDecoder:
         Raises:
             DecodingError: a hotword that the tokenizer cannot write.
         """
-        wanted = normalised_hotwords(hotwords)
+        wanted = normalised_hotwords(hotwords, fitting(self.tokenizer.symbols))
         if not wanted:
             return self._search
         config = FOR_HOTWORDS if isinstance(self.config, str) else self.config
@@ -150,9 +150,9 @@ def batches_of(items: Iterable[T], frames: Callable[[T], int], most: int = MOST_
         yield together
 
 
-def normalised_hotwords(hotwords: Hotwords) -> dict[str, float | None]:
+def normalised_hotwords(hotwords: Hotwords, normaliser: Normaliser = ENGLISH) -> dict[str, float | None]:
     """Hotwords in the form of transcripts, to their boosts; None for that of the configuration."""
     if isinstance(hotwords, str):
         hotwords = [hotwords]
     boosts = dict(hotwords) if isinstance(hotwords, Mapping) else dict.fromkeys(hotwords)
-    return {normalise(word) or word: boost for word, boost in boosts.items()}
+    return {normaliser(word) or word: boost for word, boost in boosts.items()}

@@ -6,6 +6,7 @@ from typing import Literal
 from noisewise.config import config
 from noisewise.errors import ConfigError
 from noisewise.evaluation.provenance import portable
+from noisewise.scoring.words import NormaliserName
 
 SNRS_DB = (0.0, 5.0, 10.0, 15.0, 20.0)
 """Signal-to-noise ratios of a noise grid, in dB."""
@@ -40,6 +41,8 @@ class GridConfig:
     """What the confidence intervals resample: utterances (clips), or speakers (what clips were cut from)."""
     bootstrap_samples: int = 1000
     """Number of bootstrap resamples."""
+    normaliser: NormaliserName = "english"
+    """Form in which references and hypotheses are compared; see `noisewise.text.normalise`."""
 
     def __post_init__(self) -> None:
         if self.noise is not None and self.levels:
@@ -65,4 +68,5 @@ class GridConfig:
         words += ["--limit", str(self.limit)] if self.limit is not None else []
         words += ["--bootstrap", self.bootstrap_unit] if self.bootstrap_unit != "utterance" else []
         words += ["--bootstrap-samples", str(self.bootstrap_samples)] if self.bootstrap_samples != 1000 else []
+        words += ["--normaliser", self.normaliser] if self.normaliser != "english" else []
         return words + (["--label-column", self.label_column] if self.label_column != "label" else [])

@@ -137,6 +137,9 @@ class GridResult:
     per_item: PerItem
     normaliser: str = ""
     """Name of the rules under which words were compared; empty for tags."""
+    lost: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Characters of the `references` and of the `hypotheses` of all conditions that are spoken and yet removed by the
+    normaliser, such as digits, and how often each occurs; empty where there are none."""
     classes: int = 0
     """Number of classes of the tagger; 0 for words."""
     system: str = ""

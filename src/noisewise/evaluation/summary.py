@@ -65,6 +65,7 @@ def summarise(
     task: Literal["recognition", "tagging"],
     lengths: Sequence[int],
     normaliser: str = "",
+    lost: dict[str, dict[str, int]] | None = None,
     classes: int = 0,
 ) -> GridResult:
     """Rows, means over conditions and errors of each item.
@@ -76,6 +77,7 @@ def summarise(
         task: words or tags.
         lengths: reference words of each item. (N,)
         normaliser: of words.
+        lost: characters that it removed, as in `GridResult`.
         classes: number of classes of a tagger.
     """
     rows = [_row(one) for one in scored]
@@ -100,6 +102,7 @@ def summarise(
             failures={one.cell.condition.key: one.cell.failures for one in scored if one.cell.failures},
         ),
         normaliser=normaliser,
+        lost={side: counts for side, counts in (lost or {}).items() if counts},
         classes=classes,
     )
 

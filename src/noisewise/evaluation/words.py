@@ -5,9 +5,11 @@ Legend: N utterances, C conditions, R resamples.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from noisewise.data.manifests.read import text_of
 from noisewise.evaluation import summary
 from noisewise.evaluation.conditions import Condition
 from noisewise.evaluation.config import GridConfig
@@ -16,7 +18,10 @@ from noisewise.evaluation.runner import Outputs
 from noisewise.evaluation.summary import Scored
 from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, Output, Waveform, attempt
 from noisewise.evaluation.test_set import Speech, Utterance
-from noisewise.scoring.words import resampled_rates, score
+from noisewise.scoring.words import Normaliser, choose, lost, must_stay, resampled_rates, score
+
+if TYPE_CHECKING:
+    from noisewise.data.manifests.cuts import Cut
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,9 @@ class Recognition:
             EvaluationError: no utterance is left, or no reference has a word.
             DataError: the manifest cannot be used.
         """
-        speech = Speech.read(config.manifest, config.limit)
-        check_references(speech.utterances)
+        normaliser = choose(config.normaliser)
+        speech = Speech.read(config.manifest, config.limit, text_of=lambda cut: _reference(cut, normaliser))
+        check_references(speech.utterances, normaliser)
         return speech
 
     def run(self, waveforms: list[Waveform]) -> list[Output]:
@@ -66,14 +72,22 @@ class Recognition:
         return summarise(items, cells, config)
 
 
-def check_references(utterances: Sequence[Utterance]) -> None:
+def _reference(cut: "Cut", normaliser: Normaliser) -> str | None:
+    """The text of an entry, unless its words would all be removed."""
+    text = text_of(cut)
+    if text is not None:
+        must_stay(text, normaliser)
+    return text
+
+
+def check_references(utterances: Sequence[Utterance], normaliser: Normaliser = choose("english")) -> None:
     """Refuse, before hours of recognition, references that cannot be scored.
 
     Raises:
         EvaluationError: no reference has a word.
     """
     texts = [one.text for one in utterances]
-    score(texts, texts)
+    score(texts, texts, normaliser=normaliser)
 
 
 def summarise(utterances: Sequence[Utterance], cells: Sequence[TextCell], config: GridConfig) -> GridResult:
@@ -88,7 +102,9 @@ def summarise(utterances: Sequence[Utterance], cells: Sequence[TextCell], config
         EvaluationError: the bootstrap unit cannot be used, or no reference has a word.
     """
     summary.check_unit(utterances, config.bootstrap_unit)
-    scores = [score([one.text for one in utterances], cell.hypotheses) for cell in cells]
+    normaliser = choose(config.normaliser)
+    references = [one.text for one in utterances]
+    scores = [score(references, cell.hypotheses, normaliser=normaliser) for cell in cells]
     lengths = np.array([errors.reference_words for errors in scores[0].per_utterance], dtype=np.int64)  # (N,)
     edits = np.array([[errors.total for errors in one.per_utterance] for one in scores], dtype=np.int64).T  # (N, C)
     resampled = resampled_rates(summary.draws(utterances, config), edits, lengths)  # (R, C)
@@ -109,5 +125,14 @@ def summarise(utterances: Sequence[Utterance], cells: Sequence[TextCell], config
         for index, (cell, one) in enumerate(zip(cells, scores, strict=True))
     ]
     return summary.summarise(
-        utterances, scored, config, task="recognition", lengths=lengths.tolist(), normaliser=scores[0].normaliser
+        utterances,
+        scored,
+        config,
+        task="recognition",
+        lengths=lengths.tolist(),
+        normaliser=normaliser.name,
+        lost={
+            "references": dict(lost(references, normaliser)),
+            "hypotheses": dict(lost((text for cell in cells for text in cell.hypotheses), normaliser)),
+        },
     )

@@ -13,7 +13,7 @@ from noisewise.config import config
 from noisewise.models.any_encoder import EncoderConfig, build_encoder
 from noisewise.models.encoder import Encoder
 from noisewise.models.logmel_transformer import LogMelTransformerConfig
-from noisewise.models.model import AcousticModel
+from noisewise.models.model import AcousticModel, outputs
 
 
 @config
@@ -23,8 +23,8 @@ class CTCConfig:
     kind: Literal["ctc"] = "ctc"
     encoder: EncoderConfig = LogMelTransformerConfig()
     """Encoder of the waveform."""
-    vocabulary: int = 30
-    """Tokens, the blank (id 0) included (V): 26 letters and 4 special ones (Wav2code, Sec. III-B)."""
+    vocabulary: int | None = 30
+    """Tokens, null for those of the recipe's tokenizer; the blank (id 0) included (V): 26 letters and 4 special ones (Wav2code, Sec. III-B)."""
     dropout: float = 0.1
     """Dropout before the linear layer."""
 
@@ -41,7 +41,7 @@ class CTC(AcousticModel):
         super().__init__()
         self.encoder = build_encoder(config.encoder) if encoder is None else encoder
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(self.encoder.dim, config.vocabulary)
+        self.head = nn.Linear(self.encoder.dim, outputs(config.vocabulary))
 
     def log_probs(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities of the tokens.

@@ -23,7 +23,7 @@ from noisewise.models.any_encoder import EncoderConfig, build_encoder
 from noisewise.models.ctc import ctc_loss
 from noisewise.models.encoder import Encoder, EncoderOutput
 from noisewise.models.logmel_transformer import LogMelTransformerConfig
-from noisewise.models.model import AcousticModel
+from noisewise.models.model import AcousticModel, outputs
 
 START = 0
 """Input of the decoder before the first token."""
@@ -60,8 +60,8 @@ class EncoderDecoderConfig:
     """Encoder of the waveform."""
     decoder: DecoderConfig = DecoderConfig()
     """Decoder from frames to text."""
-    vocabulary: int = 30
-    """Tokens, the blank (id 0) included (V), whose place the end of the text takes in the decoder."""
+    vocabulary: int | None = 30
+    """Tokens, null for those of the recipe's tokenizer; the blank (id 0) included (V), whose place the end of the text takes in the decoder."""
     dropout: float = 0.1
     """Dropout before the linear layer of CTC."""
 
@@ -78,7 +78,7 @@ class EncoderDecoder(AcousticModel):
         super().__init__()
         self.encoder = build_encoder(config.encoder) if encoder is None else encoder
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(self.encoder.dim, config.vocabulary)
+        self.head = nn.Linear(self.encoder.dim, outputs(config.vocabulary))
         parts = config.decoder
         self.embedding = nn.Embedding(config.vocabulary, parts.dim)
         self.embedding_dropout = nn.Dropout(parts.dropout)
@@ -96,7 +96,7 @@ class EncoderDecoder(AcousticModel):
             ],
             parts.dim,
         )
-        self.output = nn.Linear(parts.dim, config.vocabulary)
+        self.output = nn.Linear(parts.dim, outputs(config.vocabulary))
 
     def encode(self, waveform: Tensor, lengths: Tensor) -> EncoderOutput:
         """Features that both heads attend to. (B, T), (B,) -> features (B, F, E) and lengths"""

@@ -5,7 +5,19 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from noisewise.errors import ConfigError
 from noisewise.models.encoder import Encoder
+
+
+def outputs(vocabulary: int | None) -> int:
+    """The size of a vocabulary.
+
+    Raises:
+        ConfigError: it is left to the tokenizer of a recipe, and there is none here.
+    """
+    if vocabulary is None:
+        raise ConfigError("`vocabulary` must be a number where a model is built without a tokenizer, but is null instead")
+    return vocabulary
 
 
 class Model(nn.Module):

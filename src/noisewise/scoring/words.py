@@ -1,6 +1,6 @@
 """Word and character error rates, and how sure one can be of them.
 
-Both texts are normalised (`noisewise.text.normalise`), aligned by edit distance (jiwer), and counted:
+Both texts are normalised (`noisewise.text.normalise`; `english` unless another is chosen), aligned by edit distance (jiwer), and counted:
 
     WER = (S + D + I) / N
 
@@ -9,14 +9,16 @@ of the rates of single utterances is given as well, because published tables of 
 utterances weigh more in it.
 
 A reference without words is kept: all words of its hypothesis count as insertions in the corpus rate. It has no
-rate of its own, so it is left out of the mean over utterances.
+rate of its own, so it is left out of the mean over utterances. A reference of which nothing stays is an error, for it has
+words that the normaliser does not know.
 
 Characters are counted with the single spaces between words.
 
 Legend: N utterances, R resamples, G speakers or other groups.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import jiwer
@@ -24,7 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.errors import EvaluationError
-from noisewise.text.normalise import NORMALISER, normalise
+from noisewise.text.normalise import ENGLISH, Normaliser, NormaliserName, choose, said
+
+__all__ = ["Interval", "Normaliser", "NormaliserName", "Score", "WordErrors", "bootstrap", "choose", "interval", "lost", "must_stay", "resample", "resampled_rates", "said", "score"]
 
 Counts = NDArray[np.int64]
 Rates = NDArray[np.float64]
@@ -90,16 +94,16 @@ def score(
     references: Sequence[str],
     hypotheses: Sequence[str],
     *,
-    normaliser: Callable[[str], str] = normalise,
-    normaliser_name: str = NORMALISER,
+    normaliser: Callable[[str], str] | str = ENGLISH,
+    normaliser_name: str | None = None,
 ) -> Score:
     """Word and character errors of hypotheses.
 
     Args:
         references: one text per utterance.
         hypotheses: one text per utterance, in the same order.
-        normaliser: applied to both; the pinned one unless a comparison with other work needs another.
-        normaliser_name: stored with the score; name a normaliser of your own.
+        normaliser: applied to both: a choice of `noisewise.text.normalise`, also by its name, or a function of your own.
+        normaliser_name: stored with the score; name a function of your own.
 
     Example:
         >>> found = score(["THE CAT SAT"], ["the cat sat down"])
@@ -109,19 +113,50 @@ def score(
         0.333
 
     Raises:
-        EvaluationError: the lists differ in length, or no reference has a word.
+        EvaluationError: the lists differ in length, no reference has a word, or one has only words that the normaliser
+            removes.
+        ConfigError: there is no normaliser of that name.
     """
+    if isinstance(normaliser, str):
+        normaliser = choose(normaliser)
+    normaliser_name = normaliser_name or getattr(normaliser, "name", "own")
     if len(references) != len(hypotheses):
         raise EvaluationError(
             f"`hypotheses` must be one per reference, {len(references)}, but are {len(hypotheses)} instead; "
             "give an empty text where there is no hypothesis"
         )
     given, found = [normaliser(text) for text in references], [normaliser(text) for text in hypotheses]
+    if isinstance(normaliser, Normaliser):
+        for reference, text in zip(references, given, strict=True):
+            if not text:
+                must_stay(reference, normaliser)
     if not any(given):
         raise EvaluationError(f"`references` must hold a word under {normaliser_name}, but hold none; check the texts")
     per_utterance = _errors(jiwer.process_words(given, found))
     characters = _errors(jiwer.process_characters(given, found))
     return Score(sum(per_utterance, WordErrors()), sum(characters, WordErrors()), per_utterance, normaliser_name)
+
+
+def must_stay(text: str, normaliser: Normaliser) -> None:
+    """Refuse a text that has words, but none that a normaliser leaves.
+
+    Raises:
+        EvaluationError: it is such a text.
+    """
+    if not normaliser(text) and (gone := lost([text], normaliser)):
+        raise EvaluationError(
+            f"`text` must keep a word under the normaliser {normaliser.name}, but {text[:80]!r} keeps none of "
+            f"{said(gone)}; choose another, such as unicode for other scripts, or spell digits out in words"
+        )
+
+
+def lost(texts: Iterable[str], normaliser: Normaliser = ENGLISH) -> Counter[str]:
+    """Characters of texts that are spoken and yet removed by a normaliser (digits, other scripts, symbols), and how often
+    each occurs; tags, which are no words, are not among them."""
+    found: Counter[str] = Counter()
+    for text in texts:
+        found.update({each: count for each, count in normaliser.lost(text).items() if len(each) == 1})
+    return found
 
 
 def _errors(aligned: "jiwer.WordOutput | jiwer.CharacterOutput") -> list[WordErrors]:

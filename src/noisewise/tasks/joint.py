@@ -20,6 +20,7 @@ from noisewise.models.encoder_decoder import EncoderDecoder, Steps
 from noisewise.scoring.words import score
 from noisewise.tasks.inputs import TaskInputs
 from noisewise.tasks.recognition import RecognitionTask, Scorer, spoken
+from noisewise.text.normalise import fitting
 from noisewise.text.tokenizer import Tokenizer
 from noisewise.training.task import Loss
 
@@ -100,7 +101,7 @@ class JointTask(RecognitionTask):
     def _metrics(self, by_ctc: Scorer, found: dict[str, list[str]], attention: float) -> dict[str, float]:
         metrics: dict[str, float] = {}
         for name, texts in found.items():
-            result = score(by_ctc.references, texts)
+            result = score(by_ctc.references, texts, normaliser=fitting(self.tokenizer.symbols))
             metrics |= {f"wer{name}": result.wer, f"cer{name}": result.cer}
         ctc = by_ctc.metrics()
         count = max(len(by_ctc.references), 1)

@@ -12,6 +12,7 @@ from noisewise.errors import ConfigError
 from noisewise.models import AcousticConfig, AcousticModel
 from noisewise.models.ctc import ctc_loss
 from noisewise.scoring.words import score
+from noisewise.text.normalise import fitting
 from noisewise.text.tokenizer import Tokenizer
 from noisewise.training.task import Task
 
@@ -39,7 +40,7 @@ class Scorer:
 
     def metrics(self) -> dict[str, float]:
         """Word and character error rate, and the loss per utterance."""
-        result = score(self.references, self.hypotheses)
+        result = score(self.references, self.hypotheses, normaliser=fitting(self.tokenizer.symbols))
         return {"wer": result.wer, "cer": result.cer, "ctc": self.total / max(len(self.references), 1)}
 
 

@@ -9,6 +9,7 @@ Learning is done by the library `tokenizers`; encoding with what was learned nee
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
 from importlib import import_module
@@ -19,6 +20,7 @@ from typing import Annotated, Any, Literal
 
 from noisewise.config import config, one_of
 from noisewise.errors import ModelError
+from noisewise.text.normalise import NormaliserName, letters_of, said
 from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, CharacterTokenizer, Tokenizer
 
 LETTERS = (BOUNDARY, "'", *ascii_uppercase)
@@ -26,6 +28,8 @@ LETTERS = (BOUNDARY, "'", *ascii_uppercase)
 FORMAT = "noisewise-subwords-1"
 REMEMBERED = 65_536
 """Number of words whose encoding is kept."""
+Letters = Literal["english", "text", "model"]
+"""Where the letters of a vocabulary come from."""
 
 
 @config
@@ -33,6 +37,13 @@ class CharacterConfig:
     """Tokens are letters."""
 
     kind: Literal["characters"] = "characters"
+    letters: Letters = "english"
+    """Where the letters come from: A to Z and the apostrophe, the transcripts of `train`, or the model of
+    `start_from`."""
+    normaliser: NormaliserName | None = None
+    """Form of transcripts; null: english, unicode for letters of the text, or what fits the letters of the model."""
+    most: int = 512
+    """Greatest number of letters of the text; more are an error, for a text of words such as Chinese has thousands."""
 
 
 @config
@@ -46,6 +57,10 @@ class SubwordConfig:
     """Least number of occurrences in the transcripts for a pair of symbols to become one."""
     source: str | None = None
     """Model folder whose subwords are taken; they are learned from the transcripts when absent."""
+    letters: Literal["english", "text"] = "english"
+    """Letters that subwords are made of: A to Z and the apostrophe, or those of the transcripts."""
+    normaliser: NormaliserName | None = None
+    """Form of transcripts; null: english, or unicode for letters of the text, or what fits the subwords of `source`."""
 
 
 TokenizerConfig = Annotated[CharacterConfig | SubwordConfig, one_of("kind")]
@@ -135,31 +150,51 @@ class SubwordTokenizer:
             raise ModelError(f"`{path}` must hold symbols and merges, but does not: {error}") from error
 
 
-def learn(texts: Iterable[str], size: int, *, least: int = 2) -> SubwordTokenizer:
+def letters_tokenizer(texts: Iterable[str], most: int) -> CharacterTokenizer:
+    """Letters of normalised texts, in the order of Unicode; the same from the same texts, in any order.
+
+    Raises:
+        ModelError: there are more than `most`.
+    """
+    counts = letters_of(texts)
+    counts.pop(BOUNDARY, None)
+    if len(counts) > most:
+        rare = said(Counter(dict(counts.most_common()[most:])))
+        raise ModelError(
+            f"`tokenizer.most` must be at least the letters of the text, {len(counts)}, but is {most} instead; raise it, "
+            f"choose another normaliser, or take out what is rare: {rare}"
+        )
+    return CharacterTokenizer((BLANK, UNKNOWN, BOUNDARY, *sorted(counts)))
+
+
+def learn(
+    texts: Iterable[str], size: int, *, least: int = 2, letters: Sequence[str] = LETTERS
+) -> SubwordTokenizer:
     """Learn subwords from normalised texts; the same from the same texts, in any order.
 
     Args:
         texts: transcripts that are trained on, and no others.
         size: symbols in the end, the blank included.
         least: a pair must occur so often to be joined.
+        letters: of the texts, the boundary first.
 
     Raises:
         ModelError: the texts are too few for so many symbols, or there are fewer than letters.
     """
-    fewest = len(LETTERS) + 2
+    fewest = len(letters) + 2
     if size < fewest:
         raise ModelError(f"`size` must be {fewest} (the letters) or more, but is {size} instead")
     library = _library()
     tokenizer = library.Tokenizer(library.models.BPE(unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = library.pre_tokenizers.WhitespaceSplit()
     trainer = library.trainers.BpeTrainer(
-        vocab_size=size, min_frequency=least, special_tokens=[BLANK, UNKNOWN], initial_alphabet=list(LETTERS),
-        limit_alphabet=len(LETTERS), show_progress=False,
+        vocab_size=size, min_frequency=least, special_tokens=[BLANK, UNKNOWN], initial_alphabet=list(letters),
+        limit_alphabet=len(letters), show_progress=False,
     )  # fmt: skip
     marked = (" ".join(BOUNDARY + word for word in text.split()) for text in texts)
     tokenizer.train_from_iterator(marked, trainer)
     merges = [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
-    symbols = list(dict.fromkeys((BLANK, UNKNOWN, *LETTERS, *(one + other for one, other in merges))))
+    symbols = list(dict.fromkeys((BLANK, UNKNOWN, *letters, *(one + other for one, other in merges))))
     if len(symbols) != size:
         raise ModelError(
             f"`size` must be at most {len(symbols)} for these texts, but is {size} instead: no further pair of symbols "

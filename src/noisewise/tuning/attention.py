@@ -115,7 +115,8 @@ def tune_attention(
     tried: list[tuple[float, DecodingConfig]] = []
     for _ in range(rounds + 1):
         found = nbest_lists(posteriors, config, begin, model)
-        wer = score(posteriors.references, [each[0].text for each in found]).wer
+        texts = [each[0].text for each in found]
+        wer = score(posteriors.references, texts, normaliser=posteriors.normaliser).wer
         tried.append((wer, config))
         if progress is not None:
             progress(weights_of(config), wer)
@@ -159,7 +160,8 @@ def scores_of(
     numbers = np.zeros((7, len(found), max(map(len, found))))
     numbers[5] = -np.inf
     for row, (reference, hypotheses) in enumerate(zip(references, found, strict=True)):
-        errors = score([reference] * len(hypotheses), [each.text for each in hypotheses]).per_utterance
+        texts = [each.text for each in hypotheses]
+        errors = score([reference] * len(hypotheses), texts, normaliser="none").per_utterance
         for place, (each, (language, words)) in enumerate(zip(hypotheses, scored[row], strict=True)):
             weighed = config.lm_weight * language + config.bonus * words if model is not None else 0.0
             numbers[:, row, place] = (

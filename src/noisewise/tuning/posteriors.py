@@ -19,7 +19,7 @@ from noisewise.inference import language_model
 from noisewise.inference.recogniser import Recogniser
 from noisewise.lm.protocol import LanguageModel
 from noisewise.scoring.words import score
-from noisewise.text.normalise import normalise
+from noisewise.text.normalise import Normaliser, fitting
 from noisewise.text.tokenizer import Tokenizer
 
 BATCH_SECONDS = 60.0
@@ -78,9 +78,14 @@ class DevSetPosteriors:
                 texts[at] = hypothesis.text
         return texts
 
+    @property
+    def normaliser(self) -> Normaliser:
+        """Form of the references and of what the model writes."""
+        return fitting(self.tokenizer.symbols)
+
     def wer(self, config: DecodingConfig | None, model: LanguageModel | None = None) -> float:
         """Word error rate under a configuration; greedy without one."""
-        return score(self.references, self.decode(config, model)).wer
+        return score(self.references, self.decode(config, model), normaliser=self.normaliser).wer
 
 
 def refuse_test_set(manifest: str) -> None:
@@ -150,7 +155,7 @@ def posteriors_of(recogniser: Recogniser, sources: "Sequence[tuple[str, Callable
             if (error := outputs[position].error) is not None:
                 found.left_out.append(error)
             else:
-                found.references.append(normalise(text))
+                found.references.append(found.normaliser(text))
                 found.log_probs.append(outputs[position].log_probs)
                 if (frames := outputs[position].frames) is not None:
                     found.frames.append(frames)

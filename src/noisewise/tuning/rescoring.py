@@ -115,7 +115,8 @@ def score_nbest(
     characters = unit_of(rescorer, rescoring.lm_unit) == "characters"
     scored = score_nbest_by_lm(found, rescorer, characters=characters)
     references = [text for text, one in zip(posteriors.references, found, strict=True) for _ in one]
-    errors = iter(score(references, [each.text for one in found for each in one]).per_utterance)
+    texts, normaliser = [each.text for one in found for each in one], posteriors.normaliser
+    errors = iter(score(references, texts, normaliser=normaliser).per_utterance)
     wide = max(map(len, found))
     table = np.zeros((5, len(found), wide))
     table[0], table[3] = -np.inf, 1.0
@@ -126,6 +127,6 @@ def score_nbest(
             length = max(len(hypothesis.text), 1)
             table[:, row, column] = value, each.score, each.tokens, length, next(errors).total
         table[4, row, len(one) :] = np.inf
-    words = score(posteriors.references, posteriors.references).words.reference_words
+    words = score(posteriors.references, posteriors.references, normaliser=normaliser).words.reference_words
     scores, language, tokens, lengths, mistakes = table
     return RescoringNbest(scores, language, tokens, lengths, mistakes, words)

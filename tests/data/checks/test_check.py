@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisewise.data.checks.audio_stats import AudioStats, measure
-from noisewise.data.checks.check import Rules, Summary, check, frames_needed
+from noisewise.data.checks.check import Rules, Summary, check
+from noisewise.data.checks.targets import frames_needed
 from noisewise.data.checks.reasons import REASONS, Finding
 from noisewise.data.corpora.preparation import write_cuts
 from noisewise.data.manifests.cuts import Cut
@@ -102,7 +103,7 @@ def test_faults_of_transcripts(tmp_path: Path) -> None:
 
 
 def test_ctc_needs_a_frame_for_each_token_and_for_each_repeat(tmp_path: Path) -> None:
-    assert frames_needed("HELLO ALL", Rules()) == 9 + 2
+    assert frames_needed(Rules().tokenizer.encode("HELLO ALL")) == 9 + 2
     lines = ["path\ttext"]
     for name, seconds in (("fits", 0.22), ("short", 0.2199)):  # 11 frames of 320 samples are 0.22 s
         write(tmp_path, f"{name}.wav", noise(seconds, len(name)))
@@ -117,11 +118,11 @@ def test_the_frames_needed_are_those_that_pytorch_needs(text: str) -> None:
     import torch
 
     ids = CharacterTokenizer().encode(text)
-    for frames in (max(1, frames_needed(text, Rules()) - 1), max(1, frames_needed(text, Rules()))):
+    for frames in (max(1, frames_needed(Rules().tokenizer.encode(text)) - 1), max(1, frames_needed(Rules().tokenizer.encode(text)))):
         even = torch.full((frames, 1, 30), 1 / 30).log()
         lengths = torch.tensor([frames]), torch.tensor([len(ids)])
         loss = torch.nn.functional.ctc_loss(even, torch.tensor([ids]), *lengths, reduction="sum")
-        assert torch.isfinite(loss) == (frames >= frames_needed(text, Rules()))
+        assert torch.isfinite(loss) == (frames >= frames_needed(Rules().tokenizer.encode(text)))
 
 
 def test_the_same_audio_twice_is_a_duplicate_in_one_split_and_a_leak_between_two(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_wrong_letter_is_unsure_and_moves_no_other_word() -> None:
 def test_words_that_cannot_be_spelled_are_errors_or_stars() -> None:
     log_probs = path_probs("IN.|.TWENTY.|.MAY..")
     for text in ("IN 20 MAY", "IN T<unk>ENTY MAY", "IN \u0416 MAY", "IN MP3 MAY", "IN 2nd MAY"):
-        with pytest.raises(AlignmentError, match=f"'{text.split()[1]}' cannot be; spell it out, write \\*"):
+        with pytest.raises(AlignmentError, match=f"'{text.split()[1]}' cannot be.*; spell it out, write \\*"):
             align(log_probs, text, TOKENIZER, FRAME)
         first, star, last = align(log_probs, text, TOKENIZER, FRAME, unknown="star").words
         assert frames(first.start, first.end) == (0, 2)
@@ -124,3 +124,28 @@ def test_widened_words_share_what_lies_between_them_and_stay_in_the_recording() 
     assert [word.text for word in found] == ["A", "B", "C"]
     assert widened(words, 0.0, 0.0, 2.6) == words
     assert widened(words, 0.0, 0.3, 2.2)[-1].end == 2.5  # a frame may reach past the last sample
+
+
+def tokens_of(letters: str) -> CharacterTokenizer:
+    return CharacterTokenizer(["<blank>", "<unk>", "|", *letters])
+
+
+@pytest.mark.parametrize(
+    ("letters", "text", "expected"),
+    [
+        ("ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÜß", "über straße", ["ÜBER", "STRAßE"]),
+        ("АБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ", "Привет, мир!", ["ПРИВЕТ", "МИР"]),
+        ("अकखगमनसतहिी्दुा", "हिन्दी", ["हिन्दी"]),
+        ("abcdefghijklmnopqrstuvwxyzç", "Ça va", ["ça", "va"]),
+    ],
+)
+def test_letters_that_the_model_has_are_spelled_as_they_are(letters: str, text: str, expected: list[str]) -> None:
+    tokenizer = tokens_of(letters)
+    assert [tokenizer.decode(each.tokens) for each in spell(text, tokenizer)] == expected
+
+
+def test_letters_that_the_model_lacks_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(AlignmentError, match=r"'привет' cannot be: it lacks в \(1\)"):
+        spell("hi привет", TOKENIZER)
+    assert [TOKENIZER.decode(each.tokens) for each in spell("über [loud laughter] us", TOKENIZER)] == ["UBER", "US"]
+    assert "ü (1)" in caplog.text

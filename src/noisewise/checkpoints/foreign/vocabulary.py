@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from noisewise.errors import InteropError
+from noisewise.text.normalise import capital
 from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, CharacterTokenizer
 
 
@@ -80,5 +81,5 @@ def _capitals(symbols: list[str]) -> list[str]:
     letters = [symbol for symbol in symbols if len(symbol) == 1]
     if any(letter != letter.lower() for letter in letters):
         return symbols
-    capitals = [symbol.upper() if len(symbol) == 1 and len(symbol.upper()) == 1 else symbol for symbol in symbols]
+    capitals = [capital(symbol) if len(symbol) == 1 else symbol for symbol in symbols]
     return capitals if len(set(capitals)) == len(capitals) else symbols

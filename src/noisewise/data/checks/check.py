@@ -1,28 +1,25 @@
 """Faults of a corpus, found before training."""
 
 import sqlite3
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.checks.audio_stats import AudioStats, measure
 from noisewise.data.checks.duplicates import DuplicateIndex, Place, file_key
 from noisewise.data.checks.reasons import REASONS, Finding, Severity
+from noisewise.data.checks.targets import frames_needed
 from noisewise.data.corpora.preparation import in_order
 from noisewise.data.manifests.cuts import Cut, column, path_of, text_of
 from noisewise.data.manifests.read import stream
 from noisewise.errors import DataError
-from noisewise.text.normalise import normalise
+from noisewise.text.normalise import Normaliser, fitting
 from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
 
 DURATION_SLACK_SECONDS = 0.1
 """How far the duration in a manifest may be from that of the file."""
-SYMBOLS = "&%@#"
-"""Punctuation that is spoken."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,11 @@ class Rules:
     """Reason codes that are passed over."""
     strict: bool = False
     """Whether warnings are errors."""
+
+    @property
+    def normaliser(self) -> Normaliser:
+        """Form of the transcripts, which the letters of the vocabulary decide."""
+        return fitting(self.tokenizer.symbols)
 
 
 @dataclass
@@ -149,7 +151,7 @@ def _findings(entry: _Entry, stats: AudioStats, rules: Rules, index: DuplicateIn
     if entry.known is None:
         index.keep(entry.key, stats)
     place = Place(column(cut, "split") or entry.manifest, entry.manifest, cut.id)
-    text = normalise(text_of(cut) or "") if rules.texts else ""
+    text = rules.normaliser(text_of(cut) or "") if rules.texts else ""
     problems = [
         *_of_id(place, index),
         *_of_audio(cut, stats, rules),
@@ -187,7 +189,7 @@ def _of_audio(cut: Cut, stats: AudioStats, rules: Rules) -> Iterator[tuple[str, 
 def _of_text(raw: str, text: str, stats: AudioStats, rules: Rules) -> Iterator[tuple[str, str]]:
     if not text:
         yield "no_text", f"must have a transcript of letters, but has {raw[:80]!r}"
-    dropped = sorted({character for character in raw if _is_dropped(character)})
+    dropped = sorted(rules.normaliser.lost(raw))
     if dropped:
         yield "dropped_characters", f"{' '.join(dropped)} will be removed from {raw[:80]!r}; spell it out in words"
     tokenizer = rules.tokenizer
@@ -195,26 +197,9 @@ def _of_text(raw: str, text: str, stats: AudioStats, rules: Rules) -> Iterator[t
     unknown = [letter for letter, ids in spelled.items() if not ids or tokenizer.unknown in ids]
     if unknown:
         yield "unknown_characters", f"{' '.join(unknown)} are not in the vocabulary and would become <unk>"
-    frames, needed = stats.samples * SAMPLE_RATE // max(1, stats.rate) // rules.hop, frames_needed(text, rules)
+    frames, needed = stats.samples * SAMPLE_RATE // max(1, stats.rate) // rules.hop, frames_needed(rules.tokenizer.encode(text))
     if not stats.problem and frames < needed:
         yield "too_short_for_ctc", f"must have {needed} frames of {rules.hop} samples for its text, but has {frames}"
-
-
-def frames_needed(text: str, rules: Rules) -> int:
-    """The shortest CTC path of a normalised text: a frame for each token, and a blank between equal neighbours.
-
-    Graves et al., "Connectionist temporal classification", ICML 2006, Sec. 3.1.
-    """
-    ids = rules.tokenizer.encode(text)
-    return len(ids) + sum(left == right for left, right in pairwise(ids))
-
-
-def _is_dropped(character: str) -> bool:
-    """Whether a character is spoken and yet removed by the normaliser."""
-    if character.isascii() and (character.isalpha() or character.isspace()):
-        return False
-    spoken = unicodedata.category(character)[0] in "LNS" or character in SYMBOLS
-    return spoken and normalise(f"A{character}A") == "AA"
 
 
 def _of_duplicates(

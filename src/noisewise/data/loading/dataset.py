@@ -27,9 +27,10 @@ from noisewise.data.manifests.read import expanded
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
 from noisewise.data.random_streams import Draws
 from noisewise.errors import ConfigError, DataError, NoisewiseError
-from noisewise.text.normalise import normalise
+from noisewise.text.normalise import ENGLISH
 
 Encode = Callable[[str], list[int]]
+Normalise = Callable[[str], str]
 
 
 @config
@@ -129,6 +130,7 @@ class SpeechDataset(Dataset[Batch]):
         noise: NoisePool | None = None,
         rooms: Sequence[Cut] = (),
         labels: Labels | None = None,
+        normalise: Normalise = ENGLISH,
     ) -> None:
         """Keep what is needed to make batches.
 
@@ -140,6 +142,7 @@ class SpeechDataset(Dataset[Batch]):
             noise: pool to add noise from.
             rooms: impulse responses.
             labels: the classes, for batches that carry them.
+            normalise: form of the transcripts.
 
         Raises:
             ConfigError: no cut has a column of `clean_from`, or recordings of a store of frames are moved or cropped.
@@ -149,7 +152,7 @@ class SpeechDataset(Dataset[Batch]):
         if config.clean_from and not any(column(cut, name) for cut in cuts for name in config.clean_from):
             raise ConfigError(f"`clean_from` must name columns of the manifests, but none has {config.clean_from}")
         self.cuts, self.config, self.seed = list(cuts), config, seed
-        self.encode, self.noise = encode, noise
+        self.encode, self.noise, self.normalise = encode, noise, normalise
         self._rooms = [load_audio(cut) for cut in rooms]
         self.labels = labels
         if labels is not None:
@@ -195,7 +198,7 @@ class SpeechDataset(Dataset[Batch]):
         )
 
     def _item(self, cut: Cut, epoch: int) -> _Item:
-        text = normalise(text_of(cut) or "")
+        text = self.normalise(text_of(cut) or "")
         if self.encode is not None and not text:
             raise _NoText(f"`{path_of(cut)}` must have a transcript of letters, but has {text_of(cut)!r} instead")
         recorded, clean = _parallel(cut, self.config.clean_from)

@@ -13,13 +13,14 @@ from torch.utils.data import DataLoader
 
 from noisewise.batch import Batch
 from noisewise.data.checks.quarantine import read_quarantine, without
-from noisewise.data.loading.dataset import DataConfig, Encode, SpeechDataset
+from noisewise.data.loading.dataset import DataConfig, Encode, Normalise, SpeechDataset
 from noisewise.data.loading.sampler import BatchRequest, BatchSampler
 from noisewise.data.manifests.cuts import Cut
 from noisewise.data.manifests.labels import Labels, names_in, read_names
 from noisewise.data.manifests.read import expanded, read, read_many
 from noisewise.data.noise.pool import NoisePool
 from noisewise.errors import ConfigError, DataError
+from noisewise.text.normalise import ENGLISH
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +111,7 @@ def build_loader(
     world_size: int = 1,
     start: tuple[int, int] = (0, 0),
     training: bool = True,
+    normalise: Normalise = ENGLISH,
 ) -> Loader:
     """Read the manifests of a config and build the loader.
 
@@ -122,6 +124,7 @@ def build_loader(
         world_size: processes that share the batches.
         start: (epoch, position) of the first batch; `Loader.state` of the loader to go on from.
         training: False gives one pass, always that of epoch 0, in a fixed order: a fixed noisy set.
+        normalise: form of the transcripts.
 
     Raises:
         DataError: a manifest or the quarantine list cannot be read, all of a manifest are in the list, or no
@@ -136,6 +139,7 @@ def build_loader(
         encode=encode,
         noise=None if config.noise is None else NoisePool.load(config.noise, seed, listed),
         labels=labels,
+        normalise=normalise,
         rooms=() if config.reverb is None else _without_quarantined(list(read(config.reverb.manifest)), config, listed),
     )
     sampler = BatchSampler(

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from noisewise.batch import Batch
-from noisewise.data.loading.dataset import DataConfig
+from noisewise.data.loading.dataset import DataConfig, Normalise
 from noisewise.data.loading.loader import build_loader
 from noisewise.data.manifests.labels import Labels
 from noisewise.errors import ConfigError
+from noisewise.text.normalise import ENGLISH
 
 
 class RecordingSource:
@@ -19,6 +20,7 @@ class RecordingSource:
         encode: transcripts to token ids; None where no transcripts are needed.
         labels: the classes, for a model that learns some.
         seed: seed of the order, of the noise and of the augmentation.
+        normalise: form of the transcripts.
     """
 
     def __init__(
@@ -30,15 +32,16 @@ class RecordingSource:
         encode: Callable[[str], list[int]] | None = None,
         labels: Labels | None = None,
         seed: int = 0,
+        normalise: Normalise = ENGLISH,
     ) -> None:
         self.train, self.held_out, self.tested = train, validation, test
-        self.encode, self.labels, self.seed = encode, labels, seed
+        self.encode, self.labels, self.seed, self.normalise = encode, labels, seed, normalise
 
     def training(self, epoch: int, position: int, rank: int, world: int) -> Iterator[tuple[int, int, Batch]]:
         """Endless batches from (epoch, position) on, each with the place that follows it."""
         loader = build_loader(
             self.train, encode=self.encode, labels=self.labels, seed=self.seed,
-            rank=rank, world_size=world, start=(epoch, position),
+            rank=rank, world_size=world, start=(epoch, position), normalise=self.normalise,
         )  # fmt: skip
         for batch in loader:
             yield *loader.state, batch
@@ -55,7 +58,7 @@ class RecordingSource:
 
     def validation(self) -> Iterable[Batch]:
         """One pass over the validation set, its noise drawn once and for all (epoch 0, seed 0)."""
-        return build_loader(self.held_out, encode=self.encode, labels=self.labels, training=False)
+        return self._once(self.held_out)
 
     def test(self) -> Iterable[Batch]:
         """One pass over the test set, its noise drawn as that of the validation set.
@@ -65,4 +68,7 @@ class RecordingSource:
         """
         if self.tested is None:
             raise ConfigError("`test` must be given, but is missing; name the test set")
-        return build_loader(self.tested, encode=self.encode, labels=self.labels, training=False)
+        return self._once(self.tested)
+
+    def _once(self, data: DataConfig) -> Iterable[Batch]:
+        return build_loader(data, encode=self.encode, labels=self.labels, training=False, normalise=self.normalise)

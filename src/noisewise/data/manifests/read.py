@@ -5,7 +5,8 @@ folder with `manifest.tsv`, or a `.tsv`, `.csv` or `.jsonl` file; see `noisewise
 of audio, and shards (`shar:ADDRESS`; see `noisewise.data.manifests.shar`). A source may end in
 `#column=value&column=value` to keep the matching cuts only, and `#repeat=3` to take each three times. `#held_out=0.1`
 keeps a tenth, drawn by the speaker (or by `recording`, where there is none), and `#held_out!=0.1` the other nine:
-whatever else is in the manifest, all of one source are on one side, and always on the same.
+whatever else is in the manifest, all of one source are on one side, and always on the same. `#held_out=0.1:entry` draws
+single entries, for a manifest of one speaker.
 """
 
 import os
@@ -32,6 +33,8 @@ __all__ = [
 ]
 
 HELD_OUT = "held_out"
+BY_ENTRY = ":entry"
+"""Behind a share that is drawn by the entry, not by its source."""
 
 
 def read(source: str | Path, *, split: str | None = None) -> list[Cut]:
@@ -166,7 +169,7 @@ def _conditions(fragment: str, source: str) -> dict[str, str]:
 
 def _is_share(text: str) -> bool:
     try:
-        return 0 < float(text) < 1
+        return 0 < float(text.removesuffix(BY_ENTRY)) < 1
     except ValueError:
         return False
 
@@ -174,7 +177,7 @@ def _is_share(text: str) -> bool:
 def _fits(cut: Cut, wanted: dict[str, str]) -> bool:
     for name, value in wanted.items():
         unwanted, plain = name.endswith("!"), name.rstrip("!")
-        found = _held_out(cut, float(value)) if plain == HELD_OUT else column(cut, plain) in value.split(",")
+        found = is_held_out(cut, value) if plain == HELD_OUT else column(cut, plain) in value.split(",")
         if found == unwanted:
             return False
     return True
@@ -220,8 +223,10 @@ class _LeftOut:
                 raise DataError(f"`{self.source}` must leave out what there is, but `{name}` {what}; check the filter")
 
 
-def _held_out(cut: Cut, share: float) -> bool:
-    return Draws(HELD_OUT, source_of(cut)).uniform() < share
+def is_held_out(cut: Cut, share: str) -> bool:
+    """Whether `#held_out=SHARE` keeps a cut."""
+    by_entry = share.endswith(BY_ENTRY)
+    return Draws(HELD_OUT, cut.id if by_entry else source_of(cut)).uniform() < float(share.removesuffix(BY_ENTRY))
 
 
 def _strict(entries: Iterable[tuple[int, Cut | DataError]]) -> Iterator[Cut]:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from noisewise.data.loading.dataset import DataConfig
+from noisewise.data.loading.dataset import DataConfig, Normalise
 from noisewise.data.manifests.cuts import text_of
 from noisewise.data.manifests.read import read_many
 from noisewise.errors import DataError
-from noisewise.text.normalise import normalise
+from noisewise.text.normalise import ENGLISH
 
 
-def read_transcripts(config: DataConfig) -> Iterator[str]:
+def read_transcripts(config: DataConfig, normalise: Normalise = ENGLISH) -> Iterator[str]:
     """The transcripts of a data set, normalised; a recording that is repeated counts as often.
 
     Raises:

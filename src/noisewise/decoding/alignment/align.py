@@ -3,11 +3,14 @@
     words -> tokens, `|` between words -> the best path (noisewise.decoding.viterbi) -> times and scores
 
 A word that the alphabet cannot spell, such as 2014, and `*` are stars: any stretch of speech. A star has no boundary
-before or behind it, for the stretch holds that too.
+before or behind it, for the stretch holds that too. Letters that the model has are aligned as they are; one that can be
+written in others, as é in E, is, with a warning. Tags such as [laughter] are left out.
 
 Legend: F frames, V tokens.
 """
 
+import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -19,8 +22,10 @@ from torch import Tensor
 from noisewise.decoding.alignment.viterbi import BEAM, STAR, StarScore, frames_needed, viterbi
 from noisewise.decoding.hypothesis import Word
 from noisewise.errors import AlignmentError
-from noisewise.text.normalise import normalise
+from noisewise.text.normalise import TAG, Normaliser, fitting, said
 from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, Tokenizer
+
+logger = logging.getLogger(__name__)
 
 STAR_TEXT = "*"
 Unknown = Literal["error", "star"]
@@ -73,7 +78,7 @@ def align(
 
     Args:
         log_probs: natural logarithms of token probabilities of one recording. (F, V)
-        text: what was said, in any spelling that `normalise` understands; `*` for what is not known.
+        text: what was said, in any case; `*` for what is not known.
         tokenizer: of the model.
         frame_seconds: time between two frames.
         unknown: what becomes of words that the alphabet cannot spell: an error, or stars.
@@ -137,26 +142,37 @@ def spell(text: str, tokenizer: Tokenizer, unknown: Unknown = "error") -> list[S
     Raises:
         AlignmentError: no word, or one that the alphabet cannot spell.
     """
+    normaliser = fitting(tokenizer.symbols)
+    text = TAG.sub(lambda tag: tag[0] if tag[0] == UNKNOWN else " ", text)
     words = [word for word in text.split() if word == STAR_TEXT or any(map(str.isalnum, word))]
     if not words:
         raise AlignmentError("`text` must hold a word, but holds none; write what was said")
-    spellings = [Spelling(word, _tokens(word, tokenizer)) for word in words]
+    spellings = [Spelling(word, _tokens(word, tokenizer, normaliser)) for word in words]
     strange = [spelling.text for spelling in spellings if spelling.is_star and spelling.text != STAR_TEXT]
     if strange and unknown == "error":
         letters = "".join(symbol for symbol in tokenizer.symbols if len(symbol) == 1)
         more = f" (and {len(strange) - 1} more)" if len(strange) > 1 else ""
         raise AlignmentError(
-            f"`text` must be spelled in {letters}, but '{strange[0]}'{more} cannot be; spell it out, write * in its "
-            "place, or let unknown words be stars"
+            f"`text` must be spelled in {letters}, but '{strange[0]}'{more} cannot be{_named(strange, normaliser)}; spell "
+            "it out, write * in its place, or let unknown words be stars"
         )
+    known = " ".join(spelling.text for spelling in spellings if not spelling.is_star)
+    if respelled := normaliser.respelled(known):
+        logger.warning("the model lacks letters that are aligned as others in their place: %s", said(respelled))
     return spellings
 
 
-def _tokens(word: str, tokenizer: Tokenizer) -> list[int]:
+def _named(words: Sequence[str], normaliser: Normaliser) -> str:
+    """The letters and digits of words that a model lacks, for an error."""
+    lost = Counter(each for each in normaliser.lost(" ".join(words)).elements() if each.isalnum())
+    return f": it lacks {said(lost)}" if lost else ""
+
+
+def _tokens(word: str, tokenizer: Tokenizer, normaliser: Normaliser) -> list[int]:
     """Ids of a word, or a star if a letter or digit of it has none."""
-    spelled = normalise(word)
+    spelled = normaliser(word)
     known = set(tokenizer.symbols) - {BLANK}
-    lost = UNKNOWN in word or any(character.isalnum() and not normalise(character) for character in word)
+    lost = UNKNOWN in word or any(map(str.isalnum, normaliser.lost(word)))
     if not spelled or lost or not known.issuperset(spelled.replace(" ", "")):
         return [STAR]
     return tokenizer.encode(spelled)

@@ -15,7 +15,7 @@ from noisewise.layers.codebook import Codebook
 from noisewise.layers.masking import masked_mean, masked_sum, valid_mask, zero_padding
 from noisewise.models.any_encoder import EncoderConfig, build_encoder
 from noisewise.models.encoder import Encoder
-from noisewise.models.model import AcousticModel
+from noisewise.models.model import AcousticModel, outputs
 from noisewise.models.wav2code.codebook_learning import Reduction, squared_distance
 from noisewise.models.wav2code.iff_net import FusionConfig, IFFNetConfig, build_fusion
 from noisewise.models.wav2code.predictor import PredictorConfig, TransformerPredictorConfig, build_predictor
@@ -43,8 +43,8 @@ class Wav2CodeConfig:
     look_up: Literal["hard", "soft"] = "hard"
     """Whether one entry of the codebook is looked up, or the mean of all by their probability is taken. The paper has
     IDs, so one; the mean is what a soft Gumbel softmax gives, and is kinder while many codes are wrong."""
-    vocabulary: int = 30
-    """Tokens, the blank (id 0) included (V; Sec. III-B)."""
+    vocabulary: int | None = 30
+    """Tokens, null for those of the recipe's tokenizer; the blank (id 0) included (V; Sec. III-B)."""
     dropout: float = 0.1
     """Dropout before the linear layer."""
 
@@ -83,7 +83,7 @@ class Wav2Code(AcousticModel):
         self.predictor = build_predictor(config.predictor, self.encoder.dim, config.codes)
         self.fusion = build_fusion(config.fusion, self.encoder.dim)
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(self.encoder.dim, config.vocabulary)
+        self.head = nn.Linear(self.encoder.dim, outputs(config.vocabulary))
 
     def restore(self, waveform: Tensor, lengths: Tensor) -> Restoration:
         """Encode, choose a code for every frame, look it up, fuse. (B, T), (B,) -> representations"""

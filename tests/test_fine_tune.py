@@ -1,0 +1,77 @@
+"""Fine-tuning: a short recipe is made whole, and a few steps on a small corpus lower the loss."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from noisewise.checkpoints import model_folder
+from noisewise.errors import DataError
+from noisewise.fine_tune import load_recipe, split
+from noisewise.inference.recogniser import Recogniser
+from noisewise.data.manifests.read import read
+from noisewise.run import train
+from noisewise.training import log
+from tests.corpus import WORDS, tones, write_corpus
+
+RECIPE = Path(__file__).parent.parent / "recipes" / "fine_tune.yaml"
+QUICK = ["train.workers=0", "train.batch_seconds=20", "run.accelerator=cpu", "run.threads=1"]
+
+
+def corpus(folder: Path, texts: list[str], speakers: int) -> str:
+    folder.mkdir()
+    rows = ["path\ttext\tspeaker"]
+    for index, text in enumerate(texts):
+        soundfile.write(folder / f"u{index}.wav", tones("A" * len(text), index), 16_000)
+        rows.append(f"u{index}.wav\t{text}\t{f's{index % speakers}' if speakers else ''}")
+    (folder / "manifest.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return str(folder)
+
+
+def test_ten_utterances_lower_the_loss_of_the_model_in_the_box(tmp_path: Path) -> None:
+    mine = corpus(tmp_path / "mine", [*WORDS, "YES NO", "STOP"], 0)
+    recipe = load_recipe(RECIPE, [f"train.manifests=[{mine}]", *QUICK, "run.steps=6", "run.log_every=1"])
+    assert recipe.model.encoder.layers == 8 and recipe.tokenizer.letters == "model" and recipe.optimizer.lr == 1e-4
+    assert "#held_out!=" in recipe.train.manifests[0] and recipe.run.validate_every == 1
+    metrics = train(recipe, tmp_path / "run")
+    losses = [record["loss"] for record in log.read(tmp_path / "run", "train")]
+    assert losses[-1] < losses[0] and set(metrics) == {"wer", "cer", "ctc"}
+    assert model_folder.load(tmp_path / "run" / "best").tokenizer.symbols == model_folder.load("box").tokenizer.symbols
+    assert load_recipe(RECIPE, [f"train.manifests=[{mine}]", *QUICK, "run.steps=6", "run.log_every=1"]) == recipe
+
+
+def test_letters_that_the_model_lacks_come_from_the_text(tmp_path: Path) -> None:
+    texts = ["привет", "мир", "да", "нет", "один два", "три", "пять", "шесть", "семь", "ёлка"]
+    mine = corpus(tmp_path / "mine", texts, 5)
+    recipe = load_recipe(RECIPE, [f"train.manifests=[{mine}]", *QUICK, "run.steps=2"])
+    assert (recipe.tokenizer.letters, recipe.model.vocabulary, recipe.optimizer.lr) == ("text", None, 3e-4)
+    train(recipe, tmp_path / "run")
+    letters = Recogniser.load(tmp_path / "run" / "best").tokenizer.symbols[3:]
+    assert letters == sorted(letters) and set(letters) <= set("".join(texts).upper())
+
+
+@pytest.mark.parametrize(("speakers", "by_entry"), [(0, False), (1, True), (5, False), (10, False)])
+def test_a_part_is_held_out_by_speaker_where_there_are_some(tmp_path: Path, speakers: int, by_entry: bool) -> None:
+    mine = corpus(tmp_path / "mine", ["NO"] * 20, speakers)
+    share = split({mine: read(mine)})
+    held, kept = read(f"{mine}#held_out={share}"), read(f"{mine}#held_out!={share}")
+    assert len(held) + len(kept) == 20 and share.endswith(":entry") == by_entry
+    if speakers > 1:
+        assert not {cut.speaker for cut in held} & {cut.speaker for cut in kept}
+
+
+def test_one_recording_is_too_few(tmp_path: Path) -> None:
+    mine = corpus(tmp_path / "mine", ["NO"], 1)
+    with pytest.raises(DataError, match="hold some out"):
+        load_recipe(RECIPE, [f"train.manifests=[{mine}]"])
+
+
+def test_what_is_given_wins(tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    mine = tmp_path / "corpus"
+    given = [f"validation.manifests=[{mine}]", "schedule.kind=cosine", "optimizer.lr=1e-5", "tokenizer.letters=text"]
+    recipe = load_recipe(RECIPE, [f"train.manifests=[{mine}]", *given])
+    assert recipe.train.manifests == [str(mine)] == recipe.validation.manifests
+    assert (recipe.schedule.kind, recipe.optimizer.lr, recipe.tokenizer.letters) == ("cosine", 1e-5, "text")
+    assert recipe.run.steps == 300
