@@ -8,6 +8,7 @@ makes again, go without.
 """
 
 import hashlib
+import json
 import os
 import secrets
 import shutil
@@ -16,6 +17,33 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal, TextIO, overload
+
+
+MOST_JSON = 2**26
+"""Bytes of the largest JSON file that is read whole."""
+
+
+def read_json(path: Path, most: int = MOST_JSON) -> Any:
+    """The value in a JSON file of any origin.
+
+    Args:
+        path: the file.
+        most: bytes beyond which it is not read.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is too large, not UTF-8, not JSON, nested too deeply, or holds a number of thousands of digits.
+    """
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it is larger than {most} bytes")
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(str(error).partition(";")[0][:200]) from error
 
 
 @overload

@@ -1,5 +1,6 @@
 """The options and the decoder that they make."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ import torch
 
 from noisewise.config import parse
 from noisewise.decoding.config import DecodingConfig, build
+from noisewise.decoding.fusion.lm_scorers import WordScorer
 from noisewise.errors import ConfigError, NoisewiseError
 from noisewise.lm.kneser_ney import train
+from noisewise.lm.loading import load
 from noisewise.text.tokenizer import CharacterTokenizer
 
 TOKENIZER = CharacterTokenizer()
@@ -71,3 +74,34 @@ def test_plain_values_and_mistakes(folder: Path) -> None:
 
 def test_without_anything_there_is_no_fusion() -> None:
     assert build(DecodingConfig(), TOKENIZER).fusion is None
+
+
+@pytest.mark.parametrize("said", ["CALL ?O?", "VEX MY QUIZ", "?", "NOW CALL ZOE"])
+@pytest.mark.parametrize(("lm", "unit"), [("words.arpa", "words"), ("characters.arpa", "characters")])
+def test_a_model_without_weight_has_no_say(folder: Path, said: str, lm: str, unit: str) -> None:
+    values = {"lm": str(folder / lm), "lm_unit": unit, "lm_weight": 0.0}
+    assert text(parse(DecodingConfig, {**values, "bonus": 0.0}), said) == text(DecodingConfig(), said)
+    if unit == "words":  # a bonus alone counts words, known or not
+        known, unknown = (text(parse(DecodingConfig, {**values, "bonus": 0.3}), each) for each in ("BOB", "ZOE"))
+        assert (known, unknown) == ("BOB", "ZOE")
+
+
+@pytest.mark.parametrize(("weight", "share"), [(0.0, 0.0), (0.01, 0.2), (0.05, 1.0), (0.5, 1.0), (1.5, 1.0)])
+def test_the_oov_penalty_goes_with_the_weight(folder: Path, weight: float, share: float) -> None:
+    scorer = WordScorer(load(folder / "words.arpa"), TOKENIZER, weight, unknown_penalty=5.0)
+    assert scorer.unknown_penalty == pytest.approx(5.0 * share)
+
+
+@pytest.mark.parametrize("unit", ["words", "characters"])
+def test_a_language_model_in_another_case_is_named(tmp_path: Path, unit: str) -> None:
+    sentences = [["call", "ann"]] * 3 if unit == "words" else [list("call|ann")] * 3
+    train(sentences, order=2).save(tmp_path / "small.arpa")
+    config = parse(DecodingConfig, {"lm": str(tmp_path / "small.arpa"), "lm_unit": unit})
+    with pytest.raises(NoisewiseError, match=r"small\.arpa.*check .*case"):
+        build(config, TOKENIZER)
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbfCALL\r\nBOB\n", gzip.compress(b"CALL\nBOB\n")])
+def test_lexicons_of_any_origin(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "words").write_bytes(content)
+    assert text(DecodingConfig(lexicon=str(tmp_path / "words")), "CALL ?O?") == "CALL BOB"

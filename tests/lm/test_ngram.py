@@ -137,3 +137,48 @@ def test_missing_shorter_n_grams_are_skipped(tmp_path: Path) -> None:
 
 def test_infinite_scores_do_not_break_sums(path: Path) -> None:
     assert math.isfinite(sentence_score(load(path), ["C"] * 50))
+
+
+@pytest.mark.parametrize("name", ["lm.arpa", "lm.arpa.gz", "lm"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_byte_order_mark_and_gzip_by_content(path: Path, tmp_path: Path, name: str, packed: bool) -> None:
+    expected = sentence_score(load(path), ["A", "B"])
+    content = b"\xef\xbb\xbf" + ARPA.removeprefix("a comment before the data\n\n").encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if packed else content)
+    assert sentence_score(load(tmp_path / name), ["A", "B"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("\\data\\\nngram 1=²\n", "line 2: must be `ngram 1=COUNT`"),
+        ("\\data\\\nngram 1=٣\n", "line 2: must be `ngram 1=COUNT`"),
+        (f"\\data\\\nngram 1={'9' * 5000}\n", "line 2: must be `ngram 1=COUNT`"),
+        ("\\data\\\nngram 1=-1\n", "line 2: must be `ngram 1=COUNT`"),
+        ("\\data\\\n" + "".join(f"ngram {order}=1\n" for order in range(1, 201)), "must be at most 32 counts"),
+        ("\\data\\\nngram 1=999999999999\n\n\\1-grams:\n-1\tA\n", "must go on with 999999999999 1-grams"),
+        ("x" * 2**21, "lines of less than"),
+        ("\n" * 20_000, "must go on with"),
+        ("text\n" * 20_000, "must have begun with"),
+        ("\\data\\\nngram 1=1\n\n\\1-grams:\n" + "\n" * 20_000, "must go on with"),
+        ("mmap lm http://kheafield.com/code format version 5\n\0", "a binary of KenLM instead; read it with lm_backend"),
+    ],
+)
+def test_hostile_files_are_refused_in_one_sentence(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "lm.arpa").write_text(content)
+    with pytest.raises(DecodingError, match=message) as error:
+        load(tmp_path / "lm.arpa")
+    assert len(str(error.value)) < 400 + len(str(tmp_path))
+
+
+def test_a_truncated_file_never_loads(tmp_path: Path) -> None:
+    whole = ARPA.encode().strip()
+    for length in range(0, len(whole) - 1, 7):
+        (tmp_path / "lm.arpa").write_bytes(whole[:length])
+        with pytest.raises(DecodingError):
+            load(tmp_path / "lm.arpa")
+
+
+def test_a_probability_of_zero_is_a_very_small_one(tmp_path: Path) -> None:
+    (tmp_path / "lm.arpa").write_text(ARPA.replace("-0.6\tA\t-0.3", "-inf\tA\t-0.3"))
+    assert load(tmp_path / "lm.arpa").score(-1, "A")[0] == pytest.approx(-100 * LN_10)

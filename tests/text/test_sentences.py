@@ -17,7 +17,7 @@ def test_lines_become_normalised_words_or_letters(tmp_path: Path) -> None:
 
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe")
-    (tmp_path / "b.gz").write_bytes(b"no gzip")
+    (tmp_path / "b.gz").write_bytes(b"\x1f\x8bno gzip")
     for name, message in (("a.txt", "UTF-8"), ("b.gz", "gzip"), ("c.txt", "no such file")):
         with pytest.raises(NoisewiseError, match=message):
             list(read([tmp_path / name]))

@@ -1,5 +1,7 @@
 """Weights found on a development set: the best of what was tried, the same from the same seed."""
 
+from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ def misheard(reference: str, hypothesis: str, odds: float) -> torch.Tensor:
     tokens = [TOKENIZER.encode(text) for text in (reference, hypothesis)]
     log_probs = torch.full((2 * len(tokens[0]), len(TOKENIZER)), -12.0)
     log_probs[1::2, TOKENIZER.blank] = 0.0
-    for at, (right, wrong) in enumerate(zip(*tokens, strict=True)):
+    for at, (right, wrong) in enumerate(zip_longest(*tokens, fillvalue=TOKENIZER.blank)):
         log_probs[2 * at, right] = 0.0
         if wrong != right:
             log_probs[2 * at, wrong] = odds
@@ -55,3 +57,14 @@ def test_a_weight_that_mends_the_errors_is_found(posteriors: DevSetPosteriors, c
     for trials in (0, -1):
         with pytest.raises(EvaluationError, match="`trials` must be at least 1"):
             tune_ctc(posteriors, config, trials=trials)
+
+
+@pytest.mark.parametrize("said", [["YET NO", "GO"], ["ZOE", "NOD"], ["YES YES YES", "ODD"]])
+def test_off_is_found_where_the_model_only_harms(said: list[str], config: DecodingConfig) -> None:
+    """Texts that the acoustics have right and the model does not know."""
+    posteriors = DevSetPosteriors(TOKENIZER, said, [misheard(text, "", -9.0) for text in said])
+    biased = replace(config, lm_weight=1.0, bonus=0.0, unknown_penalty=5.0)
+    found, tried = tune_ctc(posteriors, biased, trials=2, seed=1)
+    assert (tried[-1].lm_weight, tried[-1].bonus, tried[-1].wer) == (0.0, 0.0, posteriors.wer(None))
+    assert posteriors.wer(found) == 0.0
+    assert found.lm is None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from noisewise.decoding.recording_decoder import Greedy
 
 DECODINGS = ("greedy", "beam", "joint", "attention", "rescoring")
-OF_LM = ("lm_unit", "lm_weight", "bonus")
+OF_LM = ("lm_unit", "lm_backend", "lm_weight", "bonus")
 OF_RESCORING = {"rescore_weight": "weight", "rescore_bonus": "bonus", "rescore_nbest": "nbest"}
 
 
@@ -54,6 +54,13 @@ class DecodingOptions:
     ] = None
     lm_unit: Annotated[
         str | None, typer.Option(help="What an ARPA file is over: words or characters.", show_default="words")
+    ] = None
+    lm_backend: Annotated[
+        str | None,
+        typer.Option(
+            help="What reads --lm: noisewise, or the packages kenlm or flashlight, which also read KenLM binaries.",
+            show_default="noisewise",
+        ),
     ] = None
     lm_weight: Annotated[float | None, typer.Option(help="Weight of the language model.", show_default="0.5")] = None
     bonus: Annotated[float | None, typer.Option(help="Word insertion bonus.", show_default="1")] = None

@@ -14,13 +14,15 @@ from noisewise.decoding.fusion.fusion import Fusion, Scorer
 from noisewise.decoding.fusion.hotwords import BOOST, Hotwords
 from noisewise.decoding.fusion.lexicon import Lexicon
 from noisewise.decoding.fusion.lm_scorers import CharacterScorer, WordScorer
+from noisewise.decoding.fusion.spelling import must_be_spelled
 from noisewise.decoding.fusion.subwords import SubwordScorers
 from noisewise.decoding.rescoring import RescoredBeam, RescoringConfig
 from noisewise.errors import ConfigError, DecodingError
 from noisewise.lm import loading
 from noisewise.lm.protocol import LanguageModel, Unit, unit_of
+from noisewise.text import lines
 from noisewise.text.subword import SubwordTokenizer
-from noisewise.text.tokenizer import Tokenizer
+from noisewise.text.tokenizer import BOUNDARY, Tokenizer
 
 Load = Callable[[str, str], LanguageModel]
 """A path and a backend to a language model: `loading.load`, or one that knows more kinds."""
@@ -43,13 +45,14 @@ class DecodingConfig:
     bonus: float = 1.0
     """Word insertion bonus, beta; for each character with a model over characters."""
     unknown_penalty: float = 5.0
-    """OOV penalty: subtracted for each word out of the vocabulary of a model over words; hotwords are exempt."""
+    """OOV penalty: subtracted for each word out of the vocabulary of a model over words; hotwords are exempt. It falls
+    with `lm_weight` below 0.05, to nothing at 0."""
     lexicon: str | None = None
     """File with one word a line, the only words that the output may contain besides hotwords; null for any word."""
     look_ahead: bool = False
     """LM look-ahead: whether the score of a word is spread over its tokens; needs a lexicon and a model over words."""
     hotword_boost: float = BOOST
-    """Boost of a hotword for each of its letters, a natural logarithm."""
+    """Boost of a hotword for each of its letters, a natural logarithm; above 1.5, at most 12 for the whole hotword."""
     rescoring: RescoringConfig | None = None
     """Second language model, which rescores the n-best hypotheses; null for a single pass."""
     attention: JointConfig | None = None
@@ -148,11 +151,14 @@ def _fusion(
             "`lm` must be over words for a model that writes subwords, but is over characters; train one over words"
         )
     spelling, scorers = pieces or tokenizer, list[Scorer]()
+    if model is not None:
+        _must_fit(model, unit, spelling, config.lm or "lm")
     if words:
         scorers.append(Lexicon(words, spelling, model if config.look_ahead else None, config.lm_weight))
-    if model is not None and unit == "words":
+    is_off = config.lm_weight == config.bonus == 0
+    if model is not None and unit == "words" and not is_off:
         scorers.append(WordScorer(model, spelling, config.lm_weight, config.bonus, config.unknown_penalty, spared))
-    elif model is not None:
+    elif model is not None and not is_off:
         scorers.append(CharacterScorer(model, spelling, config.lm_weight, config.bonus))
     if hotwords:
         scorers.append(Hotwords(hotwords, spelling))
@@ -161,13 +167,23 @@ def _fusion(
     return Fusion(scorers, len(tokenizer)) if scorers else None
 
 
+def _must_fit(model: LanguageModel, unit: Unit, spelling: Tokenizer, source: str) -> None:
+    """Refuse a language model whose tokens the recogniser does not write."""
+    if unit == "words":
+        must_be_spelled(loading.words_of(model), spelling, source)
+        return
+    letters = [symbol for symbol in spelling.symbols if len(symbol) == 1]
+    if not any(model.knows(letter) for letter in letters if letter != BOUNDARY):
+        raise DecodingError(
+            f"`{source}` must hold the letters of the recogniser ({''.join(letters)[:80]}), but holds none of them; "
+            "check its case and alphabet, and `lm_unit`: a model over words has lm_unit=words"
+        )
+
+
 def _read_words(path: str) -> list[str]:
     if not Path(path).is_file():
         raise DecodingError(f"`{path}` must be a file with one word a line, but there is no such file; check the path")
-    try:
-        words = Path(path).read_text(encoding="utf-8").split()
-    except UnicodeDecodeError as error:
-        raise DecodingError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
+    words = [word for line in lines.read(path, DecodingError) for word in line.split()]
     if not words:
         raise DecodingError(f"`{path}` must hold one word a line, but holds none; add words, or leave the lexicon out")
     return words

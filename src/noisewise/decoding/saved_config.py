@@ -9,7 +9,7 @@ from pathlib import Path
 from noisewise.config import dump, parse
 from noisewise.decoding.config import DecodingConfig
 from noisewise.errors import ConfigError
-from noisewise.files import replaced, replaced_folder, replaced_path
+from noisewise.files import read_json, replaced, replaced_folder, replaced_path
 
 NAME = "decoding.json"
 LEXICON = "lexicon.txt"
@@ -25,8 +25,8 @@ def read(folder: str | Path) -> DecodingConfig | None:
     if not path.is_file():
         return None
     try:
-        config = parse(DecodingConfig, json.loads(path.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, UnicodeDecodeError, ConfigError) as error:
+        config = parse(DecodingConfig, read_json(path))
+    except (OSError, ValueError) as error:
         raise ConfigError(f"`{path}` must say how to decode, but does not: {error}") from error
     return moved(config, lambda name, file: str(Path(folder) / file))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from noisewise.errors import DecodingError
 from noisewise.lm.protocol import LanguageModel
+from noisewise.text import lines
 from noisewise.text.normalise import normalise
 
 
@@ -25,11 +26,7 @@ def read(path: str | Path) -> dict[str, str]:
     if not Path(path).is_file():
         raise DecodingError(f"`{path}` must list classes of words, but there is no such file; check the path")
     found: dict[str, str] = {}
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise DecodingError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(map(str.strip, lines.read(path, DecodingError)), start=1):
         name, *words = line.split()[:1] + normalise(line.partition(" ")[2]).split() if line.split() else [""]
         if name and not words:
             raise DecodingError(f"`{path}` line {number} must be a name and words, but is '{line}'; add words")

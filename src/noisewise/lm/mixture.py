@@ -28,6 +28,7 @@ UNKNOWN = -20.0
 """ln P of a word for a model that does not know it, if another does: hardly, but a wrong guess is not the end."""
 LEAST = 1e-3
 """Smallest weight that is fitted."""
+MOST_MODELS = 64
 ROUNDS = 50
 """Iterations of the fit."""
 
@@ -52,10 +53,11 @@ class MixtureConfig:
     """At least one; their weights are made to sum to one."""
 
     def __post_init__(self) -> None:
-        if not self.models or any(not part.weight > 0 for part in self.models):
-            raise DecodingError(
-                f"`models` must be at least one, with weights above 0, but are {self.models} instead; change them"
-            )
+        if not 0 < len(self.models) <= MOST_MODELS:
+            raise DecodingError(f"`models` must be 1 to {MOST_MODELS}, but are {len(self.models)} instead; change them")
+        wrong = [part.weight for part in self.models if not 0 < part.weight < math.inf]
+        if wrong:
+            raise DecodingError(f"`weight` of a model must be above 0, but is {wrong[0]} instead; change it")
 
 
 class SentenceMixture:

@@ -6,9 +6,8 @@ S. Katz (1987), "Estimation of Probabilities from Sparse Data for the Language M
              = backoff(h) P(w | h')   else, h' being h without its first word
 """
 
-import gzip
 import math
-import zlib
+import re
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +15,18 @@ from typing import NoReturn
 
 from noisewise.errors import DecodingError
 from noisewise.lm.protocol import LN_10
+from noisewise.text import lines
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 MISSING_LOG10 = -100.0
 """Of unknown words in a model without `<unk>`."""
+KENLM_BINARY = b"mmap lm http://kheafield.com/code"
+"""First bytes of a binary of KenLM."""
+MOST_ORDER = 32
+"""Longest n-grams that are read; those of published models are 3 to 6 long, of characters up to 20."""
+MOST_SKIPPED = 10_000
+"""Lines without content in a row, or before the data, after which a file is no ARPA file."""
+COUNT = re.compile("[0-9]{1,12}")
 NONE = -1
 """The empty history."""
 
@@ -43,20 +50,18 @@ class NGram:
 
     @classmethod
     def load(cls, path: str | Path) -> "NGram":
-        """Read an ARPA file, also .gz.
+        """Read an ARPA file, also packed by gzip.
 
         Raises:
             DecodingError: what is wrong with the file, and in which line.
         """
         model = cls()
-        opened = gzip.open if str(path).endswith(".gz") else open
-        try:
-            with opened(path, "rt", encoding="utf-8") as file:
-                _Reader(model, file, str(path)).read()
-        except UnicodeDecodeError as error:
-            raise DecodingError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
-        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise DecodingError(f"`{path}` must be a whole gzip file, but is not ({error}); get it again") from error
+        if _begins_with(path, KENLM_BINARY):
+            raise DecodingError(
+                f"`{path}` must be an ARPA file, but is a binary of KenLM instead; read it with lm_backend=kenlm or "
+                "flashlight (--lm-backend), or take the ARPA file that it was made from"
+            )
+        _Reader(model, lines.read(path, DecodingError), str(path)).read()
         return model
 
     def start(self) -> int:
@@ -108,6 +113,8 @@ class _Reader:
         line = self._next_text("\\data\\")
         while line != "\\data\\":
             line = self._next_text("\\data\\")  # comments may stand before
+            if self.number > MOST_SKIPPED:
+                self._refuse("must have begun with \\data\\ by here", line)
         counts = self._counts()
         self.model.order = len(counts)
         self.model._stride = counts[0]
@@ -121,8 +128,10 @@ class _Reader:
         counts: list[int] = []
         while (line := self._next_text("\\1-grams:")) != "\\1-grams:":
             head, _, value = line.partition("=")
-            if head.split() != ["ngram", str(len(counts) + 1)] or not value.strip().isdigit():
+            if head.split() != ["ngram", str(len(counts) + 1)] or not COUNT.fullmatch(value.strip()):
                 self._refuse(f"must be `ngram {len(counts) + 1}=COUNT` or \\1-grams:", line)
+            if len(counts) == MOST_ORDER:
+                self._refuse(f"must be at most {MOST_ORDER} counts, for n-grams up to that length", line)
             counts.append(int(value))
         if not counts or not counts[0]:
             self._refuse("must follow `ngram 1=COUNT` with a count above 0", "\\1-grams:")
@@ -145,7 +154,7 @@ class _Reader:
             if not (score <= 1e-3 and math.isfinite(backoff)):
                 self._refuse("must hold a logarithm of a probability (0 or less) and a finite back-off", line)
             add(fields[1 : order + 1], line)
-            self.model._scores.append(score * LN_10)
+            self.model._scores.append((MISSING_LOG10 if score == -math.inf else score) * LN_10)
             self.model._backoffs.append(backoff * LN_10)
             self.model._lengths.append(order)
 
@@ -179,10 +188,12 @@ class _Reader:
 
     def _next_text(self, expected: str) -> str:
         """The next line that is not empty."""
-        for line in self.lines:
+        for skipped, line in enumerate(self.lines):
             self.number += 1
             if line := line.strip():
                 return line
+            if skipped >= MOST_SKIPPED:
+                break
         raise DecodingError(
             f"`{self.name}` must go on with {expected}, but ends after line {self.number}; it is cut short, or no ARPA "
             "file: get it again"
@@ -191,3 +202,12 @@ class _Reader:
     def _refuse(self, must: str, line: str) -> NoReturn:
         shown = line if len(line) <= 60 else line[:57] + "..."
         raise DecodingError(f"`{self.name}`, line {self.number}: {must}, but is '{shown}' instead")
+
+
+def _begins_with(path: str | Path, start: bytes) -> bool:
+    """Whether a file begins with these bytes; one that cannot be read does not."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(len(start)) == start
+    except OSError:
+        return False

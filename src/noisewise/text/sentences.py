@@ -1,13 +1,15 @@
 """Text files as sentences of tokens, for language models."""
 
-import gzip
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from noisewise.errors import NoisewiseError
+from noisewise.text import lines
 from noisewise.text.normalise import normalise
 from noisewise.text.tokenizer import BOUNDARY
+
+LONGEST = 2**26
+"""Characters of the longest line; a text may be one line."""
 
 
 def read(paths: Iterable[str | Path], characters: bool = False) -> Iterator[list[str]]:
@@ -29,11 +31,4 @@ def read(paths: Iterable[str | Path], characters: bool = False) -> Iterator[list
 def _lines(path: str | Path) -> Iterator[str]:
     if not Path(path).is_file():
         raise NoisewiseError(f"`{path}` must be a text file, but there is no such file; check the path")
-    opened = gzip.open if str(path).endswith(".gz") else open
-    try:
-        with opened(path, "rt", encoding="utf-8") as file:
-            yield from file
-    except UnicodeDecodeError as error:
-        raise NoisewiseError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise NoisewiseError(f"`{path}` must be a whole gzip file, but is not ({error}); get it again") from error
+    yield from lines.read(path, NoisewiseError, LONGEST)

@@ -219,4 +219,5 @@ def _drawn(random: np.random.Generator, numbers: JointNbest, first: Weights, *, 
         wer = numbers.wer(drawn)
         if wer < fewest:
             best, fewest = drawn, wer
-    return best
+    off = replace(best, lm_weight=0.0, bonus=0.0)
+    return off if has_model and numbers.wer(off) < fewest else best

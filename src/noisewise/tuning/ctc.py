@@ -17,6 +17,8 @@ from noisewise.tuning.posteriors import DevSetPosteriors
 
 WEIGHTS, REPAID = (0.0, 1.5), (0.0, 8.0)
 """Ranges of alpha and of beta / alpha: beta repays what a word costs, and ln P_LM of a word is -1 to -8."""
+OFF = (0.0, 0.0)
+"""Weight and bonus of a search without the language model."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,12 @@ def tune_ctc(
     """The configuration with the best weight and bonus, and all that was tried.
 
     The first try is the configuration as it is; half of the rest is drawn anywhere, the others ever nearer to the best.
+    One more try is the search without the model, `OFF`; where no other is better, the configuration loses its model.
 
     Args:
         posteriors: the development set.
         config: with a language model; everything but its weight and bonus stays.
-        trials: tries.
+        trials: tries beside that one.
         seed: of the draws.
         progress: called after each that is new.
         done: the first tries of the same tuning, if it was interrupted.
@@ -61,8 +64,15 @@ def tune_ctc(
         )
     model = language_model.load(config.lm, config.lm_backend) if config.lm_backend != "flashlight" else None
     random, tried = np.random.Generator(np.random.Philox(seed)), list[WeightTrial]()
-    for number in range(trials):
-        weight, bonus = (config.lm_weight, config.bonus) if number == 0 else _draw(random, tried, number / trials)
+    for number in range(trials + 1):
+        if number == 0:
+            weight, bonus = config.lm_weight, config.bonus
+        elif number < trials:
+            weight, bonus = _draw(random, tried, number / trials)
+        elif any((one.lm_weight, one.bonus) == OFF for one in tried):
+            break
+        else:
+            weight, bonus = OFF
         if number < len(done) and (done[number].lm_weight, done[number].bonus) == (weight, bonus):
             tried.append(done[number])
             continue
@@ -71,7 +81,8 @@ def tune_ctc(
         if progress is not None:
             progress(tried[-1])
     found = _best(tried)
-    return replace(config, lm_weight=found.lm_weight, bonus=found.bonus), tried
+    best = replace(config, lm_weight=found.lm_weight, bonus=found.bonus)
+    return (replace(best, lm=None, look_ahead=False) if (best.lm_weight, best.bonus) == OFF else best), tried
 
 
 def _best(tried: list[WeightTrial]) -> WeightTrial:

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from noisewise.decoding.ctc.beam import BeamConfig, PrefixBeam
-from noisewise.decoding.fusion.hotwords import Hotwords
+from noisewise.decoding.fusion.fusion import Fusion
+from noisewise.decoding.fusion.hotwords import BOOST, LIMIT, Hotwords, bounded
 from noisewise.errors import DecodingError
+from noisewise.text.tokenizer import CharacterTokenizer
 from tests.decoding.exhaustive import random_log_probs
 from tests.decoding.fusion.checked import FRAME, SMALL, check, decode
 
@@ -44,3 +46,33 @@ def test_a_hotword_wins_letter_by_letter() -> None:
 def test_hotwords_that_cannot_be_spelled_are_refused(phrase: str) -> None:
     with pytest.raises(DecodingError, match="spell"):
         Hotwords([phrase], SMALL)
+
+
+@pytest.mark.parametrize("phrases", [["AB"], ["A"], ["A B", "B"], ["ABBA BAB"]])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_boost_without_bound_is_bounded(phrases: list[str], seed: int) -> None:
+    """Whatever the boost, a hotword earns no more than the search prunes at, so hypotheses without it stay."""
+    log_probs = random_log_probs(8, len(SMALL), seed=seed, sharpness=2.0)
+    found = [decode(log_probs, [Hotwords(phrases, SMALL, boost)], BeamConfig(beam=8)) for boost in (20.0, 1e3, 1e9)]
+    assert [[each.text for each in one] for one in found[1:]] == [[each.text for each in found[0]]] * 2
+    letters = sum(len(phrase.replace(" ", "")) for phrase in phrases)
+    assert all(bounded(boost, letters) * letters <= max(LIMIT, BOOST * letters) for boost in (2.0, 20.0, 1e9))
+
+
+@pytest.mark.parametrize("boost", [1.5, 5.0, 30.0, 1000.0])
+@pytest.mark.parametrize("hotword", ["RUBOUT", "ENTRY", "A", "GO", "STOP SIGN", "SIX", "NOVEMBER"])
+def test_a_large_boost_leaves_the_sentence(hotword: str, boost: float) -> None:
+    """Clear words stay whatever the boost; one that is near the hotword may become it."""
+    tokenizer, said = CharacterTokenizer(), "ENTER SEVEN FOUR THREE TWO TANGO"
+    log_probs = torch.full((2 * len(said), len(tokenizer)), -9.0)
+    for at, token in enumerate(tokenizer.encode(said)):
+        log_probs[2 * at, token] = log_probs[2 * at + 1, tokenizer.blank] = 0.0
+    fusion = Fusion([Hotwords([hotword], tokenizer, boost)], len(tokenizer))
+    beam = PrefixBeam(tokenizer, BeamConfig(beam=8), fusion)
+    (best, *_) = beam.decode(log_probs.log_softmax(-1)[None], torch.tensor([len(log_probs)]), FRAME)[0]
+    kept = set(best.text.split()) & set(said.split())
+    assert len(kept) >= len(said.split()) - 1, best.text
+
+
+def test_the_default_boost_is_what_it_was() -> None:
+    assert all(bounded(boost, letters) == boost for boost in (-1.0, 0.0, BOOST) for letters in range(60))

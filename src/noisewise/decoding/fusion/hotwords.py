@@ -6,6 +6,9 @@ unfinished match has earned is given back when it breaks, so that a whole transc
 
     sum over occurrences of hotwords of boost * letters.
 
+An unfinished match is ahead of all other hypotheses by what it has earned. Far enough ahead, it drives them out of the
+beam and skips the words that would break it, so the boost is bounded: see `LIMIT`.
+
 Hotwords match whole words only, and need not be in any vocabulary; they may hold several words.
 """
 
@@ -16,11 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from noisewise.decoding.fusion.spelling import spells
 from noisewise.errors import DecodingError
 from noisewise.text.tokenizer import Tokenizer
 
 BOOST = 1.5
 """Natural logarithm that each letter of a hotword earns."""
+LIMIT = 12.0
+"""Most that a whole hotword earns by a boost above `BOOST`; less than the default `beam_threshold` of a search, 15, so
+that hypotheses without the hotword stay in the beam beside it."""
 
 
 class Hotwords:
@@ -29,7 +36,7 @@ class Hotwords:
     Args:
         phrases: normalised words or phrases; with boosts of their own, or all with `boost`.
         tokenizer: spells them.
-        boost: per letter, in natural logarithms.
+        boost: per letter, in natural logarithms; above `bounded(boost, letters)` it has no further effect.
     """
 
     def __init__(self, phrases: Iterable[str] | Mapping[str, float], tokenizer: Tokenizer, boost: float = BOOST):
@@ -44,6 +51,7 @@ class Hotwords:
 
     def _insert(self, tokens: list[int], boost: float, symbols: Sequence[str]) -> None:
         node, letters = 0, 0
+        boost = bounded(boost, sum(len(symbols[token]) for token in tokens if token != self.boundary))
         for token in tokens:
             letters += len(symbols[token]) if token != self.boundary else 0
             if token not in self._children[node]:
@@ -88,11 +96,16 @@ class Hotwords:
         return float(self._bonus[state, self.boundary] - self._earned[int(self._next[state, self.boundary])])
 
 
+def bounded(boost: float, letters: int) -> float:
+    """The boost for each letter of a hotword with so many letters: as given, up to `BOOST`, or `LIMIT` in all."""
+    return min(boost, max(BOOST, LIMIT / max(letters, 2)))
+
+
 def _tokens_of(phrase: str, tokenizer: Tokenizer) -> list[int]:
-    tokens = tokenizer.encode(phrase)
-    if not tokens or tokenizer.decode(tokens) != " ".join(phrase.split()) or tokenizer.unknown in tokens:
+    phrase = " ".join(phrase.split())
+    if not spells(tokenizer, phrase):
         raise DecodingError(
             f"hotwords must be words that the tokenizer can spell, but one is {phrase!r} instead; write it in "
             f"letters such as {' '.join(tokenizer.symbols[-3:])}"
         )
-    return tokens
+    return tokenizer.encode(phrase)

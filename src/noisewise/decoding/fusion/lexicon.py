@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.decoding.fusion.lm_scorers import UNKNOWN_FLOOR
+from noisewise.decoding.fusion.spelling import must_be_spelled, spells
 from noisewise.errors import DecodingError
 from noisewise.lm.protocol import LanguageModel
 from noisewise.text.tokenizer import Tokenizer
@@ -40,9 +41,11 @@ class Lexicon:
         self.left_out = 0
         """Words that the tokenizer cannot spell."""
         self._ahead = [-math.inf]
+        words = list(words)
+        must_be_spelled(words, tokenizer, "lexicon")
         for word in words:
             tokens = tokenizer.encode(word)
-            if not tokens or self.boundary in tokens or tokenizer.decode(tokens) != word or tokenizer.unknown in tokens:
+            if self.boundary in tokens or not spells(tokenizer, word):
                 self.left_out += 1
             else:
                 self._insert(tokens, weight * max(model.score(model.start(), word)[0], UNKNOWN_FLOOR) if model else 0.0)

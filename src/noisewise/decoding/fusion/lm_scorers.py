@@ -16,7 +16,8 @@ from noisewise.text.tokenizer import Tokenizer
 UNKNOWN_FLOOR = -20.0
 """Lowest ln P of a word out of the vocabulary; models without `<unk>` would forbid it."""
 
-
+FULL_PENALTY = 0.05
+"""Weight from which the OOV penalty holds in full; below, it falls with the weight, and a model of weight 0 has no say."""
 REMEMBERED = 200_000
 """Scores of words that are kept."""
 
@@ -29,7 +30,7 @@ class WordScorer:
         tokenizer: spells them.
         weight: alpha.
         bonus: beta, per word.
-        unknown_penalty: taken off for each word out of the model's vocabulary.
+        unknown_penalty: taken off for each word out of the model's vocabulary; less below a weight of `FULL_PENALTY`.
         spared: words that are never punished as unknown, such as hotwords.
     """
 
@@ -43,7 +44,8 @@ class WordScorer:
         spared: Collection[str] = (),
     ):
         self.model, self.weight, self.bonus = model, weight, bonus
-        self.unknown_penalty, self.spared = unknown_penalty, frozenset(spared)
+        self.unknown_penalty = unknown_penalty * min(max(weight / FULL_PENALTY, 0.0), 1.0)
+        self.spared = frozenset(spared)
         self.boundary = tokenizer.boundary
         self._batched = model if isinstance(model, BatchedLanguageModel) else None
         self._letters = [tokenizer.decode([token]) for token in range(len(tokenizer))]
