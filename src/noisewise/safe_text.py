@@ -123,8 +123,9 @@ def _folded(character: str) -> str:
 
 
 def terminal(text: str) -> str:
-    """Text for a terminal, a log or a table of plain text: control characters are shown as `\\u001b`, but for line feeds
-    and tabs. Those that turn the direction of writing and lone surrogates count among them.
+    """Text for a terminal, a log or a table of plain text: control characters are shown as `\\u001b`.
+
+    Line feeds and tabs stay. Characters that turn the direction of writing and lone surrogates are shown so too.
 
     Example:
         >>> print(terminal("a\\x1b[2J\\u202eb\\udcff"))

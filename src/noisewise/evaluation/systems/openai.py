@@ -27,7 +27,7 @@ from noisewise.audio.pcm import pcm16
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.errors import RecogniserError
 from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, Output, Waveform
-from noisewise.safe_text import RUN, received, shortened
+from noisewise.safe_text import RUN, clean_text, received, shortened
 
 KEY = "OPENAI_API_KEY"
 """Environment variable with the key."""
@@ -286,6 +286,7 @@ def address(target: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     Raises:
         RecogniserError: it is not http or https, has no host, or holds a password.
     """
+    target = clean_text(target)
     parts = _split(target)
     if parts is None:
         raise RecogniserError(
