@@ -24,6 +24,7 @@ MODULES = (
     "noisewise.inference.tagger",
     "noisewise.inference.tags",
     "noisewise.inference.transcript",
+    "noisewise.safe_text",
     "noisewise.scoring.significance",
     "noisewise.scoring.tagging",
     "noisewise.scoring.words",

@@ -303,6 +303,56 @@ def test_a_function_is_a_system_and_noise_or_degradations_are_measured(speech: P
 AN4_IN_NOISE = ("$NOISEWISE_DATA/an4#split=test", "$NOISEWISE_DATA/noise#split=test")
 
 
+class Unsayable(Exception):
+    """An error whose message cannot be made."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def endless(waveforms: list[Waveform]) -> list[str]:
+    return endless(waveforms)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (SystemExit(3), "SystemExit: 3"),
+        (Unsayable(), "Unsayable, which has no message"),
+        (GeneratorExit(), "GeneratorExit:"),
+        (None, "RecursionError: maximum recursion depth exceeded"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad\ud800"), "UnicodeDecodeError: "),
+        (RuntimeError("\x1b[2J\n" + "long " * 200), "RuntimeError: \x1b[2J long long"),
+    ],
+)
+def test_whatever_a_recogniser_raises_is_the_failure_of_one_item(
+    error: BaseException | None, reason: str, speech: Path, tmp_path: Path
+) -> None:
+    def strange(waveforms: list[Waveform]) -> list[str]:
+        found = transcribe(waveforms)
+        if "THREE" in found and error is not None:
+            raise error
+        return endless(waveforms) if "THREE" in found else found
+
+    result = evaluate(strange, GridConfig(manifest=str(speech), bootstrap_samples=5))
+    [(name, shown)] = result.per_item.failures["clean"].items()
+    assert name == "u2" and shown.startswith(reason) and len(shown) <= 300
+    result.save(tmp_path / "a.json")
+    assert GridResult.load(tmp_path / "a.json").failures == 1
+
+
+@pytest.mark.parametrize("text", ["ONE\ud800", "\udcff", "ONE \udfff\ud800 TWO"])
+def test_a_text_that_cannot_be_encoded_does_not_end_the_grid(text: str, speech: Path, tmp_path: Path) -> None:
+    result = evaluate(
+        lambda waveforms: [text] * len(waveforms),
+        GridConfig(manifest=str(speech), bootstrap_samples=5),
+        partial=tmp_path / "p",
+    )
+    result.save(tmp_path / "a.json")
+    kept = GridResult.load(tmp_path / "a.json").per_item.hypotheses
+    assert kept is not None and set(kept["clean"]) == {text.replace("\ud800", "\ufffd").replace("\udcff", "\ufffd").replace("\udfff", "\ufffd")}
+
+
 def stored_grids() -> list[Path]:
     """Results on AN4 test in noise under results/."""
     found = []

@@ -76,3 +76,24 @@ def test_other_files_are_refused(text: str | None, message: str, tmp_path: Path)
         path.write_text(text)
     with pytest.raises(NoisewiseError, match=message):
         GridResult.load(path)
+
+
+@pytest.mark.parametrize("name", ["a\udcff", "b\x85\u2028c", "d\x1b[2J"])
+def test_names_of_any_bytes_are_written_and_read_back(name: str, result: GridResult, tmp_path: Path) -> None:
+    named = replace(result, system=name, per_item=replace(result.per_item, ids=[name] * len(result.per_item.ids)))
+    named.save(tmp_path / "a.json")
+    found = GridResult.load(tmp_path / "a.json")
+    assert found.system == name and found.per_item.ids == named.per_item.ids
+    assert not set("\x1b\x85\u2028") & set((tmp_path / "a.json").read_text(encoding="utf-8"))
+
+
+def test_a_result_shows_no_key(result: GridResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-SECRETSECRET0123456789")
+    replace(result, command="x --model openai:http://a/sk-SECRETSECRET0123456789").save(tmp_path / "a.json")
+    assert "SECRET" not in (tmp_path / "a.json").read_text()
+
+
+def test_json_without_an_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(NoisewiseError, match="must be a JSON file"):
+        GridResult.load(tmp_path / "deep.json")

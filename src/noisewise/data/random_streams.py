@@ -24,7 +24,7 @@ class Draws:
     """
 
     def __init__(self, *names: object) -> None:
-        digest = hashlib.sha256("|".join(str(name) for name in names).encode()).digest()
+        digest = hashlib.sha256("|".join(str(name) for name in names).encode(errors="surrogatepass")).digest()
         self._words = np.random.Philox(key=int.from_bytes(digest[:16], "little"))
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:

@@ -55,7 +55,8 @@ class Grid:
     @property
     def sha256(self) -> str:
         """Hash of the ids of the utterances."""
-        return hashlib.sha256("\n".join(one.id for one in self.speech.utterances).encode()).hexdigest()
+        names = "\n".join(one.id for one in self.speech.utterances)
+        return hashlib.sha256(names.encode(errors="surrogatepass")).hexdigest()  # names of files may be no UTF-8
 
 
 def _mixture(

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+from noisewise.safe_text import RUN, masked
+
 DATA_ROOT = "NOISEWISE_DATA"
 """Environment variable: the folder of corpora. Paths under it are stored as `$NOISEWISE_DATA/...`."""
 PACKAGES = ("noisewise", "numpy", "soundfile", "soxr", "lhotse", "jiwer", "torch")
@@ -17,8 +19,9 @@ def portable(text: str) -> str:
     """A path or a recogniser without the absolute paths of this machine.
 
     A path under the folder of corpora starts with `$NOISEWISE_DATA`, one under the current folder becomes
-    relative, and of any other absolute path only the last name stays. Relative paths stay as given.
+    relative, and of any other absolute path only the last name stays. Relative paths stay as given. Secrets are masked.
     """
+    text = masked(text, shortest=RUN)
     kind, colon, rest = text.partition(":")
     if colon and kind == "command":
         return "command:" + " ".join(portable(word) for word in rest.split(" "))

@@ -13,6 +13,7 @@ from noisewise.evaluation import format_1
 from noisewise.evaluation.conditions import Condition, degradations, noise_types, snrs_db
 from noisewise.evaluation.config import GridConfig
 from noisewise.files import replaced
+from noisewise.safe_text import RUN, masked, terminal
 
 FORMAT = "noisewise-grid-2"
 
@@ -236,7 +237,7 @@ class GridResult:
         """
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise EvaluationError(f"`{path}` must be a JSON file, but cannot be read: {error}") from error
         try:
             return cls.parse(values)
@@ -245,14 +246,19 @@ class GridResult:
 
 
 def as_json(values: dict[str, Any]) -> str:
-    """Indented JSON with lists of plain numbers on one line, and numbers to six places."""
-    text = json.dumps(_rounded(values), indent=1, ensure_ascii=False)
+    """Indented JSON with lists of plain numbers on one line, numbers to six places, and without secrets.
+
+    Names that are not UTF-8 stand in it as `\\udcff`, which JSON reads back.
+    """
+    text = terminal(json.dumps(_rounded(values), indent=1, ensure_ascii=False))
     return re.sub(r"\[\n([\d\s.,e+-]*)\]", lambda found: f"[{' '.join(found[1].split())}]", text)
 
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, 6)
+    if isinstance(value, str):
+        return masked(value, shortest=RUN)
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
     return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value

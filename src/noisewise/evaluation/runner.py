@@ -100,7 +100,7 @@ class _Runner(Generic[OutputT]):
             mixtures = [self.grid.mixture(one, condition) for one in batch]
             for one, mixture in zip(batch, mixtures, strict=True):
                 samples, scale = pcm16(mixture)
-                digest.update(one.id.encode() + b"\0" + samples.astype("<i2").tobytes())
+                digest.update(one.id.encode(errors="surrogatepass") + b"\0" + samples.astype("<i2").tobytes())
                 scaled += scale != 1.0
             found = self.run(mixtures)
             self.failures += sum(isinstance(output, Failure) for output in found)
@@ -112,9 +112,10 @@ class _Runner(Generic[OutputT]):
             if isinstance(output, Failure)
         }
         if len(failures) == len(each):
+            name, reason = next(iter(failures.items()))
             raise EvaluationError(
-                f"the system must process some input, but failed on all of {condition.key}: "
-                f"{next(iter(failures.values()))}"
+                f"the system must process some input, but failed on all of {condition.key}: {reason} (first of "
+                f"{len(each)}: {name})"
             )
         return Outputs(condition, each, failures, scaled, digest.hexdigest())
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from noisewise.audio.mix import SILENCE_RMS, Waveform, rms
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.manifests import read as manifests
-from noisewise.errors import AudioError, EvaluationError
+from noisewise.errors import EvaluationError, NoisewiseError
 from noisewise.evaluation.result import Skipped
+from noisewise.safe_text import clean_text
 
 if TYPE_CHECKING:
     from noisewise.data.manifests.cuts import Cut
@@ -88,9 +89,9 @@ class Speech:
     def _check(self, name: str) -> None:
         try:
             self.utterances.append(self._utterance(name))
-        except (AudioError, EvaluationError) as error:
+        except (NoisewiseError, OSError, UnicodeError, MemoryError) as error:
             path = manifests.path_of(self.cuts[name])
-            self.skipped.append(Skipped(name, str(error).replace(path, Path(path).name)))
+            self.skipped.append(Skipped(name, str(error).replace(path, Path(path).name) or type(error).__name__))
 
     def _utterance(self, name: str) -> Utterance:
         text = self.text_of(self.cuts[name])
@@ -99,4 +100,4 @@ class Speech:
         clean = self.waveform(name)
         if rms(clean) <= SILENCE_RMS:
             raise EvaluationError(f"it must be audible, but its RMS is {rms(clean):.2g} of full scale")
-        return Utterance(name, self.group_of(self.cuts[name]) or name, text, len(clean) / SAMPLE_RATE)
+        return Utterance(name, self.group_of(self.cuts[name]) or name, clean_text(text), len(clean) / SAMPLE_RATE)

@@ -71,3 +71,52 @@ def test_the_wav_files_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [found] = load_recogniser("command:echo").recognise([QUIET])
     assert str(found).startswith(str(tmp_path)) and not os.path.exists(str(found))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no process groups")
+@pytest.mark.parametrize("parent", ["time.sleep(60)", "print('DONE')", "print('DONE'); sys.exit(3)"])
+@pytest.mark.parametrize(
+    "child", ["time.sleep(30)", "[(print('x' * 100, flush=True), time.sleep(0.01)) for _ in range(3000)]"]
+)
+def test_a_grandchild_that_leaves_the_group_and_keeps_the_pipes_holds_nothing_up(
+    parent: str, child: str, tmp_path: Path
+) -> None:
+    source = f"import os\nif os.fork() == 0: os.setsid(); {child}; os._exit(0)\n{parent}"
+    start = time.monotonic()
+    [found] = load_recogniser(program(tmp_path, source), timeout_seconds=2.0).recognise([QUIET])
+    assert time.monotonic() - start < 6
+    if "sleep(60)" in parent:
+        assert found == Failure("no answer within 2 s")
+    elif "exit" in parent:
+        assert found == Failure("exit status 3: nothing on stderr")
+    else:
+        assert "DONE" in str(found) and not isinstance(found, Failure)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="read by another way there")
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("piece", ["'y' * 65536", "'y\\n' * 100_000", "'\\N{SNOWMAN}' * 10_000"])
+def test_output_without_end_stops_the_program(stream: str, piece: str, tmp_path: Path) -> None:
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.monotonic()
+    source = f"while True: sys.{stream}.write({piece})"
+    [found] = load_recogniser(program(tmp_path, source), timeout_seconds=60).recognise([QUIET])
+    assert isinstance(found, Failure) and found.reason.startswith(f"{stream} must have")
+    assert time.monotonic() - start < 30
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, "kilobytes"
+
+
+def test_much_output_that_ends_is_read(tmp_path: Path) -> None:
+    source = "print('WORD ' * 100_000); print('e' * 3_000_000, file=sys.stderr); print('last', file=sys.stderr)"
+    [found] = load_recogniser(program(tmp_path, source)).recognise([QUIET])
+    assert found == " ".join(["WORD"] * 100_000)
+    [found] = load_recogniser(program(tmp_path, source + "; sys.exit(1)")).recognise([QUIET])
+    assert found == Failure("exit status 1: last")
+
+
+@pytest.mark.parametrize("raw", [b"A\xffB", b"A\xed\xa0\x80B", "A\x1bB\ufffdC".encode()])
+def test_what_is_not_utf_8_can_be_kept(raw: bytes, tmp_path: Path) -> None:
+    [found] = load_recogniser(program(tmp_path, f"sys.stdout.buffer.write({raw!r})")).recognise([QUIET])
+    assert str(found).encode().startswith(b"A") and "\ufffd" in str(found)

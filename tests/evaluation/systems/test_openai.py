@@ -1,9 +1,15 @@
 """A local server that speaks the transcription API: what it is sent, and what its refusals become."""
 
+import contextlib
 import email
 import io
 import json
+import os
+import shlex
+import socket
+import sys
 import threading
+import time
 import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,6 +19,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from noisewise.audio.pcm import pcm16
 from noisewise.cli import main as cli
@@ -238,3 +246,205 @@ def test_a_grid_through_the_command_asks_nothing_twice(
     a, b = (json.loads((tmp_path / name).read_text()) for name in ("a.json", "b.json"))
     assert len(fake.seen) == asked and a["cells"] == b["cells"] and a["system_details"]["model"] == "tiny"
     assert 0 < a["clean"]["rates"]["wer"]["value"] < 1 and "texts.jsonl" not in a["command"]
+
+
+KEY = "sk-SECRETSECRET0123456789"
+Script = Callable[[socket.socket], None]
+
+
+@contextlib.contextmanager
+def raw_server(script: Script) -> Iterator[str]:
+    """A server that reads a request and then does what a script says with the connection."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    done = threading.Event()
+
+    def serve() -> None:
+        while not done.is_set():
+            with contextlib.suppress(OSError):
+                connection, _ = listening.accept()
+                with connection:
+                    connection.settimeout(5)
+                    head = b""
+                    while b"\r\n\r\n" not in head:
+                        head += connection.recv(65536)
+                    body = head.partition(b"\r\n\r\n")[2]
+                    length = int(head.lower().partition(b"content-length:")[2].split()[0])
+                    while len(body) < length:
+                        body += connection.recv(65536)
+                    script(connection)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        done.set()
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(5)
+
+
+def slowly(before: bytes, piece: bytes) -> Script:
+    """Something at once, and then a piece every 20 ms for 20 s."""
+
+    def script(connection: socket.socket) -> None:
+        connection.sendall(before)
+        for _ in range(1000):
+            connection.sendall(piece)
+            time.sleep(0.02)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("before", "piece"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nX-A: ", b"x"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),
+        (b"HTTP/1.1 400 No\r\nContent-Length: 5000\r\n\r\n", b" "),
+        (b"HTTP/1.1 503 No\r\nContent-Length: 5000\r\n\r\n", b" "),
+        (b"HTT", b"P"),
+    ],
+)
+def test_one_deadline_holds_for_the_whole_request(before: bytes, piece: bytes) -> None:
+    with raw_server(slowly(before, piece)) as url:
+        start = time.monotonic()
+        found = Server(*address(url), timeout_seconds=0.4, sleep=lambda _: None).transcribe(sound(10))
+        assert found == Failure("no answer within 0.4 s") and time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize("head", [b"", b"Content-Length: 9000000\r\n"])
+def test_an_answer_without_end_is_a_failure(head: bytes) -> None:
+    def script(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + b'{"text": "')
+        for _ in range(200):
+            connection.sendall(b"a" * 65536)
+
+    with raw_server(script) as url:
+        found = Server(*address(url), sleep=lambda _: None).transcribe(sound(10))
+    assert isinstance(found, Failure) and "bytes at most" in found.reason
+
+
+def test_an_answer_that_is_cut_short_is_requested_again() -> None:
+    answers = iter([b'{"text"', b'{"text": "whole"}'])
+
+    def script(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n" + next(answers))
+
+    with raw_server(script) as url:
+        assert Server(*address(url), sleep=lambda _: None).transcribe(sound(10)) == "whole"
+
+
+def outcome(call: Callable[[], object]) -> str:
+    """What a call gives, or the sentence with which it is refused."""
+    try:
+        return repr(call())
+    except NoisewiseError as error:
+        return f"{error!r} {error}"
+
+
+PLACES = st.sampled_from(
+    ["body", "message", "reason", "header", "status", "text", "json", "url", "field", "exception", "stderr", "stdout"]
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    place=PLACES,
+    key=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=60),
+    padding=st.one_of(st.integers(0, 20), st.integers(80, 230)),
+    between=st.sampled_from(["", "\u200b", "\u2060", " "]),
+    status=st.sampled_from([200, 400, 401, 404, 500]),
+)
+def test_no_place_of_an_answer_shows_the_key(place: str, key: str, padding: int, between: str, status: int) -> None:
+    shown = "x" * padding + between.join(key)
+    latin = shown.encode("latin-1", "ignore")
+    line, head, body = b"HTTP/1.1 %d No" % status, b"", b"{}"
+    if place == "reason":
+        line = b"HTTP/1.1 %d " % status + latin
+    elif place == "header":
+        head = b"%s\r\nRetry-After: %s\r\nLocation: %s\r\n" % (latin, latin, latin)
+    elif place == "status":
+        line = b"Bearer " + latin
+    elif place == "body":
+        body = shown.encode()
+    elif place in ("message", "text", "json"):
+        body = json.dumps(
+            {"message": {"error": {"message": shown}}, "text": {"text": shown}}.get(place, [shown])
+        ).encode()
+    answer = line + b"\r\n" + head + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_API_KEY", key)
+        patch.setenv("no_proxy", "*")
+        if place in ("url", "field"):
+            target = f"http://127.0.0.1:9/{shown}#m" if place == "url" else f"http://[::1/#m&{shown}"
+            found = outcome(lambda: load_recogniser(f"openai:{target}").details)
+        elif place == "exception":
+            found = outcome(lambda: attempt(raising(RuntimeError(shown)), [sound(10)]))
+        elif place in ("stderr", "stdout"):
+            source = f"import sys; sys.{place}.buffer.write({shown.encode()!r}); sys.exit({int(place == 'stderr')})"
+            specification = f"command:{sys.executable} -c {shlex.quote(source)}"
+            found = outcome(lambda: load_recogniser(specification).recognise([sound(10)]))
+        else:
+            with raw_server(lambda connection: connection.sendall(answer)) as url:
+                client = Server(*address(url), key=key, sleep=lambda _: None, attempts=2)
+                found = outcome(lambda: client.transcribe(sound(10)))
+    seen = "".join(one for one in found if "!" <= one <= "~")
+    assert not [part for start in range(len(key) - 7) if (part := key[start : start + 8]) in seen.replace("***", " ")]
+
+
+def raising(error: Exception) -> Callable[[list[Any]], list[Any]]:
+    """A recogniser that fails."""
+
+    def recognise(waveforms: list[Any]) -> list[Any]:
+        raise error
+
+    return recognise
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\nX-Evil: 1", "\0", " ", "\u200b", "ä"])
+def test_a_key_that_no_header_holds_is_refused_unseen(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.environ", {**os.environ, "OPENAI_API_KEY": KEY + end})
+    with pytest.raises(NoisewiseError, match="`OPENAI_API_KEY` must be") as caught:
+        load_recogniser("openai:http://localhost:8000")
+    assert "SECRET" not in str(caught.value) and "Evil" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://[::1",
+        "http://[x]:3",
+        "http://a:port",
+        "http://a:99999",
+        "http://a:0",
+        "http://a b",
+        "http://\0",
+        "http://" + "a" * 70,
+    ],
+)
+def test_broken_addresses_are_one_sentence(target: str) -> None:
+    with pytest.raises(NoisewiseError, match="must name a server"):
+        load_recogniser(f"openai:{target}")
+
+
+def test_letters_of_any_alphabet_in_an_address_are_quoted() -> None:
+    assert address("http://a/ä%20?b=ü")[0] == "http://a/%C3%A4%20/v1/audio/transcriptions?b=%C3%BC"
+
+
+@pytest.mark.parametrize("raw", ["\\ud800", "A\\udcffB", "\\u0000 \\udfff"])
+def test_a_text_that_cannot_be_encoded_is_cleaned(fake: Fake, raw: str) -> None:
+    fake.answer = lambda number, length: (200, {}, b'{"text": "%s"}' % raw.encode())
+    found = server(fake).transcribe(sound(10))
+    assert "\ufffd" in str(found) and str(found).encode()
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"text": ' * 50_000, b'{"text": ' + b"9" * 5000 + b"}"])
+def test_an_answer_of_strange_json_is_no_answer(fake: Fake, body: bytes) -> None:
+    fake.answer = lambda number, length: (200, {}, body)
+    with pytest.raises(NoisewiseError, match="is it a transcription API"):
+        server(fake).transcribe(sound(10))

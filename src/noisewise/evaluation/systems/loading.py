@@ -44,7 +44,7 @@ def load(
         RecogniserError: there is no such program, module or function, or it decodes in its own way.
         NoisewiseError: there is no such model.
     """
-    if workers < 1 or timeout_seconds <= 0:
+    if workers < 1 or not timeout_seconds > 0:  # not a number is refused too
         raise RecogniserError(
             f"`workers` and `timeout_seconds` must be positive, but are {workers} and {timeout_seconds}"
         )

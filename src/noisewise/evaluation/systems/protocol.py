@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.errors import RecogniserError
+from noisewise.safe_text import RUN, received, shortened
 
 OutputT = TypeVar("OutputT")
 Waveform = NDArray[np.float32]
@@ -21,7 +22,10 @@ class Failure:
     """Stands in the place of an output where a system gave none."""
 
     reason: str
-    """Why there is no output."""
+    """Why there is no output, in one short line without secrets."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", shortened(received(self.reason)))
 
 
 Output = str | Failure
@@ -75,11 +79,11 @@ def run_with_isolation(
     """
     try:
         return checked(run(waveforms), len(waveforms))
-    except RecogniserError:
+    except (RecogniserError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # a system that calls sys.exit() ends its item, not the run
         if len(waveforms) == 1:
-            return [Failure(f"{type(error).__name__}: {error}")]
+            return [Failure(_described(error))]
         return [output for waveform in waveforms for output in run_with_isolation(run, [waveform], checked)]
 
 
@@ -98,4 +102,12 @@ def _checked(outputs: object, count: int) -> list[Output]:
             f"a recogniser must return texts, but returned {strange[0]} instead; "
             "raise an error, or return a Failure, where there is no text"
         )
-    return list(outputs)
+    return [received(output, shortest=RUN) if isinstance(output, str) else output for output in outputs]
+
+
+def _described(error: BaseException) -> str:
+    """Class and message of an error of any kind, one whose message cannot be made included."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return f"{type(error).__name__}, which has no message"
