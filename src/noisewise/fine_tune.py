@@ -94,9 +94,14 @@ def whole(values: dict[str, Any]) -> Recipe:
         logger.info("validation: #%s=%s of the corpus", HELD_OUT, share)
         held = {source: [cut for cut in cuts if is_held_out(cut, share)] for source, cuts in corpus.items()}
         corpus = {source: [cut for cut in cuts if not is_held_out(cut, share)] for source, cuts in corpus.items()}
-        given["train"] = {**given["train"], "manifests": [_filtered(each, f"{HELD_OUT}!", share) for each in corpus if corpus[each]]}
+        given["train"] = {
+            **given["train"],
+            "manifests": [_filtered(each, f"{HELD_OUT}!", share) for each in corpus if corpus[each]],
+        }
         found["validation"] = {
-            **{name: value for name, value in given["train"].items() if name in ("noise", "min_seconds", "max_seconds")},
+            **{
+                name: value for name, value in given["train"].items() if name in ("noise", "min_seconds", "max_seconds")
+            },
             "manifests": [_filtered(each, HELD_OUT, share) for each in held if held[each]],
             "batch_seconds": train.batch_seconds,
             "workers": 0,
@@ -112,7 +117,12 @@ def whole(values: dict[str, Any]) -> Recipe:
     found["optimizer"] = {"lr": 3e-4 if is_new else 1e-4}
     found["schedule"] = {"kind": "tri_stage"}
     often = max(1, steps // 10)
-    found["run"] = {"steps": steps, "validate_every": often, "save_every": often, "log_every": max(1, min(20, steps // 50))}
+    found["run"] = {
+        "steps": steps,
+        "validate_every": often,
+        "save_every": often,
+        "log_every": max(1, min(20, steps // 50)),
+    }
     return parse(Recipe, _merged(found, given))
 
 

@@ -350,7 +350,9 @@ def test_a_text_that_cannot_be_encoded_does_not_end_the_grid(text: str, speech: 
     )
     result.save(tmp_path / "a.json")
     kept = GridResult.load(tmp_path / "a.json").per_item.hypotheses
-    assert kept is not None and set(kept["clean"]) == {text.replace("\ud800", "\ufffd").replace("\udcff", "\ufffd").replace("\udfff", "\ufffd")}
+    assert kept is not None and set(kept["clean"]) == {
+        text.replace("\ud800", "\ufffd").replace("\udcff", "\ufffd").replace("\udfff", "\ufffd")
+    }
 
 
 def stored_grids() -> list[Path]:

@@ -196,8 +196,8 @@ def _report_lost(result: "GridResult") -> None:
     for side, counts in result.lost.items():
         print(
             f"warning: {sum(counts.values())} spoken characters of the {side} were removed by the normaliser "
-            f"{result.normaliser}: {said(Counter(counts))}; rates do not count them: spell them out in words, or choose "
-            "--normaliser unicode",
+            f"{result.normaliser}: {said(Counter(counts))}; rates do not count them: spell them out in words, "
+            "or choose --normaliser unicode",
             file=sys.stderr,
         )
 

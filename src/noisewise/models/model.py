@@ -16,7 +16,9 @@ def outputs(vocabulary: int | None) -> int:
         ConfigError: it is left to the tokenizer of a recipe, and there is none here.
     """
     if vocabulary is None:
-        raise ConfigError("`vocabulary` must be a number where a model is built without a tokenizer, but is null instead")
+        raise ConfigError(
+            "`vocabulary` must be a number where a model is built without a tokenizer, but is null instead"
+        )
     return vocabulary
 
 

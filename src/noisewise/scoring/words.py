@@ -28,7 +28,22 @@ from numpy.typing import NDArray
 from noisewise.errors import EvaluationError
 from noisewise.text.normalise import ENGLISH, Normaliser, NormaliserName, choose, said
 
-__all__ = ["Interval", "Normaliser", "NormaliserName", "Score", "WordErrors", "bootstrap", "choose", "interval", "lost", "must_stay", "resample", "resampled_rates", "said", "score"]
+__all__ = [
+    "Interval",
+    "Normaliser",
+    "NormaliserName",
+    "Score",
+    "WordErrors",
+    "bootstrap",
+    "choose",
+    "interval",
+    "lost",
+    "must_stay",
+    "resample",
+    "resampled_rates",
+    "said",
+    "score",
+]
 
 Counts = NDArray[np.int64]
 Rates = NDArray[np.float64]

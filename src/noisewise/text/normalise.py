@@ -129,7 +129,9 @@ class Normaliser:
         elif character in self.letters:
             return character
         else:
-            parts = _LIGATURES.get(capital(character)) or unicodedata.normalize("NFKD", character).translate(_APOSTROPHES)
+            parts = _LIGATURES.get(capital(character)) or unicodedata.normalize("NFKD", character).translate(
+                _APOSTROPHES
+            )
             if parts not in (character, capital(character)):
                 return "".join(map(self.written, parts))
         inner = category[0] in "LMN" or category in ("Cf", "Cs", "Co") or character in (".", APOSTROPHE, *_UNSEEN)

@@ -167,9 +167,7 @@ def letters_tokenizer(texts: Iterable[str], most: int) -> CharacterTokenizer:
     return CharacterTokenizer((BLANK, UNKNOWN, BOUNDARY, *sorted(counts)))
 
 
-def learn(
-    texts: Iterable[str], size: int, *, least: int = 2, letters: Sequence[str] = LETTERS
-) -> SubwordTokenizer:
+def learn(texts: Iterable[str], size: int, *, least: int = 2, letters: Sequence[str] = LETTERS) -> SubwordTokenizer:
     """Learn subwords from normalised texts; the same from the same texts, in any order.
 
     Args:

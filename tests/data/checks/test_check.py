@@ -118,7 +118,10 @@ def test_the_frames_needed_are_those_that_pytorch_needs(text: str) -> None:
     import torch
 
     ids = CharacterTokenizer().encode(text)
-    for frames in (max(1, frames_needed(Rules().tokenizer.encode(text)) - 1), max(1, frames_needed(Rules().tokenizer.encode(text)))):
+    for frames in (
+        max(1, frames_needed(Rules().tokenizer.encode(text)) - 1),
+        max(1, frames_needed(Rules().tokenizer.encode(text))),
+    ):
         even = torch.full((frames, 1, 30), 1 / 30).log()
         lengths = torch.tensor([frames]), torch.tensor([len(ids)])
         loss = torch.nn.functional.ctc_loss(even, torch.tensor([ids]), *lengths, reduction="sum")

@@ -197,7 +197,8 @@ def _of_text(raw: str, text: str, stats: AudioStats, rules: Rules) -> Iterator[t
     unknown = [letter for letter, ids in spelled.items() if not ids or tokenizer.unknown in ids]
     if unknown:
         yield "unknown_characters", f"{' '.join(unknown)} are not in the vocabulary and would become <unk>"
-    frames, needed = stats.samples * SAMPLE_RATE // max(1, stats.rate) // rules.hop, frames_needed(rules.tokenizer.encode(text))
+    frames = stats.samples * SAMPLE_RATE // max(1, stats.rate) // rules.hop
+    needed = frames_needed(rules.tokenizer.encode(text))
     if not stats.problem and frames < needed:
         yield "too_short_for_ctc", f"must have {needed} frames of {rules.hop} samples for its text, but has {frames}"
 

@@ -36,7 +36,9 @@ class Targets:
         if not self.utterances or len(self.without_text) + len(self.too_long) < self.utterances:
             return
         if not self.too_long:
-            has = f"have none under the normaliser {normaliser}, as in {self.example!r}" if self.example else "have none"
+            has = (
+                f"have none under the normaliser {normaliser}, as in {self.example!r}" if self.example else "have none"
+            )
             remedy = "choose another `tokenizer.normaliser`, such as unicode" if self.example else "add a column `text`"
             raise DataError(f"`train.manifests` must have transcripts, but all {self.utterances} {has}; {remedy}")
         raise DataError(
@@ -51,7 +53,9 @@ class Targets:
         found = []
         if self.without_text:
             example = f", such as '{self.without_text[0]}'" + (f" ({self.example!r})" if self.example else "")
-            found.append(f"{len(self.without_text)} of {self.utterances} recordings have no transcript{example}: left out")
+            found.append(
+                f"{len(self.without_text)} of {self.utterances} recordings have no transcript{example}: left out"
+            )
         if self.too_long:
             found.append(
                 f"{len(self.too_long)} of {self.utterances} transcripts are too long for their recordings, such as that "
