@@ -148,7 +148,7 @@ ADDRESSES = {
 
 WITHOUT_A_MIRROR = {"benchmarks", "scripts", "docs"}
 """Folders of tests that are not of the package."""
-OF_THE_WHOLE = {"test_architecture.py", "test_examples.py", "test_import.py"}
+OF_THE_WHOLE = {"test_architecture.py", "test_examples.py", "test_import.py", "test_old_formats.py"}
 """Tests that are of the whole package."""
 WITHOUT_A_TEST = {
     "embeddings/encoders/protocol.py",
