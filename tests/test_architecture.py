@@ -97,6 +97,7 @@ KNOWS = {
         "config",
         "errors",
     },
+    "fine_tune": {"run", "recipe", "data", "checkpoints", "models", "text", "config", "errors"},
     "experiments": {
         "run",
         "recipe",

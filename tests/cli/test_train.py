@@ -23,7 +23,8 @@ def test_a_run_lands_under_runs_and_its_model_transcribes(recipe: str, capsys: p
     assert main(["train", recipe, *QUICK]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["folder"] == "runs/ctc"
-    assert "step 1/1" in err and "min left" in err
+    assert "step 1/1" in err and "s left" in err and "last validation, step 1/1" in err
+    assert "reference  " in err and json.loads(out)["best_step"] == 1
     assert main(["transcribe", "corpus/u0.wav", "--model", "runs/ctc/best"]) == 0
 
 

@@ -1,8 +1,7 @@
 """The run's log: appended, and cut back to the checkpoint on resume."""
 
+from collections.abc import Mapping
 from pathlib import Path
-
-import pytest
 
 from noisewise.training import log
 
@@ -26,7 +25,31 @@ def test_lost_steps_and_a_torn_line_are_forgotten(tmp_path: Path) -> None:
     assert [record["loss"] for record in log.read(tmp_path)] == [1.0, 2.0, 30.0]
 
 
-def test_tensorboard_gets_the_numbers(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard", reason="TensorBoard is not installed (extra `tracking`)")
-    log.Log(tmp_path, tensorboard=True).write("train", 1, loss=2.0, note="words stay in the JSON")
-    assert list((tmp_path / "tensorboard").glob("events.*"))
+def test_trackers_get_the_numbers_and_no_words(tmp_path: Path) -> None:
+    class Fake:
+        def __init__(self) -> None:
+            self.sent: list[object] = []
+
+        def log(self, values: Mapping[str, float], step: int) -> None:
+            self.sent.append((dict(values), step))
+
+        def end(self) -> None:
+            self.sent.append("end")
+
+    fake = Fake()
+    writer = log.Log(tmp_path, trackers=[fake])
+    writer.write("validation", 1, wer=0.5, last=True, note="words stay in the JSON")
+    writer.write("example", 1, reference="YES", hypothesis="YES")
+    writer.end()
+    assert fake.sent == [({"validation/wer": 0.5}, 1), "end"]
+    assert len(log.read(tmp_path)) == 2
+
+
+def test_a_curve_is_drawn_in_blocks(tmp_path: Path) -> None:
+    writer = log.Log(tmp_path)
+    for step, loss in enumerate([8.0, 4.0, 2.0, 1.0]):
+        writer.write("train", step, loss=loss)
+    assert log.curve(tmp_path, "train", "loss") == [8, 4, 2, 1]
+    assert log.sparkline(log.curve(tmp_path, "train", "loss")) == "█▄▂▁"
+    assert len(log.sparkline(range(1000), 30)) == 30 and log.sparkline([2, 2]) == "▁▁" and log.sparkline([]) == ""
+    assert log.sparkline([float("nan"), 1, float("inf"), 2]) == "▁█"

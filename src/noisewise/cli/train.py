@@ -40,7 +40,8 @@ def command(
     folder = output or Path("runs") / recipe.stem
     with _Bar(chosen.run.steps) as bar:
         metrics = train(chosen, folder, bar.update)
-    print(json.dumps({"folder": str(folder), **metrics}))
+        best = bar.best
+    print(json.dumps({"folder": str(folder), "validation": "last", **metrics, **best}))
 
 
 class _Bar:
@@ -55,6 +56,7 @@ class _Bar:
         columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         self.progress = Progress(*columns, console=console, disable=self.plain)
         self.task = self.progress.add_task("starting", total=steps)
+        self.best: dict[str, float] = {}
 
     def __enter__(self) -> "_Bar":
         self.progress.start()
@@ -65,10 +67,42 @@ class _Bar:
 
     def update(self, progress: "Progress") -> None:
         """Show a report of the loop."""
+        if progress.best:
+            self.best = {f"best_{progress.best[0]}": progress.best[1], "best_step": progress.best[2]}
+        if progress.is_validation:
+            self._show_validation(progress)
+            return
         values = {**progress.terms, **{f"validation {name}": value for name, value in progress.metrics.items()}}
         terms = "  ".join(f"{name} {value:.3f}" for name, value in values.items())
         pace = f"{progress.audio_per_second:.0f} s of audio/s  " if progress.audio_per_second else ""  # not of text
-        text = f"{progress.seconds_left / 60:.0f} min left  {pace}{terms}"
+        text = f"{_left(progress.seconds_left)} left  {pace}{terms}"
         if self.plain:
-            print(f"step {progress.step}/{progress.steps}  {text}", file=sys.stderr, flush=True)
+            self._print(f"step {progress.step}/{progress.steps}  {text}")
         self.progress.update(self.task, completed=progress.step, description=text)
+
+    def _show_validation(self, progress: "Progress") -> None:
+        """Metrics of a validation, learning curves, and a few hypotheses beside their references."""
+        from noisewise.training.log import sparkline
+
+        metrics = "  ".join(f"{name} {value:.3f}" for name, value in progress.metrics.items())
+        which = "last validation" if progress.is_last else "validation"
+        best = f"  best {progress.best[0]} {progress.best[1]:.3f} at step {progress.best[2]}" if progress.best else ""
+        self._print(f"{which}, step {progress.step}/{progress.steps}: {metrics}{best}  {_left(progress.seconds_left)} left")
+        for name, values in progress.curves.items():
+            if len(values) > 1:
+                self._print(f"  {name:<10} {sparkline(values)}  {values[0]:.3f} to {values[-1]:.3f}")
+        for reference, hypothesis in progress.examples:
+            self._print(f"  reference  {reference}\n  hypothesis {hypothesis}")
+
+    def _print(self, text: str) -> None:
+        if self.plain:
+            print(text, file=sys.stderr, flush=True)
+        else:
+            self.progress.console.print(text, markup=False, highlight=False)
+
+
+def _left(seconds: float) -> str:
+    """Remaining time, in a unit that fits."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -52,4 +52,5 @@ class CTCTask(RecognitionTask):
         for batch in batches:
             scorer.add(batch, *self.model.log_probs(batch.waveform, batch.lengths))
         self.train()
+        self.examples = scorer.examples()
         return scorer.metrics()

@@ -93,6 +93,7 @@ class JointTask(RecognitionTask):
             for name, search in searches.items():
                 found[name] += [each[0].text for each in search.decode(posteriors, frames, self.model.hop / 16_000)]
         self.train()
+        self.examples = by_ctc.examples()
         return self._metrics(by_ctc, found, attention)
 
     def _begin(self, frames: Tensor, lengths: Tensor) -> Steps:

@@ -44,6 +44,12 @@ class Scorer:
         return {"wer": result.wer, "cer": result.cer, "ctc": self.total / max(len(self.references), 1)}
 
 
+    def examples(self, most: int = 4) -> list[tuple[str, str]]:
+        """References and hypotheses of a few utterances, evenly spaced."""
+        chosen = range(0, len(self.references), max(1, len(self.references) // most))
+        return [(self.references[at], self.hypotheses[at]) for at in chosen][:most]
+
+
 class RecognitionTask(Task):
     """A recogniser that learns transcripts; its encoder may begin later than the rest."""
 

@@ -142,6 +142,7 @@ class Wav2CodeTask(Task):
                 found, of = code_accuracy(output, self.targets(batch)[1])
                 right, frames = right + float(found), frames + float(of)
         self.train()
+        self.examples = scorer.examples()
         return {**scorer.metrics(), **({"code_accuracy": right / frames} if frames else {})}
 
     def release(self, folder: Path, config: Wav2CodeConfig, about: dict[str, Any]) -> None:

@@ -8,8 +8,8 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -22,13 +22,14 @@ from torch import Tensor, nn
 from noisewise.batch import Batch
 from noisewise.config import config, within
 from noisewise.errors import ModelError, NoisewiseError
-from noisewise.training import checkpoint
+from noisewise.training import checkpoint, log, trackers
 from noisewise.training.average import Average
 from noisewise.training.health import Guard
 from noisewise.training.log import Log
 from noisewise.training.optimizer import OptimizerConfig, build_optimizer
 from noisewise.training.schedule import Schedule, factor
 from noisewise.training.task import Loss, Task
+from noisewise.training.trackers import LoggerName
 
 
 @config
@@ -66,7 +67,9 @@ class RunConfig:
     release_at: tuple[int, ...] = ()
     """Steps after which the model is released as it is then, as `step_<n>/` beside `best/`."""
     tensorboard: bool = False
-    """Also write TensorBoard files (extra `tracking`)."""
+    """Also write TensorBoard files (extra `tracking`); the same as among `loggers`."""
+    loggers: tuple[LoggerName, ...] = ()
+    """Trackers beside `log.jsonl`: tensorboard, wandb, mlflow (extra `tracking`)."""
 
     def __post_init__(self) -> None:
         within(1, math.inf, steps=self.steps, accumulate=self.accumulate, devices=self.devices, nodes=self.nodes)
@@ -96,6 +99,19 @@ class Progress:
     metrics: dict[str, float]
     seconds_left: float
     audio_per_second: float
+    is_validation: bool = False
+    """Whether the metrics are of a validation at this step."""
+    examples: Sequence[tuple[str, str]] = ()
+    """References and hypotheses of a few utterances of the validation."""
+    best: tuple[str, float, int] | None = None
+    """Metric that chooses the best checkpoint, its best value and the step of that."""
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Values up to here of the loss and of the metric that chooses the best checkpoint."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no step is left."""
+        return self.step >= self.steps
 
 
 class Interrupted(NoisewiseError):
@@ -163,7 +179,8 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         step = self._resume()
         first = self.fabric.is_global_zero
-        self.log = Log(folder, tensorboard=run.tensorboard and first, after_step=step if first else None)
+        names = [*run.loggers, *(["tensorboard"] if run.tensorboard else [])]
+        self.log = Log(folder, trackers=trackers.begin(names, folder, recipe) if first else (), after_step=step if first else None)
 
     def train(self, watch: Callable[[Progress], None] = lambda progress: None) -> dict[str, float]:
         """Step until the end; gives the metrics of the last validation.
@@ -185,13 +202,14 @@ class Trainer:
                 if state.step % run.log_every == 0 or state.step == run.steps:
                     self._report(terms, watch)
                 if state.step % run.validate_every == 0 or state.step == run.steps:
-                    self._validate()
+                    self._validate(watch)
                 if state.step in run.release_at:
                     self._release_now()
                 if state.step % run.save_every == 0 or state.step == run.steps or self.stopping:
                     self.save()
                 if self.stopping and state.step < run.steps:
                     raise Interrupted(f"stopped at step {state.step} of {run.steps}; the same command goes on")
+        self.log.end()
         return state.metrics
 
     def _step(self, batches: Iterator[tuple[int, int, Batch]]) -> dict[str, float]:
@@ -271,7 +289,30 @@ class Trainer:
         lr = self.peak_lr * factor(self.schedule, state.step - 1, self.run.steps)
         self.log.write("train", state.step, epoch=state.epoch, lr=lr, audio_per_second=round(rate, 1), **terms)
         left = per_step * (self.run.steps - state.step)
-        watch(Progress(state.step, self.run.steps, terms, state.metrics, left, rate))
+        watch(Progress(state.step, self.run.steps, terms, state.metrics, left, rate, best=self._best()))
+
+    def _best(self) -> tuple[str, float, int] | None:
+        """The metric that chooses the best checkpoint, its best value so far and the step of that."""
+        state, criterion = self.state, self.task.criterion
+        return None if criterion is None or state.best is None else (criterion, state.best, state.best_step)
+
+    def _report_validation(self, watch: Callable[[Progress], None]) -> None:
+        """Write metrics and examples of a validation into the log, and tell them."""
+        state, criterion = self.state, self.task.criterion
+        last = {"last": True} if state.step == self.run.steps else {}
+        self.log.write("validation", state.step, **state.metrics, **last)
+        for reference, hypothesis in self.task.examples:
+            self.log.write("example", state.step, reference=reference, hypothesis=hypothesis)
+        left = state.seconds / max(state.step, 1) * (self.run.steps - state.step)
+        curves = {"loss": log.curve(self.folder, "train", "loss")}
+        if criterion is not None:
+            curves[criterion] = log.curve(self.folder, "validation", criterion)
+        watch(
+            Progress(
+                state.step, self.run.steps, {}, state.metrics, left, state.audio_seconds / max(state.seconds, 1e-9),
+                is_validation=True, examples=self.task.examples, best=self._best(), curves=curves,
+            )
+        )  # fmt: skip
 
     def _report_skipped(self, batch: Batch) -> None:
         """Write items that could not be used into the log, once each."""
@@ -280,7 +321,7 @@ class Trainer:
                 self.skipped.add(item.id)
                 self.log.write("skipped", self.state.step, id=item.id, path=item.path, reason=item.reason)
 
-    def _validate(self) -> None:
+    def _validate(self, watch: Callable[[Progress], None] = lambda progress: None) -> None:
         """Validate the averaged weights on the first process; release them if they are the best so far."""
         state = self.state
         if self.fabric.is_global_zero:
@@ -295,7 +336,7 @@ class Trainer:
                     state.best, state.best_step = value, state.step
                     self._release("best")
             checkpoint.restore_random_state(random)
-            self.log.write("validation", state.step, **state.metrics)
+            self._report_validation(watch)
         self.fabric.barrier()
         self.module.train()
 

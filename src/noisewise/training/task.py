@@ -1,7 +1,7 @@
 """What the loop asks of a task."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ class Task(nn.Module, ABC):
     the last is released."""
     needs_text = True
     """Whether batches must carry transcripts."""
+    examples: Sequence[tuple[str, str]] = ()
+    """References and hypotheses of a few utterances of the last validation, for tasks that have some."""
 
     @abstractmethod
     def forward(self, batch: Batch) -> Loss:
