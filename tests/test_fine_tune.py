@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
 
 from noisewise.checkpoints import model_folder
+from noisewise.data.manifests.read import read
 from noisewise.errors import DataError
 from noisewise.fine_tune import load_recipe, split
 from noisewise.inference.recogniser import Recogniser
-from noisewise.data.manifests.read import read
 from noisewise.run import train
 from noisewise.training import log
 from tests.corpus import WORDS, tones, write_corpus

@@ -2,14 +2,14 @@
 
 | value | where a recipe does not give it |
 | --- | --- |
-| `validation` | a share of `train`, by speaker: a tenth, less above five hours; by recording where there are too few speakers |
+| `validation` | a share of `train`, by speaker: a tenth, less above five hours; single entries of too few speakers |
 | `model` | that of `start_from`; a CTC head over it where it is an encoder alone |
-| `tokenizer` | that of `start_from` where it has all but a thousandth of the letters of the text; else the text's letters |
+| `tokenizer` | that of `start_from` where it has all but 0.1 % of the letters of the text; else those of the text |
 | `run.steps` | `epochs` times over the corpus, but `least_steps` to `most_steps` |
 | `optimizer.lr` | 1e-4; 3e-4 where the head is new, and for a tenth of the steps the head alone learns then |
 | `schedule` | tri_stage: a tenth of the steps of warm-up |
 
-All fields of a recipe may stand beside these, and win. Noise is added where `train.noise` names some, and not otherwise.
+All fields of a recipe may stand beside these, and win. Noise is added only where `train.noise` names some.
 """
 
 import logging
@@ -145,8 +145,8 @@ def split(corpus: dict[str, list[Cut]], share: float | None = None) -> str:
             if 0 < held <= MOST_HELD_OUT * seconds:
                 return f"{tried:.3g}{by}"
     raise DataError(
-        f"`train.manifests` must hold enough recordings to hold some out, but hold {len(cuts)}; add recordings, or name "
-        "`validation.manifests`"
+        f"`train.manifests` must hold enough recordings to hold some out, but hold {len(cuts)}; add recordings, or "
+        "name `validation.manifests`"
     )
 
 
@@ -166,8 +166,8 @@ def _model(start_from: str) -> dict[str, Any]:
         return {**dump(stored), "vocabulary": None}
     if not hasattr(stored, "encoder") or stored.kind.startswith("cat"):
         raise ConfigError(
-            f"`start_from` must be a recogniser or an encoder of speech, but {start_from} is of kind {stored.kind}; choose "
-            "another"
+            f"`start_from` must be a recogniser or an encoder of speech, but {start_from} is of kind {stored.kind}; "
+            "choose another"
         )
     return {**dump(CTCConfig(encoder=stored.encoder)), "vocabulary": None}
 

@@ -283,7 +283,7 @@ def _vocabulary(recipe: Recipe, config: TransformerLMConfig, folder: Path) -> Vo
     if recipe.start_from is not None:
         found = Vocabulary.load(model_folder.locate(recipe.start_from).path / Vocabulary.FILE)
     elif config.unit == "characters":
-        found = Vocabulary.of_characters()
+        found = Vocabulary.of_characters(_characters(_text(recipe.train)))
     else:
         found = Vocabulary.of_words(read_sentences(_text(recipe.train)), config.vocabulary)
     path = folder / Vocabulary.FILE
@@ -293,6 +293,14 @@ def _vocabulary(recipe: Recipe, config: TransformerLMConfig, folder: Path) -> Vo
         folder.mkdir(parents=True, exist_ok=True)
         found.save(path)
     return found
+
+
+def _characters(train: TextConfig) -> Sequence[str] | None:
+    """Symbols of a text whose normaliser is not English; None for one of English."""
+    if train.normaliser == "english":
+        return None
+    texts = (" ".join(words) for words in read_sentences(train))
+    return subword.letters_tokenizer(texts, CharacterConfig().most).symbols
 
 
 def _model(recipe: Recipe, config: Any, tokenizer: Tokenizer) -> models.AnyModel:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from noisewise.errors import NoisewiseError
+from noisewise.text.normalise import choose
 from noisewise.text.sentences import read
 
 
@@ -21,3 +22,16 @@ def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     for name, message in (("a.txt", "UTF-8"), ("b.gz", "gzip"), ("c.txt", "no such file")):
         with pytest.raises(NoisewiseError, match=message):
             list(read([tmp_path / name]))
+
+
+def test_other_scripts_are_read_by_choice_and_never_vanish_silently(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("Привет, мир!\n\nДа\n", encoding="utf-8")
+    assert list(read([path], normaliser=choose("unicode"))) == [["ПРИВЕТ", "МИР"], ["ДА"]]
+    assert list(read([path], True, choose("unicode-cased")))[1] == ["Д", "а"]
+    with pytest.raises(NoisewiseError, match="'Привет, мир!'"):
+        list(read([path]))
+    path.write_text("ENTER 6 <unk>\n", encoding="utf-8")
+    assert list(read([path])) == [["ENTER"]] and "6 (1)" in caplog.text and "<unk> (1)" in caplog.text

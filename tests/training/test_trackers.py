@@ -31,7 +31,9 @@ def fake(name: str, monkeypatch: pytest.MonkeyPatch, **functions: Any) -> list[t
 def test_wandb_gets_recipe_and_numbers_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_PROJECT", "mine")
     sent: list[Any] = []
-    run = SimpleNamespace(id="abc", log=lambda values, step: sent.append((values, step)), finish=lambda: sent.append("end"))
+    run = SimpleNamespace(
+        id="abc", log=lambda values, step: sent.append((values, step)), finish=lambda: sent.append("end")
+    )
     calls = fake("wandb", monkeypatch, init=run)
     (tracker,) = trackers.begin(["wandb", "wandb"], tmp_path, RECIPE)
     tracker.log({"train/loss": 1.5}, 2)
@@ -67,7 +69,9 @@ def test_tensorboard_gets_the_numbers(tmp_path: Path, monkeypatch: pytest.Monkey
     assert sent == [("train/loss", 2.0, 1), "end"]
 
 
-@pytest.mark.parametrize(("name", "module"), [("wandb", "wandb"), ("mlflow", "mlflow"), ("tensorboard", "torch.utils.tensorboard")])
+@pytest.mark.parametrize(
+    ("name", "module"), [("wandb", "wandb"), ("mlflow", "mlflow"), ("tensorboard", "torch.utils.tensorboard")]
+)
 def test_a_library_that_is_missing_is_named(
     name: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,18 +31,22 @@ def train(
     classes: Annotated[
         Path | None, typer.Option(help="File of lines NAME WORD WORD ...: words that may stand for each other.")
     ] = None,
+    normaliser: Annotated[
+        str, typer.Option(help="Form of the text: english, german, turkish, unicode, unicode-cased, none.")
+    ] = "english",
 ) -> None:
     """Train a modified Kneser-Ney model; the text is normalised first."""
     from noisewise.errors import NoisewiseError
     from noisewise.lm import classes as classing
     from noisewise.lm import kneser_ney
     from noisewise.text import sentences
+    from noisewise.text.normalise import choose
 
     if not output.parent.is_dir():
         raise NoisewiseError(f"`{output}` must be in a folder, but there is no such folder; make it")
-    text = sentences.read(texts, characters)
+    text = sentences.read(texts, characters, choose(normaliser))
     if classes is not None:
-        text = classing.named(text, classing.read(classes))
+        text = classing.named(text, classing.read(classes, choose(normaliser)))
     estimate = kneser_ney.train(text, order, prune=prune or (), vocabulary=vocabulary)
     estimate.save(output)
     counts = ", ".join(f"{len(level.log10)} {k}-grams" for k, level in enumerate(estimate.levels, start=1))
@@ -59,14 +63,18 @@ def score(
     characters: Annotated[
         bool, typer.Option("--characters", help="The ARPA file is over letters, with | between words.")
     ] = False,
+    normaliser: Annotated[
+        str, typer.Option(help="Form of the text: english, german, turkish, unicode, unicode-cased, none.")
+    ] = "english",
 ) -> None:
     """Perplexity of a text, and how many of its words the model does not know."""
     from noisewise.inference import language_model
     from noisewise.lm import protocol as lm
     from noisewise.text import sentences
+    from noisewise.text.normalise import choose
 
     characters = language_model.is_over_characters(model, characters)
-    found = lm.measure(language_model.load(model), sentences.read(texts, characters), characters)
+    found = lm.measure(language_model.load(model), sentences.read(texts, characters, choose(normaliser)), characters)
     print(f"sentences             {found.sentences}")
     print(f"tokens                {found.tokens}")
     print(f"unknown               {found.unknown} ({100 * found.unknown / max(found.tokens, 1):.2f} %)")
@@ -83,14 +91,18 @@ def mix(
         list[Path] | None,
         typer.Option(help="Text to fit the weights to, other than that of the training.", show_default="equal weights"),
     ] = None,
+    normaliser: Annotated[
+        str, typer.Option(help="Form of the text: english, german, turkish, unicode, unicode-cased, none.")
+    ] = "english",
 ) -> None:
     """Make one model of several, for text of several kinds: each sentence is of one of them."""
     from noisewise.lm import mix as mixing
     from noisewise.text import sentences
+    from noisewise.text.normalise import choose
 
     pairs = [each.partition("=") for each in models]
     files = [(Path(lm), Path(class_list) if class_list else None) for lm, _, class_list in pairs]
-    weights = mixing.mix(files, output, sentences.read(text) if text else None)
+    weights = mixing.mix(files, output, sentences.read(text, normaliser=choose(normaliser)) if text else None)
     for name, weight in zip(models, weights, strict=True):
         print(f"{weight:.4f} {name}")
 

@@ -87,7 +87,9 @@ class _Bar:
         metrics = "  ".join(f"{name} {value:.3f}" for name, value in progress.metrics.items())
         which = "last validation" if progress.is_last else "validation"
         best = f"  best {progress.best[0]} {progress.best[1]:.3f} at step {progress.best[2]}" if progress.best else ""
-        self._print(f"{which}, step {progress.step}/{progress.steps}: {metrics}{best}  {_left(progress.seconds_left)} left")
+        self._print(
+            f"{which}, step {progress.step}/{progress.steps}: {metrics}{best}  {_left(progress.seconds_left)} left"
+        )
         for name, values in progress.curves.items():
             if len(values) > 1:
                 self._print(f"  {name:<10} {sparkline(values)}  {values[0]:.3f} to {values[-1]:.3f}")

@@ -18,7 +18,7 @@ from noisewise.evaluation.runner import Outputs
 from noisewise.evaluation.summary import Scored
 from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, Output, Waveform, attempt
 from noisewise.evaluation.test_set import Speech, Utterance
-from noisewise.scoring.words import Normaliser, choose, lost, must_stay, resampled_rates, score
+from noisewise.scoring.words import ENGLISH, Normaliser, choose, lost, must_stay, resampled_rates, score
 
 if TYPE_CHECKING:
     from noisewise.data.manifests.cuts import Cut
@@ -80,7 +80,7 @@ def _reference(cut: "Cut", normaliser: Normaliser) -> str | None:
     return text
 
 
-def check_references(utterances: Sequence[Utterance], normaliser: Normaliser = choose("english")) -> None:
+def check_references(utterances: Sequence[Utterance], normaliser: Normaliser = ENGLISH) -> None:
     """Refuse, before hours of recognition, references that cannot be scored.
 
     Raises:

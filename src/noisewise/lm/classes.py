@@ -14,10 +14,10 @@ from typing import Any
 from noisewise.errors import DecodingError
 from noisewise.lm.protocol import LanguageModel
 from noisewise.text import lines
-from noisewise.text.normalise import normalise
+from noisewise.text.normalise import ENGLISH, Normaliser
 
 
-def read(path: str | Path) -> dict[str, str]:
+def read(path: str | Path, normaliser: Normaliser = ENGLISH) -> dict[str, str]:
     """Words to their classes, from lines of a name and the words of that class; names become `<name>`.
 
     Raises:
@@ -27,7 +27,7 @@ def read(path: str | Path) -> dict[str, str]:
         raise DecodingError(f"`{path}` must list classes of words, but there is no such file; check the path")
     found: dict[str, str] = {}
     for number, line in enumerate(map(str.strip, lines.read(path, DecodingError)), start=1):
-        name, *words = line.split()[:1] + normalise(line.partition(" ")[2]).split() if line.split() else [""]
+        name, *words = line.split()[:1] + normaliser(line.partition(" ")[2]).split() if line.split() else [""]
         if name and not words:
             raise DecodingError(f"`{path}` line {number} must be a name and words, but is '{line}'; add words")
         for word in words:

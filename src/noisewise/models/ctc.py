@@ -24,7 +24,8 @@ class CTCConfig:
     encoder: EncoderConfig = LogMelTransformerConfig()
     """Encoder of the waveform."""
     vocabulary: int | None = 30
-    """Tokens, null for those of the recipe's tokenizer; the blank (id 0) included (V): 26 letters and 4 special ones (Wav2code, Sec. III-B)."""
+    """Tokens (null: those of the recipe's tokenizer), the blank (id 0) included (V): 26 letters and 4
+    special ones (Wav2code, Sec. III-B)."""
     dropout: float = 0.1
     """Dropout before the linear layer."""
 

@@ -61,7 +61,8 @@ class EncoderDecoderConfig:
     decoder: DecoderConfig = DecoderConfig()
     """Decoder from frames to text."""
     vocabulary: int | None = 30
-    """Tokens, null for those of the recipe's tokenizer; the blank (id 0) included (V), whose place the end of the text takes in the decoder."""
+    """Tokens (null: those of the recipe's tokenizer), the blank (id 0) included (V), whose place the
+    end of the text takes in the decoder."""
     dropout: float = 0.1
     """Dropout before the linear layer of CTC."""
 
@@ -80,7 +81,7 @@ class EncoderDecoder(AcousticModel):
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(self.encoder.dim, outputs(config.vocabulary))
         parts = config.decoder
-        self.embedding = nn.Embedding(config.vocabulary, parts.dim)
+        self.embedding = nn.Embedding(outputs(config.vocabulary), parts.dim)
         self.embedding_dropout = nn.Dropout(parts.dropout)
         self.decoder = TransformerDecoder(
             [

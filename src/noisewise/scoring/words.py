@@ -1,6 +1,7 @@
 """Word and character error rates, and how sure one can be of them.
 
-Both texts are normalised (`noisewise.text.normalise`; `english` unless another is chosen), aligned by edit distance (jiwer), and counted:
+Both texts are normalised (`noisewise.text.normalise`; `english` unless another is chosen), aligned by edit distance
+(jiwer), and counted:
 
     WER = (S + D + I) / N
 
@@ -9,8 +10,8 @@ of the rates of single utterances is given as well, because published tables of 
 utterances weigh more in it.
 
 A reference without words is kept: all words of its hypothesis count as insertions in the corpus rate. It has no
-rate of its own, so it is left out of the mean over utterances. A reference of which nothing stays is an error, for it has
-words that the normaliser does not know.
+rate of its own, so it is left out of the mean over utterances. A reference of which nothing stays is an error, for it
+has words that the normaliser does not know.
 
 Characters are counted with the single spaces between words.
 
@@ -117,7 +118,7 @@ def score(
     Args:
         references: one text per utterance.
         hypotheses: one text per utterance, in the same order.
-        normaliser: applied to both: a choice of `noisewise.text.normalise`, also by its name, or a function of your own.
+        normaliser: applied to both: a choice of `noisewise.text.normalise`, also by its name, or your own function.
         normaliser_name: stored with the score; name a function of your own.
 
     Example:
@@ -134,7 +135,7 @@ def score(
     """
     if isinstance(normaliser, str):
         normaliser = choose(normaliser)
-    normaliser_name = normaliser_name or getattr(normaliser, "name", "own")
+    normaliser_name = normaliser_name or str(getattr(normaliser, "name", "own"))
     if len(references) != len(hypotheses):
         raise EvaluationError(
             f"`hypotheses` must be one per reference, {len(references)}, but are {len(hypotheses)} instead; "
@@ -166,8 +167,8 @@ def must_stay(text: str, normaliser: Normaliser) -> None:
 
 
 def lost(texts: Iterable[str], normaliser: Normaliser = ENGLISH) -> Counter[str]:
-    """Characters of texts that are spoken and yet removed by a normaliser (digits, other scripts, symbols), and how often
-    each occurs; tags, which are no words, are not among them."""
+    """Characters of texts that are spoken and yet removed by a normaliser (digits, other scripts, symbols), and how
+    often each occurs; tags, which are no words, are not among them."""
     found: Counter[str] = Counter()
     for text in texts:
         found.update({each: count for each, count in normaliser.lost(text).items() if len(each) == 1})

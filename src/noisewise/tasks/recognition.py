@@ -43,7 +43,6 @@ class Scorer:
         result = score(self.references, self.hypotheses, normaliser=fitting(self.tokenizer.symbols))
         return {"wer": result.wer, "cer": result.cer, "ctc": self.total / max(len(self.references), 1)}
 
-
     def examples(self, most: int = 4) -> list[tuple[str, str]]:
         """References and hypotheses of a few utterances, evenly spaced."""
         chosen = range(0, len(self.references), max(1, len(self.references) // most))

@@ -9,9 +9,9 @@
 | `unicode-cased` | the same | kept |
 | `none` | everything; only white space is made single | kept |
 
-All but `none` work alike: apostrophes of every shape are `'`, tags such as `<unk>` and `[laughter]` are no words, a letter
-that does not stay is written in letters that do (é is E, Æ is AE) or removed, and other punctuation parts words. What is
-spoken and yet removed (digits, letters of other scripts, symbols) and tags are counted by `Normaliser.lost`.
+All but `none` work alike: apostrophes of every shape are `'`, tags such as `<unk>` and `[laughter]` are no words, a
+letter that does not stay is written in letters that do (é is E, Æ is AE) or removed, and other punctuation parts words.
+What is spoken and yet removed (digits, letters of other scripts, symbols) and tags are counted by `Normaliser.lost`.
 """
 
 import re

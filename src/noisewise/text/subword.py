@@ -161,8 +161,8 @@ def letters_tokenizer(texts: Iterable[str], most: int) -> CharacterTokenizer:
     if len(counts) > most:
         rare = said(Counter(dict(counts.most_common()[most:])))
         raise ModelError(
-            f"`tokenizer.most` must be at least the letters of the text, {len(counts)}, but is {most} instead; raise it, "
-            f"choose another normaliser, or take out what is rare: {rare}"
+            f"`tokenizer.most` must be at least the letters of the text, {len(counts)}, but is {most} instead; raise "
+            f"it, choose another normaliser, or take out what is rare: {rare}"
         )
     return CharacterTokenizer((BLANK, UNKNOWN, BOUNDARY, *sorted(counts)))
 

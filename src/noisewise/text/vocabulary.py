@@ -39,9 +39,10 @@ class Vocabulary:
         return cls([END, UNKNOWN, *ranked[: max(most - 2, 0)]])
 
     @classmethod
-    def of_characters(cls) -> "Vocabulary":
-        """The symbols of the recognisers but for the blank, whatever the text."""
-        return cls([END, UNKNOWN, *(each for each in CharacterTokenizer().symbols if each not in (BLANK, UNKNOWN))])
+    def of_characters(cls, symbols: Sequence[str] | None = None) -> "Vocabulary":
+        """The symbols of a recogniser but for the blank; those of English, whatever the text, when left out."""
+        symbols = CharacterTokenizer().symbols if symbols is None else symbols
+        return cls([END, UNKNOWN, *(each for each in symbols if each not in (BLANK, UNKNOWN))])
 
     def encode(self, sentence: Iterable[str]) -> list[int]:
         """Ids of tokens, without the marks."""

@@ -180,7 +180,9 @@ class Trainer:
         step = self._resume()
         first = self.fabric.is_global_zero
         names = [*run.loggers, *(["tensorboard"] if run.tensorboard else [])]
-        self.log = Log(folder, trackers=trackers.begin(names, folder, recipe) if first else (), after_step=step if first else None)
+        self.log = Log(
+            folder, trackers=trackers.begin(names, folder, recipe) if first else (), after_step=step if first else None
+        )
 
     def train(self, watch: Callable[[Progress], None] = lambda progress: None) -> dict[str, float]:
         """Step until the end; gives the metrics of the last validation.

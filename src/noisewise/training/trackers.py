@@ -15,7 +15,7 @@ from noisewise.errors import ConfigError
 
 LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 PROJECT = "noisewise"
-"""Project of Weights & Biases and experiment of MLflow, unless `WANDB_PROJECT` or `MLFLOW_EXPERIMENT_NAME` names one."""
+"""Project of wandb and experiment of MLflow, unless `WANDB_PROJECT` or `MLFLOW_EXPERIMENT_NAME` names one."""
 
 
 class Tracker(Protocol):
@@ -113,7 +113,8 @@ def _imported(module: str, name: str) -> Any:
         return import_module(module)
     except ImportError as error:
         raise ConfigError(
-            f"`run.loggers` must name libraries that are installed, but {name} is not; install it with: pip install {name}"
+            f"`run.loggers` must name libraries that are installed, but {name} is not; install it with: "
+            f"pip install {name}"
         ) from error
 
 

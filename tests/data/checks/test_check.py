@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from noisewise.data.checks.audio_stats import AudioStats, measure
 from noisewise.data.checks.check import Rules, Summary, check
-from noisewise.data.checks.targets import frames_needed
 from noisewise.data.checks.reasons import REASONS, Finding
+from noisewise.data.checks.targets import frames_needed
 from noisewise.data.corpora.preparation import write_cuts
 from noisewise.data.manifests.cuts import Cut
 from noisewise.data.manifests.read import read

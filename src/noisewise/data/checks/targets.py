@@ -1,4 +1,4 @@
-"""Transcripts as targets of CTC, looked at before the first step: which teach nothing, and what the normaliser removes."""
+"""Transcripts as targets of CTC, before the first step: which teach nothing, and what the normaliser removes."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -58,8 +58,8 @@ class Targets:
             )
         if self.too_long:
             found.append(
-                f"{len(self.too_long)} of {self.utterances} transcripts are too long for their recordings, such as that "
-                f"of '{self.too_long[0]}': CTC needs a frame for each token, so they teach nothing"
+                f"{len(self.too_long)} of {self.utterances} transcripts are too long for their recordings, such as "
+                f"that of '{self.too_long[0]}': CTC needs a frame for each token, so they teach nothing"
             )
         if self.lost:
             found.append(f"removed from the transcripts by the normaliser {normaliser}: {said(self.lost)}")

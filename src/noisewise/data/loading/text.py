@@ -19,7 +19,7 @@ from noisewise.data.loading.sampler import BatchRequest, BatchSampler
 from noisewise.data.manifests import read as manifest
 from noisewise.errors import ConfigError
 from noisewise.text import sentences
-from noisewise.text.normalise import normalise
+from noisewise.text.normalise import NormaliserName, choose
 from noisewise.text.tokenizer import BOUNDARY
 
 END = 0
@@ -46,6 +46,8 @@ class TextConfig:
     """Greatest number of tokens in a batch, padding counted."""
     shuffle: bool = True
     """Draw random batches in random order, anew in each epoch; otherwise they go from long to short."""
+    normaliser: NormaliserName = "english"
+    """Form of the sentences; see `noisewise.text.normalise`."""
 
     def __post_init__(self) -> None:
         if not self.texts and not self.manifests:
@@ -74,10 +76,11 @@ def read(chosen: TextConfig, characters: bool = False) -> Iterator[list[str]]:
 
 
 def _all(chosen: TextConfig, characters: bool) -> Iterator[list[str]]:
-    yield from sentences.read([manifest.expanded(name) for name in chosen.texts], characters)
+    normaliser = choose(chosen.normaliser)
+    yield from sentences.read([manifest.expanded(name) for name in chosen.texts], characters, normaliser)
     for source in chosen.manifests:
         for cut in manifest.read(source):
-            if text := normalise(manifest.text_of(cut) or ""):
+            if text := normaliser(manifest.text_of(cut) or ""):
                 yield list(text.replace(" ", BOUNDARY)) if characters else text.split()
 
 

@@ -153,8 +153,8 @@ def spell(text: str, tokenizer: Tokenizer, unknown: Unknown = "error") -> list[S
         letters = "".join(symbol for symbol in tokenizer.symbols if len(symbol) == 1)
         more = f" (and {len(strange) - 1} more)" if len(strange) > 1 else ""
         raise AlignmentError(
-            f"`text` must be spelled in {letters}, but '{strange[0]}'{more} cannot be{_named(strange, normaliser)}; spell "
-            "it out, write * in its place, or let unknown words be stars"
+            f"`text` must be spelled in {letters}, but '{strange[0]}'{more} cannot be{_named(strange, normaliser)}; "
+            "spell it out, write * in its place, or let unknown words be stars"
         )
     known = " ".join(spelling.text for spelling in spellings if not spelling.is_star)
     if respelled := normaliser.respelled(known):

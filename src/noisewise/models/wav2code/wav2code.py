@@ -44,7 +44,7 @@ class Wav2CodeConfig:
     """Whether one entry of the codebook is looked up, or the mean of all by their probability is taken. The paper has
     IDs, so one; the mean is what a soft Gumbel softmax gives, and is kinder while many codes are wrong."""
     vocabulary: int | None = 30
-    """Tokens, null for those of the recipe's tokenizer; the blank (id 0) included (V; Sec. III-B)."""
+    """Tokens (null: those of the recipe's tokenizer), the blank (id 0) included (V; Sec. III-B)."""
     dropout: float = 0.1
     """Dropout before the linear layer."""
 
