@@ -213,3 +213,19 @@ def test_a_tagger_is_measured_on_the_same_grid(
     for option in (["--beam", "5"], ["--cache", "texts.jsonl"]):
         assert cli.main([*words, *option, "--output", "other.json"]) == 2
         assert "must come with a recogniser, but --model is a tagger" in capsys.readouterr().err
+
+
+def test_what_the_normaliser_removes_is_said_and_kept(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "speech" / "manifest.tsv").write_text("path\ttext\n0.wav\tYES 6 2\n1.wav\tда\n2.wav\tYES\n")
+    words = ["evaluate", "speech", "--model", "python:my_recogniser:good"]
+    assert cli.main([*words, "--output", "one.json"]) == 1
+    err = capsys.readouterr().err
+    assert "2 spoken characters of the references were removed" in err and "2 (1), 6 (1)" in err
+    assert "skipped 1: " in err and "'да'" in err
+    assert json.loads(Path("one.json").read_text())["lost"] == {"references": {"2": 1, "6": 1}}
+    assert cli.main([*words, "--output", "two.json", "--normaliser", "unicode"]) == 0
+    assert "removed" not in capsys.readouterr().err
+    found = json.loads(Path("two.json").read_text())
+    assert found["normaliser"] == "noisewise-unicode-1" and "--normaliser unicode" in found["command"]
+    assert cli.main([*words, "--output", "three.json", "--normaliser", "latin"]) == 2
+    assert "normaliser" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from noisewise.evaluation.config import GridConfig
 from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.test_set import Utterance
 from noisewise.evaluation.words import TextCell, check_references, summarise
+from noisewise.text.normalise import choose
 
 UTTERANCES = [
     Utterance("u0", "ann", "A", 1.0),
@@ -118,3 +119,22 @@ def test_what_cannot_be_scored_is_refused() -> None:
     with pytest.raises(NoisewiseError, match="must hold a word"):
         check_references([Utterance("u", "s", "...", 1.0)])
     check_references(UTTERANCES)
+
+
+@pytest.mark.parametrize(
+    ("normaliser", "text", "lost"),
+    [("english", "ENTER 6 2 6", {"6": 2, "2": 1}), ("english", "ДА YES", {"Д": 1, "А": 1}), ("unicode", "ДА 6", {})],
+)
+def test_what_the_normaliser_removes_is_in_the_result(normaliser: Any, text: str, lost: dict[str, int]) -> None:
+    clean = TextCell(CLEAN, [text], {}, 0, "")
+    config = GridConfig(manifest="m", bootstrap_samples=10, normaliser=normaliser)
+    found = summarise([Utterance("u0", "s", text, 1.0)], [clean], config)
+    assert found.lost == ({"references": lost, "hypotheses": lost} if lost else {})
+    assert found.normaliser == choose(normaliser).name and found.clean.wer == 0
+
+
+def test_a_reference_that_vanishes_is_refused_with_its_text() -> None:
+    for text in ("Привет", "42", "नमस्ते"):
+        with pytest.raises(NoisewiseError, match=text):
+            check_references([Utterance("u", "s", "YES", 1.0), Utterance("u", "s", text, 1.0)])
+        check_references([Utterance("u", "s", text, 1.0)], choose("unicode"))

@@ -118,13 +118,12 @@ def _check_parent(path: "Path") -> None:
 
 def _facts(manifests: list[str], rules: "Rules", summary: "Summary") -> dict[str, object]:
     from noisewise import __version__
-    from noisewise.text.normalise import NORMALISER
 
     return {
         "noisewise": __version__,
         "manifests": manifests,
         "rules": {
-            "normaliser": NORMALISER,
+            "normaliser": rules.normaliser.name,
             "symbols": rules.tokenizer.symbols,
             "hop": rules.hop,
             "clipped": rules.clipped,
