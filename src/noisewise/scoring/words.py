@@ -30,6 +30,7 @@ from noisewise.errors import EvaluationError
 from noisewise.text.normalise import ENGLISH, Normaliser, NormaliserName, choose, said
 
 __all__ = [
+    "ENGLISH",
     "Interval",
     "Normaliser",
     "NormaliserName",
