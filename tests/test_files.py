@@ -2,12 +2,22 @@
 
 import hashlib
 import os
+import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from noisewise.files import replaced, replaced_folder, replaced_path, sha256_of
+from noisewise.files import (
+    remove_leftovers,
+    replaced,
+    replaced_folder,
+    replaced_path,
+    sha256_of,
+    temporary_name,
+)
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -69,6 +79,74 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with replaced_folder(target) as folder:
         (folder / "new").touch()
     assert [path.name for path in target.iterdir()] == ["new"] and list(tmp_path.iterdir()) == [target]
+
+
+def test_leftovers_of_dead_processes_go_and_others_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "er"
+    folder.mkdir(parents=True)
+    process = os.fork()
+    if process == 0:
+        with replaced(folder / "file.flac") as file:
+            file.write("half")
+            with replaced_folder(folder / "whole"):
+                os._exit(9)
+    os.waitpid(process, 0)
+    assert sum(path.name.endswith(".partial") for path in folder.iterdir()) == 2
+    old = folder / ".u0.flac.0123456789ab.partial"  # as versions before wrote it: whose it is cannot be told
+    foreign = temporary_name(folder / "far")
+    foreign = foreign.with_name(re.sub(r"[0-9a-f]{8}-\d+", "00000000-1", foreign.name))
+    kept = [old, foreign, folder / ".far.partial", folder / "file.partial"]
+    for path in kept:
+        path.touch()
+    with replaced(folder / "mine") as file:
+        assert remove_leftovers(tmp_path) == 2
+        file.write("whole")
+    assert sorted(folder.iterdir()) == sorted([*kept, folder / "mine"])
+    for path in kept:
+        os.utime(path, (0, 0))
+    assert remove_leftovers(tmp_path) == 2
+    assert sorted(folder.iterdir()) == sorted([*kept[2:], folder / "mine"])
+
+
+@pytest.mark.parametrize("name", ["file", "f" * 250, "é" * 120 + ".flac"])
+def test_a_long_name_leaves_room_for_the_temporary_one(name: str, tmp_path: Path) -> None:
+    with replaced(tmp_path / name) as file:
+        file.write("whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_what_a_library_makes_of_a_full_disk_is_the_error_of_the_system(tmp_path: Path) -> None:
+    """With a limit of the size of files for a disk that is full: the system refuses to write at the same place."""
+    wanted = tmp_path / "file"
+
+    def library(path: Path) -> None:
+        with path.open("wb", buffering=0) as file:
+            while file.write(bytes(1000)) == 1000:
+                pass
+        raise RuntimeError("System error.")
+
+    with limited_files(5_500), pytest.raises(OSError, match="File too large") as caught, replaced_path(wanted) as path:
+        library(path)
+    assert caught.value.filename == str(wanted) and not list(tmp_path.iterdir())
+    with limited_files(5_500), pytest.raises(OSError, match="File too large") as caught, replaced(wanted) as file:
+        file.write("x" * 10_000)
+    assert caught.value.filename == str(wanted) and not list(tmp_path.iterdir())
+    with pytest.raises(RuntimeError, match="of its own"), replaced_path(wanted) as path:
+        path.touch()
+        raise RuntimeError("of its own")
+    assert not list(tmp_path.iterdir())
+
+
+@contextmanager
+def limited_files(size: int) -> Iterator[None]:
+    """Files that may grow to so many bytes."""
+    resource = pytest.importorskip("resource")
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
 
 
 def test_a_folder_is_hashed_by_its_files(tmp_path: Path) -> None:

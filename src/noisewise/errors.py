@@ -56,3 +56,25 @@ class RecogniserError(EvaluationError):
 
 class RunError(NoisewiseError):
     """A run, or a plan of runs, that cannot be carried out."""
+
+
+_NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "alloc_failed",
+    "bad_alloc",
+    "malloc() failed",
+    "can't start new thread",
+)
+"""What allocators of PyTorch (CPU, CUDA, cuBLAS, MPS), C++ and libsndfile say where memory ends, in lower case."""
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that it was raised from, comes of a lack of memory and not of what was being read."""
+    while error is not None:
+        text = str(error).lower()
+        if isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY):
+            return True
+        error = error.__cause__
+    return False

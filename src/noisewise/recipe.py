@@ -14,7 +14,18 @@ from noisewise.training.loop import RunConfig
 from noisewise.training.optimizer import OptimizerConfig
 from noisewise.training.schedule import ScheduleConfig, TriStage
 
-FREE = ("steps", "log_every", "validate_every", "save_every", "keep", "release_at", "tensorboard", "threads", "loggers")
+FREE = (
+    "steps",
+    "log_every",
+    "validate_every",
+    "save_every",
+    "keep",
+    "release_at",
+    "tensorboard",
+    "threads",
+    "loggers",
+    "timeout_seconds",
+)
 """Fields of `run` that may change when a run is resumed."""
 AnyDataConfig = Annotated[
     Annotated[DataConfig, member(UNSAID)] | Annotated[TextConfig, member("text")], one_of("kind", UNSAID)

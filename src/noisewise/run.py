@@ -27,7 +27,7 @@ from noisewise.data.manifests.labels import Labels
 from noisewise.data.manifests.read import read_many, source_of
 from noisewise.data.manifests.transcripts import read_transcripts
 from noisewise.errors import ConfigError
-from noisewise.files import replaced
+from noisewise.files import remove_leftovers, replaced
 from noisewise.models import AcousticConfig, AcousticModel
 from noisewise.models.cat.tagger import CATTaggerConfig
 from noisewise.models.lm import TransformerLMConfig
@@ -38,6 +38,7 @@ from noisewise.text.subword import CharacterConfig, SubwordConfig, SubwordTokeni
 from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
 from noisewise.text.vocabulary import Vocabulary
 from noisewise.training.loop import Progress, Trainer, fabric_for
+from noisewise.training.processes import lost_process
 from noisewise.training.sole_writer import sole_writer
 from noisewise.training.task import Task
 
@@ -78,9 +79,12 @@ def train(recipe: Recipe, folder: Path, watch: Callable[[Progress], None] = lamb
     Raises:
         ConfigError: the recipe contradicts itself, its data, or the run that the folder holds.
         NoisewiseError: data or model to start from cannot be used.
+        LostProcess: another process of the run has ended, or is silent.
+        OSError: the disk is full, or cannot be written to; the same call goes on when there is room.
     """
-    trainer, assembly = prepare(recipe, folder)
-    metrics = trainer.train(watch)
+    with lost_process(recipe.run.devices * recipe.run.nodes, recipe.run.timeout_seconds):
+        trainer, assembly = prepare(recipe, folder)
+        metrics = trainer.train(watch)
     if recipe.test is not None and trainer.fabric.is_global_zero and not was_tested(folder):
         _test(recipe, folder, assembly, trainer.fabric.device)
     return metrics
@@ -95,6 +99,7 @@ def prepare(recipe: Recipe, folder: Path) -> tuple[Trainer, Assembly]:
     fabric = fabric_for(recipe.run)
     if fabric.is_global_zero:
         sole_writer(folder)
+        remove_leftovers(folder)
         prepare_folder(recipe, folder)
     fabric.barrier()
     assembly = assemble(recipe, folder)
@@ -369,8 +374,11 @@ def was_tested(folder: Path) -> bool:
     path = folder / TEST
     if not path.is_file():
         return False
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return bool(found["weights_sha256"] == model_folder.weights_hash(folder / "best"))
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return False  # damaged: measured anew
+    return isinstance(found, dict) and found.get("weights_sha256") == model_folder.weights_hash(folder / "best")
 
 
 def _test(recipe: Recipe, folder: Path, assembly: Assembly, device: torch.device) -> None:

@@ -1,5 +1,7 @@
 """The table of verbs, and errors as one line."""
 
+import errno
+import re
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -81,3 +83,27 @@ def test_a_fault_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "import_module", lambda name: SimpleNamespace(command=command))
     with pytest.raises(ModuleNotFoundError):
         cli.main(["doctor"])
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "out/a.flac"), "`out/a.flac` must be written.*make room"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "out/a.flac"), "`out/a.flac` must be written.*make room"),
+        (OSError(errno.ENOSPC, "No space left on device"), "`embed` must be written.*make room"),
+        (PermissionError(errno.EACCES, "Permission denied", "a"), "a: Permission denied"),
+        (MemoryError(), "`embed` must have more memory.*same command again"),
+        (RuntimeError("DefaultCPUAllocator: can't\nallocate memory"), "`embed` must have more memory"),
+        (RuntimeError("CUDA out of memory. Tried"), "`embed` must have more memory"),
+    ],
+)
+def test_what_the_system_lacks_is_one_line(
+    error: Exception, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "import_module", lambda name: SimpleNamespace(command=command))
+    assert cli.main(["embed"]) == 2
+    shown = capsys.readouterr()
+    assert re.search(message, shown.err) and shown.err.count("\n") == 1 and not shown.out

@@ -8,6 +8,7 @@ import pytest
 
 from noisewise.audio import waveform
 from noisewise.cli.main import main
+from noisewise.cli.transcribe import expand
 
 
 @pytest.fixture
@@ -160,3 +161,14 @@ def test_noise_alone_gives_no_words_and_says_so(tmp_path: Path, capsys: pytest.C
     none, poor = capsys.readouterr().err.splitlines()
     assert "noise.wav: no speech found" in none and "--least-confidence 0" in none
     assert "poor.wav: confidence is low (0.50)" in poor
+
+
+@pytest.mark.parametrize("hidden", [".u1.0123.flac", "._u1.wav", ".left/u1.wav", "deep/.cache/u1.wav"])
+def test_hidden_files_of_a_folder_are_no_input(hidden: str, tmp_path: Path) -> None:
+    for name in (hidden, ".above/u0.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".above" / hidden).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / ".above" / hidden).touch()
+    assert expand([str(tmp_path / ".above")]) == [str(tmp_path / ".above" / "u0.wav")]
+    assert expand([str(tmp_path / hidden)]) == [str(tmp_path / hidden)], "a file that is named is read"

@@ -13,11 +13,11 @@ from torch import Tensor
 from noisewise.data.checks.quarantine import read_quarantine
 from noisewise.data.embeddings.store import EmbeddingStore
 from noisewise.data.manifests import read as manifest
-from noisewise.embeddings import encoders
+from noisewise.embeddings import encoders, extract
 from noisewise.embeddings.encoders import PooledEncoder
 from noisewise.embeddings.encoders.protocol import Encoding, FrozenEncoder
 from noisewise.embeddings.extract import EmbeddingConfig, embed
-from noisewise.errors import ConfigError, DataError
+from noisewise.errors import AudioError, ConfigError, DataError
 
 
 class Level(FrozenEncoder):
@@ -133,6 +133,67 @@ def test_a_clip_that_the_encoder_cannot_hear_fails_alone(tmp_path: Path) -> None
     assert {item.id: item.reason for item in done.unread} == {"clip2": "not_audio", "clip5": "not_encoded"}
     store = EmbeddingStore(tmp_path / "store")
     assert store["clip6"][1] == 3400 and store["clip4"][1] == 3600 and "clip5" not in store
+
+
+NO_MEMORY = [
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried 12 bytes"),
+    RuntimeError("can't start new thread"),
+]
+
+
+class Narrow(Level):
+    """Memory for so many clips at a time, or for clips so short."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error, self.most, self.longest = error, 100, 20_000
+
+    def encode(self, clips: Sequence[Tensor]) -> list[Encoding]:
+        if len(clips) > self.most or max(map(len, clips)) > self.longest:
+            raise self.error
+        return super().encode(clips)
+
+
+@pytest.mark.parametrize("error", NO_MEMORY)
+def test_a_lack_of_memory_halves_the_batch_and_says_nothing_of_clips(error: Exception, tmp_path: Path) -> None:
+    cuts = list(manifest.read(write(tmp_path / "corpus")))
+    narrow = Narrow(error)
+    encoder = PooledEncoder(narrow)
+    narrow.most = 1
+    done = embed(cuts, encoder, tmp_path / "store", EmbeddingConfig())
+    assert [item.id for item in done.unread] == ["clip2"] and done.clips == 6
+    assert EmbeddingStore(tmp_path / "store")["clip6"][1] == 3400
+
+
+@pytest.mark.parametrize("error", NO_MEMORY)
+def test_a_clip_that_does_not_fit_alone_ends_the_call_and_not_the_clip(error: Exception, tmp_path: Path) -> None:
+    cuts = list(manifest.read(write(tmp_path / "corpus")))
+    narrow = Narrow(error)
+    encoder = PooledEncoder(narrow)
+    narrow.longest = 3800
+    with pytest.raises(DataError, match=r"clip1\.wav` must fit into memory.*window_seconds"):
+        embed(cuts, encoder, tmp_path / "store", EmbeddingConfig())
+    assert not EmbeddingStore(tmp_path / "store").unread
+    narrow.longest = 20_000
+    done = embed(cuts, encoder, tmp_path / "store", EmbeddingConfig())
+    assert [item.id for item in done.unread] == ["clip2"] and done.clips == 6
+
+
+def test_a_lack_of_memory_while_decoding_says_nothing_of_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cuts = list(manifest.read(write(tmp_path / "corpus")))
+    calls = iter(range(100))
+    real = extract.load_audio
+
+    def load(*arguments: Any, **options: Any) -> Any:
+        if next(calls) == 3:
+            raise AudioError("`x` must be audio") from RuntimeError("Internal psf_malloc() failed.")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(extract, "load_audio", load)
+    done = embed(cuts, PooledEncoder(Level()), tmp_path / "store", EmbeddingConfig(workers=1))
+    assert [item.id for item in done.unread] == ["clip2"] and done.clips == 6
 
 
 def test_an_encoder_that_fails_on_everything_is_at_fault(tmp_path: Path) -> None:

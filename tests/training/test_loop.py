@@ -1,21 +1,24 @@
 """The loop: exact resume after a kill, invariance to how a batch is cut, the guard, processes."""
 
+import contextlib
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
-from noisewise.batch import Batch
-from noisewise.errors import ConfigError
+from noisewise.batch import Batch, Skipped
+from noisewise.errors import ConfigError, ModelError, RunError
 from noisewise.training import checkpoint, log
 from noisewise.training.health import TrainingDiverged
 from noisewise.training.loop import Interrupted, Progress, RunConfig, Trainer
@@ -83,7 +86,8 @@ def trainer(folder: Path, source: Numbers, task: Task | None = None, **run: Any)
 
 
 def weights(folder: Path, step: int = 6) -> dict[str, torch.Tensor]:
-    return load_file(checkpoint.folder_of(folder, step) / "model.safetensors")
+    found = load_file(checkpoint.folder_of(folder, step) / "model.safetensors")
+    return {name: tensor.clone() for name, tensor in found.items()}  # which the file no longer backs
 
 
 def test_cutting_a_batch_into_pieces_changes_nothing(tmp_path: Path) -> None:
@@ -131,7 +135,7 @@ def test_frozen_start(tmp_path: Path) -> None:
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     trainer(tmp_path / "whole", Numbers()).train()
     stopped = trainer(tmp_path / "parts", Numbers())
-    stopped.stopping = True  # as after SIGTERM: stops after the step in hand
+    stopped.stopping = signal.SIGTERM  # as after SIGTERM: stops after the step in hand
     with pytest.raises(Interrupted, match="stopped at step 1 of 6"):
         stopped.train()
     trainer(tmp_path / "parts", Numbers()).train()
@@ -187,11 +191,186 @@ def test_too_many_bad_steps_stop_the_run(tmp_path: Path) -> None:
         trainer(tmp_path, Numbers(bad=tuple(range(100))), steps=20).train()
 
 
-def test_a_damaged_checkpoint_is_explained(tmp_path: Path) -> None:
+def emptied(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes(b"no")
+
+
+def gone(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def foreign(folder: Path) -> None:
+    """Weights of another model, in a checkpoint of the form without a manifest."""
+    (folder / "manifest.json").unlink()
+    save_file({"weight": torch.ones(2)}, folder / "model.safetensors")
+
+
+DAMAGES = [emptied("model.safetensors"), gone("random_0.pt"), gone("average.safetensors"), foreign]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_refused_and_the_one_before_is_taken(
+    damage: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     trainer(tmp_path, Numbers()).train()
-    (checkpoint.folder_of(tmp_path, 6) / "model.safetensors").write_bytes(b"no")
-    with pytest.raises(checkpoint.ModelError, match="delete that folder"):
+    whole, records = weights(tmp_path), without_pace(log.read(tmp_path))
+    damage(checkpoint.folder_of(tmp_path, 6))
+    again = trainer(tmp_path, Numbers())
+    assert again.state.step == 3
+    assert "step_00000006` must be" in caplog.text and "going on from step 3 instead" in caplog.text
+    again.train()
+    assert all(torch.equal(weights(tmp_path)[name], tensor) for name, tensor in whole.items())
+    assert without_pace(log.read(tmp_path)) == records
+    checkpoint.read(checkpoint.folder_of(tmp_path, 6), averaged=True)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_run_without_a_whole_checkpoint_does_not_begin_anew(damage: Callable[[Path], None], tmp_path: Path) -> None:
+    trainer(tmp_path, Numbers()).train()
+    kept = (tmp_path / "log.jsonl").read_text()
+    for step in (3, 6):
+        damage(checkpoint.folder_of(tmp_path, step))
+    with pytest.raises(ModelError, match=r"none of its 2 is.*step_00000006"):
         trainer(tmp_path, Numbers())
+    assert (tmp_path / "log.jsonl").read_text() == kept
+
+
+def test_a_checkpoint_without_a_manifest_is_gone_on_from(tmp_path: Path) -> None:
+    """As versions before the manifest wrote them."""
+    trainer(tmp_path, Numbers()).train()
+    (checkpoint.folder_of(tmp_path, 6) / "manifest.json").unlink()
+    assert trainer(tmp_path, Numbers()).state.step == 6
+
+
+def test_another_number_of_processes_is_no_damage(tmp_path: Path) -> None:
+    first = trainer(tmp_path, Numbers())
+    first.state.world = 2
+    unfinished = checkpoint.unfinished(tmp_path, 0)
+    for rank in (0, 1):
+        checkpoint.write_random(unfinished, rank)
+    weights = first.task.state_dict()
+    checkpoint.write(unfinished, weights, weights, first.optimizer.state_dict(), first.state)
+    checkpoint.finish(unfinished, tmp_path, 2)
+    with pytest.raises(ConfigError, match=r"run\.devices.*must be 2"):
+        trainer(tmp_path, Numbers())
+
+
+def without_pace(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in record.items() if name != "audio_per_second"} for record in records]
+
+
+CHANGES = ("rename", "replace", "unlink", "rmdir", "mkdir", "fsync")
+"""Calls of the system that change which files there are, or flush them."""
+
+
+def run_killed(run: Path, at: int) -> bool:
+    """Train in a process of its own, and kill it before its `at`-th change of files; whether it was killed."""
+    process = os.fork()
+    if process == 0:
+        count = 0
+
+        def killing(call: Callable[..., Any]) -> Callable[..., Any]:
+            def instead(*arguments: Any, **options: Any) -> Any:
+                nonlocal count
+                count += 1
+                if count == at:
+                    os._exit(9)
+                return call(*arguments, **options)
+
+            return instead
+
+        for name in CHANGES:
+            setattr(os, name, killing(getattr(os, name)))
+        try:
+            trainer(run, Skipping(), **SHORT).train()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) in (0, 9)
+    return os.waitstatus_to_exitcode(status) == 9
+
+
+class Skipping(Numbers):
+    """Each batch has something that could not be used."""
+
+    def batch(self, index: int) -> Batch:
+        batch = super().batch(index)
+        batch.skipped = [Skipped(f"s{index // 2}", "s.wav", "empty")]
+        return batch
+
+
+SHORT = {"steps": 4, "save_every": 2, "validate_every": 4, "keep": 1}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_killed_before_any_change_of_files_the_run_ends_with_the_same_bits(tmp_path: Path) -> None:
+    trainer(tmp_path / "whole", Skipping(), **SHORT).train()
+    whole, records = checkpoint.folder_of(tmp_path / "whole", 4), without_pace(log.read(tmp_path / "whole"))
+    at = 1
+    while run_killed(tmp_path / str(at), at):
+        assert not run_killed(tmp_path / str(at), 1_000_000), "the second run ends"
+        run = tmp_path / str(at)
+        for file in ("model.safetensors", "average.safetensors", "random_0.pt"):
+            assert (checkpoint.folder_of(run, 4) / file).read_bytes() == (whole / file).read_bytes(), (at, file)
+        assert without_pace(log.read(run)) == records, at
+        left = {path.name for path in (run / "checkpoints").iterdir()}
+        assert {"step_00000004"} <= left <= {"step_00000002", "step_00000004"}, at
+        at += 1
+    assert at > 20
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "average.safetensors", "optimizer.pt", "random_0.pt"])
+def test_a_full_disk_leaves_what_was_there(file: str, tmp_path: Path) -> None:
+    trainer(tmp_path / "whole", Numbers()).train()
+
+    def full(write: Callable[..., None]) -> Callable[..., None]:
+        def instead(values: Any, path: Path) -> None:
+            if (path.parent.stem, path.name) != ("step_00000006", file):
+                return write(values, path)
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        return instead
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="No space left") as caught:
+        patch.setattr(torch, "save", full(torch.save))
+        patch.setattr(checkpoint, "save_file", full(save_file))
+        trainer(tmp_path / "full", Numbers()).train()
+    assert caught.value.errno == errno.ENOSPC and str(caught.value.filename).endswith(file)
+    assert [path.name for path in (tmp_path / "full" / "checkpoints").iterdir()] == ["step_00000003"]
+    trainer(tmp_path / "full", Numbers()).train()
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "full")
+    assert all(torch.equal(resumed[name], tensor) for name, tensor in whole.items())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: 12 bytes"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+    ],
+)
+def test_a_lack_of_memory_says_what_to_do(error: Exception, tmp_path: Path) -> None:
+    class Hungry(Regression):
+        def forward(self, batch: Batch) -> Loss:
+            raise error
+
+    with pytest.raises(RunError, match=r"train\.batch_seconds.*lower it"):
+        trainer(tmp_path, Numbers(), task=Hungry()).train()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_is_named(number: signal.Signals, tmp_path: Path) -> None:
+    def ask(progress: Progress) -> None:
+        if progress.step == 2:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(Interrupted, match=r"stopped at step [23] of 6") as caught:
+        trainer(tmp_path, Numbers()).train(ask)
+    assert caught.value.number == number
+    assert checkpoint.steps(tmp_path)[0] in (2, 3)
 
 
 TWO = """
@@ -211,6 +390,80 @@ def test_two_processes_give_the_loss_of_one(tmp_path: Path) -> None:
     assert [r["loss"] for r in two] == pytest.approx([r["loss"] for r in one], rel=1e-5)
     for name, tensor in weights(tmp_path / "one", 4).items():
         torch.testing.assert_close(weights(tmp_path / "two", 4)[name], tensor)
+
+
+LOST = """
+import os, signal, sys
+from pathlib import Path
+from noisewise import config, recipe, run
+from noisewise.errors import NoisewiseError
+from noisewise.training import loop
+
+rank, lost, moment = int(os.environ.get("LOCAL_RANK", 0)), int(sys.argv[3]), sys.argv[4]
+mine = rank == lost
+
+if mine and moment == "start":
+    from lightning_fabric import Fabric
+    real = Fabric.launch
+    def launch(self, *arguments):
+        if rank == 0:  # the others are started, and then it is killed before it meets them
+            from lightning_fabric.strategies import ddp
+            ddp._init_dist_connection = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(self, *arguments)
+    Fabric.launch = launch
+if mine and moment == "step":
+    real_gather = loop.Trainer._gather
+    def gather(self, *arguments):
+        if self.state.step == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real_gather(self, *arguments)
+    loop.Trainer._gather = gather
+values = ["run.devices=2", "run.accelerator=cpu", "train.workers=0", f"run.timeout_seconds={sys.argv[5]}"]
+try:
+    run.train(config.load(recipe.Recipe, sys.argv[1], values), Path(sys.argv[2]))
+except NoisewiseError as error:
+    print(f"rank {rank}: {error}", file=sys.stderr, flush=True)
+    os._exit(2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("lost", "moment", "seconds", "within"), [(0, "start", 300, 100), (0, "step", 300, 100), (1, "step", 300, 100)]
+)
+def test_a_lost_process_ends_the_others_in_one_line(
+    lost: int, moment: str, seconds: int, within: int, tmp_path: Path
+) -> None:
+    write_corpus(tmp_path)
+    recipe = str(write_recipe(tmp_path))
+    script = tmp_path / "lost.py"
+    script.write_text(LOST)
+    shown = tmp_path / "shown.txt"
+    with shown.open("wb") as file:
+        words = [sys.executable, script, recipe, tmp_path / "run", str(lost), moment, str(seconds)]
+        first = subprocess.Popen(words, env=environment(), stderr=file, stdout=file, start_new_session=True)
+        try:
+            first.wait(timeout=240)
+            deadline = time.monotonic() + within
+            while is_alive(first.pid) and time.monotonic() < deadline:
+                time.sleep(0.2)
+            assert not is_alive(first.pid), "the other process has ended"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(first.pid, signal.SIGKILL)
+    text = shown.read_text()
+    assert "must answer within 300 s (`run.timeout_seconds`)" in text and "has lost another one" in text, text
+    assert "Traceback" not in text, text
+
+
+def is_alive(group: int) -> bool:
+    """Whether a process of a group still runs."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 KILLED = """
@@ -259,7 +512,8 @@ def test_an_error_ends_the_workers_too(tmp_path: Path) -> None:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    root = Path(__file__).parents[2]
+    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'src'}", "OMP_NUM_THREADS": "1"}
 
 
 @pytest.mark.parametrize("values", [{"steps": -5}, {"validate_every": 0}, {"average_decay": 7.0}])

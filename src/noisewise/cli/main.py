@@ -1,5 +1,6 @@
 """The `noisewise` command: a table of verbs, each in a file of its own, imported only when it is called."""
 
+import errno
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -45,6 +46,9 @@ EXTRAS = {
 }
 """Module to the extra that brings it."""
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of the system where a file finds no room: disk full, quota, limit of a file."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb.
@@ -53,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words after `noisewise`; those of the process when left out.
 
     Returns:
-        Exit status: 0 well, 1 some items of several failed, 2 the request cannot be met, 130 interrupted.
+        Exit status: 0 well, 1 some items of several failed, 2 the request cannot be met, 130 and 143 interrupted by
+        Ctrl-C and SIGTERM.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help", "help"):
@@ -96,7 +101,7 @@ def run(verb: str, words: list[str]) -> int:
     import typer
 
     from noisewise.cli.lists import spread
-    from noisewise.errors import NoisewiseError
+    from noisewise.errors import NoisewiseError, lacks_memory
 
     try:
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -110,6 +115,13 @@ def run(verb: str, words: list[str]) -> int:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except NoisewiseError as error:
         return refuse(str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        return refuse(
+            f"`{verb}` must have more memory than there is ({str(error)[:200] or 'MemoryError'}); take smaller batches "
+            "or windows, or end other programs, and run the same command again"
+        )
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
         if module not in EXTRAS:
@@ -118,6 +130,11 @@ def run(verb: str, words: list[str]) -> int:
     except BrokenPipeError:
         return close_quietly()
     except OSError as error:
+        if error.errno in FULL:
+            return refuse(
+                f"`{error.filename or verb}` must be written, but there is no room ({error.strerror}); make room and "
+                "run the same command again"
+            )
         return refuse(f"{error.filename or verb}: {error.strerror or error}")
     except KeyboardInterrupt:
         return 130

@@ -18,7 +18,10 @@ def command(
     show: Annotated[bool, typer.Option("--show", help="Print the whole configuration and stop.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of recipes and stop.")] = False,
 ) -> None:
-    """Train a model. The same command on the same folder resumes an interrupted run exactly."""
+    """Train a model. The same command on the same folder resumes an interrupted run exactly.
+
+    The exit status is 130 after Ctrl-C and 143 after SIGTERM; either saves first.
+    """
     import json
 
     from noisewise import config
@@ -26,6 +29,7 @@ def command(
     from noisewise.fine_tune import load_recipe
     from noisewise.recipe import Recipe
     from noisewise.run import train
+    from noisewise.training.loop import Interrupted
 
     if schema:
         print(json.dumps(config.schema(Recipe), indent=2))
@@ -38,9 +42,13 @@ def command(
         print(config.dump_yaml(chosen), end="")
         return
     folder = output or Path("runs") / recipe.stem
-    with _Bar(chosen.run.steps) as bar:
-        metrics = train(chosen, folder, bar.update)
-        best = bar.best
+    try:
+        with _Bar(chosen.run.steps) as bar:
+            metrics = train(chosen, folder, bar.update)
+            best = bar.best
+    except Interrupted as stop:
+        print(f"noisewise: {stop}", file=sys.stderr)
+        raise typer.Exit(128 + stop.number) from stop
     print(json.dumps({"folder": str(folder), "validation": "last", **metrics, **best}))
 
 

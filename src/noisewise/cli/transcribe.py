@@ -149,7 +149,7 @@ def complain(found: Sequence[Any]) -> None:
 
 
 def expand(files: Sequence[str]) -> list[str]:
-    """Replace each folder by the audio files under it, in the order of their names."""
+    """Replace each folder by the audio files under it, in the order of their names, without hidden ones."""
     from noisewise.errors import NoisewiseError
 
     found: list[str] = []
@@ -157,7 +157,13 @@ def expand(files: Sequence[str]) -> list[str]:
         if not Path(file).is_dir():
             found.append(file)
             continue
-        inside = [path for path in sorted(Path(file).rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+        inside = [
+            path
+            for path in sorted(Path(file).rglob("*"))
+            if path.suffix.lower() in SUFFIXES
+            and not any(part.startswith(".") for part in path.relative_to(file).parts)
+            and path.is_file()
+        ]
         if not inside:
             raise NoisewiseError(f"`{file}` must hold audio files, but holds none (wav, flac, ogg, mp3, ...)")
         found.extend(map(str, inside))

@@ -21,7 +21,7 @@ from noisewise.data.embeddings.store import EmbeddingFacts, EmbeddingStore, Stre
 from noisewise.data.embeddings.writer import EmbeddingWriter
 from noisewise.data.manifests.cuts import load_audio, path_of
 from noisewise.embeddings.encoders import PooledEncoder
-from noisewise.errors import DataError, NoisewiseError
+from noisewise.errors import DataError, NoisewiseError, lacks_memory
 
 if TYPE_CHECKING:
     from noisewise.data.manifests.cuts import Cut
@@ -102,7 +102,8 @@ def embed(
     """Encode every clip that is not in the store yet, and append its vectors.
 
     A clip that cannot be read, or encoded, is listed in `quarantine.jsonl` of the store with the reason, and has no
-    vector. The copies of `#repeat` have the vector of their original.
+    vector. A lack of memory says nothing of a clip: the batch is halved, and where one clip alone does not fit, the
+    call ends. The copies of `#repeat` have the vector of their original.
 
     Args:
         cuts: clips with unique ids.
@@ -113,7 +114,8 @@ def embed(
 
     Raises:
         DataError: the folder holds something else, or another recording under the id of a clip, or the encoder
-            fails on every clip.
+            fails on every clip, or a clip does not fit into memory.
+        OSError: the disk is full; the same call goes on when there is room.
     """
     config = config or EmbeddingConfig()
     writer = EmbeddingWriter(folder, facts_of(encoder, config))
@@ -125,7 +127,7 @@ def embed(
         shard = todo[start : start + config.together]
         found: dict[str, Tensor | Unread] = {}
         for batch in _batches(shard, config.batch_seconds):
-            answers = _encoded(batch, encoder, config)
+            answers = _fitting(batch, encoder, config)
             found |= answers
             done, failed = done + len(batch), failed + sum(isinstance(each, Unread) for each in answers.values())
             if report is not None:
@@ -159,6 +161,31 @@ def _batches(shard: "Sequence[Cut]", batch_seconds: float) -> "Iterator[list[Cut
     yield batch
 
 
+def _fitting(batch: "Sequence[Cut]", encoder: PooledEncoder, config: EmbeddingConfig) -> dict[str, Tensor | Unread]:
+    """The vector of each clip, or why it has none; in halves of the batch where memory lacks for the whole.
+
+    Raises:
+        DataError: memory lacks for one clip alone.
+    """
+    try:
+        return _encoded(batch, encoder, config)
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        if len(batch) == 1:
+            why = " ".join(str(error).split())[:200] or type(error).__name__
+            raise DataError(
+                f"`{path_of(batch[0])}` must fit into memory, but its {float(batch[0].duration):.1f} s do not, even "
+                f"alone ({why}); give a smaller `window_seconds`, end other programs, or leave it out with "
+                "`quarantine`, and run the same command again"
+            ) from error
+    # here the error is gone, and with it what its frames held
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    half = len(batch) // 2
+    return _fitting(batch[:half], encoder, config) | _fitting(batch[half:], encoder, config)
+
+
 def _encoded(batch: "Sequence[Cut]", encoder: PooledEncoder, config: EmbeddingConfig) -> dict[str, Tensor | Unread]:
     """The vector of each clip, or why it has none."""
     load = partial(_loaded, sample_rate=encoder.sample_rate)
@@ -175,6 +202,8 @@ def _loaded(cut: "Cut", sample_rate: int) -> Tensor | Unread:
     try:
         return torch.from_numpy(load_audio(cut, sample_rate=sample_rate))
     except (NoisewiseError, OSError) as error:
+        if lacks_memory(error):
+            raise MemoryError(str(error)) from error
         return Unread(cut.id, path_of(cut), str(getattr(error, "reason", "unreadable")), " ".join(str(error).split()))
 
 
@@ -184,12 +213,9 @@ def _attempt(encode: Callable[[Sequence[Tensor]], list[Tensor]], clips: Sequence
         return []
     try:
         return list(encode(clips))
-    except torch.OutOfMemoryError as error:
-        raise DataError(
-            f"`batch_seconds` must let a batch fit into memory, but {len(clips)} clips do not; lower it, or give "
-            "window_seconds"
-        ) from error
     except Exception as error:  # what an encoder raises at a clip is open
+        if lacks_memory(error):
+            raise
         if len(clips) == 1:
             return [error]
         return [answer for clip in clips for answer in _attempt(encode, [clip])]

@@ -4,12 +4,14 @@ It knows the `Task` protocol and Lightning Fabric, and no model.
 """
 
 import contextlib
+import logging
 import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -20,16 +22,20 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
 from noisewise.batch import Batch
-from noisewise.config import config, within
-from noisewise.errors import ModelError, NoisewiseError
+from noisewise.config import above, config, within
+from noisewise.errors import ConfigError, ModelError, NoisewiseError, RunError, lacks_memory
+from noisewise.files import discard
 from noisewise.training import checkpoint, log, trackers
 from noisewise.training.average import Average
 from noisewise.training.health import Guard
-from noisewise.training.log import Log
+from noisewise.training.log import Log, skipped_ids
 from noisewise.training.optimizer import OptimizerConfig, build_optimizer
+from noisewise.training.processes import let_parent_end, name_parent, watch_parent
 from noisewise.training.schedule import Schedule, factor
 from noisewise.training.task import Loss, Task
 from noisewise.training.trackers import LoggerName
+
+logger = logging.getLogger(__name__)
 
 
 @config
@@ -54,6 +60,9 @@ class RunConfig:
     """Processes on this node."""
     nodes: int = 1
     """Nodes."""
+    timeout_seconds: float = 1800.0
+    """Seconds that the processes of a run wait for each other; one that is silent for longer is lost, and the others
+    end. More than a validation takes, for which the others wait."""
     threads: int | None = None
     """CPU threads of each process; null for PyTorch's choice."""
     log_every: int = 20
@@ -75,6 +84,7 @@ class RunConfig:
         within(1, math.inf, steps=self.steps, accumulate=self.accumulate, devices=self.devices, nodes=self.nodes)
         within(1, math.inf, log_every=self.log_every, validate_every=self.validate_every, save_every=self.save_every)
         within(0, 1, average_decay=self.average_decay)
+        above(0, timeout_seconds=self.timeout_seconds)
 
 
 class Source(Protocol):
@@ -115,7 +125,11 @@ class Progress:
 
 
 class Interrupted(NoisewiseError):
-    """The run was asked to stop; it has saved its state."""
+    """The run was asked to stop, by the signal of this number; it has saved its state."""
+
+    def __init__(self, message: str, number: int = signal.SIGTERM):
+        super().__init__(message)
+        self.number = int(number)
 
 
 def fabric_for(run: RunConfig) -> Fabric:
@@ -123,7 +137,11 @@ def fabric_for(run: RunConfig) -> Fabric:
     cuda = run.accelerator == "cuda" or (run.accelerator == "auto" and torch.cuda.is_available())
     bf16 = run.precision == "bf16-mixed" or (run.precision == "auto" and cuda and torch.cuda.is_bf16_supported())
     many = run.devices * run.nodes > 1
-    strategy = DDPStrategy(find_unused_parameters=True, process_group_backend=None if cuda else "gloo")
+    strategy = DDPStrategy(
+        find_unused_parameters=True,
+        process_group_backend=None if cuda else "gloo",
+        timeout=timedelta(seconds=run.timeout_seconds),
+    )
     accelerator = "cuda" if cuda else "cpu"
     fabric = Fabric(
         accelerator=accelerator,
@@ -133,6 +151,8 @@ def fabric_for(run: RunConfig) -> Fabric:
         plugins=BFloat16Autocast("bf16-mixed", accelerator) if bf16 else None,
     )
     if many:
+        name_parent()
+        watch_parent(run.devices * run.nodes, run.timeout_seconds)
         fabric.launch()
     return fabric
 
@@ -174,15 +194,17 @@ class Trainer:
         self.state = checkpoint.State(recipe=recipe, version=version, world=self.fabric.world_size)
         self.release_config = release_config
         self.guard = Guard(folder)
-        self.stopping = False
-        self.skipped: set[str] = set()
+        self.stopping: int = 0
+        """Number of the signal that asks this process to stop; 0 for none."""
+        self._stopping_together = False
         folder.mkdir(parents=True, exist_ok=True)
-        step = self._resume()
         first = self.fabric.is_global_zero
+        self._resume()
+        after = self.state.step if first else None
         names = [*run.loggers, *(["tensorboard"] if run.tensorboard else [])]
-        self.log = Log(
-            folder, trackers=trackers.begin(names, folder, recipe) if first else (), after_step=step if first else None
-        )
+        self.log = Log(folder, trackers=trackers.begin(names, folder, recipe, after) if first else (), after_step=after)
+        self.fabric.barrier()
+        self.skipped = skipped_ids(folder)
 
     def train(self, watch: Callable[[Progress], None] = lambda progress: None) -> dict[str, float]:
         """Step until the end; gives the metrics of the last validation.
@@ -190,7 +212,24 @@ class Trainer:
         Raises:
             Interrupted: SIGINT or SIGTERM came; the state is saved, the same command goes on.
             TrainingDiverged: too many steps in a row could not be taken.
+            RunError: a batch does not fit into memory.
+            OSError: the disk is full, or cannot be written to; nothing unfinished is left.
         """
+        try:
+            metrics = self._train(watch)
+        except (MemoryError, RuntimeError) as error:
+            if not lacks_memory(error):
+                raise
+            why = " ".join(str(error).split())[:200] or "MemoryError"
+            raise RunError(
+                f"`train.batch_seconds` must let a batch fit into memory, but it does not after step {self.state.step} "
+                f"({why}); lower it and raise `run.accumulate` in a new folder, or end other programs and run the same "
+                "command again"
+            ) from error
+        let_parent_end()
+        return metrics
+
+    def _train(self, watch: Callable[[Progress], None]) -> dict[str, float]:
         state, run = self.state, self.run
         if state.step == 0:
             self._initialise()
@@ -207,10 +246,14 @@ class Trainer:
                     self._validate(watch)
                 if state.step in run.release_at:
                     self._release_now()
-                if state.step % run.save_every == 0 or state.step == run.steps or self.stopping:
+                stopping = self._stopping_together or (self.stopping and self.fabric.world_size == 1)
+                if state.step % run.save_every == 0 or state.step == run.steps or stopping:
                     self.save()
-                if self.stopping and state.step < run.steps:
-                    raise Interrupted(f"stopped at step {state.step} of {run.steps}; the same command goes on")
+                if stopping and state.step < run.steps:
+                    raise Interrupted(
+                        f"stopped at step {state.step} of {run.steps}; the same command goes on",
+                        self.stopping or signal.SIGTERM,
+                    )
         self.log.end()
         return state.metrics
 
@@ -252,13 +295,15 @@ class Trainer:
             for loss in losses
         ]
         extra = torch.tensor(
-            [sum(loss.weight for loss in losses), sum(batch.seconds for batch in used)], device=self.fabric.device
+            [float(self.stopping > 0), sum(loss.weight for loss in losses), sum(batch.seconds for batch in used)],
+            device=self.fabric.device,
         )
         sums = torch.cat((torch.stack(rows).sum(dim=0), extra.float()))
         if self.fabric.world_size > 1:
             sums = torch.as_tensor(self.fabric.all_reduce(sums, reduce_op="sum"))
         weight = max(float(sums[-2]), 1.0)
-        terms = {name: float(value) / weight for name, value in zip(names, sums[1:-2], strict=True)}
+        terms = {name: float(value) / weight for name, value in zip(names, sums[1:-3], strict=True)}
+        self._stopping_together = float(sums[-3]) > 0  # all stop after the same step, whoever was asked to
         return sums[0], weight, float(sums[-1]), terms
 
     def _scale_gradients(self, weight: float) -> Tensor:
@@ -359,42 +404,78 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint; every process adds its random state."""
-        step = self.state.step
-        unfinished = checkpoint.folder_of(self.folder, step).with_suffix(".unfinished")
-        if self.fabric.is_global_zero:
-            checkpoint.unfinished(self.folder, step)
-        self.fabric.barrier()
-        checkpoint.write_random(unfinished, self.fabric.global_rank)
-        self.fabric.barrier()
-        if self.fabric.is_global_zero:
-            weights = _bare(self.module).state_dict()
-            average = None if self.average is None else self.average.weights
-            checkpoint.write(unfinished, weights, average, self.optimizer.state_dict(), self.state)
-            checkpoint.finish(unfinished, self.folder, self.run.keep)
+        unfinished = checkpoint.unfinished_folder(self.folder, self.state.step)
+        try:
+            if self.fabric.is_global_zero:
+                checkpoint.unfinished(self.folder, self.state.step)
+            self.fabric.barrier()
+            checkpoint.write_random(unfinished, self.fabric.global_rank)
+            self.fabric.barrier()
+            if self.fabric.is_global_zero:
+                weights = _bare(self.module).state_dict()
+                average = None if self.average is None else self.average.weights
+                checkpoint.write(unfinished, weights, average, self.optimizer.state_dict(), self.state)
+                checkpoint.finish(unfinished, self.folder, self.run.keep)
+        except OSError:
+            discard(unfinished)  # the room that it takes is needed
+            raise
         self.fabric.barrier()
 
-    def _resume(self) -> int | None:
-        """Load the newest checkpoint of the folder, if there is one; gives its step."""
+    def _resume(self) -> None:
+        """Load the newest checkpoint of the folder that is whole and of this run, if there is one.
+
+        Raises:
+            ConfigError: the run began with another number of processes.
+            ModelError: there are checkpoints, and none can be used.
+        """
         torch.manual_seed(self.run.seed + 7919 * self.fabric.global_rank)
-        found = checkpoint.steps(self.folder)
-        if not found:
-            return None
-        saved = checkpoint.read(checkpoint.folder_of(self.folder, found[-1]), self.fabric.global_rank)
-        if saved.state.world != self.fabric.world_size:
-            raise ModelError(
-                f"`run.devices` x `run.nodes` must be {saved.state.world}, as when the run began, "
-                f"but is {self.fabric.world_size} instead"
+        if self.fabric.is_global_zero:
+            checkpoint.remove_unfinished(self.folder)
+        found = self.fabric.broadcast(checkpoint.steps(self.folder))  # all take the same one
+        newest: str | None = None
+        for step in reversed(found):
+            saved, why = self._read(checkpoint.folder_of(self.folder, step))
+            bad = torch.tensor(float(saved is None), device=self.fabric.device)
+            if float(torch.as_tensor(self.fabric.all_reduce(bad, reduce_op="sum"))) == 0 and saved is not None:
+                if newest is not None:
+                    logger.warning("going on from step %d instead", step)
+                self._take(saved)
+                return
+            why = (
+                why or f"`{checkpoint.folder_of(self.folder, step)}` must be whole, but another process finds it is not"
             )
+            logger.warning("%s", why)
+            newest = newest or why
+        if newest is not None:
+            raise ModelError(
+                f"`{self.folder}` must hold a whole checkpoint to go on from, but none of its {len(found)} is; put the "
+                f"files of one back, or begin anew in another folder. The newest: {newest}"
+            )
+
+    def _read(self, folder: Path) -> tuple[checkpoint.Checkpoint | None, str]:
+        """A checkpoint that fits this run, or why there is none."""
+        try:
+            saved = checkpoint.read(folder, self.fabric.global_rank, averaged=self.average is not None)
+            if saved.state.world == self.fabric.world_size:
+                checkpoint.must_fit(saved, _bare(self.module), self.optimizer, folder)
+                return saved, ""
+        except ModelError as error:
+            return None, str(error)
+        raise ConfigError(
+            f"`run.devices` x `run.nodes` must be {saved.state.world}, as when the run began, "
+            f"but is {self.fabric.world_size} instead"
+        )
+
+    def _take(self, saved: checkpoint.Checkpoint) -> None:
+        """Go on where a checkpoint stands."""
         _bare(self.module).load_state_dict(saved.weights)
         self.optimizer.load_state_dict(saved.optimizer)
         if self.average is not None and saved.average is not None:
             self.average.weights = {name: tensor.to(self.fabric.device) for name, tensor in saved.average.items()}
-        if saved.random is not None:
-            checkpoint.restore_random_state(saved.random)
+        checkpoint.restore_random_state(saved.random)
         recipe, version = self.state.recipe, self.state.version
         self.state = saved.state
         self.state.recipe, self.state.version = recipe, version
-        return found[-1]
 
 
 def _bare(module: Any) -> nn.Module:
@@ -419,6 +500,6 @@ class _stop_on_signals:
             signal.signal(number, handler)
 
     def _stop(self, number: int, frame: object) -> None:
-        self.trainer.stopping = True
+        self.trainer.stopping = number
         for signum, handler in self.old.items():
             signal.signal(signum, handler)

@@ -33,8 +33,10 @@ class Tracker(Protocol):
 class TensorBoard:
     """Files under `tensorboard/` of the run."""
 
-    def __init__(self, run: Path, recipe: Mapping[str, Any]):
-        self.writer = _imported("torch.utils.tensorboard", "tensorboard").SummaryWriter(run / "tensorboard")
+    def __init__(self, run: Path, recipe: Mapping[str, Any], after_step: int | None = None):
+        library = _imported("torch.utils.tensorboard", "tensorboard")
+        purge = None if after_step is None else after_step + 1
+        self.writer = library.SummaryWriter(run / "tensorboard", purge_step=purge)
 
     def log(self, values: Mapping[str, float], step: int) -> None:
         """Send numbers of a step."""
@@ -49,7 +51,7 @@ class TensorBoard:
 class WeightsAndBiases:
     """A run of wandb; its settings and its key come from wandb's own environment variables."""
 
-    def __init__(self, run: Path, recipe: Mapping[str, Any]):
+    def __init__(self, run: Path, recipe: Mapping[str, Any], after_step: int | None = None):
         library = _imported("wandb", "wandb")
         path = run / "wandb_id.txt"
         known = _read(path)
@@ -70,7 +72,7 @@ class WeightsAndBiases:
 class MLflow:
     """A run of mlflow; the server comes from mlflow's own environment variables."""
 
-    def __init__(self, run: Path, recipe: Mapping[str, Any]):
+    def __init__(self, run: Path, recipe: Mapping[str, Any], after_step: int | None = None):
         self.library = _imported("mlflow", "mlflow")
         self.library.set_experiment(_named("MLFLOW_EXPERIMENT_NAME"))
         path = run / "mlflow_id.txt"
@@ -89,23 +91,24 @@ class MLflow:
         self.library.end_run()
 
 
-TRACKERS: dict[str, Callable[[Path, Mapping[str, Any]], Tracker]] = {
+TRACKERS: dict[str, Callable[[Path, Mapping[str, Any], int | None], Tracker]] = {
     "tensorboard": TensorBoard, "wandb": WeightsAndBiases, "mlflow": MLflow,
 }  # fmt: skip
 
 
-def begin(names: Sequence[str], run: Path, recipe: Mapping[str, Any]) -> list[Tracker]:
+def begin(names: Sequence[str], run: Path, recipe: Mapping[str, Any], after_step: int | None = None) -> list[Tracker]:
     """The trackers of a run.
 
     Args:
         names: of `LoggerName`.
         run: the run's folder, whose name becomes that of the run.
         recipe: plain values.
+        after_step: step that the run goes on from; TensorBoard forgets what it had after it.
 
     Raises:
         ConfigError: a library is not installed.
     """
-    return [TRACKERS[name](run, recipe) for name in dict.fromkeys(names)]
+    return [TRACKERS[name](run, recipe, after_step) for name in dict.fromkeys(names)]
 
 
 def _imported(module: str, name: str) -> Any:

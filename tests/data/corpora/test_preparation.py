@@ -2,11 +2,14 @@
 
 import gzip
 import json
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from noisewise.data.corpora import preparation
 from noisewise.data.corpora.preparation import (
     RECORD,
     REJECTED,
@@ -20,8 +23,9 @@ from noisewise.data.corpora.preparation import (
 )
 from noisewise.data.manifests.cuts import Cut
 from noisewise.data.manifests.read import read
-from noisewise.errors import DataError
-from noisewise.files import sha256_of
+from noisewise.errors import AudioError, DataError
+from noisewise.files import replaced, sha256_of
+from tests.test_files import limited_files
 
 
 def test_items_are_taken_no_faster_than_results() -> None:
@@ -93,6 +97,39 @@ def test_an_entry_is_tested_by_decoding_it(cuts: list[Cut]) -> None:
     Path(cuts[1].path).write_bytes(b"")
     found = usable(cuts[1])
     assert isinstance(found, Rejected) and (found.path, found.reason) == (cuts[1].path, "empty")
+
+
+def test_a_lack_of_memory_does_not_reject_an_entry(cuts: list[Cut], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(cut: Cut) -> None:
+        raise AudioError("`a` must be audio") from MemoryError()
+
+    monkeypatch.setattr(preparation, "load_audio", fail)
+    with pytest.raises(MemoryError):
+        usable(cuts[0])
+
+
+def test_a_full_disk_leaves_the_record_and_the_same_call_goes_on(cuts: list[Cut], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    Preparation(out, "x").part("a", "1", lambda: cuts[:1])
+    many = [replace(cut, text="NO " * 1000 + str(turn)) for turn, cut in enumerate(cuts * 40)]
+    many = [replace(cut, text="".join(f"{turn * 7919 % 104729} {cut.text}")) for turn, cut in enumerate(many)]
+    with limited_files(900), pytest.raises(OSError, match="File too large") as caught:
+        Preparation(out, "x").part("b", "1", lambda: many)
+    assert str(caught.value.filename) == str(out / "cuts_b.jsonl.gz")
+    assert sorted(path.name for path in out.iterdir()) == ["cuts_a.jsonl.gz", RECORD]
+    assert not Preparation(out, "x").part("a", "1", lambda: cuts).fresh
+    assert Preparation(out, "x").part("b", "1", lambda: many).utterances == len(many)
+
+
+def test_what_a_killed_run_left_is_removed(cuts: list[Cut], tmp_path: Path) -> None:
+    process = os.fork()
+    if process == 0:
+        with replaced(tmp_path / "out" / "clips" / "a.flac"):
+            os._exit(9)
+    os.waitpid(process, 0)
+    assert len(list((tmp_path / "out" / "clips").iterdir())) == 1
+    Preparation(tmp_path / "out", "x")
+    assert not list((tmp_path / "out" / "clips").iterdir())
 
 
 def test_a_fingerprint_changes_with_any_value() -> None:

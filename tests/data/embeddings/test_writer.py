@@ -1,5 +1,6 @@
 """Shards are appended whole or not at all, to a store of the same facts."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from torch import Tensor
 from noisewise.data.embeddings.store import QUARANTINE, EmbeddingFacts, EmbeddingStore, Unread
 from noisewise.data.embeddings.writer import EmbeddingWriter
 from noisewise.errors import DataError
+from noisewise.files import replaced
+from tests.test_files import limited_files
 
 FACTS = EmbeddingFacts(encoder="box", dim=3, sample_rate=16_000)
 
@@ -41,6 +44,29 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
         writer.add(vectors("b"))
     assert list(EmbeddingStore(tmp_path)) == ["a"]
     assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    EmbeddingWriter(tmp_path, FACTS).add(vectors("a"))
+    process = os.fork()
+    if process == 0:
+        with replaced(tmp_path / "index.json"), replaced(tmp_path / "shard-000001.safetensors"):
+            os._exit(9)
+    os.waitpid(process, 0)
+    assert len(list(tmp_path.glob(".*.partial"))) == 2
+    EmbeddingWriter(tmp_path, FACTS)
+    assert not list(tmp_path.glob(".*.partial"))
+
+
+def test_a_full_disk_is_the_systems_error_and_the_store_goes_on(tmp_path: Path) -> None:
+    writer = EmbeddingWriter(tmp_path, FACTS)
+    many = [f"clip{index}" for index in range(400)]
+    with limited_files(3_000), pytest.raises(OSError, match="File too large") as caught:
+        writer.add(vectors(*many))
+    assert str(caught.value.filename).endswith("shard-000000.safetensors")
+    assert not list(tmp_path.glob(".*")) and not list(EmbeddingStore(tmp_path))
+    EmbeddingWriter(tmp_path, FACTS).add(vectors(*many))
+    assert list(EmbeddingStore(tmp_path)) == many
 
 
 def test_other_facts_are_refused(tmp_path: Path) -> None:

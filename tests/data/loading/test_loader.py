@@ -1,5 +1,6 @@
 import itertools
 import logging
+import multiprocessing
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from noisewise.batch import Batch
 from noisewise.config import parse
 from noisewise.data.loading.dataset import DataConfig
 from noisewise.data.loading.loader import Loader, build_loader
-from noisewise.errors import DataError
+from noisewise.errors import AudioError, DataError, RunError
 
 
 def config(speech: Path, noise: Path, **values: object) -> DataConfig:
@@ -102,6 +103,52 @@ def test_a_bad_file_is_reported_once_and_the_run_goes_on(
     assert all(len(batch) for batch in batches)
     assert sum(item.id == "train/u4" for batch in batches for item in batch.skipped) >= 2
     assert len([record for record in caplog.records if "train/u4" in record.message]) == 1
+
+
+def test_a_killed_worker_is_one_line_and_the_next_loader_goes_on(speech: Path, noise: Path) -> None:
+    whole = list(itertools.islice(loader(config(speech, noise)), 8))
+    first = loader(config(speech, noise, workers=2))
+    batches = iter(first)
+    begun = [next(batches), next(batches)]
+    for child in multiprocessing.active_children():
+        child.kill()
+    with pytest.raises(RunError, match=r"every loader process must run.*the same command goes on") as caught:
+        begun += batches
+    assert "\n" not in str(caught.value)
+    rest = list(itertools.islice(loader(config(speech, noise), start=first.state), 8 - len(begun)))
+    assert_same(whole, [*begun, *rest])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(
+    "error", [DataError("`a` must be b"), AudioError("`a` must be b", "nan", "a.wav"), MemoryError("`a` must be b")]
+)
+def test_an_error_in_a_worker_comes_without_its_traceback(
+    error: Exception, workers: int, speech: Path, noise: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = loader(config(speech, noise, workers=workers))
+
+    def fail(dataset: object, request: object) -> Batch:
+        raise error
+
+    monkeypatch.setattr(type(made.dataset), "__getitem__", fail)
+    with pytest.raises(type(error)) as caught:
+        next(iter(made))
+    assert str(caught.value) == "`a` must be b"
+
+
+@pytest.mark.parametrize("name", ["_item", "_noisy"])
+def test_a_lack_of_memory_does_not_make_a_recording_bad(
+    name: str, speech: Path, noise: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = loader(config(speech, noise, noise={"manifest": str(noise), "probability": 1.0}))
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise AudioError("`a` must be audio") from RuntimeError("std::bad_alloc")
+
+    monkeypatch.setattr(*((made.dataset, "_item") if name == "_item" else (made.dataset.noise, "apply")), fail)
+    with pytest.raises(MemoryError):
+        next(iter(made))
 
 
 def test_lengths_are_filtered_and_said(speech: Path, noise: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisewise.data.manifests import table
+from noisewise.data.manifests.cuts import Cut
 from noisewise.data.manifests.read import column, read, text_of
 from noisewise.errors import DataError
 
@@ -59,9 +61,9 @@ def test_a_plain_folder_is_read_in_the_order_of_paths(tmp_path: Path, save: obje
     (tmp_path / "loop").symlink_to(tmp_path)
     (tmp_path / "c.wav").symlink_to(tmp_path / "b.wav")
     (tmp_path / "folder.wav").mkdir()
-    expected = sorted(path for path in tmp_path.rglob("*.[wWf]*") if path.is_file())
+    expected = sorted(path for path in tmp_path.rglob("*.[wWf]*") if path.is_file() and path.parent.name != ".hidden")
     found = [tmp_path / row["path"] for _, row in table.entries(tmp_path)]  # type: ignore[index]
-    assert found == expected and len(found) == 8
+    assert found == expected and len(found) == 7
 
 
 def test_the_header_of_the_file_wins_over_the_table(folder: Path) -> None:
@@ -134,3 +136,11 @@ def test_what_is_written_is_what_is_read(rows: dict[str, tuple[str, str]], kind:
         path.write_bytes(content.encode())
         found = [(f"{cut.id}.wav", text_of(cut), column(cut, "label")) for cut in read(path)]
     assert found == table
+
+
+@pytest.mark.parametrize("hidden", [".u1.0123.flac", "._u1.wav", ".left/u1.wav", "deep/.cache/u1.wav"])
+def test_hidden_files_are_no_input(hidden: str, tmp_path: Path, save: Callable[..., Path]) -> None:
+    """What a killed program has left, and what other systems keep beside files."""
+    save(tmp_path / "u0.wav")
+    save(tmp_path / hidden)
+    assert [found.id for _, found in table.cuts(tmp_path) if isinstance(found, Cut)] == ["u0"]

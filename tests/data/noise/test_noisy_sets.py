@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from noisewise.data.manifests.read import column, load_audio, read
 from noisewise.data.noise import noisy_sets as ledger
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
 from noisewise.errors import DataError
+from noisewise.files import replaced
+from tests.test_files import limited_files
 
 SNRS = [0.0, 7.5, -5.0]
 
@@ -147,6 +151,42 @@ def test_a_broken_ledger(tmp_path: Path, content: str) -> None:
     (tmp_path / "ledger.jsonl").write_text(content)
     with pytest.raises(DataError, match="must be a ledger"):
         ledger.read(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.9])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_full_disk_is_the_systems_error_and_the_same_call_goes_on(
+    share: float, again: bool, speech: Path, noise: Path, tmp_path: Path
+) -> None:
+    """With a limit of the size of files in the place of the disk's; libsndfile names neither."""
+    whole = mixed(speech, noise, tmp_path / "whole")
+    sizes = sorted(path.stat().st_size for path in (tmp_path / "whole").rglob("*.flac"))
+
+    def make() -> None:
+        if again:
+            ledger.rebuild(tmp_path / "whole", list(read(speech)), list(read(noise)), tmp_path / "out")
+        else:
+            assert mixed(speech, noise, tmp_path / "out").entries == whole.entries
+
+    with limited_files(sizes[int(share * len(sizes))] - 100), pytest.raises(OSError, match="File too large") as caught:
+        make()
+    assert caught.value.errno == errno.EFBIG and str(caught.value.filename).endswith(".flac")
+    assert not list((tmp_path / "out").rglob(".*")) and not (tmp_path / "out" / "ledger.jsonl").exists()
+    make()
+    files = [path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*.*") if path.is_file()]
+    assert all((tmp_path / "out" / path).read_bytes() == (tmp_path / "whole" / path).read_bytes() for path in files)
+
+
+def test_what_a_killed_run_left_is_removed(speech: Path, noise: Path, tmp_path: Path) -> None:
+    left = tmp_path / "out" / "cafe" / "0" / "test"
+    process = os.fork()
+    if process == 0:
+        with replaced(left / "u9.flac"):
+            os._exit(9)
+    os.waitpid(process, 0)
+    assert len(list(left.iterdir())) == 1
+    mixed(speech, noise, tmp_path / "out")
+    assert sorted(path.name for path in left.iterdir()) == ["u10.flac", "u11.flac", "u9.flac"]
 
 
 def test_json_keeps_floats_to_the_last_bit(speech: Path, noise: Path, tmp_path: Path) -> None:

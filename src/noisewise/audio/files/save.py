@@ -1,5 +1,6 @@
 """Samples to a file, whole or not at all."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def save(path: str | Path, waveform: NDArray[Any], sample_rate: int = 16_000, *,
 
     Raises:
         AudioError: a sample is NaN or infinite, or would be clipped; or libsndfile cannot write this format.
+        OSError: the disk is full, or cannot be written to.
     """
     path = Path(path)
     kind, coding = _format(path, subtype)
@@ -70,7 +72,10 @@ def _as_written(waveform: NDArray[Any], coding: str, name: str) -> NDArray[Any]:
 
 
 def _write(path: Path, samples: NDArray[Any], sample_rate: int, kind: str, coding: str) -> None:
+    """Encode in memory, then write: libsndfile says nothing when the disk is too full for the end of a file."""
     channels = 1 if samples.ndim == 1 else samples.shape[1]
-    with soundfile.SoundFile(path, "x", sample_rate, channels, coding, format=kind) as file:
+    encoded = io.BytesIO()
+    with soundfile.SoundFile(encoded, "w", sample_rate, channels, coding, format=kind) as file:
         for start in range(0, len(samples), BLOCK):
             file.write(samples[start : start + BLOCK])
+    path.write_bytes(encoded.getbuffer())

@@ -70,7 +70,7 @@ def audio_below(folder: Path, *suffixes: str) -> Iterator[Path]:
     """Audio files below a folder with one of the suffixes, sorted, without hidden ones."""
     wanted = suffixes or (".wav", ".flac")
     for place, folders, files in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if name.lower().endswith(wanted) and not name.startswith("."):
                 yield Path(place, name)

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 from noisewise import __version__
 from noisewise.data.manifests import lhotse_format
 from noisewise.data.manifests.cuts import Cut, load_audio, path_of
-from noisewise.errors import AudioError, DataError
-from noisewise.files import replaced, sha256_of
+from noisewise.errors import AudioError, DataError, lacks_memory
+from noisewise.files import remove_leftovers, replaced, sha256_of
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -71,6 +71,7 @@ class Preparation:
         """
         self.output, self.corpus, self.facts = output, corpus, facts or {}
         output.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(output)
         self._parts = self._recorded()
         self._write()
 
@@ -157,6 +158,8 @@ def usable(cut: Cut) -> Cut | Rejected:
     try:
         load_audio(cut)
     except AudioError as error:
+        if lacks_memory(error):
+            raise MemoryError(str(error)) from error
         return Rejected(path_of(cut), error.reason, str(error))
     return cut
 

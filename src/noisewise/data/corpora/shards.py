@@ -26,7 +26,7 @@ from noisewise.data.manifests.cuts import Cut, audio_of, load_audio, path_of
 from noisewise.data.manifests.lhotse_format import dump
 from noisewise.data.manifests.read import read
 from noisewise.data.manifests.shar import PLACE
-from noisewise.errors import AudioError, DataError
+from noisewise.errors import AudioError, DataError, lacks_memory
 from noisewise.files import replaced
 
 
@@ -150,6 +150,8 @@ def _packed(cut: Cut) -> Packed | Rejected:
             return Packed(_plain(dump(cut)), PurePosixPath(path_of(cut)).suffix, _bytes(cut))
         suffix, content = _encoded(samples)
     except AudioError as error:
+        if lacks_memory(error):
+            raise MemoryError(str(error)) from error
         return Rejected(path_of(cut), error.reason, str(error))
     seconds = len(samples) / SAMPLE_RATE
     values = _plain(dump(cut))

@@ -7,7 +7,7 @@ from dataclasses import asdict, astuple
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from noisewise.config import dump
@@ -22,7 +22,7 @@ from noisewise.data.embeddings.store import (
     Unread,
 )
 from noisewise.errors import DataError
-from noisewise.files import replaced, replaced_path
+from noisewise.files import remove_leftovers, replaced, replaced_path
 
 
 class EmbeddingWriter:
@@ -36,6 +36,7 @@ class EmbeddingWriter:
         """
         self.folder, self.facts = Path(folder), facts
         self.folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self.folder)
         if (self.folder / INDEX).is_file():
             self.store = EmbeddingStore(self.folder)
             _must_agree(self.folder, self.store.facts, facts)
@@ -73,8 +74,8 @@ class EmbeddingWriter:
             }
         )
         with replaced_path(self.folder / name, durable=True) as partial:
-            save_file(self._tensors([vector for _, vector in clips]), partial, metadata={ABOUT: about})
-            partial.chmod(0o644)  # written readable by its owner alone
+            # not `save_file`, which writes to a temporary name of its own, that a kill leaves behind
+            partial.write_bytes(save(self._tensors([vector for _, vector in clips]), metadata={ABOUT: about}))
         self._write_index([*self.store.shards, name])
         self.store.append(name)
         self._write_quarantine()

@@ -26,7 +26,7 @@ from noisewise.data.manifests.labels import Labels
 from noisewise.data.manifests.read import expanded
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
 from noisewise.data.random_streams import Draws
-from noisewise.errors import ConfigError, DataError, NoisewiseError
+from noisewise.errors import ConfigError, DataError, NoisewiseError, lacks_memory
 from noisewise.text.normalise import ENGLISH
 
 Encode = Callable[[str], list[int]]
@@ -182,6 +182,8 @@ class SpeechDataset(Dataset[Batch]):
         try:
             return self._item(cut, epoch)
         except (NoisewiseError, OSError) as error:
+            if lacks_memory(error):  # it says nothing of the recording
+                raise MemoryError(str(error)) from error
             reason = str(getattr(error, "reason", "unusable"))
             skipped.append(Skipped(cut.id, path_of(cut), reason))
             return None
@@ -255,6 +257,8 @@ class SpeechDataset(Dataset[Batch]):
         try:
             return self.noise.apply(recorded, epoch, item.cut.id)[0]
         except (NoisewiseError, OSError) as error:
+            if lacks_memory(error):
+                raise MemoryError(str(error)) from error
             path = str(getattr(error, "path", None) or path_of(item.cut))
             skipped.append(Skipped(item.cut.id, path, f"noise_{getattr(error, 'reason', 'unusable')}"))
             return recorded

@@ -3,13 +3,14 @@
 import atexit
 import logging
 import multiprocessing.util
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from noisewise.batch import Batch
 from noisewise.data.checks.quarantine import read_quarantine, without
@@ -19,10 +20,12 @@ from noisewise.data.manifests.cuts import Cut
 from noisewise.data.manifests.labels import Labels, names_in, read_names
 from noisewise.data.manifests.read import expanded, read, read_many
 from noisewise.data.noise.pool import NoisePool
-from noisewise.errors import ConfigError, DataError
+from noisewise.errors import ConfigError, DataError, NoisewiseError, RunError
 from noisewise.text.normalise import ENGLISH
 
 log = logging.getLogger(__name__)
+_LOST_WORKER = re.compile(r"DataLoader worker \(pid.*(exited unexpectedly|is killed by signal)", re.DOTALL)
+"""What PyTorch says of a worker that has ended."""
 
 
 class Loader:
@@ -47,12 +50,18 @@ class Loader:
         self._reported: set[str] = set()
 
     def __iter__(self) -> Iterator[Batch]:
-        """Go on from `state`; a loader that has reached its end begins again."""
+        """Go on from `state`; a loader that has reached its end begins again.
+
+        Raises:
+            RunError: a worker process has been killed.
+            MemoryError: memory lacks for a batch.
+            NoisewiseError: what the dataset raises.
+        """
         if self.epochs is not None and self.state[0] >= self.epochs:
             self.state = self.start
         requests = _Requests(self.sampler, self.state, self.epochs)
         places = iter(requests.places())
-        for batch in self._workers(requests):
+        for batch in _whole(self._workers(requests)):
             epoch, position, last = next(places)
             self.state = (epoch + 1, 0) if last else (epoch, position + 1)
             self._report(batch)
@@ -62,11 +71,11 @@ class Loader:
         """Batches of one epoch (the first; later ones may differ by a few)."""
         return len(self.sampler.epoch_batches(0))
 
-    def _workers(self, requests: "_Requests") -> Iterator[Batch]:
+    def _workers(self, requests: "_Requests") -> "Iterator[Batch | Exception]":
         options: dict[str, Any] = {"prefetch_factor": 4} if self.workers else {}
         return iter(
             DataLoader(
-                self.dataset,
+                _Answering(self.dataset),
                 sampler=requests,  # yields whole requests: the dataset makes the batches
                 batch_size=None,
                 num_workers=self.workers,
@@ -82,6 +91,39 @@ class Loader:
             if item.id not in self._reported:
                 self._reported.add(item.id)
                 log.warning("skipped %s (%s): %s", item.id, item.path, item.reason)
+
+
+class _Answering(Dataset["Batch | Exception"]):
+    """A dataset whose errors are values, so that they come out of a worker as they are, without its traceback."""
+
+    def __init__(self, dataset: SpeechDataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, request: BatchRequest) -> "Batch | Exception":
+        try:
+            return self.dataset[request]
+        except (NoisewiseError, MemoryError) as error:
+            return error
+
+
+def _whole(answers: "Iterator[Batch | Exception]") -> Iterator[Batch]:
+    """Batches as they come; an error is raised here."""
+    while True:
+        try:
+            answer = next(answers)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if not _LOST_WORKER.search(str(error)):
+                raise
+            why = " ".join(str(error).split())
+            raise RunError(
+                f"every loader process must run, but one has ended ({why}), as the system does where memory lacks; "
+                "lower `workers` or `batch_seconds` if it comes again; the same command goes on"
+            ) from error
+        if isinstance(answer, Exception):
+            raise answer
+        yield answer
 
 
 class _Requests:

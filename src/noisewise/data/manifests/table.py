@@ -157,9 +157,10 @@ def _files(folder: Path) -> Iterator[tuple[int, Row | DataError]]:
 
 
 def _audio_below(folder: Path) -> Iterator[Path]:
-    """The audio files below a folder in the order of their paths, one folder in memory at a time."""
+    """The audio files below a folder in the order of their paths, one folder in memory at a time; hidden ones are not
+    input: what a killed program has left, or the notes that other systems keep beside files."""
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except PermissionError:
         return
     for path in (folder / name for name in names):

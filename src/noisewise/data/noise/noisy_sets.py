@@ -31,8 +31,8 @@ from noisewise.data.corpora.preparation import Rejected
 from noisewise.data.manifests.cuts import Cut, column, load_audio, path_of, text_of
 from noisewise.data.noise.pool import NoiseConfig, NoiseDraw, NoisePool
 from noisewise.data.random_streams import Draws
-from noisewise.errors import AudioError, DataError, NoisewiseError
-from noisewise.files import replaced
+from noisewise.errors import AudioError, DataError, NoisewiseError, lacks_memory
+from noisewise.files import remove_leftovers, replaced
 
 LEDGER = "ledger.jsonl"
 COMPAT = "; gain is the square root of the one that gives snr_db: see measured_snr_db"
@@ -117,7 +117,9 @@ def write(
 
     Raises:
         DataError: no utterance can be used, or an id would leave the folder.
+        OSError: the disk is full, or cannot be written to.
     """
+    remove_leftovers(output)
     entries: list[LedgerEntry] = []
     rejected: list[Rejected] = []
     rows: list[tuple[LedgerEntry, Cut]] = []
@@ -125,6 +127,8 @@ def write(
         try:
             made = list(_mixtures(cut, pool, output, snrs_db, per_utterance))
         except AudioError as error:
+            if lacks_memory(error):
+                raise MemoryError(str(error)) from error
             reason = str(getattr(error, "reason", "silent"))
             rejected.append(Rejected(path_of(cut), reason, str(error)))
             made = []
@@ -183,17 +187,24 @@ def rebuild(
         report: called with (finished, all).
 
     Raises:
-        DataError: the ledger cannot be read.
+        DataError: the ledger cannot be read, or an entry would leave the folder.
+        OSError: the disk is full, or cannot be written to.
     """
     header, entries = read(ledger)
+    remove_leftovers(output)
     voices, noises = {cut.id: cut for cut in speech}, _NoiseSegments(noise)
     problems = []
     rows = []
     for done, entry in enumerate(entries, start=1):
         try:
-            rows.append((entry, _rebuild_one(entry, voices, noises, output)))
+            mixed = _remixed(entry, voices, noises)
         except (NoisewiseError, OSError) as error:
+            if lacks_memory(error):
+                raise MemoryError(str(error)) from error
             problems.append(Rejected(entry.path, str(getattr(error, "reason", "differs")), str(error)))
+        else:  # what cannot be written concerns the whole set
+            _save(output, entry.path, mixed)
+            rows.append((entry, voices[entry.speech.id]))
         if report is not None:
             report(done, len(entries))
     _write_set(output, header, entries, rows)
@@ -334,7 +345,7 @@ class _NoiseSegments:
         return self._pool.segment(NoiseDraw(source.id, source.path, source.type, source.offset, 0.0), samples)
 
 
-def _rebuild_one(entry: LedgerEntry, voices: dict[str, Cut], noises: _NoiseSegments, output: Path) -> Cut:
+def _remixed(entry: LedgerEntry, voices: dict[str, Cut], noises: _NoiseSegments) -> NDArray[np.int16]:
     if entry.speech.id not in voices:
         raise DataError(f"the speech manifest must hold '{entry.speech.id}', but does not; give the one of the set")
     clean = load_audio(voices[entry.speech.id])
@@ -348,5 +359,4 @@ def _rebuild_one(entry: LedgerEntry, voices: dict[str, Cut], noises: _NoiseSegme
     mixed = int16_of(clean, noise, entry.gain, entry.scale)
     if digest(mixed) != entry.sha256:
         raise DataError(f"`{entry.path}` must come out with the samples of the ledger, but does not")
-    _save(output, entry.path, mixed)
-    return voices[entry.speech.id]
+    return mixed
