@@ -128,6 +128,7 @@ ADDRESSES = {
     "soundfile": {"audio"},
     "soxr": {"audio"},
     "fsspec": {"data/manifests"},
+    "pyarrow": {"data/manifests/records.py"},
     "threadpoolctl": {"data/loading"},
     "tokenizers": {"text"},
     "av": {"audio"},

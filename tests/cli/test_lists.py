@@ -31,6 +31,13 @@ def test_other_words_stay_where_they_are() -> None:
     assert spread(["--seed", "0", "5"], ["--snr"]) == ["--seed", "0", "5"]
     assert spread(["--snr", "low", "5"], ["--snr"]) == ["--snr", "low", "5"]
     assert spread(["--snr"], ["--snr"]) == ["--snr"]
+    assert spread(["--snr", "0", "a=b", "5"], ["--snr"]) == ["--snr=0", "a=b", "5"]
+    assert spread(["--columns", "path=a b", "text=c=d", "in", "x=y"], ["--columns"]) == [
+        "--columns=path=a b",
+        "--columns=text=c=d",
+        "in",
+        "x=y",
+    ]
     assert spread(["--", "--snr", "0", "5"], ["--snr"]) == ["--", "--snr", "0", "5"]
     assert spread(["--snr", "0", "--", "5"], ["--snr"]) == ["--snr=0", "--", "5"]
     assert spread(["a", "--snr", "0", "5"], []) == ["a", "--snr", "0", "5"]

@@ -110,3 +110,71 @@ def test_a_wrong_request_is_one_line(
     assert main(["prepare", *words]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def sidecars(folder: Path, count: int = 4) -> Path:
+    folder.mkdir()
+    for index in range(count):
+        wave = 0.1 * np.random.default_rng(index).standard_normal(16_000)
+        soundfile.write(folder / f"u{index}.wav", wave, 16_000)
+        (folder / f"u{index}.txt").write_text("YES NO\n")
+    return folder
+
+
+def test_a_folder_of_ones_own_is_prepared_checked_and_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The lines of the README: what lies beside the audio is learned, and the prepared folder is a manifest."""
+    folder, out = sidecars(tmp_path / "my#folder"), str(tmp_path / "manifests")
+    assert main(["prepare", "table", str(folder), out]) == 0
+    shown = capsys.readouterr()
+    assert "4 entries, 4 with text, 0.1 minutes, written" in shown.out and "warning" not in shown.err
+    assert main(["check", out]) == 0
+    recipe = str(Path(__file__).parents[2] / "recipes/tiny/ctc.yaml")
+    changes = [f"train.manifests=[{out}]", f"validation.manifests=[{out}]", "train.noise=null", "train.workers=0"]
+    steps = ["run.steps=1", "run.validate_every=1", "run.save_every=1"]
+    assert main(["train", recipe, "--output", str(tmp_path / "run"), *changes, *steps]) == 0
+    rows = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert any(row.get("loss", 0) > 0 for row in rows), rows
+
+
+def test_a_folder_without_texts_is_warned_of_with_the_line_that_works(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "manifest.tsv").unlink()
+    (folder / "list.csv").write_text("sound;words\n" + "".join(f"u{index};YES\n" for index in range(4)))
+    out = str(tmp_path / "out")
+    assert main(["prepare", "table", str(folder), out]) == 0
+    shown = capsys.readouterr()
+    assert "4 entries, 0 with text" in shown.out
+    assert shown.err.startswith("warning: 4 entries, 0 with text: training a recogniser needs transcripts")
+    line = f"prepare table {folder}/list.csv {out} --columns path=COLUMN text=COLUMN"
+    assert f"`noisewise {line}`" in shown.err
+    words = line.replace("path=COLUMN", "path=sound").replace("text=COLUMN", "text=words").split()
+    assert main(words) == 0
+    assert "4 entries, 4 with text" in capsys.readouterr().out
+
+
+def test_a_part_is_held_out(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prepare", "table", str(folder), str(tmp_path / "out"), "--hold-out", "0.25", "--seed", "3"]) == 0
+    shown = capsys.readouterr().out
+    assert "cuts_train.jsonl.gz: 3 entries, 3 with text, 3 speakers" in shown
+    assert "cuts_validation.jsonl.gz: 1 entries" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--columns", "file"], "must be NAME=COLUMN"),
+        (["--columns", "path=a", "path=b"], "must be NAME=COLUMN, each once"),
+        (["--hold-out", "1"], "`--hold-out` must be above 0 and below 1, but is 1.0"),
+        (["--hold-out", "nan"], "`--hold-out` must be above 0 and below 1"),
+        (["--columns", "path=sound"], "must have the column 'sound'"),
+    ],
+)
+def test_an_option_of_a_table_that_cannot_be(
+    words: list[str], message: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prepare", "table", str(folder), str(tmp_path / "out"), *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from noisewise.data.corpora.preparation import Part
 
-LISTS = ("--channels",)
+LISTS = ("--channels", "--columns")
 """Options that take several values in a row."""
 
 
@@ -41,7 +41,12 @@ CORPORA = {
     "vctk": Corpus("vctk", "IN OUT", "CSTR VCTK 0.92 or 0.80"),
     "common-voice": Corpus("common_voice", "IN OUT", "one language of Common Voice"),
     "an4": Corpus("an4", "IN OUT", "the CMU alphanumeric corpus as distributed (wav/ and etc/)", ()),
-    "table": Corpus("table", "IN OUT", "your own folder, TSV, CSV or JSONL", ()),
+    "table": Corpus(
+        "table",
+        "IN OUT",
+        "your own folder or table (layouts: docs/guides/data.md)",
+        ("columns", "hold_out", "seed"),
+    ),
     "shards": Corpus("shards", "MANIFEST OUT", "few large files instead of many small ones", ("shard_size", "workers")),
     "spoken-commands": Corpus("spoken_commands", "OUT", "words and digits spoken by espeak-ng", MADE),
     "babble": Corpus(
@@ -71,10 +76,24 @@ def command(
     librispeech: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Folder of the *.trans.txt of test-clean, for robust-asr.")
     ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COLUMN", help="Columns, for table: path=sound text=words; numbers where there is no header."
+        ),
+    ] = None,
+    hold_out: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Share to hold out for validation, by speaker where there are three, for table."
+        ),
+    ] = None,
     shard_size: Annotated[
         int | None, typer.Option(min=1, help="Number of entries in each shard, for shards.", show_default="1000")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed, for spoken-commands and babble.", show_default="0")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed, for spoken-commands, babble, table.", show_default="0")
+    ] = None,
     utterances: Annotated[
         int | None, typer.Option(min=1, help="Number of utterances, for spoken-commands.", show_default="1000")
     ] = None,
@@ -100,6 +119,8 @@ def command(
         "channels": channels or None,
         "wsj0": Path(wsj0) if wsj0 else None,
         "librispeech": Path(librispeech) if librispeech else None,
+        "columns": _named_columns(columns) if columns else None,
+        "hold_out": hold_out,
         "shard_size": shard_size,
         "seed": seed,
         "utterances": utterances,
@@ -111,7 +132,35 @@ def command(
     options = _options(corpus, made, {name: value for name, value in given.items() if value is not None})
     prepare: Callable[..., list[Part]] = import_module(f"noisewise.data.corpora.{made.module}").prepare
     sources = [Path(path) if made.paths.startswith("IN") else path for path in paths[:-1]]
-    _tell(prepare(*sources, Path(paths[-1]), **options), paths[-1], made.rejected)
+    parts = prepare(*sources, Path(paths[-1]), **options)
+    if corpus == "table" and not any(part.texts or part.texts is None for part in parts):
+        _warn_of_no_text(sources[0], paths[-1], sum(part.utterances for part in parts))
+    _tell(parts, paths[-1], made.rejected)
+
+
+def _named_columns(given: list[str]) -> dict[str, str]:
+    from noisewise.errors import ConfigError
+
+    columns = {}
+    for each in given:
+        ours, equals, theirs = each.partition("=")
+        if not equals or not ours or not theirs or ours in columns:
+            raise ConfigError(f"`--columns` must be NAME=COLUMN, each once, but has '{each}'; say path=file text=words")
+        columns[ours] = theirs
+    return columns
+
+
+def _warn_of_no_text(source: Any, output: str, entries: int) -> None:
+    from noisewise.data.manifests.folders import surveyed
+
+    tables = surveyed(source).tables if source.is_dir() else [source] if source.is_file() else []
+    line = f"noisewise prepare table {tables[0] if tables else 'TABLE'} {output} --columns path=COLUMN text=COLUMN"
+    there = f"{', '.join(path.name for path in tables[:5])} would be read by" if tables else "name a table of them:"
+    print(
+        f"warning: {entries} entries, 0 with text: training a recogniser needs transcripts (noise needs none), beside "
+        f"the audio (a.wav, a.txt) or in a table; {there} `{line}`",
+        file=sys.stderr,
+    )
 
 
 def _checked(corpus: str, paths: list[str]) -> Corpus:
@@ -146,8 +195,13 @@ def _tell(parts: "list[Part]", output: str, listed: str) -> None:
     rejected = 0
     for part in parts:
         state = "written" if part.fresh else "already there"
-        minutes = part.seconds / 60
-        print(f"{output}/{part.file}: {part.utterances} entries, {minutes:.1f} minutes, {state}")
+        length = f"{part.seconds / 60:.1f} minutes" if part.seconds < 3600 else f"{part.seconds / 3600:.1f} hours"
+        counts = f"{part.utterances} entries"
+        if part.texts is not None:
+            counts += f", {part.texts} with text"
+        if part.speakers:
+            counts += f", {part.speakers} speakers"
+        print(f"{output}/{part.file}: {counts}, {length}, {state}")
         rejected += len(part.rejected)
         for item in part.rejected[:5]:
             print(f"rejected ({item.reason}): {item.message}", file=sys.stderr)

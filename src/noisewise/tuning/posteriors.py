@@ -94,7 +94,7 @@ def refuse_test_set(manifest: str) -> None:
     Raises:
         EvaluationError: it is.
     """
-    path, _, kept = manifest.partition("#")
+    path, kept = manifests.split_source(manifest)
     named = [path.rstrip("/").rpartition("/")[2], *re.findall(r"split=([^&]*)", kept)]
     splits = {manifests.column(cut, "split") or "" for cut in manifests.read(manifest)}
     marked = [name for name in [*named, *sorted(splits)] if re.search(r"(?<![a-z])(test|eval)(?![a-z])", name.lower())]

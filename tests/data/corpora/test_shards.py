@@ -1,6 +1,7 @@
 import json
+import tarfile
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
@@ -75,3 +76,29 @@ def test_noise_from_shards_is_the_noise_from_files(noise: Path, tmp_path: Path) 
         ]
         one, other = (pool.apply(clean, 0, "u")[0] for pool in pools)
         assert (one == other).all()
+
+
+@pytest.mark.parametrize("name", ["../../../evil", "/abs/evil", "a/../../evil", "..\\evil", "./evil", "//evil"])
+def test_what_is_written_unpacks_inside_its_folder(speech: Path, tmp_path: Path, name: str) -> None:
+    cuts = [read(speech)[0].with_id(name), read(speech)[1].with_id("ok")]
+    write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
+    for _ in range(2):  # the second finds them as they were
+        (part,) = shards.prepare(tmp_path / "cuts.jsonl.gz", tmp_path / "out", workers=1)
+        assert part.utterances == 2
+    with tarfile.open(tmp_path / "out/recording.000000.tar") as archive:
+        names = archive.getnames()
+    assert all(not PurePosixPath(each).is_absolute() and ".." not in PurePosixPath(each).parts for each in names)
+    assert names[0].endswith("evil.flac") and "\\" not in names[0]
+    first, _ = read(f"shar:{tmp_path}/out")
+    assert len(load_audio(first)) == 6400
+    assert next(iter(CutSet.from_shar(in_dir=tmp_path / "out"))).id == first.id
+
+
+def test_ids_that_would_become_one_are_refused(speech: Path, tmp_path: Path) -> None:
+    cuts = [cut.with_id(name) for cut, name in zip(read(speech), ("../a", "a"), strict=False)]
+    write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
+    with pytest.raises(DataError, match=r"must not have '\.\./a' and 'a'"):
+        shards.prepare(tmp_path / "cuts.jsonl.gz", tmp_path / "out", workers=1)
+    write_cuts(tmp_path / "cuts.jsonl.gz", [cuts[0].with_id("../..")])
+    with pytest.raises(DataError, match="must name a file inside"):
+        shards.prepare(tmp_path / "cuts.jsonl.gz", tmp_path / "out", workers=1)

@@ -32,6 +32,7 @@ def test_a_pipe_or_a_device_is_refused_and_not_waited_for(folder: Path, tmp_path
         ("not_audio", " an audio file, but is a device instead; remove it"),
     ]
     assert part.utterances == 1
+    (folder / "list.tsv").unlink()
     assert all("pipe" not in cut.id for cut in read(folder, split=None))
 
 
@@ -151,3 +152,88 @@ def test_nothing_usable(tmp_path: Path) -> None:
         table.prepare(str(tmp_path / "list.tsv"), tmp_path / "out")
     with pytest.raises(DataError, match="no such path"):
         table.prepare(str(tmp_path / "nowhere"), tmp_path / "out")
+
+
+def test_prepare_counts_texts_and_speakers(speech: Path, tmp_path: Path) -> None:
+    content = (speech / "manifest.tsv").read_text().replace("YES J", "")  # of test/u9
+    (speech / "manifest.tsv").write_text(content)
+    train, test = table.prepare(speech, tmp_path / "out")
+    assert [(part.utterances, part.texts, part.speakers) for part in (train, test)] == [(9, 9, 2), (3, 2, 2)]
+    assert [(part.texts, part.fresh) for part in table.prepare(speech, tmp_path / "out")] == [(9, False), (2, False)]
+    record = json.loads((tmp_path / "out/prepared.json").read_text())
+    for part in record["parts"].values():  # as an older version wrote it
+        del part["texts"], part["speakers"]
+    (tmp_path / "out/prepared.json").write_text(json.dumps(record))
+    assert [part.texts for part in table.prepare(speech, tmp_path / "out")] == [None, None]
+
+
+def corpus(folder: Path, save: object, names: list[str], speakers: list[str] | None = None) -> Path:
+    rows = []
+    for index, name in enumerate(names):
+        save(folder / name, 0.1, seed=index)  # type: ignore[operator]
+        rows.append(f"{name}\tYES\t{speakers[index] if speakers else ''}")
+    (folder / "manifest.tsv").write_text("path\ttext\tspeaker\n" + "\n".join(rows) + "\n")
+    return folder
+
+
+def sides(out: Path, column: str | None = None) -> tuple[set[str], set[str]]:
+    train, held = (read(f"{out}#split={split}") for split in ("train", "validation"))
+    return ({str(getattr(cut, column) if column else Path(cut.id).parent) for cut in train},
+            {str(getattr(cut, column) if column else Path(cut.id).parent) for cut in held})  # fmt: skip
+
+
+def test_a_part_is_held_out_by_speaker(tmp_path: Path, save: object) -> None:
+    names = [f"{index}.wav" for index in range(40)]
+    folder = corpus(tmp_path / "in", save, names, [f"s{index % 10}" for index in range(40)])
+    parts = table.prepare(folder, tmp_path / "out", hold_out=0.2)
+    assert [(part.file, part.utterances) for part in parts] == [
+        ("cuts_train.jsonl.gz", 32),
+        ("cuts_validation.jsonl.gz", 8),
+    ]
+    train, held = sides(tmp_path / "out", "speaker")
+    assert len(held) == 2 and len(train) == 8 and not train & held
+    again = table.prepare(folder, tmp_path / "out", hold_out=0.2)
+    assert not any(part.fresh for part in again)
+    table.prepare(folder, tmp_path / "other", hold_out=0.2, seed=1)
+    assert sides(tmp_path / "other", "speaker")[1] != held
+
+
+@pytest.mark.parametrize("speakers", [None, ["ann"], ["ann", "bob"]])
+def test_with_few_speakers_folders_or_files_are_held_out(
+    tmp_path: Path, save: object, speakers: list[str] | None
+) -> None:
+    names = [f"f{index % 5}/{index}.wav" for index in range(20)]
+    folder = corpus(tmp_path / "in", save, names, speakers and [*speakers * 20][:20])
+    table.prepare(folder, tmp_path / "folders", hold_out=0.2)
+    train, held = sides(tmp_path / "folders")
+    assert len(held) == 1 and len(train) == 4 and not train & held
+    table.prepare(folder, tmp_path / "files", hold_out=0.1)  # five folders are too few for a tenth
+    assert len(read(tmp_path / "files", split="validation")) == 2
+    assert len(read(tmp_path / "files")) == 20
+
+
+def test_other_splits_are_left_alone_and_old_parts_go(speech: Path, tmp_path: Path) -> None:
+    table.prepare(speech, tmp_path / "out")
+    parts = table.prepare(speech, tmp_path / "out", hold_out=0.3)
+    assert [part.file for part in parts] == [f"cuts_{name}.jsonl.gz" for name in ("train", "validation", "test")]
+    assert sum(part.utterances for part in parts) == len(read(tmp_path / "out")) == 12
+    with pytest.raises(DataError, match=r"hold out of and none held out, but has 'validation'; drop --hold-out"):
+        rows = (speech / "manifest.tsv").read_text().replace("\ttest\t", "\tvalidation\t")
+        (speech / "manifest.tsv").write_text(rows)
+        table.prepare(speech, tmp_path / "new", hold_out=0.3)
+    table.prepare(speech, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").glob("cuts*")) == [
+        "cuts_train.jsonl.gz",
+        "cuts_validation.jsonl.gz",
+    ]
+
+
+def test_one_recording_cannot_be_divided(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="must have two recordings to hold one out"):
+        table.prepare(folder, tmp_path / "out", hold_out=0.5)
+
+
+def test_a_prepared_folder_is_not_prepared_again(speech: Path, tmp_path: Path) -> None:
+    table.prepare(speech, tmp_path / "out")
+    with pytest.raises(DataError, match="is a prepared folder; it is a manifest as it is"):
+        table.prepare(tmp_path / "out", tmp_path / "again")

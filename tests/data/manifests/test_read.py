@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lhotse import CutSet, MonoCut, Recording
 
+from noisewise.data.corpora import shards
 from noisewise.data.corpora.preparation import write_cuts
+from noisewise.data.corpora.table import prepare
 from noisewise.data.manifests.lhotse_format import dump, parse
 from noisewise.data.manifests.read import column, load_audio, path_of, read, read_many, stream, text_of
 from noisewise.errors import DataError
@@ -130,14 +132,14 @@ def test_a_part_of_a_recording(speech: Path) -> None:
 
 def test_stereo_is_the_mean_unless_a_cut_names_the_channel(tmp_path: Path) -> None:
     left = 0.25 * (-1) ** np.arange(1600)
-    right = -2 * left
+    right = 3 * left
     soundfile.write(tmp_path / "stereo.wav", np.stack([left, right], axis=1), 16_000)
     cut = next(iter(read(tmp_path)))
-    assert load_audio(cut)[0] == pytest.approx(-0.125, abs=1e-4)
+    assert load_audio(cut)[0] == pytest.approx(0.5, abs=1e-4)
     stereo = Recording.from_file(tmp_path / "stereo.wav")
     cut = MonoCut("right", start=0, duration=0.1, channel=1, recording=stereo)
     write_cuts(tmp_path / "right.jsonl.gz", [parse(cut.to_dict())])
-    assert load_audio(next(iter(read(tmp_path / "right.jsonl.gz"))))[0] == pytest.approx(-0.5, abs=1e-4)
+    assert load_audio(next(iter(read(tmp_path / "right.jsonl.gz"))))[0] == pytest.approx(0.75, abs=1e-4)
 
 
 def test_joining_manifests_needs_unique_ids(speech: Path) -> None:
@@ -150,8 +152,8 @@ def test_joining_manifests_needs_unique_ids(speech: Path) -> None:
     ("name", "content", "message"),
     [
         ("missing.tsv", None, "no such path"),
-        ("a.xlsx", "x", "must end in"),
-        ("a.jsonl.gz", "not gzip", "must be JSON lines"),
+        ("a.xlsx", "x", "must be a table"),
+        ("a.jsonl.gz", "not gzip", "must be lines of text"),
         ("cuts.jsonl.gz", json.dumps({"type": "MixedCut"}), "must be a MonoCut"),
     ],
 )
@@ -219,3 +221,38 @@ def test_any_bytes_are_a_manifest_or_a_manifest_error(name: str, content: bytes,
 def test_any_text_is_a_source_or_a_manifest_error(source: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.raises(DataError):
         read(f"{folder}/{source.decode('utf-8', 'surrogateescape')}")
+
+
+@pytest.mark.parametrize("name", ["take#1", "cash$", "a#b=c#d", "$HOME", "~", "100%", "#", "a#split=test", "ü # $x"])
+def test_a_path_that_exists_is_taken_as_it_is(speech: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(speech.parent)
+    speech.rename(speech.parent / name)
+    for path in (name, f"{speech.parent}/{name}"):
+        assert len(read(path)) == 12
+        assert [cut.id for cut in read(f"{path}#split=test&speaker=s0")] == ["test/u10"]
+        assert read(f"{path}/manifest.tsv")[0].id == "train/u0"
+
+
+def test_variables_are_replaced_where_no_such_path_is(speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    speech.rename(speech.parent / "a$#1")
+    monkeypatch.setenv("PLACE", f"{speech.parent}/a$#1")
+    assert len(read("$PLACE")) == len(read("${PLACE}/manifest.tsv")) == 12
+    assert len(read("$PLACE#split=test")) == 3
+    with pytest.raises(DataError, match="unset environment variable"):
+        read("$NO_SUCH_PLACE/an4#split=test")
+    with pytest.raises(DataError, match=r"`gone\$` must be a manifest or a folder, but there is no such path"):
+        read("gone$#split=test")
+
+
+def test_a_prepared_folder_is_a_manifest(speech: Path, tmp_path: Path) -> None:
+    prepare(speech, tmp_path / "out")
+    assert {cut.id for cut in read(tmp_path / "out")} == {cut.id for cut in read(speech)}
+    assert {cut.id for cut in read(f"{tmp_path}/out#split=test")} == {"test/u9", "test/u10", "test/u11"}
+    assert len([entry for _, entry in stream(tmp_path / "out")]) == 12
+    write_cuts(tmp_path / "other/cuts_dev.jsonl.gz", [replace(cut, custom={}) for cut in read(speech)])
+    assert len(read(tmp_path / "other", split="dev")) == 12
+
+
+def test_a_folder_of_shards_is_a_manifest(speech: Path, tmp_path: Path) -> None:
+    shards.prepare(speech, tmp_path / "out", shard_size=5, workers=1)
+    assert [cut.id for cut in read(tmp_path / "out")] == [cut.id for cut in read(speech)]

@@ -83,7 +83,7 @@ def test_a_file_that_cannot_be_opened_stays_in_the_list(folder: Path) -> None:
     ("content", "message"),
     [
         ("path\ttext\na.wav\tYES\textra\n", r"line 2: must have 2 fields, but has 3"),
-        ("file\ttext\na.wav\tYES\n", r"line 2: must have a `path`, but has \['file', 'text'\]"),
+        ("sound\ttext\na.wav\tYES\n", r"must have a column `path`.*'sound', 'text'.*--columns path=COLUMN"),
         ("path\ttext\na.wav\tYES\n\na.flac\tNO\n", r"line 4: .*'a\.flac' has the id of line 2"),
     ],
 )

@@ -19,6 +19,7 @@ from typing import Any
 
 from noisewise.data.corpora.preparation import Part, Preparation, Rejected, checked, file_facts, fingerprint
 from noisewise.data.manifests.cuts import Cut
+from noisewise.data.manifests.lines import lines
 from noisewise.data.manifests.table import cut_of
 from noisewise.errors import DataError
 
@@ -76,9 +77,8 @@ def _row(corpus: Path, split: str, name: str, words: dict[str, str]) -> dict[str
 
 
 def _names(corpus: Path, split: str) -> Iterator[str]:
-    for line in (corpus / "etc" / f"an4_{split}.fileids").read_text(encoding="utf-8").splitlines():
-        if line.strip():
-            yield line.strip()
+    for _, line in lines(corpus / "etc" / f"an4_{split}.fileids"):
+        yield line.strip()
 
 
 def _audio(corpus: Path, name: str) -> Path | None:
@@ -89,12 +89,13 @@ def _audio(corpus: Path, name: str) -> Path | None:
 def _transcripts(path: Path) -> tuple[dict[str, str], list[Rejected]]:
     words: dict[str, str] = {}
     bad = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, content in lines(path):
+        line = content.rstrip("\r\n")
         match = LINE.match(line)
         text = " ".join(MARKS.sub(" ", match["words"]).split()) if match else ""
         if match and text:
             words[match["id"]] = text
-        elif line.strip():
+        else:
             message = f"`{path}`, line {number}: must read `WORDS (id)`, but is {line!r} instead"
             bad.append(Rejected(f"{path}:{number}", "bad_row", message))
     return words, bad

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from noisewise.data.corpora.listing import Report, audio_below, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part, Rejected
-from noisewise.data.manifests.table import AUDIO_SUFFIXES, Row
+from noisewise.data.manifests.audio_files import AUDIO_SUFFIXES
+from noisewise.data.manifests.columns import Row
 from noisewise.errors import DataError
 
 LISTS = {

@@ -21,7 +21,8 @@ from pathlib import Path
 from noisewise.data.corpora.chime4_transcripts import WORDS, check_words, transcripts, wsj_transcripts
 from noisewise.data.corpora.listing import Report, Rows, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part, Rejected
-from noisewise.data.manifests.table import Row
+from noisewise.data.manifests.columns import Row
+from noisewise.data.manifests.lines import lines
 from noisewise.errors import DataError
 
 SETS = ("tr05", "dt05", "et05")
@@ -123,8 +124,8 @@ def _list(tree: Tree, part: str) -> dict[str, str]:
     path = tree.data / "annotations" / f"{part}_1ch_track.list"
     if not path.is_file():
         return {}
-    lines = [line.strip().lstrip("./") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return {Path(line).stem.partition(".")[0]: line for line in lines}
+    names = [line.strip().lstrip("./") for _, line in lines(path)]
+    return {Path(name).stem.partition(".")[0]: name for name in names}
 
 
 def _channel(name: str) -> str | None:

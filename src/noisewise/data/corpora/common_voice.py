@@ -10,7 +10,7 @@ from pathlib import Path
 
 from noisewise.data.corpora.listing import Report, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part, Rejected
-from noisewise.data.manifests.table import Row
+from noisewise.data.manifests.columns import Row
 from noisewise.errors import DataError
 
 SPLITS = ("train", "dev", "test")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from noisewise.data.corpora.listing import Report, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part, Rejected
-from noisewise.data.manifests.table import Row
+from noisewise.data.manifests.columns import Row
+from noisewise.data.manifests.lines import lines
 
 
 def prepare(source: Path, output: Path, *, workers: int | None = None, report: Report | None = None) -> list[Part]:
@@ -35,10 +36,9 @@ def prepare(source: Path, output: Path, *, workers: int | None = None, report: R
 def transcripts(folder: Path) -> Iterator[tuple[Path, int, str, str]]:
     """Every line of every `*.trans.txt` below a folder: (file, line, utterance id, words)."""
     for path in sorted(folder.rglob("*.trans.txt")):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            if line.strip():
-                utterance, _, words = line.strip().partition(" ")
-                yield path, number, utterance, words.strip()
+        for number, line in lines(path):
+            utterance, _, words = line.strip().partition(" ")
+            yield path, number, utterance, words.strip()
 
 
 def _subset(root: Path, subset: str) -> Iterable[Row | Rejected]:

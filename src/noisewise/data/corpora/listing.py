@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from noisewise.data.corpora.preparation import Part, Preparation, Rejected, file_facts, in_order, usable
+from noisewise.data.manifests.columns import Row
 from noisewise.data.manifests.cuts import Cut
 from noisewise.data.manifests.spool import IdIndex
-from noisewise.data.manifests.table import Row, cut_id, cut_of
+from noisewise.data.manifests.table import cut_id, cut_of
 from noisewise.errors import DataError
 
 Rows = Callable[[], Iterable[Row | Rejected]]

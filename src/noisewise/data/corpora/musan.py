@@ -10,7 +10,8 @@ from pathlib import Path
 
 from noisewise.data.corpora.listing import Report, audio_below, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part
-from noisewise.data.manifests.table import Row
+from noisewise.data.manifests.columns import Row
+from noisewise.data.manifests.lines import lines
 
 KINDS = {
     "music": ("genres", "vocals", "artist"),
@@ -46,5 +47,5 @@ def _annotations(path: Path, names: tuple[str, ...]) -> dict[str, dict[str, str]
     """Columns by recording id; empty without a file or without columns."""
     if not names or not path.is_file():
         return {}
-    lines = (line.split(maxsplit=len(names)) for line in path.read_text(encoding="utf-8").splitlines())
-    return {words[0]: dict(zip(names, words[1:], strict=False)) for words in lines if len(words) > 1}
+    rows = (line.split(maxsplit=len(names)) for _, line in lines(path))
+    return {words[0]: dict(zip(names, words[1:], strict=False)) for words in rows if len(words) > 1}

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from noisewise import __version__
 from noisewise.data.manifests import lhotse_format
-from noisewise.data.manifests.cuts import Cut, load_audio, path_of
+from noisewise.data.manifests.cuts import Cut, load_audio, path_of, text_of
 from noisewise.errors import AudioError, DataError, lacks_memory
 from noisewise.files import remove_leftovers, replaced, sha256_of
 
@@ -55,6 +55,10 @@ class Part:
     """Entries of the source that could not be used."""
     fresh: bool = True
     """False when an earlier run had made it."""
+    texts: int | None = None
+    """Number of entries that have a transcript; None where an older version wrote the record."""
+    speakers: int | None = None
+    """Number of speakers that the entries name; None where an older version wrote the record."""
 
 
 Make = Callable[[], Iterable[Cut | Rejected]]
@@ -98,6 +102,12 @@ class Preparation:
         self._parts[name] = part
         self._write()
         return part
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Forget the parts of an earlier run that are not among `names`, and remove their manifests."""
+        for name in self._parts.keys() - set(names):
+            (self.output / self._parts.pop(name).file).unlink(missing_ok=True)
+        self._write()
 
     def _recorded(self) -> dict[str, Part]:
         path = self.output / RECORD
@@ -222,17 +232,29 @@ class _NothingLeft(DataError):
 def _written(path: Path, fingerprint: str, entries: Iterable[Cut | Rejected]) -> Part:
     """Write the cuts among the entries, as they come, into a file that appears when it is whole."""
     rejected: list[Rejected] = []
-    count, seconds = 0, 0.0
+    count, texts, seconds = 0, 0, 0.0
+    speakers: set[str] = set()
     with replaced(path, "wb") as file, gzip.GzipFile("", "wb", mtime=0, fileobj=file) as lines:
         for entry in entries:
             if isinstance(entry, Rejected):
                 rejected.append(entry)
                 continue
             lines.write(json.dumps(_portable(entry, path.parent)).encode() + b"\n")
-            count, seconds = count + 1, seconds + float(entry.duration)
+            count, texts = count + 1, texts + bool(text_of(entry))
+            seconds += float(entry.duration)
+            speakers.update(filter(None, [entry.speaker]))
         if not count:
             raise _NothingLeft(f"the first: {rejected[0].message}" if rejected else "it is empty")
-    return Part(path.name, fingerprint, sha256_of(path), count, round(seconds, 3), rejected)
+    return Part(
+        path.name,
+        fingerprint,
+        sha256_of(path),
+        count,
+        round(seconds, 3),
+        rejected,
+        texts=texts,
+        speakers=len(speakers),
+    )
 
 
 def _part(values: dict[str, Any]) -> Part:

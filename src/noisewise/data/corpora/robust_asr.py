@@ -17,7 +17,7 @@ from pathlib import Path
 from noisewise.data.corpora.librispeech import transcripts
 from noisewise.data.corpora.listing import Report, audio_below, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part, Rejected
-from noisewise.data.manifests.table import Row
+from noisewise.data.manifests.columns import Row
 
 TYPES = {
     "babble": ("Babble",),

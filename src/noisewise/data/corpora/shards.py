@@ -1,7 +1,8 @@
 """A manifest and its audio, packed into shards (lhotse Shar): few large files instead of many small ones.
 
 A shard can be copied to an object store as it is, and read from there; see `noisewise.data.manifests.shar`. Whole
-files go in as they are, byte for byte; what is a part of a recording goes in as samples at 16 kHz, without loss.
+files go in as they are, byte for byte; what is a part of a recording goes in as samples at 16 kHz, without loss. Ids
+are the names in the archives, so absolute ones and those with `..` are made relative: a shard unpacks in its folder.
 """
 
 import gzip
@@ -22,7 +23,7 @@ from noisewise.audio.mix import Waveform
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.corpora.listing import Report
 from noisewise.data.corpora.preparation import Part, Rejected, in_order, write_rejected
-from noisewise.data.manifests.cuts import Cut, audio_of, load_audio, path_of
+from noisewise.data.manifests.cuts import Cut, audio_of, inside, load_audio, path_of
 from noisewise.data.manifests.lhotse_format import dump
 from noisewise.data.manifests.read import read
 from noisewise.data.manifests.shar import PLACE
@@ -62,7 +63,7 @@ def prepare(
     Raises:
         DataError: the manifest cannot be read, no entry can be used, or the folder holds other shards.
     """
-    cuts = list(read(source))
+    cuts = _named_inside(read(source), source)
     chunks = [cuts[start : start + shard_size] for start in range(0, len(cuts), shard_size)]
     output.mkdir(parents=True, exist_ok=True)
     _check_empty(output, len(chunks))
@@ -78,6 +79,21 @@ def prepare(
     if not any(part.utterances for part in parts):
         raise DataError(f"`{source}` must have a usable entry, but has none; the first: {rejected[0].message}")
     return parts
+
+
+def _named_inside(cuts: list[Cut], source: str | Path) -> list[Cut]:
+    """Cuts under ids that are safe names in an archive.
+
+    Raises:
+        DataError: two would have the same.
+    """
+    homes: dict[str, str] = {}
+    for cut in cuts:
+        name = inside(cut.id)
+        if name in homes:
+            raise DataError(f"`{source}` must not have '{homes[name]}' and '{cut.id}', one name inside; rename one")
+        homes[name] = cut.id
+    return [cut.with_id(name) for cut, name in zip(cuts, homes, strict=True)]
 
 
 def _check_empty(output: Path, count: int) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from noisewise.data.corpora.listing import Report, audio_below, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part, Rejected
-from noisewise.data.manifests.table import Row
+from noisewise.data.manifests.columns import Row
+from noisewise.data.manifests.lines import lines
 
 NAME = re.compile(r"(?P<utterance>(?P<speaker>[a-z]+\d*)_\d+)(?:_(?P<microphone>mic[12]))?")
 FOLDERS = {"mic1": "wav48_silence_trimmed", "mic2": "wav48_silence_trimmed", "": "wav48"}
@@ -58,9 +59,9 @@ def _speakers(path: Path) -> dict[str, dict[str, str]]:
     if not path.is_file():
         return {}
     speakers = {}
-    for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+    for number, line in lines(path):
         words = line.split()
-        if len(words) >= 4:
+        if number > 1 and len(words) >= 4:
             name = f"p{words[0]}" if words[0].isdigit() else words[0]
             speakers[name] = {"age": words[1], "gender": words[2], "accent": words[3]}
     return speakers

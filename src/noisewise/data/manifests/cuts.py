@@ -7,6 +7,7 @@ needed for recordings that name several channels or transforms alone.
 
 import copy
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,10 +20,12 @@ from numpy.typing import NDArray
 from noisewise.audio import waveform
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.manifests.shard_bytes import fetch, is_address
-from noisewise.errors import AudioError
+from noisewise.errors import AudioError, DataError
 
 WHOLE_SLACK_SECONDS = 1e-4
 """How much shorter than its recording a cut may be and still be all of it: durations were rounded."""
+LONGEST_SECONDS = 1e9
+"""Bound of times, three decades: what is beyond is no time of a recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Cut:
     nothing more."""
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.id, str) and self.start >= 0 and 0 < self.duration < float("inf")):
+        if not (isinstance(self.id, str) and 0 <= self.start < LONGEST_SECONDS and 0 < self.duration < LONGEST_SECONDS):
             raise ValueError(f"id {self.id!r}, start {self.start!r}, duration {self.duration!r}")
         if not isinstance(self.custom, Mapping) or not isinstance(self.text or "", str):
             raise ValueError("custom must be an object, and the text of a supervision a string")
@@ -130,6 +133,22 @@ def must_be_file(path: str | Path) -> None:
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         kind = "pipe" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
         raise AudioError(f"`{path}` must be an audio file, but is a {kind} instead; remove it", path=str(path))
+
+
+def inside(name: str) -> str:
+    """An id as the name of a file that lies in the folder or the archive it is written to: relative, without `..`.
+
+    Raises:
+        DataError: nothing is left of it.
+
+    Example:
+        >>> inside("/data/../an4/u1")
+        'data/an4/u1'
+    """
+    parts = [part for part in re.split(r"[/\\\0]", name) if part not in ("", ".", "..")]
+    if not parts:
+        raise DataError(f"the id '{name}' must name a file inside a folder, but does not; rename the entry")
+    return "/".join(parts)
 
 
 def load_audio(cut: Cut, *, sample_rate: int = SAMPLE_RATE, allow_silent: bool = False) -> NDArray[np.float32]:

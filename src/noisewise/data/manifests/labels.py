@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.data.manifests.cuts import Cut, column
+from noisewise.data.manifests.lines import lines
 from noisewise.errors import DataError
 
 SEPARATOR = ";"
@@ -41,10 +42,7 @@ def read_names(path: Path) -> list[str]:
     Raises:
         DataError: it cannot be read, is empty, or names a class twice.
     """
-    try:
-        names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"`{path}` must hold names of classes, one a line, but cannot be read: {error}") from error
+    names = [line.strip() for _, line in lines(path)]
     if not names or len(set(names)) < len(names):
         raise DataError(f"`{path}` must hold names of classes, each once, but has none or one twice")
     return names

@@ -5,20 +5,17 @@ alignments, several supervisions) is kept in `Cut.lhotse` and dumped again; a cu
 """
 
 import copy
-import gzip
 import json
 import math
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from noisewise.data.manifests.cuts import Cut
+from noisewise.data.manifests.lines import MAX_LINE_BYTES, byte_lines
 from noisewise.errors import DataError
 
-MAX_LINE = 1 << 24
-"""Bytes in a line of a manifest at most: a small compressed file can hold an endless one."""
 KIND = "MonoCut"
 """lhotse's name of a cut of one recording, the only kind that is read."""
 
@@ -30,7 +27,7 @@ def is_lhotse(path: Path) -> bool:
     if path.suffix != ".jsonl" or not path.is_file():
         return False
     with path.open("rb") as lines:
-        return f'"{KIND}"'.encode() in lines.readline(MAX_LINE)
+        return f'"{KIND}"'.encode() in lines.readline(MAX_LINE_BYTES)
 
 
 def cuts(path: Path) -> Iterator[tuple[int, Cut | DataError]]:
@@ -39,9 +36,8 @@ def cuts(path: Path) -> Iterator[tuple[int, Cut | DataError]]:
     Raises:
         DataError: the file cannot be read or unpacked.
     """
-    for line, content in enumerate(_lines(path), start=1):
-        if content.strip():
-            yield line, _cut(path, line, content)
+    for line, content in byte_lines(path):
+        yield line, _cut(path, line, content)
 
 
 def parse(values: dict[str, Any], folder: Path | None = None) -> Cut:
@@ -127,17 +123,6 @@ def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise TypeError(f"{value!r} must be a number")
     return value
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-            while line := lines.readline(MAX_LINE + 1):
-                if len(line) > MAX_LINE:
-                    raise DataError(f"`{path}` must have lines of at most {MAX_LINE} bytes, but has a longer one")
-                yield line
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"`{path}` must be JSON lines, but cannot be read: {error}; prepare it again") from error
 
 
 def _cut(path: Path, line: int, content: bytes) -> Cut | DataError:

@@ -1,22 +1,28 @@
 """Manifests: what is in a corpus, as a list of cuts.
 
-Four sources are read: lhotse cuts (`.jsonl`, `.jsonl.gz`; see `noisewise.data.manifests.lhotse_format`), a table (a
-folder with `manifest.tsv`, or a `.tsv`, `.csv` or `.jsonl` file; see `noisewise.data.manifests.table`), a plain folder
-of audio, and shards (`shar:ADDRESS`; see `noisewise.data.manifests.shar`). A source may end in
-`#column=value&column=value` to keep the matching cuts only, and `#repeat=3` to take each three times. `#held_out=0.1`
-keeps a tenth, drawn by the speaker (or by `recording`, where there is none), and `#held_out!=0.1` the other nine:
-whatever else is in the manifest, all of one source are on one side, and always on the same. `#held_out=0.1:entry` draws
-single entries, for a manifest of one speaker.
+Sources are lhotse cuts (`.jsonl`, `.jsonl.gz`; see `noisewise.data.manifests.lhotse_format`), a folder that
+`noisewise prepare` has written, a table (a folder with `manifest.tsv`, or a file; see
+`noisewise.data.manifests.table`), a folder in one of the layouts of `noisewise.data.manifests.folders`, and shards
+(`shar:ADDRESS`; see `noisewise.data.manifests.shar`). A source may end in `#column=value&column=value` to keep the
+matching cuts only, and `#repeat=3` to take each three times. `#held_out=0.1` keeps a tenth, drawn by the speaker (or by
+`recording`, where there is none), and `#held_out!=0.1` the other nine: whatever else is in the manifest, all of one
+source are on one side, and always on the same. `#held_out=0.1:entry` draws single entries, for a manifest of one
+speaker.
+
+A path that exists is taken as it is, whatever characters are in it: of `take#1#split=train` the longest beginning that
+is there is the path, and only the rest is a filter; `$NAME` and `~` are replaced in what is not there as it is written.
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from noisewise.data.manifests import lhotse_format, shar, table
 from noisewise.data.manifests.cuts import Cut, column, load_audio, path_of, text_of
-from noisewise.data.manifests.shard_bytes import is_address
+from noisewise.data.manifests.shard_bytes import PREFIX, is_address
 from noisewise.data.random_streams import Draws
 from noisewise.errors import DataError
 
@@ -28,6 +34,7 @@ __all__ = [
     "read",
     "read_many",
     "source_of",
+    "split_source",
     "stream",
     "text_of",
 ]
@@ -35,6 +42,10 @@ __all__ = [
 HELD_OUT = "held_out"
 BY_ENTRY = ":entry"
 """Behind a share that is drawn by the entry, not by its source."""
+VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
+"""Name of the environment in a path, as `os.path.expandvars` has it."""
+PART = re.compile(r"cuts(_(?P<split>.+))?\.jsonl\.gz")
+"""Name of a manifest of a prepared folder."""
 
 
 def read(source: str | Path, *, split: str | None = None) -> list[Cut]:
@@ -62,14 +73,15 @@ def read(source: str | Path, *, split: str | None = None) -> list[Cut]:
     if split is not None:
         wanted["split"] = split
     entries = list(_strict(_entries(path)))
-    _check_ids(entries, source)
     left_out = _LeftOut(wanted, source)
     for cut in entries:
         left_out.look(cut)
     left_out.check()
     cuts = [cut for cut in entries if _fits(cut, wanted)]
     if not cuts:
-        raise DataError(f"`{source}` must leave at least one entry, but has none with {wanted}; check the filter")
+        hint = "; `#held_out=0.1:entry` divides what few speakers say" if _holds_out(wanted) else ""
+        raise DataError(f"`{source}` must leave at least one entry, but has none with {wanted}; check the filter{hint}")
+    _check_ids(cuts, source)
     return repeated(cuts, repeat)
 
 
@@ -125,7 +137,7 @@ def repeated(cuts: list[Cut], times: int) -> list[Cut]:
 
 
 def expanded(name: str) -> Path:
-    """A path with `~` and `$NAME` replaced.
+    """A path with `~` and `$NAME` replaced; one that exists as it is written is taken as it is.
 
     Raises:
         DataError: the environment has no such name.
@@ -133,16 +145,38 @@ def expanded(name: str) -> Path:
     return Path(_expanded(name))
 
 
+def split_source(source: str | Path) -> tuple[str, str]:
+    """Path and filter of a source: the longest beginning that exists is the path, else what stands before the first #.
+
+    Example:
+        >>> split_source("corpus/an4#split=test")
+        ('corpus/an4', 'split=test')
+    """
+    name = str(source)
+    for end in (len(name), *(place for place in range(len(name) - 1, -1, -1) if name[place] == "#")):
+        path = name[:end]
+        if _exists(path) or _exists(os.path.expanduser(os.path.expandvars(path))):
+            return name[:end], name[end + 1 :]
+    path, _, fragment = name.partition("#")
+    return path, fragment
+
+
+def _exists(name: str) -> bool:
+    return os.path.exists(name.removeprefix(PREFIX))
+
+
 def _expanded(name: str) -> str:
-    path = os.path.expanduser(os.path.expandvars(name))
-    if "$" in path:
+    if _exists(name):
+        return name
+    unset = [match for match in VARIABLE.findall(name) if match.strip("{}") not in os.environ]
+    if unset:
         raise DataError(f"`{name}` must not name an unset environment variable; export it, or write the path out")
-    return path
+    return os.path.expanduser(os.path.expandvars(name))
 
 
 def _parsed(source: str | Path) -> tuple[Path | str, dict[str, str], int]:
     """Path, filter and repetitions of a source."""
-    name, _, fragment = str(source).partition("#")
+    name, fragment = split_source(source)
     wanted = _conditions(fragment, str(source))
     repeat = int(wanted.pop("repeat", "1"))
     return (_expanded(name) if is_address(name) else expanded(name)), wanted, repeat
@@ -165,6 +199,10 @@ def _conditions(fragment: str, source: str) -> dict[str, str]:
     if not _is_share(share):
         raise DataError(f"`{source}` must hold out a share between 0 and 1, but is {share!r} instead")
     return conditions
+
+
+def _holds_out(wanted: dict[str, str]) -> bool:
+    return any(name.rstrip("!") == HELD_OUT for name in wanted)
 
 
 def _is_share(text: str) -> bool:
@@ -242,8 +280,32 @@ def _entries(path: Path | str) -> Iterator[tuple[int, Cut | DataError]]:
     try:
         if not path.exists():
             raise DataError(f"`{path}` must be a manifest or a folder, but there is no such path; check it")
-        return lhotse_format.cuts(path) if lhotse_format.is_lhotse(path) else table.cuts(table.table_of(path))
+        if lhotse_format.is_lhotse(path):
+            return lhotse_format.cuts(path)
+        if parts := prepared_parts(path):
+            return _of_parts(parts)
+        if path.is_dir() and (path / "cuts.000000.jsonl.gz").is_file():
+            return enumerate(shar.read(f"{PREFIX}{path}"), start=1)
+        return table.cuts(table.table_of(path))
     except (OSError, ValueError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"`{path}` must be a manifest or a folder, but cannot be opened: {error}") from error
+
+
+def prepared_parts(folder: Path) -> list[Path]:
+    """The manifests in a folder that `noisewise prepare` has written; none in any other, or of one with a table."""
+    if not folder.is_dir() or (folder / "manifest.tsv").is_file():
+        return []
+    return sorted(path for path in folder.glob("cuts*.jsonl.gz") if PART.fullmatch(path.name))
+
+
+def _of_parts(parts: Sequence[Path]) -> Iterator[tuple[int, Cut | DataError]]:
+    """Entries of several manifests; one whose columns name no split has that of its manifest."""
+    for path in parts:
+        match = PART.fullmatch(path.name)
+        split = match and match["split"]
+        for line, cut in lhotse_format.cuts(path):
+            if split and isinstance(cut, Cut) and "split" not in cut.custom:
+                cut = replace(cut, custom={**cut.custom, "split": split})
+            yield line, cut

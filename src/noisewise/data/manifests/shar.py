@@ -87,7 +87,15 @@ def _shard(files: Any, root: str, location: str, manifest: str, archive: str) ->
                 places = _attempt(path, lambda: _members(files, path))
             place = tuple(known) if known is not None else (places or {})[values["id"]]
             yield _cut(values, f"{location.rstrip('/')}/{archive}", *place)
-        except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            AssertionError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
             reason = " ".join(f"{type(error).__name__} {error}".split())
             message = f"`{location}/{manifest}`, line {number}: must be a cut with its recording, but is not: {reason}"
             raise DataError(message) from error

@@ -52,6 +52,11 @@ class RowSpool:
         """The splits, in the order of their first rows."""
         return list(self._numbers)
 
+    @property
+    def count(self) -> int:
+        """Number of all rows."""
+        return sum(self._numbers.values())
+
     def add(self, split: str, row: dict[str, Any]) -> None:
         """Put one at the end of its split.
 

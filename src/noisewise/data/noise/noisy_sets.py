@@ -28,7 +28,7 @@ from noisewise.audio import waveform
 from noisewise.audio.mix import Waveform, snr_db
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.corpora.preparation import Rejected
-from noisewise.data.manifests.cuts import Cut, column, load_audio, path_of, text_of
+from noisewise.data.manifests.cuts import Cut, column, inside, load_audio, path_of, text_of
 from noisewise.data.noise.pool import NoiseConfig, NoiseDraw, NoisePool
 from noisewise.data.random_streams import Draws
 from noisewise.errors import AudioError, DataError, NoisewiseError, lacks_memory
@@ -238,7 +238,7 @@ def _mixture(cut: Cut, clean: Waveform, pool: NoisePool, output: Path, kind: str
     exact = clean.astype(np.float64) + gain * noise.astype(np.float64)
     scale = min(1.0, PEAK / float(np.abs(exact).max()))
     samples = int16_of(clean, noise, gain, scale)
-    name = f"{kind}/{ratio:g}/{cut.id}"
+    name = f"{kind}/{ratio:g}/{inside(cut.id)}"
     _save(output, f"{name}.flac", samples)
     scaled = clean.astype(np.float64) * scale
     return LedgerEntry(
