@@ -145,7 +145,7 @@ def test_an_old_bin_is_read_but_never_run(a_folder: Maker, tmp_path: Path) -> No
     (folder / "pytorch_model.bin").write_bytes(
         b"cpathlib\nPath.touch\n(cpathlib\nPath\n(V" + str(mark).encode() + b"\ntRtR."
     )
-    with pytest.raises(InteropError, match="must hold weights alone"):
+    with pytest.raises(InteropError, match="names `pathlib.Path.touch`, which could run code"):
         read(folder)
     assert not mark.exists()
 
@@ -195,9 +195,9 @@ BROKEN = {
     ),
     "heads": (lambda folder: edit(folder, "config.json", num_attention_heads=5), "must be a multiple of `heads`"),
     "a word for a number": (lambda folder: edit(folder, "config.json", hidden_size="many"), "dim: "),
-    "too many layers": (lambda folder: edit(folder, "config.json", num_hidden_layers=10**9), "1000000000 layers"),
+    "too many layers": (lambda folder: edit(folder, "config.json", num_hidden_layers=10**9), "it has more than [0-9]+ modules"),
     "too wide": (lambda folder: edit(folder, "config.json", intermediate_size=10**9), r"must be \(1000000000"),
-    "a negative width": (lambda folder: edit(folder, "config.json", intermediate_size=-4), "must describe an encoder"),
+    "a negative width": (lambda folder: edit(folder, "config.json", intermediate_size=-4), "must describe a model that fits its weights"),
     "8 kHz": (lambda folder: edit(folder, "preprocessor_config.json", sampling_rate=8000), "must be for 16000 Hz"),
 }
 
