@@ -20,7 +20,7 @@ from noisewise.inference.recogniser import Recogniser
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.pretrained import PretrainedConfig
 from noisewise.text.tokenizer import CharacterTokenizer
-from tests.checkpoints.foreign.conftest import LARGE, VOCABULARY, Maker
+from tests.checkpoints.foreign.conftest import LARGE, Maker
 from tests.checkpoints.foreign.test_huggingface_folder import XLSR, edit, reference, waveforms
 
 RECORDING = sorted((Path(noisewise.__file__).parent / "assets" / "recordings").glob("*.flac"))[0]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from noisewise.checkpoints.foreign import fairseq, huggingface_folder
+from noisewise.checkpoints.foreign import weight_files as transformers_weights
 from noisewise.checkpoints.foreign.checkpoint import Checkpoint
 from noisewise.errors import InteropError, NoisewiseError
 
@@ -40,4 +41,4 @@ def read(path: Path, dictionary: Path | None = None, language: str | None = None
 
 def weight_files(path: Path) -> list[Path]:
     """The files with the weights."""
-    return [path] if path.is_file() else huggingface_folder.weight_files(path)
+    return [path] if path.is_file() else transformers_weights.paths(path)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from noisewise.checkpoints.foreign import pretraining, unpickle, vocabulary
+from noisewise.checkpoints.foreign import pretraining, unpickle, vocabulary, weight_files
 from noisewise.checkpoints.foreign.checkpoint import Checkpoint, Head
 from noisewise.checkpoints.foreign.huggingface import modern, renamed
 from noisewise.checkpoints.foreign.vocabulary import Names
@@ -88,7 +88,7 @@ def read(path: Path, dictionary: Path | None = None) -> Checkpoint:
     """
     saved = unpickle.load(path)
     state = saved.get("model") if isinstance(saved, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()):
+    if not isinstance(state, dict) or not all(weight_files.is_weight(*pair) for pair in state.items()):
         raise InteropError(f"`{path}` must hold `model`, names and tensors, as fairseq writes it, but does not")
     config = config_from_fairseq(*_settings(saved, path))
     inner = {name.removeprefix("w2v_encoder."): value for name, value in state.items()}

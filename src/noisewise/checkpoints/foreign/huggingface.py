@@ -126,7 +126,7 @@ OWN: dict[str, Any] = {
 
 
 def beyond_own(values: Mapping[str, Any]) -> str | None:
-    """Name of a value of a `config.json` for which the encoder of noisewise has no equal; None if it can be all of it."""
+    """Name of a value of a `config.json` that the encoder of noisewise cannot have; None without any."""
     for name, wanted in OWN.items():
         if values.get(name, wanted) != wanted:
             return name
@@ -148,7 +148,7 @@ def config_from_huggingface(values: Mapping[str, Any]) -> Wav2Vec2Config:
         raise InteropError(f"`conv_dim` must be one width for all layers, but is {values[beyond]!r:.80} instead")
     if beyond is not None:
         raise InteropError(
-            f"`{beyond}` must be {OWN[beyond]}, but is {str(values[beyond]):.80} instead; noisewise has no such encoder"
+            f"`{beyond}` must be {OWN[beyond]}, but is {values[beyond]!s:.80} instead; noisewise has no such encoder"
         )
     widths = values.get("conv_dim") or [512]
     front_end = {name: values[foreign] for foreign, name in CONVOLUTIONS.items() if foreign in values}

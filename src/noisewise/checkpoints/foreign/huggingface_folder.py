@@ -9,17 +9,15 @@ many languages (MMS) also has `adapter.LANGUAGE.safetensors`.
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from noisewise.checkpoints.foreign import families, huggingface, pretraining, unpickle, vocabulary
+from noisewise.checkpoints.foreign import families, huggingface, languages, pretraining, vocabulary, weight_files
 from noisewise.checkpoints.foreign.checkpoint import Checkpoint, Head
 from noisewise.checkpoints.foreign.huggingface import HEADS
 from noisewise.checkpoints.foreign.vocabulary import Names
@@ -29,11 +27,6 @@ from noisewise.models.pretrained import EXTRACTORS, extractor_values
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.text.tokenizer import BLANK
 
-WEIGHTS = (
-    *("model.safetensors", "model.safetensors.index.json"),
-    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
-)
-"""Files that may hold the weights; the first that is there is read."""
 SIDE_FILES = ("vocab.json", "added_tokens.json", "tokenizer_config.json", *EXTRACTORS)
 
 
@@ -59,12 +52,12 @@ def read(folder: Path, language: str | None = None) -> Checkpoint:
     Raises:
         InteropError: a file is missing or broken, or the model is one that noisewise cannot build.
     """
-    values = _json(folder / "config.json")
-    sides = {name: _json(folder / name) for name in SIDE_FILES if (folder / name).is_file()}
+    values = weight_files.values_of(folder / "config.json")
+    sides = {name: weight_files.values_of(folder / name) for name in SIDE_FILES if (folder / name).is_file()}
     family = values.get("model_type")
     if not isinstance(family, str) or family not in families.CLASSES:
         raise InteropError(
-            f"`model_type` must be {', '.join(families.CLASSES)}, but is {str(family):.80} instead in `{folder}`; "
+            f"`model_type` must be {', '.join(families.CLASSES)}, but is {family!s:.80} instead in `{folder}`; "
             f"if it is a CTC model: noisewise evaluate --model hf:{folder}"
         )
     families.without_adapters(values, folder)
@@ -72,8 +65,8 @@ def read(folder: Path, language: str | None = None) -> Checkpoint:
     rate = (extractor or {}).get("sampling_rate", 16_000)
     if rate != 16_000:
         raise InteropError(f"the feature extractor of `{folder}` must be for 16000 Hz, but is for {rate!r:.80}")
-    state = read_weights(folder)
-    sides = _of_language(folder, state, sides, language)
+    state = weight_files.read(folder)
+    sides = languages.chosen(folder, state, sides, language)
     origin = {"format": "huggingface", "files": {"config.json": values, **sides}}
     if extractor is None:
         origin["guessed"] = ["do_normalize"]
@@ -129,62 +122,6 @@ def rows(checkpoint: Checkpoint) -> Tensor:
     return torch.tensor(_described(checkpoint, checkpoint.head, checkpoint.origin.get("files", {}))[0])
 
 
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Names and tensors of a folder, whichever of `WEIGHTS` it holds; those of half precision as float32."""
-    found = [folder / name for name in WEIGHTS if (folder / name).is_file()]
-    if not found:
-        raise InteropError(f"`{folder}` must hold model.safetensors, but does not; download it whole")
-    return _read_shards(found[0]) if found[0].suffix == ".json" else _read_one(found[0])
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The files that `read_weights` reads."""
-    found = next((folder / name for name in WEIGHTS if (folder / name).is_file()), folder / WEIGHTS[0])
-    return [found] if found.suffix != ".json" else [found, *_shards(found)]
-
-
-def _read_one(path: Path) -> dict[str, Tensor]:
-    """The tensors of one file, safetensors or an old pickle of them, of which nothing is run."""
-    state = unpickle.load(path) if path.suffix == ".bin" else _read_safetensors(path)
-    if not isinstance(state, dict) or not all(_is_weight(name, value) for name, value in state.items()):
-        raise InteropError(f"`{path}` must hold names and tensors, but does not")
-    return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
-
-
-def _is_weight(name: Any, value: Any) -> bool:
-    return isinstance(name, str) and isinstance(value, Tensor)
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return dict(load_file(path))
-    except (SafetensorError, OSError) as error:
-        raise InteropError(f"`{path}` must be a safetensors file, but cannot be read: {error}") from error
-
-
-def _read_shards(index: Path) -> dict[str, Tensor]:
-    state: dict[str, Tensor] = {}
-    for shard in _shards(index):
-        if not shard.is_file():
-            raise InteropError(f"`{index}` names {shard.name}, but there is no such file; download the folder whole")
-        state |= _read_one(shard)
-    missing = sorted(_json(index)["weight_map"].keys() - state.keys())
-    if missing:
-        raise InteropError(f"`{index}` names the weight `{missing[0]}`, but no shard holds it")
-    return state
-
-
-def _shards(index: Path) -> list[Path]:
-    names = _json(index).get("weight_map")
-    suffix = Path(index.name.removesuffix(".index.json")).suffix
-    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
-        raise InteropError(f"`{index}` must hold a `weight_map` of weights to files, but does not")
-    outside = [name for name in names.values() if Path(name).name != name or not name.endswith(suffix)]
-    if outside:
-        raise InteropError(f"`{index}` must name {suffix[1:]} files beside it, but names {outside[0]!r:.80}")
-    return [index.parent / name for name in sorted(set(names.values()))]
-
-
 def _head(folder: Path, state: dict[str, Tensor], values: dict[str, Any], sides: dict[str, Any]) -> Head | None:
     """The CTC head with its tokenizer; None for an encoder alone."""
     if "lm_head.weight" not in state:
@@ -203,44 +140,6 @@ def _head(folder: Path, state: dict[str, Tensor], values: dict[str, Any], sides:
     if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
         raise InteropError(f"`final_dropout` must be between 0 and 1, but is {dropout!r:.80} instead in `{folder}`")
     return Head(state["lm_head.weight"][rows], state["lm_head.bias"][rows], tokenizer, float(dropout))
-
-
-def _of_language(
-    folder: Path, state: dict[str, Tensor], sides: dict[str, Any], language: str | None
-) -> dict[str, Any]:
-    """The files beside a model of many languages as those of one, whose adapter and head go into `state`.
-
-    Args:
-        folder: with `adapter.LANGUAGE.safetensors` or `.bin` for each language but the one that the weights have.
-        state: its weights; changed.
-        sides: content of the files; `vocab.json` of such a model holds a vocabulary for each language.
-        language: the one that is wanted; that of the tokenizer for None.
-
-    Raises:
-        InteropError: a language that the model does not have, or any language for a model of one.
-    """
-    vocabularies = sides.get("vocab.json", {})
-    is_of_many = bool(vocabularies) and all(isinstance(each, dict) for each in vocabularies.values())
-    if not is_of_many:
-        if language is not None:
-            raise InteropError(f"`{folder}` must have a vocabulary for each language, but has one; leave language out")
-        return sides
-    chosen = language or sides.get("tokenizer_config.json", {}).get("target_lang") or next(iter(vocabularies))
-    if chosen not in vocabularies:
-        raise InteropError(f"`language` must be one of {_few(vocabularies)}, but is {chosen!r:.80} instead")
-    adapters = [folder / f"adapter.{chosen}{suffix}" for suffix in (".safetensors", ".bin")]
-    found = next((path for path in adapters if path.is_file()), None)
-    if found is not None:
-        state |= _read_one(found)
-    elif language is not None and language != sides.get("tokenizer_config.json", {}).get("target_lang"):
-        raise InteropError(f"`{adapters[0]}` must be there for this language, but is not; download it")
-    settings = {**sides.get("tokenizer_config.json", {}), "target_lang": None}
-    return {**sides, "vocab.json": vocabularies[chosen], "tokenizer_config.json": settings}
-
-
-def _few(names: Iterable[str]) -> str:
-    listed = sorted(names)
-    return ", ".join(listed[:10]) + (f" and {len(listed) - 10} more" if len(listed) > 10 else "")
 
 
 def _names(symbols: list[str], values: dict[str, Any], sides: dict[str, Any]) -> Names:
@@ -319,15 +218,3 @@ def _described(checkpoint: Checkpoint, head: Head, files: dict[str, Any]) -> tup
         "tokenizer_config.json": tokenizer,
         "preprocessor_config.json": extractor,
     }
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        values = read_json(path)
-    except FileNotFoundError as error:
-        raise InteropError(f"`{path}` must be there, but is not; download the folder whole") from error
-    except (OSError, ValueError) as error:
-        raise InteropError(f"`{path}` must be JSON, but is not: {error}") from error
-    if not isinstance(values, dict):
-        raise InteropError(f"`{path}` must hold names and values, but holds a {type(values).__name__} instead")
-    return values

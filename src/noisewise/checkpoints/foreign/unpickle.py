@@ -118,7 +118,9 @@ def plain(value: Any) -> Any:
 
 def _plain(value: Any, depth: int, budget: Iterator[int]) -> Any:
     if depth > MAX_DEPTH or next(budget, None) is None:
-        raise InteropError(f"settings must be less than {MAX_NODES} and nested less than {MAX_DEPTH} deep, but are more")
+        raise InteropError(
+            f"settings must be nested less than {MAX_DEPTH} deep, and fewer than {MAX_NODES}, but are not"
+        )
     if isinstance(value, Inert):
         for content in ("_content", "_val"):
             if content in value.state:

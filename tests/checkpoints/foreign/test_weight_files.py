@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from noisewise.checkpoints.foreign import huggingface_folder, parity, read
+from noisewise.checkpoints.foreign import huggingface_folder, read
 from noisewise.checkpoints.foreign.checkpoint import Checkpoint
-from noisewise.errors import InteropError
-from noisewise.models.pretrained import PretrainedConfig
-from tests.checkpoints.foreign.conftest import LARGE, VOCABULARY, Maker
+from tests.checkpoints.foreign.conftest import LARGE, Maker
 
 State = dict[str, Tensor]
 WAVEFORM = (0.3 * np.random.default_rng(0).standard_normal(6_000) + 0.1).astype(np.float32)
@@ -36,7 +33,9 @@ def without_mask(state: State) -> State:
 
 def without_prefix(state: State) -> State:
     """As files that were put together by hand."""
-    return {name.split(".", 1)[1] if name.startswith(tuple(FAMILIES.values())) else name: v for name, v in state.items()}
+    return {
+        name.split(".", 1)[1] if name.startswith(tuple(FAMILIES.values())) else name: v for name, v in state.items()
+    }
 
 
 def rounded(state: State, dtype: torch.dtype) -> State:
@@ -118,82 +117,3 @@ def test_every_layout_of_a_family(family: str, a_folder: Maker) -> None:
             same = value.equal(expected[key]) if exact else torch.allclose(value, expected[key], atol=2e-2)
             assert same, (name, key)
     agrees(read(source), "ForCTC", family, source)
-
-
-@pytest.mark.parametrize("normalise", [True, False])
-@pytest.mark.parametrize("family", ["Wav2Vec2", "Hubert", "WavLM"])
-def test_the_feature_extractor_of_transformers_5(family: str, normalise: bool, a_folder: Maker) -> None:
-    folder = a_folder(family=family, normalise=not normalise, **LARGE)  # the old file is outvoted, as in transformers
-    nested = {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "do_normalize": normalise, "sampling_rate": 16_000}
-    nested |= {"feature_size": 1, "padding_value": 0.0, "return_attention_mask": False}
-    (folder / "processor_config.json").write_text(json.dumps({"feature_extractor": nested}))
-    assert read(folder).config.normalise is normalise
-    (folder / "preprocessor_config.json").unlink()
-    checkpoint = read(folder)
-    assert checkpoint.config.normalise is normalise
-    assert parity.compare(checkpoint, [WAVEFORM])[0].agrees
-    wrong = json.loads((folder / "processor_config.json").read_text())
-    wrong["feature_extractor"]["do_normalize"] = not normalise
-    (folder / "processor_config.json").write_text(json.dumps(wrong))
-    assert not parity.compare(checkpoint, [WAVEFORM])[0].agrees, "transformers' own extractor decides"
-
-
-def test_without_a_feature_extractor_normalisation_is_a_guess(a_folder: Maker) -> None:
-    folder = a_folder(family="Hubert")
-    assert "guessed" not in read(folder).origin
-    (folder / "preprocessor_config.json").unlink()
-    assert read(folder).origin["guessed"] == ["do_normalize"]
-
-
-@pytest.mark.parametrize(
-    "shape", [{"hidden_act": "relu"}, {"layer_norm_eps": 1e-3}, {"conv_dim": [16, 16, 16, 16, 16, 16, 32]}], ids=str
-)
-def test_a_wav2vec2_that_is_not_ours_runs_through_transformers(shape: dict[str, Any], a_folder: Maker) -> None:
-    folder = a_folder(**{**LARGE, **shape})
-    checkpoint = read(folder)
-    assert isinstance(checkpoint.config, PretrainedConfig)
-    agrees(checkpoint, "ForCTC", "Wav2Vec2", folder)
-
-
-def many_languages(folder: Path) -> dict[str, State]:
-    """Make a model with adapters one of two languages, as MMS is published; the weights of both."""
-    state = load_file(folder / "model.safetensors")
-    own = {name: value for name, value in state.items() if "adapter_layer" in name or name.startswith("lm_head.")}
-    weights = {"eng": own, "deu": {name: value + 0.1 * torch.randn_like(value) for name, value in own.items()}}
-    for language, each in weights.items():
-        save_file(each, folder / f"adapter.{language}.safetensors", metadata={"format": "pt"})
-    other = {**VOCABULARY, "A": VOCABULARY["Z"], "Z": VOCABULARY["A"]}
-    (folder / "vocab.json").write_text(json.dumps({"eng": VOCABULARY, "deu": other}))
-    settings = {"tokenizer_class": "Wav2Vec2CTCTokenizer", "target_lang": "eng"}
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    return weights
-
-
-@pytest.mark.parametrize("language", [None, "eng", "deu"])
-def test_adapters_of_languages(language: str | None, a_folder: Maker, tmp_path: Path) -> None:
-    transformers = pytest.importorskip("transformers")
-    folder = a_folder(adapter_attn_dim=8, **LARGE)
-    weights = many_languages(folder)
-    checkpoint = read(folder, language=language)
-    assert checkpoint.head is not None
-    assert checkpoint.head.weight[0].equal(weights[language or "eng"]["lm_head.weight"][0])
-    model = transformers.Wav2Vec2ForCTC.from_pretrained(folder).eval()
-    model.load_adapter(language or "eng", local_files_only=True)
-    huggingface_folder.write(tmp_path / "one", checkpoint)
-    written = transformers.Wav2Vec2ForCTC.from_pretrained(tmp_path / "one").eval()
-    with torch.inference_mode():
-        waveform = torch.from_numpy(WAVEFORM)[None]
-        torch.testing.assert_close(written(waveform).logits, model(waveform).logits)
-    agrees(checkpoint, "ForCTC", "Wav2Vec2", tmp_path / "one")
-
-
-def test_languages_that_are_not_there(a_folder: Maker) -> None:
-    folder = a_folder(adapter_attn_dim=8, **LARGE)
-    with pytest.raises(InteropError, match="leave language out"):
-        read(folder, language="deu")
-    many_languages(folder)
-    with pytest.raises(InteropError, match="`language` must be one of deu, eng, but is 'xyz'"):
-        read(folder, language="xyz")
-    (folder / "adapter.deu.safetensors").unlink()
-    with pytest.raises(InteropError, match=r"adapter\.deu\.safetensors` must be there"):
-        read(folder, language="deu")
