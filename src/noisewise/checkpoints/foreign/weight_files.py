@@ -1,4 +1,4 @@
-"""The weights of a folder of transformers: safetensors or old pickles of tensors, in shards or whole, of any precision."""
+"""The weights of a folder of transformers: safetensors or old pickles of tensors, whole or in shards."""
 
 from pathlib import Path
 from typing import Any
