@@ -24,7 +24,7 @@ KNOWS = {
     "hub": {"config", "errors"},
     "lm": {"text", "files", "config", "errors"},
     "scoring": {"text", "config", "errors"},
-    "models": {"layers", "audio", "hub", "config", "errors"},
+    "models": {"layers", "audio", "hub", "files", "config", "errors"},
     "flops": {"layers", "models", "config", "errors"},
     "decoding": {"lm", "text", "files", "config", "errors"},
     "data": {"audio", "text", "batch", "files", "config", "errors"},

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from noisewise.files import (
+    read_json,
     remove_leftovers,
     replaced,
     replaced_folder,
@@ -161,3 +162,27 @@ def test_a_folder_is_hashed_by_its_files(tmp_path: Path) -> None:
     (tmp_path / "c" / "b" / "text").write_text("one")
     (tmp_path / "c" / "b" / "text").rename(tmp_path / "c" / "text")
     assert sha256_of(tmp_path / "c") != first
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 200_000, "nested too deeply"),
+        (b"9" * 10_000, "limit"),
+        (b"\xff{}", "decode"),
+        (b"{", "Expecting"),
+        (b"", "Expecting"),
+        (b" " * 200, "larger than 100 bytes"),
+    ],
+)
+def test_json_that_cannot_be_read(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_json(tmp_path / "a.json", most=100 if message.startswith("larger") else 10**6)
+
+
+def test_json_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_json(tmp_path / "a.json") == {"a": 1}
+    with pytest.raises(OSError):
+        read_json(tmp_path / "none.json")

@@ -1,6 +1,7 @@
 """Model folders: what is written is read, and what is broken is explained."""
 
 import json
+import resource
 import shutil
 from pathlib import Path
 
@@ -126,3 +127,45 @@ def test_a_stored_model_is_of_the_class_that_is_wanted(folder: Path) -> None:
     assert isinstance(stored.model(), CTC) and isinstance(stored.model(CTC), CTC)
     with pytest.raises(ModelError, match="must hold a language model, but holds a model of kind ctc"):
         stored.model(TransformerLM)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[" * 200_000, '{"model": ' + "9" * 10_000 + "}", "[]", "5", '{"model": 5}', "\ufeff{", "nul\0l"],
+    ids=lambda content: content[:20],
+)
+def test_hostile_json_is_refused_in_one_sentence(folder: Path, content: str) -> None:
+    (folder / "config.json").write_text(content)
+    with pytest.raises(ModelError, match=r"config\.json` must describe a model") as error:
+        model_folder.load(folder)
+    assert len(str(error.value)) < 700 + len(str(folder))
+
+
+@pytest.mark.parametrize("value", ["x", None, [], -1.0, float("nan"), float("inf"), True])
+@pytest.mark.parametrize("name", ["window_seconds", "lead_seconds", "trail_seconds"])
+def test_seconds_are_numbers(folder: Path, name: str, value: object) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**values, name: value}))
+    with pytest.raises(ModelError, match=f"`{name}` must be seconds"):
+        model_folder.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("encoder.dim", value) for value in (10**6, 10**30, 0, -64, [[1]], "x", 1.5)),
+        *(("encoder.layers", value) for value in (10**7, 20_000, -1)),
+        *(("encoder.feed_forward", value) for value in (10**9, 0, -1)),
+        *(("encoder.heads", value) for value in (10**9, 0, -4)),
+        *(("vocabulary", value) for value in (10**9, 20_000_000, 0, -30)),
+    ],
+)
+def test_sizes_are_compared_with_the_weights_before_anything_is_built(folder: Path, name: str, value: object) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    place = values["model"]["encoder"] if name.startswith("encoder.") else values["model"]
+    place[name.split(".")[-1]] = value
+    (folder / "config.json").write_text(json.dumps(values))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ModelError, match="must"):
+        model_folder.load(folder)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000, "kilobytes"

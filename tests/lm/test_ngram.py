@@ -161,10 +161,7 @@ def test_a_byte_order_mark_and_gzip_by_content(path: Path, tmp_path: Path, name:
         ("\n" * 20_000, "must go on with"),
         ("text\n" * 20_000, "must have begun with"),
         ("\\data\\\nngram 1=1\n\n\\1-grams:\n" + "\n" * 20_000, "must go on with"),
-        (
-            "mmap lm http://kheafield.com/code format version 5\n\0",
-            "a binary of KenLM instead; read it with lm_backend",
-        ),
+        ("mmap lm http://kheafield.com/code format version 5\n\0", "a binary of KenLM instead; read it with"),
     ],
 )
 def test_hostile_files_are_refused_in_one_sentence(tmp_path: Path, content: str, message: str) -> None:

@@ -277,9 +277,9 @@ def mel_bands(
     """
     nyquist = sample_rate / 2
     high_hz = high_hz if high_hz > 0 else nyquist + high_hz
-    if bins < 1 or not 0 <= low_hz < high_hz <= nyquist:
+    if not 1 <= bins <= fft_size // 2 or not 0 <= low_hz < high_hz <= nyquist:
         raise ValueError(
-            f"the bands must be at least 1, with 0 <= low_hz < high_hz <= {nyquist:g}, "
+            f"the bands must be 1 to {fft_size // 2}, with 0 <= low_hz < high_hz <= {nyquist:g}, "
             f"but are {bins} from {low_hz:g} to {high_hz:g} Hz instead"
         )
     edges = np.linspace(mel_scale(low_hz), mel_scale(high_hz), bins + 2)
@@ -295,6 +295,8 @@ def mel_bands(
 
 def cosine_transform(bins: int, coefficients: int) -> np.ndarray[Any, Any]:
     """The orthonormal DCT-II that turns log-mel bands into cepstra. (bins, coefficients)"""
+    if not 1 <= coefficients <= bins:
+        raise ValueError(f"`coefficients` must be 1 to {bins}, as many as `bins`, but are {coefficients} instead")
     angles = np.pi / bins * (np.arange(bins)[:, None] + 0.5) * np.arange(coefficients)
     matrix = np.sqrt(2.0 / bins) * np.cos(angles)
     matrix[:, 0] = np.sqrt(1.0 / bins)

@@ -18,19 +18,20 @@ Layout = Literal["noisewise", "huggingface"]
 LAYOUTS: tuple[Layout, ...] = ("noisewise", "huggingface")
 
 
-def read(source: str | Path, dictionary: Path | None = None) -> Checkpoint:
+def read(source: str | Path, dictionary: Path | None = None, language: str | None = None) -> Checkpoint:
     """Read a model in any known layout.
 
     Args:
         source: a folder of transformers, a file of fairseq, or a model folder of noisewise.
         dictionary: the letters of a fairseq model, if they are not beside it.
+        language: of a model of many languages, such as MMS; that of its tokenizer if left out.
 
     Raises:
         NoisewiseError: it cannot be read.
     """
     located = model_folder.locate(source)
     if located.is_foreign:
-        return foreign.read(located.path, dictionary)
+        return foreign.read(located.path, dictionary, language)
     return _checkpoint(model_folder.load(source))
 
 

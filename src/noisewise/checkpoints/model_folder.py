@@ -9,6 +9,7 @@ model that gives no tokens yet (pre-training, a codebook) is the same folder wit
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,10 @@ from safetensors.torch import load_file, save_file
 
 import noisewise
 from noisewise import hub
-from noisewise.checkpoints import foreign
+from noisewise.checkpoints import foreign, shapes
 from noisewise.config import dump, parse
-from noisewise.errors import ConfigError, ModelError
-from noisewise.files import replaced_folder
+from noisewise.errors import ModelError
+from noisewise.files import read_json, replaced_folder
 from noisewise.models import AcousticConfig, AcousticModel, AnyModel, Model, ModelConfig, build, settled
 from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig
 from noisewise.models.lm import TransformerLM
@@ -34,6 +35,8 @@ from noisewise.text.vocabulary import Vocabulary
 FORMAT = "noisewise-model-1"
 CONFIG, WEIGHTS, LABELS = "config.json", "model.safetensors", "labels.txt"
 """Files of a model folder."""
+SECONDS = ("window_seconds", "lead_seconds", "trail_seconds")
+"""Values of config.json, beside the model, that recognition uses."""
 BOX = Path(noisewise.__file__).parent / "assets" / "box"
 """Folder of the model that comes with the package."""
 M = TypeVar("M", bound=torch.nn.Module)
@@ -111,8 +114,10 @@ class StoredModel:
         Raises:
             ModelError: it is another kind of model, or the weights do not fit.
         """
+        empty = shapes.build(lambda: build(self.config), self.weights, self.folder / CONFIG, ModelError)
+        _must_fit(empty, self.weights, self.folder / WEIGHTS)
         model = build(self.config)
-        _fill(model, self.weights, self.folder / WEIGHTS)
+        model.load_state_dict(self.weights)
         model = model.eval()
         if wanted is not None:
             if isinstance(model, wanted):
@@ -244,10 +249,16 @@ def _read_config(folder: Path) -> tuple[Any, dict[str, Any]]:
     """The configuration of the model, and the whole of config.json."""
     path = folder / CONFIG
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        return parse(cast(Any, ModelConfig), about["model"]), about
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ConfigError) as error:
-        raise ModelError(f"`{path}` must describe a model, but does not: {error}") from error
+        about = read_json(path)
+        config = parse(cast(Any, ModelConfig), about["model"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:500]
+        raise ModelError(f"`{path}` must describe a model, but does not: {reason}") from error
+    for name in SECONDS:
+        value = about.get(name, 1.0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise ModelError(f"`{name}` must be seconds, 0 or more, but is {value!r:.80} instead; mend `{path}`")
+    return config, about
 
 
 def save(
@@ -310,10 +321,16 @@ def _foreign_ctc(path: Path, device: str | torch.device) -> LoadedRecogniser:
     return LoadedRecogniser(model.to(device), config, checkpoint.head.tokenizer, path, {"origin": checkpoint.origin})
 
 
-def _fill(model: AnyModel, weights: dict[str, torch.Tensor], path: Path) -> None:
-    """Put weights into a model."""
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(f"`{path}` must fit config.json, but does not: {reason}") from error
+def _must_fit(model: AnyModel, weights: dict[str, torch.Tensor], path: Path) -> None:
+    """Refuse weights that are not those of a model of shapes alone."""
+    own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    given = {name: tuple(value.shape) for name, value in weights.items()}
+    wrong = [name for name in [*own, *given] if own.get(name) != given.get(name)]
+    if wrong:
+        name = wrong[0]
+        wanted, found = (each.get(name, "absent") for each in (own, given))
+        more = f", and {len(set(wrong)) - 1} others differ" if len(set(wrong)) > 1 else ""
+        raise ModelError(
+            f"`{path}` must fit config.json, but does not: `{name}` must be {wanted}, but is {found}{more}; "
+            "copy the folder whole"
+        )

@@ -17,6 +17,13 @@ def command(
     dictionary: Annotated[
         Path | None, typer.Option(help="Letters of a fairseq model; default: dict.ltr.txt beside it.")
     ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            help="Language of a model of many, such as MMS: that of an adapter beside it.",
+            show_default="that of its tokenizer",
+        ),
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Compare the outputs with those of transformers.")] = False,
     audio: Annotated[
         list[Path] | None, typer.Option(help="A recording for --check; default: the bundled ones.")
@@ -30,12 +37,19 @@ def command(
         raise InteropError(f"--to must be one of {', '.join(convert.LAYOUTS)}, but is '{to}' instead")
     if output is None and not check:
         raise InteropError("`OUT` must be given, but is missing; or ask for --check alone")
-    checkpoint = convert.read(source, dictionary)
+    checkpoint = convert.read(source, dictionary, language)
     if checkpoint.left_out:
         print(f"noisewise: left out of {source}: {', '.join(checkpoint.left_out)}", file=sys.stderr)
     if output is not None:
         convert.write(checkpoint, output, to)
         print(output)
+    if check and "do_normalize" in checkpoint.origin.get("guessed", ()):
+        state = "on" if checkpoint.config.normalise else "off"
+        print(
+            f"noisewise: {source} has no values of a feature extractor: whether inputs are normalised ({state}) is a "
+            "guess, which --check cannot compare",
+            file=sys.stderr,
+        )
     if check and not _agrees(checkpoint, audio or _bundled()):
         raise typer.Exit(1)
 

@@ -236,10 +236,10 @@ def default_of(model: str) -> "DecodingConfig":
 
 def _attends(folder: Path) -> bool:
     """Whether the model has an attention decoder, which then searches unless something else is said."""
-    import json
+    from noisewise.files import read_json
 
     try:
-        about = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        about = read_json(folder / "config.json")
         return bool(about["model"]["kind"] == "encoder_decoder")
     except (OSError, ValueError, KeyError, TypeError):
         return False  # of another kind, or broken, which is said when it is loaded

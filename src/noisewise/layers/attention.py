@@ -10,7 +10,7 @@ class MultiHeadAttention(nn.Module):
 
     def __init__(self, dim: int, heads: int, dropout: float = 0.0):
         super().__init__()
-        if dim % heads:
+        if heads < 1 or dim % heads:
             raise ValueError(f"`dim` must be a multiple of `heads`, but is {dim} with {heads} heads instead")
         self.heads = heads
         self.dropout = dropout

@@ -3,9 +3,9 @@
 Legend: B utterances, T samples, F frames, D width.
 """
 
-import json
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,9 +17,12 @@ from noisewise import hub
 from noisewise.audio.silence import counted_samples
 from noisewise.config import TRAINING_ONLY, config
 from noisewise.errors import ModelError
+from noisewise.files import read_json
 from noisewise.layers.span_masking import span_where
 from noisewise.models.encoder import Encoder, EncoderOutput
 
+EXTRACTORS = ("processor_config.json", "preprocessor_config.json")
+"""Files that may hold the values of the feature extractor: transformers 5 writes the first, those before the second."""
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
 """Model types that are known to work; XLS-R is of type wav2vec2."""
 
@@ -34,7 +37,7 @@ class PretrainedConfig:
     architecture: dict[str, Any] | None = None
     """The values of config.json; read from the source if left out, and written into every released model."""
     normalise: bool | None = None
-    """Whether waveforms are brought to mean 0 and variance 1; the value of preprocessor_config.json if left out."""
+    """Whether waveforms are brought to mean 0 and variance 1; the value of the feature extractor if left out."""
     freeze_convolutions: Annotated[bool, TRAINING_ONLY] = True
     """Whether the convolutions stay as they are, as in fairseq's fine-tuning."""
     time_mask_probability: Annotated[float, TRAINING_ONLY] = 0.0
@@ -115,10 +118,23 @@ def settled(config: PretrainedConfig) -> PretrainedConfig:
         return config if config.normalise is not None else replace(config, normalise=False)
     folder = _folder(config.source)
     architecture = _json(folder / "config.json")
-    extractor = folder / "preprocessor_config.json"
-    said = _json(extractor).get("do_normalize", True) if extractor.is_file() else False
-    normalise = bool(said) if config.normalise is None else config.normalise
+    extractor = extractor_values({name: _json(folder / name) for name in EXTRACTORS if (folder / name).is_file()})
+    given = False if extractor is None else bool(extractor.get("do_normalize", True))
+    normalise = given if config.normalise is None else config.normalise
     return replace(config, architecture=architecture, normalise=normalise)
+
+
+def extractor_values(files: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The values of the feature extractor in the files of a folder, in the order in which transformers looks for them.
+
+    Args:
+        files: names, `EXTRACTORS` among them where they are there, to content.
+
+    Returns:
+        The values; None where no file has any.
+    """
+    nested = files.get("processor_config.json", {}).get("feature_extractor")
+    return nested if isinstance(nested, Mapping) else files.get("preprocessor_config.json")
 
 
 def _built(config: PretrainedConfig) -> tuple[PretrainedConfig, nn.Module]:
@@ -131,6 +147,7 @@ def _built(config: PretrainedConfig) -> tuple[PretrainedConfig, nn.Module]:
     family = values.pop("model_type", None)
     if family not in FAMILIES or values.get("add_adapter"):
         raise ModelError(f"`encoder` must be one of {', '.join(FAMILIES)} without an adapter, but is {family} instead")
+    values = {name: value for name, value in values.items() if name not in ("dtype", "torch_dtype")}  # float32 here
     values |= {"mask_time_prob": 0.05, "mask_feature_prob": 0.0}  # without the first there is no mask embedding
     makers: Any = transformers
     try:
@@ -143,6 +160,7 @@ def _built(config: PretrainedConfig) -> tuple[PretrainedConfig, nn.Module]:
                 folder, config=settings, local_files_only=True, use_safetensors=True, output_loading_info=True
             )
             _must_be_whole(folder, report)
+            model = model.float()
     except ModelError:
         raise
     except Exception as error:  # what transformers raises at a wrong value is open
@@ -171,8 +189,8 @@ def _folder(source: str) -> Path:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        values = read_json(path)
+    except (OSError, ValueError) as error:
         raise ModelError(f"`{path}` must be JSON, but is not: {error}") from error
     if not isinstance(values, dict):
         raise ModelError(f"`{path}` must hold names and values, but does not")

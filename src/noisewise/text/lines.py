@@ -36,7 +36,7 @@ def read(path: str | Path, error: type[NoisewiseError], longest: int = LONGEST) 
             if start in UTF_16:
                 raise error(f"`{path}` must be UTF-8 text, but is UTF-16 instead; save it as UTF-8")
             unpacked = opened.enter_context(gzip.open(raw)) if start == GZIP else raw
-            text = opened.enter_context(io.TextIOWrapper(unpacked, encoding="utf-8-sig"))  # type: ignore[type-var]
+            text = opened.enter_context(io.TextIOWrapper(unpacked, encoding="utf-8-sig"))
             number = 0
             while line := text.readline(longest):
                 number += 1

@@ -44,7 +44,7 @@ def test_a_head_of_another_shape_or_none_is_refused() -> None:
 def test_weights_that_the_configuration_does_not_describe_are_refused_before_memory_is_taken() -> None:
     with pytest.raises(InteropError, match="missing are"):
         checkpoint(config=replace(tiny(), layers=3)).encoder()
-    with pytest.raises(InteropError, match="must hold the 1000000000 layers"):
+    with pytest.raises(InteropError, match=r"it has more than [0-9]+ modules"):
         checkpoint(config=replace(tiny(), layers=10**9)).encoder()
     with pytest.raises(InteropError, match=r"must be \(1000000000"):
         checkpoint(config=replace(tiny(), feed_forward=10**9)).encoder()

@@ -11,9 +11,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from noisewise.checkpoints import model_folder
-from noisewise.checkpoints.foreign import huggingface_folder, read
+from noisewise.checkpoints.foreign import huggingface_folder, parity, read
 from noisewise.errors import InteropError
 from noisewise.inference.recogniser import Recogniser
+from noisewise.models.pretrained import PretrainedConfig
 from tests.checkpoints.foreign.conftest import LARGE, LETTERS, VOCABULARY, Maker
 
 XLSR = {"|": 0, **{letter: 1 + place for place, letter in enumerate("abcdéz'")}, "[UNK]": 8, "[PAD]": 9}
@@ -145,9 +146,44 @@ def test_an_old_bin_is_read_but_never_run(a_folder: Maker, tmp_path: Path) -> No
     (folder / "pytorch_model.bin").write_bytes(
         b"cpathlib\nPath.touch\n(cpathlib\nPath\n(V" + str(mark).encode() + b"\ntRtR."
     )
-    with pytest.raises(InteropError, match="must hold weights alone"):
+    with pytest.raises(InteropError, match=r"names `pathlib\.Path\.touch`, which could run code"):
         read(folder)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+@pytest.mark.parametrize("family", ["Wav2Vec2", "Hubert", "WavLM"])
+def test_the_feature_extractor_of_transformers_5(family: str, normalise: bool, a_folder: Maker) -> None:
+    folder = a_folder(family=family, normalise=not normalise, **LARGE)  # the old file is outvoted, as in transformers
+    nested = {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "do_normalize": normalise, "sampling_rate": 16_000}
+    nested |= {"feature_size": 1, "padding_value": 0.0, "return_attention_mask": False}
+    (folder / "processor_config.json").write_text(json.dumps({"feature_extractor": nested}))
+    assert read(folder).config.normalise is normalise
+    (folder / "preprocessor_config.json").unlink()
+    checkpoint = read(folder)
+    assert checkpoint.config.normalise is normalise
+    assert parity.compare(checkpoint, waveforms()[:1])[0].agrees
+    wrong = json.loads((folder / "processor_config.json").read_text())
+    wrong["feature_extractor"]["do_normalize"] = not normalise
+    (folder / "processor_config.json").write_text(json.dumps(wrong))
+    assert not parity.compare(checkpoint, waveforms()[:1])[0].agrees, "transformers' own extractor decides"
+
+
+def test_without_a_feature_extractor_normalisation_is_a_guess(a_folder: Maker) -> None:
+    folder = a_folder(family="Hubert")
+    assert "guessed" not in read(folder).origin
+    (folder / "preprocessor_config.json").unlink()
+    assert read(folder).origin["guessed"] == ["do_normalize"]
+
+
+@pytest.mark.parametrize(
+    "shape", [{"hidden_act": "relu"}, {"layer_norm_eps": 1e-3}, {"conv_dim": [16, 16, 16, 16, 16, 16, 32]}], ids=str
+)
+def test_a_wav2vec2_that_is_not_ours_runs_through_transformers(shape: dict[str, Any], a_folder: Maker) -> None:
+    folder = a_folder(**{**LARGE, **shape})
+    checkpoint = read(folder)
+    assert isinstance(checkpoint.config, PretrainedConfig)
+    assert parity.compare(checkpoint, waveforms()[:1])[0].agrees
 
 
 def edit(folder: Path, file: str, **values: Any) -> None:
@@ -195,9 +231,26 @@ BROKEN = {
     ),
     "heads": (lambda folder: edit(folder, "config.json", num_attention_heads=5), "must be a multiple of `heads`"),
     "a word for a number": (lambda folder: edit(folder, "config.json", hidden_size="many"), "dim: "),
-    "too many layers": (lambda folder: edit(folder, "config.json", num_hidden_layers=10**9), "1000000000 layers"),
+    "too many layers": (
+        lambda folder: edit(folder, "config.json", num_hidden_layers=10**9),
+        "it has more than [0-9]+ modules",
+    ),
     "too wide": (lambda folder: edit(folder, "config.json", intermediate_size=10**9), r"must be \(1000000000"),
-    "a negative width": (lambda folder: edit(folder, "config.json", intermediate_size=-4), "must describe an encoder"),
+    "a negative width": (
+        lambda folder: edit(folder, "config.json", intermediate_size=-4),
+        "must describe a model that fits its weights",
+    ),
+    "deep": (lambda folder: (folder / "vocab.json").write_text("[" * 200_000), "nested too deeply"),
+    "a long number": (lambda folder: (folder / "vocab.json").write_text('{"a": ' + "9" * 10_000 + "}"), "must be JSON"),
+    "a width for all": (lambda folder: edit(folder, "config.json", conv_dim=5), "."),
+    "nested widths": (lambda folder: edit(folder, "config.json", conv_dim=[[1]]), "."),
+    "a word for dropout": (lambda folder: edit(folder, "config.json", final_dropout="x"), "`final_dropout` must be"),
+    "a list of families": (lambda folder: edit(folder, "config.json", model_type=["wav2vec2"]), "`model_type` must be"),
+    "an object for a family": (lambda folder: edit(folder, "config.json", model_type={"a": 1}), "`model_type` must be"),
+    "a nested width": (lambda folder: edit(folder, "config.json", hidden_size=[[1]]), "dim: "),
+    "no heads": (lambda folder: edit(folder, "config.json", num_attention_heads=0), "must describe a model"),
+    "a position kernel": (lambda folder: edit(folder, "config.json", num_conv_pos_embeddings=10**9), "must be"),
+    "a rate that is a list": (lambda folder: edit(folder, "preprocessor_config.json", sampling_rate=[1]), "16000 Hz"),
     "8 kHz": (lambda folder: edit(folder, "preprocessor_config.json", sampling_rate=8000), "must be for 16000 Hz"),
 }
 

@@ -137,3 +137,92 @@ def test_settings_become_plain_values() -> None:
         deep = [deep]
     with pytest.raises(InteropError, match=re.escape("nested less than 50 deep")):
         unpickle.plain(deep)
+
+
+def self_list() -> Any:
+    inner: list[Any] = []
+    inner.extend([inner] * 200_000)
+    return inner
+
+
+def self_dict() -> Any:
+    inner: dict[str, Any] = {}
+    inner |= {str(number): [inner] for number in range(10_000)}
+    return inner
+
+
+def fan() -> Any:
+    """2^60 values in 60 lists of two."""
+    inner: Any = 0
+    for _ in range(60):
+        inner = [inner, inner]
+    return inner
+
+
+def wide() -> Any:
+    return {"weight": torch.zeros(1).expand(1_000_000, 1_000_000)}
+
+
+@pytest.mark.parametrize("archive", [True, False])
+@pytest.mark.parametrize("make", [self_list, self_dict, fan])
+def test_values_that_hold_themselves_end(make: Any, archive: bool, tmp_path: Path) -> None:
+    """They are read or refused, each of them at once; as settings they are refused."""
+    path = saved(tmp_path / "model.pt", {"model": {}, "cfg": make()}, archive=archive)
+    content = unpickle.load(path)
+    with pytest.raises(InteropError, match="nested less than 50 deep"):
+        unpickle.plain(content["cfg"])
+
+
+@pytest.mark.parametrize("place", ["alone", "in a list", "in settings"])
+def test_tensors_of_a_few_bytes_that_claim_more_are_refused(place: str, tmp_path: Path) -> None:
+    content = {"alone": wide(), "in a list": [[wide()]], "in settings": {"cfg": argparse.Namespace(weight=wide())}}
+    with pytest.raises(InteropError, match="must hold no more than its size"):
+        unpickle.load(saved(tmp_path / "model.pt", content[place]))
+
+
+def test_settings_that_are_tensors_are_none(tmp_path: Path) -> None:
+    path = saved(tmp_path / "model.pt", {"cfg": argparse.Namespace(dim=torch.ones(3)), "args": torch.ones(2)})
+    content = unpickle.load(path)
+    assert unpickle.plain(content["cfg"]) == {"dim": None} and unpickle.plain(content["args"]) is None
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".bin"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02" + b"]" * 3_000_000 + b".",
+        b"\x80\x02" + b"(" * 100_000 + b"l" * 100_000 + b".",
+        b"\x80\x02cos\nsystem\nQ.",
+        b"\x80\x02K\x01Q.",
+        b"\x80\x02.",
+        b"\x80\x02K\x01K\x02s.",
+        b"",
+    ],
+    ids=[
+        "many lists",
+        "nested",
+        "a persistent global",
+        "a persistent number",
+        "nothing",
+        "an item of no dict",
+        "empty",
+    ],
+)
+def test_broken_pickles_are_refused_in_one_sentence(content: bytes, suffix: str, tmp_path: Path) -> None:
+    for archive in (False, True):
+        path = tmp_path / f"model{archive}{suffix}"
+        path.write_bytes(content)
+        if archive:
+            with zipfile.ZipFile(path, "w") as file:
+                file.writestr("archive/data.pkl", content)
+                file.writestr("archive/version", "3\n")
+        with pytest.raises(InteropError, match="must") as error:
+            unpickle.load(path)
+        assert len(str(error.value)) < 400 + len(str(path))
+
+
+def test_deflated_pickles_are_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "model.pt", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("archive/data.pkl", b"\x80\x02" + b"]" * 10**7 + b".")
+    with pytest.raises(InteropError, match="must hold its parts as they are"):
+        unpickle.load(tmp_path / "model.pt")

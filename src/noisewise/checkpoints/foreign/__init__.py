@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Literal
 
 from noisewise.checkpoints.foreign import fairseq, huggingface_folder
+from noisewise.checkpoints.foreign import weight_files as transformers_weights
 from noisewise.checkpoints.foreign.checkpoint import Checkpoint
+from noisewise.errors import InteropError, NoisewiseError
 
 ForeignLayout = Literal["transformers", "fairseq"]
 
@@ -16,19 +18,27 @@ def layout_of(path: Path) -> ForeignLayout | None:
     return "transformers" if huggingface_folder.recognises(path) else None
 
 
-def read(path: Path, dictionary: Path | None = None) -> Checkpoint:
+def read(path: Path, dictionary: Path | None = None, language: str | None = None) -> Checkpoint:
     """Read a folder of transformers or a file of fairseq.
 
     Args:
         path: a path to which `layout_of` gives a layout.
         dictionary: the letters of a fairseq model, if they are not beside it.
+        language: of a model of many languages, such as MMS; that of its tokenizer if left out.
 
     Raises:
         InteropError: the message names the file, what is wrong and what to do.
     """
-    return fairseq.read(path, dictionary) if path.is_file() else huggingface_folder.read(path)
+    try:
+        return fairseq.read(path, dictionary) if path.is_file() else huggingface_folder.read(path, language)
+    except NoisewiseError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, RuntimeError, TypeError, ValueError) as error:
+        # a value of a wrong type in a file of others may surface anywhere
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise InteropError(f"`{path}` must be a checkpoint, but has values that do not fit: {reason}") from error
 
 
 def weight_files(path: Path) -> list[Path]:
     """The files with the weights."""
-    return [path] if path.is_file() else huggingface_folder.weight_files(path)
+    return [path] if path.is_file() else transformers_weights.paths(path)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from noisewise.checkpoints import shapes
 from noisewise.checkpoints.foreign import families, pretraining
 from noisewise.checkpoints.foreign.huggingface import fit, matched
 from noisewise.config import architecture
@@ -60,21 +61,8 @@ class Checkpoint:
             InteropError: the weights are not those that the configuration describes.
             ModuleNotFoundError: it runs through transformers, which is not installed.
         """
-        layers, convolutions = _depth(self.config)
-        if layers > len(self.weights) or convolutions > len(self.weights):
-            raise InteropError(
-                f"`{self.source}` must hold the {layers} layers that its configuration describes, but "
-                "does not; download it again"
-            )
-        try:
-            with torch.device("meta"):
-                matched(_empty(self.config), self.weights)  # shapes alone, before any memory is taken
-            encoder = _empty(self.config)
-        except InteropError:
-            raise
-        except (ValueError, RuntimeError, ZeroDivisionError) as error:
-            reason = " ".join(str(error).split())
-            raise InteropError(f"`{self.source}` must describe an encoder, but does not: {reason}") from error
+        matched(shapes.build(lambda: _empty(self.config), self.weights, self.source, InteropError), self.weights)
+        encoder = _empty(self.config)
         fit(encoder, self.weights)
         return encoder
 
@@ -132,10 +120,10 @@ class Checkpoint:
             )
         config = CTCConfig(encoder=self.config, vocabulary=len(self.head.tokenizer), dropout=self.head.dropout)
         encoder = self.encoder()
-        shapes = (tuple(self.head.weight.shape), tuple(self.head.bias.shape))
+        found = (tuple(self.head.weight.shape), tuple(self.head.bias.shape))
         wanted = ((config.vocabulary, encoder.dim), (config.vocabulary,))
-        if shapes != wanted:
-            raise InteropError(f"the CTC head of `{self.source}` must be {wanted}, but is {shapes} instead")
+        if found != wanted:
+            raise InteropError(f"the CTC head of `{self.source}` must be {wanted}, but is {found} instead")
         model = CTC(config, encoder)
         model.head.load_state_dict({"weight": self.head.weight, "bias": self.head.bias})
         return model.eval(), config
@@ -143,11 +131,3 @@ class Checkpoint:
 
 def _empty(config: Wav2Vec2Config | PretrainedConfig) -> Wav2Vec2Encoder | PretrainedEncoder:
     return Wav2Vec2Encoder(config) if isinstance(config, Wav2Vec2Config) else PretrainedEncoder(config)
-
-
-def _depth(config: Wav2Vec2Config | PretrainedConfig) -> tuple[int, int]:
-    """Layers, and convolutions before them; 0 for what is no number."""
-    if isinstance(config, Wav2Vec2Config):
-        return config.layers, len(getattr(config.front_end, "kernels", ()))
-    layers, kernels = ((config.architecture or {}).get(name) for name in ("num_hidden_layers", "conv_kernel"))
-    return layers if isinstance(layers, int) else 0, len(kernels) if isinstance(kernels, list) else 0

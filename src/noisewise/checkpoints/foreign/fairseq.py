@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from noisewise.checkpoints.foreign import pretraining, unpickle, vocabulary
+from noisewise.checkpoints.foreign import pretraining, unpickle, vocabulary, weight_files
 from noisewise.checkpoints.foreign.checkpoint import Checkpoint, Head
 from noisewise.checkpoints.foreign.huggingface import modern, renamed
 from noisewise.checkpoints.foreign.vocabulary import Names
@@ -88,7 +88,7 @@ def read(path: Path, dictionary: Path | None = None) -> Checkpoint:
     """
     saved = unpickle.load(path)
     state = saved.get("model") if isinstance(saved, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(weight_files.is_weight(*pair) for pair in state.items()):
         raise InteropError(f"`{path}` must hold `model`, names and tensors, as fairseq writes it, but does not")
     config = config_from_fairseq(*_settings(saved, path))
     inner = {name.removeprefix("w2v_encoder."): value for name, value in state.items()}
@@ -121,8 +121,8 @@ def config_from_fairseq(model: Mapping[str, Any], normalise: bool) -> Wav2Vec2Co
         raise InteropError(f"`conv_feature_layers` must have one width, but is {layers} instead")
     norms = {"default": "group", "layer_norm": "layer"}
     mode = model.get("extractor_mode", "default")
-    if mode not in norms:
-        raise InteropError(f"`extractor_mode` must be one of {', '.join(norms)}, but is {mode} instead")
+    if not isinstance(mode, str) or mode not in norms:
+        raise InteropError(f"`extractor_mode` must be one of {', '.join(norms)}, but is {mode!r:.80} instead")
     return parse(
         Wav2Vec2Config,
         {

@@ -8,13 +8,13 @@ from typing import Any
 
 from torch import Tensor
 
-from noisewise.checkpoints.foreign.huggingface import modern
+from noisewise.checkpoints.foreign.huggingface import HEADS, modern
 from noisewise.errors import InteropError
 from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder
 
 PREFIX = "model."
 """Prefix of the encoder's weights in noisewise."""
-PREFIXES = {"hubert": "hubert.", "wavlm": "wavlm.", "data2vec-audio": "data2vec_audio."}
+PREFIXES = {"wav2vec2": "wav2vec2.", "hubert": "hubert.", "wavlm": "wavlm.", "data2vec-audio": "data2vec_audio."}
 """Model type to the prefix of the encoder's weights in a model with a head."""
 CLASSES = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "wavlm": "WavLM", "data2vec-audio": "Data2VecAudio"}
 """Model type to the beginning of the names of its classes."""
@@ -28,7 +28,7 @@ MEANING = (
 
 
 def config_from_huggingface(values: Mapping[str, Any], extractor: Mapping[str, Any] | None) -> PretrainedConfig:
-    """The configuration of a `config.json` and, where there is one, of a `preprocessor_config.json`."""
+    """The configuration of a `config.json` and, where there are any, of the values of its feature extractor."""
     architecture = {name: value for name, value in values.items() if name not in ("dtype", "torch_dtype")}
     normalise = extractor is not None and bool(extractor.get("do_normalize", True))
     return PretrainedConfig(architecture=architecture, normalise=normalise)
@@ -38,7 +38,8 @@ def from_huggingface(state: Mapping[str, Tensor], family: str) -> dict[str, Tens
     """The encoder's weights under the names of noisewise, from a bare model or one with a head."""
     prefix = PREFIXES[family]
     headed = any(name.startswith(prefix) for name in state)
-    named = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix) or not headed}
+    kept = {name: value for name, value in state.items() if name.startswith(prefix) or not headed}
+    named = {name.removeprefix(prefix): value for name, value in kept.items() if not name.startswith(HEADS)}
     return {PREFIX + modern(name): value for name, value in named.items()}
 
 
@@ -55,17 +56,16 @@ def left_out(state: Mapping[str, Tensor], family: str) -> tuple[str, ...]:
 
 
 def without_adapters(values: Mapping[str, Any], source: object) -> None:
-    """Refuse models with adapters, which exchange layers and vocabulary by language.
+    """Refuse models with convolutions behind the encoder (`add_adapter`), which change its frame rate.
 
     Raises:
-        InteropError: it is one, such as MMS.
+        InteropError: it is one.
     """
-    for name in ("adapter_attn_dim", "add_adapter"):
-        if values.get(name):
-            raise InteropError(
-                f"`{source}` must be a model without adapters, but has {name}={values[name]!r}, as MMS does; "
-                f"transformers itself runs it: noisewise evaluate --model hf:{source}"
-            )
+    if values.get("add_adapter"):
+        raise InteropError(
+            f"`{source}` must be a model without adapters behind its encoder, but has add_adapter="
+            f"{values['add_adapter']!r:.80}; transformers itself runs it: noisewise evaluate --model hf:{source}"
+        )
 
 
 def differing(one: PretrainedEncoder, other: PretrainedEncoder) -> list[str]:

@@ -55,8 +55,7 @@ def from_huggingface(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         InteropError: a name that the table does not know.
     """
-    if any(name.startswith("wav2vec2.") for name in state):
-        state = {name.removeprefix("wav2vec2."): value for name, value in state.items() if not name.startswith(HEADS)}
+    state = {name.removeprefix("wav2vec2."): value for name, value in state.items() if not name.startswith(HEADS)}
     return renamed({modern(name): value for name, value in state.items()}, TABLE, "transformers' Wav2Vec2Model")
 
 
@@ -115,6 +114,27 @@ def matched(encoder: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor
     return given
 
 
+OWN: dict[str, Any] = {
+    "model_type": "wav2vec2",
+    "hidden_act": "gelu",
+    "feat_extract_activation": "gelu",
+    "layer_norm_eps": 1e-5,
+    "add_adapter": False,
+    "adapter_attn_dim": None,
+}
+"""Values of a `config.json` that the encoder of noisewise cannot have otherwise."""
+
+
+def beyond_own(values: Mapping[str, Any]) -> str | None:
+    """Name of a value of a `config.json` that the encoder of noisewise cannot have; None without any."""
+    for name, wanted in OWN.items():
+        if values.get(name, wanted) != wanted:
+            return name
+    widths = values.get("conv_dim") or [512]
+    same = isinstance(widths, list | tuple) and all(type(width) is int and width == widths[0] for width in widths)
+    return None if same else "conv_dim"
+
+
 def config_from_huggingface(values: Mapping[str, Any]) -> Wav2Vec2Config:
     """The configuration that a `config.json` of model type wav2vec2 describes.
 
@@ -123,24 +143,18 @@ def config_from_huggingface(values: Mapping[str, Any]) -> Wav2Vec2Config:
     Raises:
         InteropError: it describes something that the encoder of noisewise cannot be.
     """
-    widths = set(values.get("conv_dim") or [512])
-    must_be: dict[str, Any] = {
-        "model_type": "wav2vec2",
-        "hidden_act": "gelu",
-        "feat_extract_activation": "gelu",
-    }
-    must_be |= {"layer_norm_eps": 1e-5, "add_adapter": False, "adapter_attn_dim": None}
-    for name, wanted in must_be.items():
-        if values.get(name, wanted) != wanted:
-            raise InteropError(
-                f"`{name}` must be {wanted}, but is {values[name]} instead; noisewise has no such encoder"
-            )
-    if len(widths) != 1:
-        raise InteropError(f"`conv_dim` must be one width for all layers, but is {values['conv_dim']} instead")
+    beyond = beyond_own(values)
+    if beyond == "conv_dim":
+        raise InteropError(f"`conv_dim` must be one width for all layers, but is {values[beyond]!r:.80} instead")
+    if beyond is not None:
+        raise InteropError(
+            f"`{beyond}` must be {OWN[beyond]}, but is {values[beyond]!s:.80} instead; noisewise has no such encoder"
+        )
+    widths = values.get("conv_dim") or [512]
     front_end = {name: values[foreign] for foreign, name in CONVOLUTIONS.items() if foreign in values}
     front_end |= {name: tuple(value) for name, value in front_end.items() if isinstance(value, list | tuple)}
     normalise = values.get("feat_extract_norm") == "layer"
-    front_end |= {"kind": "waveform", "channels": widths.pop(), "normalise": normalise}
+    front_end |= {"kind": "waveform", "channels": widths[0], "normalise": normalise}
     named = {name: values[foreign] for foreign, name in FIELDS.items() if foreign in values}
     return parse(Wav2Vec2Config, {**named, "front_end": front_end})
 

@@ -1,35 +1,33 @@
 """Folders that transformers writes for the wav2vec 2.0 family and its kin, read and written without transformers.
 
-wav2vec 2.0 becomes the encoder of noisewise; HuBERT, WavLM and data2vec become encoders of kind `pretrained`, which run
-through transformers.
+wav2vec 2.0 becomes the encoder of noisewise; HuBERT, WavLM, data2vec, and wav2vec 2.0 with what noisewise has no equal
+for (MMS), become encoders of kind `pretrained`, which run through transformers.
 
-`config.json`, `model.safetensors` (also in shards; an old `pytorch_model.bin` through torch's weights-only
-reader), and for CTC models `vocab.json`, `tokenizer_config.json` and `preprocessor_config.json`.
+`config.json`, `model.safetensors` or an old `pytorch_model.bin` (both also in shards), and for CTC models `vocab.json`,
+`tokenizer_config.json` and the feature extractor, in `processor_config.json` or `preprocessor_config.json`. A model of
+many languages (MMS) also has `adapter.LANGUAGE.safetensors`.
 """
 
 import json
-import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from noisewise.checkpoints.foreign import families, huggingface, pretraining, vocabulary
+from noisewise.checkpoints.foreign import families, huggingface, languages, pretraining, vocabulary, weight_files
 from noisewise.checkpoints.foreign.checkpoint import Checkpoint, Head
 from noisewise.checkpoints.foreign.huggingface import HEADS
 from noisewise.checkpoints.foreign.vocabulary import Names
 from noisewise.errors import InteropError
-from noisewise.files import replaced_folder
+from noisewise.files import read_json, replaced_folder
+from noisewise.models.pretrained import EXTRACTORS, extractor_values
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.text.tokenizer import BLANK
 
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-"""Files that may hold the weights; the first that is there is read."""
-SIDE_FILES = ("vocab.json", "added_tokens.json", "tokenizer_config.json", "preprocessor_config.json")
+SIDE_FILES = ("vocab.json", "added_tokens.json", "tokenizer_config.json", *EXTRACTORS)
 
 
 def recognises(folder: Path) -> bool:
@@ -38,43 +36,48 @@ def recognises(folder: Path) -> bool:
     if not config.is_file() or (folder / "tokens.txt").is_file():
         return False
     try:
-        values = json.loads(config.read_bytes())
-    except (ValueError, RecursionError):
+        values = read_json(config)
+    except (OSError, ValueError):
         return False
     return isinstance(values, dict) and "model_type" in values
 
 
-def read(folder: Path) -> Checkpoint:
+def read(folder: Path, language: str | None = None) -> Checkpoint:
     """Read a folder.
+
+    Args:
+        folder: where it is.
+        language: of a model of many languages, as its `vocab.json` names them; that of its tokenizer if left out.
 
     Raises:
         InteropError: a file is missing or broken, or the model is one that noisewise cannot build.
     """
-    values = _json(folder / "config.json")
-    sides = {name: _json(folder / name) for name in SIDE_FILES if (folder / name).is_file()}
+    values = weight_files.values_of(folder / "config.json")
+    sides = {name: weight_files.values_of(folder / name) for name in SIDE_FILES if (folder / name).is_file()}
     family = values.get("model_type")
-    if family not in families.CLASSES:
+    if not isinstance(family, str) or family not in families.CLASSES:
         raise InteropError(
-            f"`model_type` must be {', '.join(families.CLASSES)}, but is {family} instead in `{folder}`; "
+            f"`model_type` must be {', '.join(families.CLASSES)}, but is {family!s:.80} instead in `{folder}`; "
             f"if it is a CTC model: noisewise evaluate --model hf:{folder}"
         )
     families.without_adapters(values, folder)
-    extractor = sides.get("preprocessor_config.json", {})
-    if extractor.get("sampling_rate", 16_000) != 16_000:
-        raise InteropError(
-            f"`{folder / 'preprocessor_config.json'}` must be for 16000 Hz, but is for {extractor['sampling_rate']}"
-        )
+    extractor = extractor_values(sides)
+    rate = (extractor or {}).get("sampling_rate", 16_000)
+    if rate != 16_000:
+        raise InteropError(f"the feature extractor of `{folder}` must be for 16000 Hz, but is for {rate!r:.80}")
+    state = weight_files.read(folder)
+    sides = languages.chosen(folder, state, sides, language)
     origin = {"format": "huggingface", "files": {"config.json": values, **sides}}
-    if family != "wav2vec2":
-        kin = families.config_from_huggingface(values, sides.get("preprocessor_config.json"))
-        state = read_weights(folder)
+    if extractor is None:
+        origin["guessed"] = ["do_normalize"]
+    if family != "wav2vec2" or huggingface.beyond_own(values) is not None:
+        kin = families.config_from_huggingface(values, extractor)
         head, weights = _head(folder, state, values, sides), families.from_huggingface(state, family)
         return Checkpoint(folder, kin, weights, head, families.left_out(state, family), origin)
     config = huggingface.config_from_huggingface(values)
-    if "do_normalize" in extractor:
+    if extractor is not None:
         front_end: Any = config.front_end
-        config = replace(config, front_end=replace(front_end, normalise=bool(extractor["do_normalize"])))
-    state = read_weights(folder)
+        config = replace(config, front_end=replace(front_end, normalise=bool(extractor.get("do_normalize", True))))
     parts = sorted({name.partition(".")[0] for name in state if name.startswith(HEADS)} - {"lm_head"})
     head, weights = _head(folder, state, values, sides), huggingface.from_huggingface(state)
     return Checkpoint(folder, config, weights, head, tuple(parts), origin, pretraining.heads(state))
@@ -82,8 +85,8 @@ def read(folder: Path) -> Checkpoint:
 
 def write(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a folder that transformers and `read` load, whole or not at all."""
-    is_wav2vec2 = isinstance(checkpoint.config, Wav2Vec2Config)
-    state = (huggingface if is_wav2vec2 else families).to_huggingface(checkpoint.weights)
+    is_own = isinstance(checkpoint.config, Wav2Vec2Config)
+    state = (huggingface if is_own else families).to_huggingface(checkpoint.weights)
     files = checkpoint.origin.get("files", {}) if checkpoint.origin.get("format") == "huggingface" else {}
     head = checkpoint.head
     if head is None:
@@ -99,7 +102,11 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
         order, files = _described(checkpoint, head, files)
         rows = torch.tensor(order)
         state |= {"lm_head.weight": head.weight[rows], "lm_head.bias": head.bias[rows]}
-    values = files["config.json"]
+    values = {**files["config.json"], "dtype": "float32"}
+    values.pop("torch_dtype", None)
+    if head is not None:
+        values["vocab_size"] = len(head.tokenizer)
+    files = {**files, "config.json": values}
     if not (values.get("mask_time_prob", 0.05) or values.get("mask_feature_prob", 0.0)):
         state = {name: value for name, value in state.items() if not name.endswith("masked_spec_embed")}
     with replaced_folder(folder) as temporary:
@@ -113,65 +120,6 @@ def rows(checkpoint: Checkpoint) -> Tensor:
     """The row of the head in noisewise for each output of the source: its logits are those at these rows. (V,)"""
     assert checkpoint.head is not None
     return torch.tensor(_described(checkpoint, checkpoint.head, checkpoint.origin.get("files", {}))[0])
-
-
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Names and tensors of a folder, whichever of `WEIGHTS` it holds."""
-    found = [folder / name for name in WEIGHTS if (folder / name).is_file()]
-    if not found:
-        raise InteropError(f"`{folder}` must hold model.safetensors, but does not; download it whole")
-    if found[0].suffix == ".bin":
-        return _read_bin(found[0])
-    if found[0].suffix == ".safetensors":
-        return _read_safetensors(found[0])
-    return _read_shards(found[0])
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The files that `read_weights` reads."""
-    found = next((folder / name for name in WEIGHTS if (folder / name).is_file()), folder / WEIGHTS[0])
-    return [found] if found.suffix != ".json" else [found, *_shards(found)]
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return dict(load_file(path))
-    except (SafetensorError, OSError) as error:
-        raise InteropError(f"`{path}` must be a safetensors file, but cannot be read: {error}") from error
-
-
-def _read_shards(index: Path) -> dict[str, Tensor]:
-    state: dict[str, Tensor] = {}
-    for shard in _shards(index):
-        if not shard.is_file():
-            raise InteropError(f"`{index}` names {shard.name}, but there is no such file; download the folder whole")
-        state |= _read_safetensors(shard)
-    missing = sorted(_json(index)["weight_map"].keys() - state.keys())
-    if missing:
-        raise InteropError(f"`{index}` names the weight `{missing[0]}`, but no shard holds it")
-    return state
-
-
-def _shards(index: Path) -> list[Path]:
-    names = _json(index).get("weight_map")
-    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
-        raise InteropError(f"`{index}` must hold a `weight_map` of weights to files, but does not")
-    outside = [name for name in names.values() if Path(name).name != name or not name.endswith(".safetensors")]
-    if outside:
-        raise InteropError(f"`{index}` must name safetensors files beside it, but names {outside[0]!r}")
-    return [index.parent / name for name in sorted(set(names.values()))]
-
-
-def _read_bin(path: Path) -> dict[str, Tensor]:
-    """An old pickle of tensors, through torch's reader that runs no code."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise InteropError(f"`{path}` must hold weights alone, but does not: {reason}") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InteropError(f"`{path}` must hold names and tensors, but does not")
-    return state
 
 
 def _head(folder: Path, state: dict[str, Tensor], values: dict[str, Any], sides: dict[str, Any]) -> Head | None:
@@ -189,6 +137,8 @@ def _head(folder: Path, state: dict[str, Tensor], values: dict[str, Any], sides:
     tokenizer, order = vocabulary.from_symbols(symbols, _names(symbols, values, sides), source)
     rows = torch.tensor(order)
     dropout = values.get("final_dropout", 0.1)
+    if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
+        raise InteropError(f"`final_dropout` must be between 0 and 1, but is {dropout!r:.80} instead in `{folder}`")
     return Head(state["lm_head.weight"][rows], state["lm_head.bias"][rows], tokenizer, float(dropout))
 
 
@@ -241,7 +191,8 @@ def _described(checkpoint: Checkpoint, head: Head, files: dict[str, Any]) -> tup
         ids = {**files["vocab.json"], **files.get("added_tokens.json", {})}
         symbols = vocabulary.from_ids(ids, size, "vocab.json")
         _, order = vocabulary.from_symbols(symbols, _names(symbols, files["config.json"], files), "vocab.json")
-        return [order.index(index) for index in range(size)], {"preprocessor_config.json": extractor, **files}
+        given = {} if extractor_values(files) is not None else {"preprocessor_config.json": extractor}
+        return [order.index(index) for index in range(size)], {**given, **files}
     names = ["<pad>" if symbol == BLANK else symbol for symbol in head.tokenizer.symbols]
     tokenizer = {
         "tokenizer_class": "Wav2Vec2CTCTokenizer",
@@ -267,15 +218,3 @@ def _described(checkpoint: Checkpoint, head: Head, files: dict[str, Any]) -> tup
         "tokenizer_config.json": tokenizer,
         "preprocessor_config.json": extractor,
     }
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InteropError(f"`{path}` must be there, but is not; download the folder whole") from error
-    except (ValueError, RecursionError) as error:
-        raise InteropError(f"`{path}` must be JSON, but is not: {error}") from error
-    if not isinstance(values, dict):
-        raise InteropError(f"`{path}` must hold names and values, but holds a {type(values).__name__} instead")
-    return values

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from noisewise.checkpoints.foreign import huggingface_folder
 from noisewise.checkpoints.foreign.checkpoint import Checkpoint
+from noisewise.files import read_json
+from noisewise.models.pretrained import EXTRACTORS, extractor_values
 
 TOLERANCE = 1e-4
 """Largest difference that counts as agreement; two orders of float32 sums differ by about a tenth of it."""
@@ -54,7 +56,8 @@ def compare(checkpoint: Checkpoint, waveforms: Sequence[NDArray[np.float32]]) ->
     head = None if checkpoint.head is None else checkpoint.ctc()[0].head
     with tempfile.TemporaryDirectory(prefix="noisewise-") as temporary:
         folder, rows = checkpoint.source, None
-        if not huggingface_folder.recognises(folder):
+        vocabulary = checkpoint.origin.get("files", {}).get("tokenizer_config.json", {})
+        if not huggingface_folder.recognises(folder) or "target_lang" in vocabulary:
             folder = Path(temporary) / "model"
             huggingface_folder.write(folder, checkpoint)
         elif checkpoint.head is not None:
@@ -72,8 +75,9 @@ def _transformers(folder: Path, has_head: bool) -> tuple[Any, Any]:
     silence()
     kind: Any = transformers.AutoModelForCTC if has_head else transformers.AutoModel
     extractor: Any = transformers.Wav2Vec2FeatureExtractor
-    model = kind.from_pretrained(folder, local_files_only=True).eval()
-    if not (folder / "preprocessor_config.json").is_file():
+    model = kind.from_pretrained(folder, local_files_only=True).float().eval()
+    files = {name: read_json(folder / name) for name in EXTRACTORS if (folder / name).is_file()}
+    if extractor_values(files) is None:
         return model, None
     return model, extractor.from_pretrained(folder, local_files_only=True)
 

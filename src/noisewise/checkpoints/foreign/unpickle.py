@@ -43,6 +43,10 @@ SETTINGS = re.compile(
 """Names that are replaced by `Inert`."""
 MAX_PICKLE = 64 * 2**20
 """Bytes of a pickle without its tensors; those of fairseq have less than one megabyte."""
+MAX_OPERATIONS = 2_000_000
+"""Operations of the pickles of a file, each of which makes a value or less."""
+MAX_NODES, MAX_DEPTH = 1_000_000, 50
+"""Values that are walked through, each as often as it is named, and how deep they may be nested."""
 LEGACY_PICKLES = 5
 """A file that is no archive begins with so many pickles: magic number, protocol, system, content, storage keys."""
 
@@ -75,14 +79,19 @@ def load(path: Path) -> Any:
     """
     try:
         archive = zipfile.is_zipfile(path)
-        names = set(_names_of_archive(path) if archive else _names_of_legacy(path))
-        refused = sorted(name for name in names if name not in TENSORS and not SETTINGS.fullmatch(name))
-        if refused:
-            raise InteropError(
-                f"`{path}` must hold tensors and settings alone, but names `{refused[0]}`, which could run code; "
-                "do not use this file, whoever gave it to you"
-            )
-        inert: list[Any] = [(Inert, name) for name in names if SETTINGS.fullmatch(name)]
+        settings: set[str] = set()
+        for number, name in enumerate(_names_of_archive(path) if archive else _names_of_legacy(path)):
+            if number > MAX_OPERATIONS:
+                raise InteropError(f"`{path}` must hold less than {MAX_OPERATIONS} values, but holds more")
+            if name is None or name in TENSORS:
+                continue
+            if not SETTINGS.fullmatch(name):
+                raise InteropError(
+                    f"`{path}` must hold tensors and settings alone, but names `{name:.80}`, which could run code; "
+                    "do not use this file, whoever gave it to you"
+                )
+            settings.add(name)
+        inert: list[Any] = [(Inert, name) for name in settings]
         with safe_globals(inert):
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
     except InteropError:
@@ -97,23 +106,36 @@ def load(path: Path) -> Any:
     return content
 
 
-def plain(value: Any, depth: int = 0) -> Any:
-    """Settings as plain values: `Inert` objects become what they hold, nodes of omegaconf their content."""
-    if depth > 50:
-        raise InteropError("settings must be nested less than 50 deep, but are deeper")
+def plain(value: Any) -> Any:
+    """Settings as plain values: `Inert` objects become what they hold, nodes of omegaconf their content; tensors, which
+    are no settings, become None.
+
+    Raises:
+        InteropError: they are nested more than `MAX_DEPTH` deep, as values that hold themselves are, or too many.
+    """
+    return _plain(value, 0, iter(range(MAX_NODES)))
+
+
+def _plain(value: Any, depth: int, budget: Iterator[int]) -> Any:
+    if depth > MAX_DEPTH or next(budget, None) is None:
+        raise InteropError(
+            f"settings must be nested less than {MAX_DEPTH} deep, and fewer than {MAX_NODES}, but are not"
+        )
     if isinstance(value, Inert):
         for content in ("_content", "_val"):
             if content in value.state:
-                return plain(value.state[content], depth + 1)
+                return _plain(value.state[content], depth + 1, budget)
         if not value.state and len(value.arguments) == 1:
-            return plain(value.arguments[0], depth + 1)
-        return plain(value.state, depth + 1)
+            return _plain(value.arguments[0], depth + 1, budget)
+        return _plain(value.state, depth + 1, budget)
     if isinstance(value, dict):
-        return {key: plain(item, depth + 1) for key, item in value.items() if isinstance(key, str)}
-    return [plain(item, depth + 1) for item in value] if isinstance(value, list | tuple) else value
+        return {key: _plain(item, depth + 1, budget) for key, item in value.items() if isinstance(key, str)}
+    if isinstance(value, list | tuple):
+        return [_plain(item, depth + 1, budget) for item in value]
+    return None if isinstance(value, Tensor) else value
 
 
-def _names_of_archive(path: Path) -> Iterator[str]:
+def _names_of_archive(path: Path) -> Iterator[str | None]:
     with zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
         stored = all(part.compress_type == zipfile.ZIP_STORED for part in parts)
@@ -132,14 +154,14 @@ def _names_of_archive(path: Path) -> Iterator[str]:
                     yield from _names(stream)
 
 
-def _names_of_legacy(path: Path) -> Iterator[str]:
+def _names_of_legacy(path: Path) -> Iterator[str | None]:
     with path.open("rb") as stream:
         for _ in range(LEGACY_PICKLES):
             yield from _names(stream)
 
 
-def _names(stream: IO[bytes]) -> Iterator[str]:
-    """Everything that one pickle asks to import."""
+def _names(stream: IO[bytes]) -> Iterator[str | None]:
+    """For each operation of one pickle what it asks to import, or None."""
     for operation, argument, _ in pickletools.genops(stream):
         if operation.name == "GLOBAL":
             module, _, name = str(argument).partition(" ")
@@ -147,20 +169,35 @@ def _names(stream: IO[bytes]) -> Iterator[str]:
             yield f"{module}.{name}"
         elif operation.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"):
             raise ValueError(f"it holds the operation {operation.name}, which torch.save does not write")
+        else:
+            yield None
 
 
 def _must_not_outgrow(content: Any, path: Path) -> None:
-    """Refuse tensors that repeat a few bytes many times, and would fill the memory when copied."""
-    limit = path.stat().st_size
-    waiting, seen = [content], 0
+    """Refuse tensors that repeat a few bytes many times and would fill the memory when copied, and too many values.
+
+    A container is walked through once, for values may hold themselves, as nodes of omegaconf do.
+    """
+    limit, nodes = path.stat().st_size, 0
+    waiting, walked = [content], set[int]()
     while waiting:
         value = waiting.pop()
         if isinstance(value, Tensor):
             limit -= value.numel() * value.element_size()
-        elif isinstance(value, dict):
-            waiting.extend(value.values())
-        elif isinstance(value, list | tuple):
-            waiting.extend(value)
-        seen += 1
-        if limit < 0 or seen > 10_000_000:
-            raise InteropError(f"`{path}` must hold no more than its size, but its tensors are larger; do not use it")
+        elif isinstance(value, Inert | dict | list | tuple | set | frozenset) and id(value) not in walked:
+            walked.add(id(value))
+            parts = _parts(value)
+            nodes += len(parts)
+            waiting.extend(parts if nodes <= MAX_NODES else ())
+        if limit < 0 or nodes > MAX_NODES:
+            raise InteropError(
+                f"`{path}` must hold no more than its size, but its tensors are larger, or its values are more than "
+                f"{MAX_NODES}; do not use it"
+            )
+
+
+def _parts(value: Any) -> list[Any]:
+    """What a container holds."""
+    if isinstance(value, Inert):
+        return [*value.arguments, *value.state.values()]  # the state itself may be made anew
+    return [*value.values()] if isinstance(value, dict) else [*value]

@@ -17,7 +17,7 @@ UNKNOWN_FLOOR = -20.0
 """Lowest ln P of a word out of the vocabulary; models without `<unk>` would forbid it."""
 
 FULL_PENALTY = 0.05
-"""Weight from which the OOV penalty holds in full; below, it falls with the weight, and a model of weight 0 has no say."""
+"""Weight from which the OOV penalty holds in full; below, it falls with the weight, to nothing at 0."""
 REMEMBERED = 200_000
 """Scores of words that are kept."""
 
