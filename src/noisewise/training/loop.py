@@ -115,7 +115,11 @@ class Progress:
 
 
 class Interrupted(NoisewiseError):
-    """The run was asked to stop; it has saved its state."""
+    """The run was asked to stop; it has saved its state. The exit status is 128 and the number of the signal."""
+
+    def __init__(self, message: str, number: int = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.exit_status = 128 + number
 
 
 def fabric_for(run: RunConfig) -> Fabric:
@@ -175,6 +179,7 @@ class Trainer:
         self.release_config = release_config
         self.guard = Guard(folder)
         self.stopping = False
+        self.signal = int(signal.SIGINT)
         self.skipped: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
         step = self._resume()
@@ -210,8 +215,13 @@ class Trainer:
                 if state.step % run.save_every == 0 or state.step == run.steps or self.stopping:
                     self.save()
                 if self.stopping and state.step < run.steps:
+<<<<<<< HEAD
                     raise Interrupted(f"stopped at step {state.step} of {run.steps}; the same command goes on")
         self.log.end()
+=======
+                    text = f"stopped at step {state.step} of {run.steps}; the same command goes on"
+                    raise Interrupted(text, self.signal)
+>>>>>>> 1f659b9 (Output is escaped by one function a format; a signal, a full disk and a reader that goes end a command in one line)
         return state.metrics
 
     def _step(self, batches: Iterator[tuple[int, int, Batch]]) -> dict[str, float]:
@@ -419,6 +429,6 @@ class _stop_on_signals:
             signal.signal(number, handler)
 
     def _stop(self, number: int, frame: object) -> None:
-        self.trainer.stopping = True
+        self.trainer.stopping, self.trainer.signal = True, number
         for signum, handler in self.old.items():
             signal.signal(signum, handler)
