@@ -299,9 +299,7 @@ def test_an_override_beyond_the_limits_is_refused(text: str) -> None:
     assert len(str(caught.value)) < 700
 
 
-@pytest.mark.parametrize(
-    "value", [10**6000, "x" * 10**6, list(range(10**5))], ids=["digits", "text", "list"]
-)
+@pytest.mark.parametrize("value", [10**6000, "x" * 10**6, list(range(10**5))], ids=["digits", "text", "list"])
 def test_errors_show_the_beginning_of_a_value(value: object) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(Numbers, {"a": value})

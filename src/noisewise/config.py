@@ -172,9 +172,7 @@ def parse(cls: type[T], values: Any) -> T:
     except ValidationError as error:
         problems = error.errors()
         more = f"; and {len(problems) - MOST_PROBLEMS} more" if len(problems) > MOST_PROBLEMS else ""
-        raise ConfigError(
-            "; ".join(_explain(cls, problem) for problem in problems[:MOST_PROBLEMS]) + more
-        ) from error
+        raise ConfigError("; ".join(_explain(cls, problem) for problem in problems[:MOST_PROBLEMS]) + more) from error
 
 
 def migrated(hint: Any, values: Any) -> Any:
@@ -340,7 +338,9 @@ def _value(text: str, value: str) -> Any:
     try:
         return _plain_values(value)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"an override must have a value in YAML, but is {_short(text)}: {_one_line(error)}") from error
+        raise ConfigError(
+            f"an override must have a value in YAML, but is {_short(text)}: {_one_line(error)}"
+        ) from error
 
 
 def _copied(value: Any) -> Any:

@@ -110,9 +110,7 @@ def test_faults_of_ours_are_not_hidden(error: Exception, monkeypatch: pytest.Mon
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signals")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_with_its_status_and_tidies_up(
-    number: int, status: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_signal_ends_with_its_status_and_tidies_up(number: int, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     tidied = []
 
     def command() -> None:

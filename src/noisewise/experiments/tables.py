@@ -122,7 +122,9 @@ def comma_separated(result: Reproduction) -> str:
         for name, rate in run.rates.items():
             by_seed = dict(zip(run.seeds, rate.by_seed, strict=True))
             numbers = [rate.wer, *rate.ci, *(by_seed.get(seed) for seed in result.seeds)]
-            writer.writerow([csv_cell(run.run), csv_cell(name), *("" if value is None else f"{value:.6g}" for value in numbers)])
+            writer.writerow(
+                [csv_cell(run.run), csv_cell(name), *("" if value is None else f"{value:.6g}" for value in numbers)]
+            )
     return text.getvalue()
 
 

@@ -201,6 +201,11 @@ def _measured(card: Card) -> str:
             f"{len(result.cells)} conditions, seed {result.config.seed}, {len(result.skipped)} {each} skipped, "
             f"{result.failures} failures {lost}"
         )
+        if result.cache is not None:
+            lines.append(
+                f"- {what}: {result.cache.answers} of {result.cache.answers + result.cache.asked} transcripts came from "
+                f"the cache {safe_text.code(result.cache.file)}"
+            )
         if result.command:
             lines.append(f"- rebuilt by: {safe_text.code(result.command)}")
     rule = f"scored under {safe_text.markdown(noise.normaliser)}" if card.of_words else "scored by the best class"
