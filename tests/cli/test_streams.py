@@ -60,7 +60,7 @@ def test_names_in_errors_are_escaped(words: list[str], capsys: pytest.CaptureFix
 def test_a_terminal_of_another_encoding_is_written_to() -> None:
     raw = io.BytesIO()
     stream = streams.Escaping(io.TextIOWrapper(raw, encoding="latin-1"))
-    print("Äл", file=stream, flush=True)  # type: ignore[call-overload]
+    print("Äл", file=stream, flush=True)
     assert raw.getvalue() == "Ä\\u043b\n".encode("latin-1")
 
 
