@@ -264,8 +264,8 @@ def test_a_command_imports_what_is_heavy_inside_its_function(path: Path) -> None
     light = {*sys.stdlib_module_names, "typer"}
     for name in imports(top):
         allowed = name.split(".")[0] in light or name.startswith(
-                ("noisewise.cli", "noisewise.__version__", "noisewise.safe_text")
-            )
+            ("noisewise.cli", "noisewise.__version__", "noisewise.safe_text")
+        )
         assert allowed, f"{path.name} imports {name} at its top"
 
 
