@@ -2,6 +2,7 @@
 
 import math
 import tempfile
+import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -258,3 +259,62 @@ def test_marked_fields_are_no_architecture() -> None:
     assert training_only(Vehicle) == {"spare"}
     assert architecture(Vehicle()) == {"drives": []}
     assert flat({"a": {"b": {"c": 1}}, "d": [1]}) == {"a.b.c": 1, "d": [1]}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\n".join(f"k{number}: 1" for number in range(100_000)), "more than 20000 keys"),
+        ("[" * 3000, "or 50 levels"),
+        ("a: " + "{b: " * 60 + "1" + "}" * 60, "or 50 levels"),
+        ("a: 0x" + "f" * 6000, "more than 100 digits"),
+        ("a: " + "9" * 5000, "more than 100 digits"),
+        ("a: 0b" + "1" * 5000, "more than 100 digits"),
+        ("a: '" + "x" * (2 << 20) + "'", "longer than 1 MiB"),
+        ("a: 1\nb: 2\na: 3", "'a' stands twice"),
+        ("a: \xff", "must be YAML with plain values"),
+    ],
+    ids=["keys", "lists", "mappings", "hexadecimal", "decimal", "binary", "long", "twice", "bytes"],
+)
+def test_yaml_beyond_the_limits_is_refused_at_once(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(text.encode("latin-1"))
+    start = time.monotonic()
+    with pytest.raises(ConfigError, match=message) as caught:
+        load(Numbers, tmp_path / "a.yaml")
+    assert time.monotonic() - start < 10 and len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("key", ["²", "-1", "9" * 5000, "٣", "1_0", "3"])
+def test_a_step_into_a_list_is_a_small_number(key: str) -> None:
+    with pytest.raises(ConfigError, match="must step into a list of 2"):
+        override({"a": [1, 2]}, [f"a.{key}=3"])
+
+
+@pytest.mark.parametrize(
+    "text", [".".join("a" * 100_000) + "=1", "a=" + "[" * 5000, "a=" + "9" * 5000], ids=["keys", "levels", "digits"]
+)
+def test_an_override_beyond_the_limits_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="an override must") as caught:
+        override({}, [text])
+    assert len(str(caught.value)) < 700
+
+
+@pytest.mark.parametrize("value", [10**6000, "x" * 10**6, list(range(10**5))], ids=["digits", "text", "list"])
+def test_errors_show_the_beginning_of_a_value(value: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(Numbers, {"a": value})
+    assert len(str(caught.value)) < 500
+
+
+def test_errors_name_some_of_many_problems() -> None:
+    start = time.monotonic()
+    with pytest.raises(ConfigError, match="; and 9995 more"):
+        parse(Numbers, {f"k{number}": 1 for number in range(10_000)} | {"a": 1.0})
+    assert time.monotonic() - start < 10
+
+
+@config
+class Numbers:
+    """One number."""
+
+    a: float = 0.0

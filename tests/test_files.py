@@ -186,3 +186,25 @@ def test_json_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert read_json(tmp_path / "a.json") == {"a": 1}
     with pytest.raises(OSError):
         read_json(tmp_path / "none.json")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.parametrize("target", ["other.txt", "nowhere.txt", "folder/other.txt"])
+def test_a_link_is_replaced_and_not_written_through(target: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("other.txt", "folder/other.txt"):
+        (tmp_path / name).write_text("theirs")
+    link = tmp_path / "link.txt"
+    link.symlink_to(tmp_path / target)
+    with replaced(link) as file:
+        file.write("ours")
+    assert link.read_text() == "ours" and not link.is_symlink()
+    assert {path.read_text() for path in tmp_path.rglob("other.txt")} == {"theirs"}
+    assert not (tmp_path / "nowhere.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["a" * 250, "ж" * 120])
+def test_the_longest_names_can_be_replaced(name: str, tmp_path: Path) -> None:
+    with replaced(tmp_path / name) as file:
+        file.write("x")
+    assert (tmp_path / name).read_text() == "x"

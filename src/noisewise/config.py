@@ -33,6 +33,19 @@ from noisewise.errors import ConfigError
 
 T = TypeVar("T")
 
+MOST_BYTES = 1 << 20
+"""Length of the longest YAML that is read."""
+MOST_NODES = 20_000
+"""Keys and values that it may hold."""
+MOST_DEEP = 50
+"""Levels that they may be nested."""
+MOST_DIGITS = 100
+"""Digits of a whole number in it."""
+MOST_SHOWN = 200
+"""Characters of a value that an error shows."""
+MOST_PROBLEMS = 5
+"""Problems that an error names."""
+
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def config(cls: type[T]) -> type[T]:
@@ -117,8 +130,9 @@ def load(cls: type[T], path: str | Path, overrides: Sequence[str] = ()) -> T:
     if not path.is_file():
         raise ConfigError(f"`{path}` must be a YAML file, but there is no such file; check the path")
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_ValuesLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, or a number without end
+        with path.open("rb") as file:
+            values = _plain_values(file.read(MOST_BYTES + 1).decode("utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: not UTF-8
         raise ConfigError(f"`{path}` must be YAML with plain values, but is not: {_one_line(error)}") from error
     if values is not None and not isinstance(values, dict):
         raise ConfigError(f"`{path}` must hold keys and values, but holds a {type(values).__name__} instead")
@@ -139,7 +153,9 @@ def override(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise ConfigError(f"an override must be key.path=value, but is {text!r} instead")
+            raise ConfigError(f"an override must be key.path=value, but is {_short(text)} instead")
+        if key.count(".") >= MOST_DEEP:
+            raise ConfigError(f"an override must have {MOST_DEEP} keys at most, but is {_short(text)} instead")
         _set(values, key.split("."), _value(text, value), key)
     return values
 
@@ -154,7 +170,9 @@ def parse(cls: type[T], values: Any) -> T:
         found: T = _adapter(typing.cast(Hashable, cls)).validate_python(migrated(cls, values))
         return found
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(cls, problem) for problem in error.errors())) from error
+        problems = error.errors()
+        more = f"; and {len(problems) - MOST_PROBLEMS} more" if len(problems) > MOST_PROBLEMS else ""
+        raise ConfigError("; ".join(_explain(cls, problem) for problem in problems[:MOST_PROBLEMS]) + more) from error
 
 
 def migrated(hint: Any, values: Any) -> Any:
@@ -246,23 +264,42 @@ class _ValuesLoader(yaml.SafeLoader):
     """YAML with the numbers and booleans of YAML 1.2: `1e-3` is a number, `no` is a string.
 
     Aliases are refused: a few lines of them stand for values that fill any memory. So are keys that stand twice, of
-    which YAML's reader would take the last.
+    which YAML's reader would take the last, numbers of very many digits, and more values or levels than the limits.
     """
+
+    nodes = depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """One node; see PyYAML."""
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not read; write the value out")
-        return super().compose_node(parent, index)
+        self.nodes += 1
+        if self.nodes > MOST_NODES or self.depth >= MOST_DEEP:
+            raise yaml.YAMLError(
+                f"it has more than {MOST_NODES} keys and values, or {MOST_DEEP} levels; is it a configuration?"
+            )
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_yaml_int(self, node: Any) -> Any:
+        """One whole number; see PyYAML."""
+        if len(node.value) > MOST_DIGITS:
+            raise yaml.YAMLError(f"a number has more than {MOST_DIGITS} digits; write text in quotes")
+        return super().construct_yaml_int(node)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         """One mapping; see PyYAML."""
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for twice in (key for key in keys if keys.count(key) > 1):
-            raise yaml.YAMLError(f"the key '{twice}' stands twice; take one of them out")
+        keys: set[str] = set()
+        for key in (key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key in keys:
+                raise yaml.YAMLError(f"the key '{key[:MOST_SHOWN]}' stands twice; take one of them out")
+            keys.add(key)
         return super().construct_mapping(node, deep)
 
 
+_ValuesLoader.add_constructor("tag:yaml.org,2002:int", _ValuesLoader.construct_yaml_int)
 _ValuesLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":float", ":bool", ":timestamp"))]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -275,11 +312,35 @@ _ValuesLoader.add_implicit_resolver(
 _ValuesLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(true|True|false|False)$"), list("tTfF"))
 
 
+def _plain_values(text: str) -> Any:
+    """The values of YAML.
+
+    Raises:
+        yaml.YAMLError: it is none, or beyond a limit.
+        ValueError: a value is none of its type.
+        RecursionError: never within the limits; PyYAML's scanner is not ours.
+    """
+    if len(text) > MOST_BYTES:
+        raise yaml.YAMLError(f"it is longer than {MOST_BYTES >> 20} MiB; is it a configuration?")
+    return yaml.load(text, Loader=_ValuesLoader)
+
+
+def _short(value: Any) -> str:
+    """A value as Python writes it, cut where it is long."""
+    try:
+        shown = repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        return "a number of very many digits"
+    return shown if len(shown) <= MOST_SHOWN else f"{shown[: MOST_SHOWN - 3]}..."
+
+
 def _value(text: str, value: str) -> Any:
     try:
-        return yaml.load(value, Loader=_ValuesLoader)
+        return _plain_values(value)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"an override must have a value in YAML, but is {text!r}: {_one_line(error)}") from error
+        raise ConfigError(
+            f"an override must have a value in YAML, but is {_short(text)}: {_one_line(error)}"
+        ) from error
 
 
 def _copied(value: Any) -> Any:
@@ -291,11 +352,11 @@ def _copied(value: Any) -> Any:
 def _set(values: Any, keys: list[str], value: Any, whole: str) -> None:
     key: Any = keys[0]
     if isinstance(values, list):
-        if not key.isdigit() or int(key) >= len(values):
-            raise ConfigError(f"`{whole}` must step into a list of {len(values)}, but has {key!r} instead")
+        if not re.fullmatch("[0-9]{1,9}", key) or int(key) >= len(values):
+            raise ConfigError(f"`{whole}` must step into a list of {len(values)}, but has {_short(key)} instead")
         key = int(key)
     elif not isinstance(values, dict):
-        raise ConfigError(f"`{whole}` steps into {values!r}, which has no keys; shorten the override")
+        raise ConfigError(f"`{whole}` steps into {_short(values)}, which has no keys; shorten the override")
     if len(keys) == 1:
         values[key] = value
         return
@@ -326,10 +387,10 @@ def _explain(cls: type[Any], problem: Any) -> str:
             return f"{key or 'value'}: must carry `kind:`, one of the known kinds; {_one_line(problem['msg'])}"
         case "union_tag_invalid":
             expected = problem["ctx"]["expected_tags"]
-            return f"{key or 'value'}.kind: must be one of {expected}, but is '{problem['ctx']['tag']}' instead"
+            return f"{key or 'value'}.kind: must be one of {expected}, but is '{str(problem['ctx']['tag'])[:MOST_SHOWN]}' instead"
         case _:
             reason = problem["msg"][0].lower() + problem["msg"][1:]
-            return f"{key}: {reason.replace('input ', '')}, but is {problem['input']!r} instead"
+            return f"{key}: {reason.replace('input ', '')}, but is {_short(problem['input'])} instead"
 
 
 def _is_tag(step: str, known: dict[str, set[str]], steps: list[str]) -> bool:

@@ -12,6 +12,9 @@ Reason = Literal["missing", "not_audio", "empty", "truncated", "nan", "silent", 
 class NoisewiseError(ValueError):
     """Something that a user can cause, and mend."""
 
+    exit_status = 2
+    """Exit status of a command that it ends."""
+
 
 class ConfigError(NoisewiseError):
     """A value of a configuration, or an option, that cannot be used."""

@@ -91,13 +91,15 @@ def _opened(path: Path, mode: str, durable: bool) -> Iterator[IO[Any]]:
 def replaced_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """As `replaced`, for writers that open files themselves: a name beside `path` to write to.
 
-    A pipe or a device (`/dev/stdout`) has no content to keep: it is written to as it is.
+    A pipe or a device (`/dev/stdout`) has no content to keep: it is written to as it is. A link is replaced itself;
+    what it leads to stays as it was.
 
     Raises:
         OSError: the disk is full, or the file cannot be written for another reason; `filename` is `path`, and it is an
             OSError whatever the writer makes of it.
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):
+    is_device = path.is_absolute() and path.parts[1:2] in (("dev",), ("proc",))  # /dev/stdout may be a file
+    if is_device or (path.exists() and not (path.is_file() or path.is_dir())):
         yield path
         return
     path.parent.mkdir(parents=True, exist_ok=True)

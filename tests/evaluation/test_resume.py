@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from noisewise.errors import EvaluationError
 from noisewise.evaluation.conditions import in_noise
 from noisewise.evaluation.resume import Partial
 from noisewise.evaluation.words import TextCell
@@ -23,3 +24,25 @@ def test_a_run_that_is_killed_as_it_goes_on_loses_nothing(tmp_path: Path, monkey
         with pytest.raises(KeyboardInterrupt):
             Partial(path, {"seed": 0}, TextCell)
     assert list(Partial(path, {"seed": 0}, TextCell).cells) == [in_noise("car", 0.0), in_noise("car", 5.0)]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"\xff\n", b"[" * 100_000 + b"\n", b'{"a": ' + b"9" * 5000 + b"}\n", b"7\n", b'{"condition": {}}\n', b'{"cond'],
+    ids=["bytes", "deep", "digits", "number", "types", "cut"],
+)
+def test_lines_that_cannot_be_read_are_measured_again(broken: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "partial"
+    first = Partial(path, {"seed": 0}, TextCell)
+    first.add(TextCell(in_noise("car", 0.0), ["A"], {}, 0, "m"))
+    path.write_bytes(path.read_bytes() + broken)
+    again = Partial(path, {"seed": 0}, TextCell)
+    assert list(again.cells) == [in_noise("car", 0.0)] and again.broken_lines == 1
+    assert Partial(path, {"seed": 0}, TextCell).broken_lines == 0, "the file is whole again"
+
+
+@pytest.mark.parametrize("first", [b"7\n", b"[" * 100_000, b'{"seed": ' + b"9" * 5000 + b"}", b"\xff", b'"a"\n'])
+def test_another_file_is_refused(first: bytes, tmp_path: Path) -> None:
+    (tmp_path / "partial").write_bytes(first)
+    with pytest.raises(EvaluationError, match="differs in seed; delete it"):
+        Partial(tmp_path / "partial", {"seed": 0}, TextCell)

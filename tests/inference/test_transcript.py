@@ -158,3 +158,16 @@ def test_stretches_that_the_model_is_unsure_of_are_no_speech() -> None:
     near = [*sure, Word("S", 5.0, 5.1, 0.3)]
     assert without_doubtful(near, 0.46) == (near, [])
     assert without_doubtful([], 0.46) == ([], [])
+
+
+@pytest.mark.parametrize("form", ["txt", "tsv", "ctm", "srt", "vtt", "json"])
+@pytest.mark.parametrize("bad", ["\x1b[2J", "\x9b2J", "\udcff", "\u202e"])
+def test_nothing_written_controls_a_terminal(form: str, bad: str) -> None:
+    text = render([Transcript(f"a{bad}.wav", f"GO{bad}", [Word(f"GO{bad}", 0.0, 1.0, 0.9)], duration=1.0)], form)
+    assert text.encode() and bad not in text and "\\u" in text
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+cmd", "@SUM(A1)", "-x.wav"])
+def test_no_cell_of_a_table_is_a_formula(cell: str) -> None:
+    rows = render([Transcript(cell, cell, duration=1.0)], "tsv").splitlines()
+    assert rows[1].startswith(f"'{cell}\t1.000\t'{cell}\t0.0000\t")

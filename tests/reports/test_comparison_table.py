@@ -3,6 +3,8 @@
 import csv
 import io
 
+import pytest
+
 from noisewise.reports.comparison import compare
 from noisewise.reports.comparison_table import comma_separated, latex, markdown
 from tests.reports.test_comparison import ALL, BASE, NONE, OTHER, SOME, grid
@@ -42,3 +44,17 @@ def test_the_csv_has_empty_fields_for_the_baseline() -> None:
         "0.375",
         "-0.1875",
     )
+
+
+HOSTILE = ["=1+1", "<script>alert(1)</script>", "|x$^~\\\x1b[2J\n# y", "@SUM(A1)", "`<b>`"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_of_foreign_results_are_text_and_no_more(name: str) -> None:
+    comparison = compare([BASE, OTHER], [name, "other"], unit="utterance")
+    text, tabular, rows = markdown(comparison, 1), latex(comparison), comma_separated(comparison)
+    assert "<script" not in text and "<b>" not in text and "\n# y" not in text
+    assert not {"\x1b", "^"} & set(tabular.replace(r"\textasciicircum", "")) and "~" not in tabular
+    assert "\x1b" not in text + tabular + rows
+    for row in csv.reader(io.StringIO(rows)):
+        assert not [cell for cell in row if cell[:1] in tuple("=+@") or (cell[:1] == "-" and not float(cell))]

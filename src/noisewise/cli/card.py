@@ -18,6 +18,7 @@ def command(
 ) -> None:
     """Write a card: clean recordings, noise by type and SNR, degradations, where it breaks, and one score."""
     from noisewise.evaluation.result import GridResult
+    from noisewise.files import replaced
     from noisewise.reports import card as cards
     from noisewise.reports.figure import plot_card
 
@@ -27,5 +28,6 @@ def command(
         path.parent.mkdir(parents=True, exist_ok=True)
     plot_card(card.noise, card.degraded, picture)
     address = Path(os.path.relpath(picture, output.parent)).as_posix()
-    output.write_text(cards.markdown(card, address), encoding="utf-8")
+    with replaced(output) as file:
+        file.write(cards.markdown(card, address))
     print(f"{card.name}: {card.score:.1f} of 100 ({card.interval.low:.1f} to {card.interval.high:.1f}), {output}")

@@ -25,6 +25,7 @@ def command(
     if figure is not None:
         import_module("noisewise.reports.figure")  # a missing extra is found first
     from noisewise.evaluation.result import GridResult
+    from noisewise.files import replaced
     from noisewise.reports import comparison_table
     from noisewise.reports.comparison import compare
 
@@ -42,5 +43,6 @@ def command(
         (csv, comparison_table.comma_separated(comparison)),
     ):
         if path is not None:
-            path.write_text(written, encoding="utf-8")
+            with replaced(path) as file:
+                file.write(written)
     print(text, end="")

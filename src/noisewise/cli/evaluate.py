@@ -173,6 +173,7 @@ def _levels(degrade: list[str] | None, noise: str | None) -> dict[str, list[floa
 
 
 def _write(result: "GridResult", output: Path, markdown: Path | None, latex: Path | None, figure: Path | None) -> None:
+    from noisewise.files import replaced
     from noisewise.reports import tables
 
     result.save(output)
@@ -180,7 +181,8 @@ def _write(result: "GridResult", output: Path, markdown: Path | None, latex: Pat
     print(text, end="")
     for path, written in ((markdown, text), (latex, tables.latex([result]))):
         if path is not None:
-            path.write_text(written, encoding="utf-8")
+            with replaced(path) as file:
+                file.write(written)
     if figure is not None:
         from noisewise.reports.figure import plot_result
 
@@ -224,8 +226,11 @@ def _progress() -> "Iterator[Callable[[Progress], None]]":
         yield _Lines()
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
+
+    from noisewise.safe_text import terminal
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True)) as bar:
@@ -233,7 +238,8 @@ def _progress() -> "Iterator[Callable[[Progress], None]]":
 
         def show(progress: "Progress") -> None:
             failed = f" ({progress.failures} failed)" if progress.failures else ""
-            bar.update(task, completed=progress.done, total=progress.total, description=progress.condition + failed)
+            shown = escape(terminal(progress.condition + failed))
+            bar.update(task, completed=progress.done, total=progress.total, description=shown)
 
         yield show
 

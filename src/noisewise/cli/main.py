@@ -57,8 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words after `noisewise`; those of the process when left out.
 
     Returns:
-        Exit status: 0 well, 1 some items of several failed, 2 the request cannot be met, 130 and 143 interrupted by
-        Ctrl-C and SIGTERM.
+        Exit status: 0 well, 1 some items of several failed, 2 the request cannot be met, 130 interrupted (SIGINT),
+        143 ended (SIGTERM).
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help", "help"):
@@ -67,9 +67,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] in ("-V", "--version"):
         print(f"noisewise {__version__}")
         return 0
-    if words[0] not in VERBS:
-        return refuse(unknown(words[0]))
-    return run(words[0], words[1:])
+    from noisewise.cli import streams
+
+    with streams.escaping():
+        try:
+            status = run(words[0], words[1:]) if words[0] in VERBS else refuse(unknown(words[0]))
+            sys.stdout.flush()
+            return status
+        except streams.ReaderGone:
+            streams.close_quietly()
+            return 0
+        except OSError as error:
+            streams.close_quietly()
+            return refuse(streams.sentence(error, "standard output") or str(error))
 
 
 def overview() -> str:
@@ -98,60 +108,53 @@ def unknown(verb: str) -> str:
 
 def run(verb: str, words: list[str]) -> int:
     """Import the module of a verb, hand it its words, and turn a user's error into one line."""
-    import typer
+    from noisewise.cli import streams
+    from noisewise.errors import NoisewiseError
 
-    from noisewise.cli.lists import spread
-    from noisewise.errors import NoisewiseError, lacks_memory
-
+    signals = streams.Signals()
     try:
-        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-        chosen = import_module(f"noisewise.cli.{verb}")
-        for name, command in getattr(chosen, "COMMANDS", {None: getattr(chosen, "command", None)}).items():
-            app.command(name)(command)
-        words = spread(words, getattr(chosen, "LISTS", ()))
-        status = app(words, prog_name=f"noisewise {verb}", standalone_mode=True)
-        return int(status or 0)
+        with signals:
+            return _called(verb, words)
+    except streams.ReaderGone:
+        raise
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        return signals.status if status == 130 else status
+    except KeyboardInterrupt:
+        return signals.status
     except NoisewiseError as error:
-        return refuse(str(error))
-    except (MemoryError, RuntimeError) as error:
-        if not lacks_memory(error):
-            raise
-        return refuse(
-            f"`{verb}` must have more memory than there is ({str(error)[:200] or 'MemoryError'}); take smaller batches "
-            "or windows, or end other programs, and run the same command again"
-        )
+        refuse(str(error))
+        return error.exit_status
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
         if module not in EXTRAS:
             raise
         return refuse(f"`{verb}` needs {module}; install it with: pip install 'noisewise[{EXTRAS[module]}]'")
-    except BrokenPipeError:
-        return close_quietly()
-    except OSError as error:
-        if error.errno in FULL:
-            return refuse(
-                f"`{error.filename or verb}` must be written, but there is no room ({error.strerror}); make room and "
-                "run the same command again"
-            )
-        return refuse(f"{error.filename or verb}: {error.strerror or error}")
-    except KeyboardInterrupt:
-        return 130
+    except Exception as error:
+        line = streams.sentence(error, verb)
+        if line is None:
+            raise
+        return refuse(line)
+
+
+def _called(verb: str, words: list[str]) -> int:
+    import typer
+
+    from noisewise.cli.lists import spread
+
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    chosen = import_module(f"noisewise.cli.{verb}")
+    for name, command in getattr(chosen, "COMMANDS", {None: getattr(chosen, "command", None)}).items():
+        app.command(name)(command)
+    words = spread(words, getattr(chosen, "LISTS", ()))
+    status = app(words, prog_name=f"noisewise {verb}", standalone_mode=True)
+    return int(status or 0)
 
 
 def refuse(sentence: str) -> int:
     """Print in one line on stderr why the request cannot be met."""
     print(f"noisewise: {' '.join(sentence.split())}", file=sys.stderr)
     return 2
-
-
-def close_quietly() -> int:
-    """The reader of the output has gone (`| head`): point stdout at nothing, so that exit stays silent."""
-    import os
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
 
 
 if __name__ == "__main__":

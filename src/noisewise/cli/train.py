@@ -29,7 +29,6 @@ def command(
     from noisewise.fine_tune import load_recipe
     from noisewise.recipe import Recipe
     from noisewise.run import train
-    from noisewise.training.loop import Interrupted
 
     if schema:
         print(json.dumps(config.schema(Recipe), indent=2))
@@ -42,13 +41,9 @@ def command(
         print(config.dump_yaml(chosen), end="")
         return
     folder = output or Path("runs") / recipe.stem
-    try:
-        with _Bar(chosen.run.steps) as bar:
-            metrics = train(chosen, folder, bar.update)
-            best = bar.best
-    except Interrupted as stop:
-        print(f"noisewise: {stop}", file=sys.stderr)
-        raise typer.Exit(128 + stop.number) from stop
+    with _Bar(chosen.run.steps) as bar:
+        metrics = train(chosen, folder, bar.update)
+        best = bar.best
     print(json.dumps({"folder": str(folder), "validation": "last", **metrics, **best}))
 
 

@@ -206,17 +206,19 @@ def write_each(
     found: Sequence[Any], render: Callable[[Sequence[Any]], str], suffix: str, output: Path | None, into_folder: bool
 ) -> None:
     """Print what `render` makes of all, or write it to a file, or of each that has no `error` to a file of its own."""
+    from noisewise.files import replaced
     from noisewise.inference.transcript import short_names
 
     if output is None:
         print(render(found), end="")
         return
     if not into_folder:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(render(found), encoding="utf-8")
+        with replaced(output) as file:
+            file.write(render(found))
         return
     output.mkdir(parents=True, exist_ok=True)
     names = short_names([each.source for each in found])
     for name, each in zip(names, found, strict=True):
         if each.error is None:
-            (output / f"{name}.{suffix}").write_text(render([each]), encoding="utf-8")
+            with replaced(output / f"{name}.{suffix}") as file:
+                file.write(render([each]))

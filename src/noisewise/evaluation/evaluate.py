@@ -93,11 +93,16 @@ def _evaluate(
     check_unit(speech.utterances, config.bootstrap_unit)
     grid = Grid.build(config, speech)
     name, details = portable(task.system.name), task.system.details
-    kept = Partial(partial, _identity(config, grid, name, details), task.cell_type)
+    identity = _identity(config, grid, name, details)
+    use = getattr(task.system, "cache_use", None)
+    if use is not None:  # what was measured with a cache is not finished without a word of it
+        identity["cache"] = use().file
+    kept = Partial(partial, identity, task.cell_type)
     cell = bound(task.cell, speech.utterances)
     cells = run_conditions(grid, task.run, cell, kept, batch_seconds=batch_seconds, progress=progress)
     result = task.summarise(speech.utterances, cells, config)
-    return replace(result, system=name, system_details=details, skipped=speech.skipped)
+    cache = None if use is None else use()
+    return replace(result, system=name, system_details=details, cache=cache, skipped=speech.skipped)
 
 
 def _identity(config: GridConfig, grid: Grid, name: str, details: dict[str, str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from noisewise.errors import ConfigError, EvaluationError
 from noisewise.evaluation import format_1
 from noisewise.evaluation.conditions import Condition, degradations, noise_types, snrs_db
 from noisewise.evaluation.config import GridConfig
+from noisewise.evaluation.systems.protocol import CacheUse
 from noisewise.files import replaced
 from noisewise.safe_text import RUN, masked, terminal
 
@@ -147,6 +148,8 @@ class GridResult:
     """Specification of the recogniser or tagger, as given to `noisewise evaluate --model`."""
     system_details: dict[str, str] = field(default_factory=dict)
     """Hash of the weights, versions, address, decoding."""
+    cache: CacheUse | None = None
+    """File of transcripts that answered in the place of the system, in the run that ended; none where there was none."""
     skipped: list[Skipped] = field(default_factory=list)
     """Utterances or clips that could not be used."""
     command: str = ""

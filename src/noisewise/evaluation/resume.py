@@ -4,14 +4,20 @@ The file has one JSON value per line: first what identifies the run, then one li
 """
 
 import json
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from noisewise.config import parse
 from noisewise.errors import ConfigError, EvaluationError
+from noisewise.evaluation import json_lines
 from noisewise.evaluation.conditions import Condition
 from noisewise.files import replaced
+
+MOST_BYTES = 256 << 20
+"""Length of the longest line that is read: the hypotheses of one condition."""
+logger = logging.getLogger(__name__)
 
 
 class Cell(Protocol):
@@ -41,7 +47,8 @@ class Partial(Generic[CellT]):
     """The finished conditions of a run that may be interrupted."""
 
     def __init__(self, path: Path | None, identity: dict[str, Any], kind: type[CellT]) -> None:
-        """Read the file, if there is one.
+        """Read the file, if there is one. Lines that cannot be read, such as one that was being written when the run
+        was killed, are left out and counted: their conditions are measured again.
 
         Args:
             path: the file; nothing is kept when left out.
@@ -53,18 +60,25 @@ class Partial(Generic[CellT]):
         """
         self.path = path
         self.cells: dict[Condition, CellT] = {}
+        self.broken_lines = 0
         if path is None:
             return
-        lines = _lines(path)
+        lines = [value for _, value in json_lines.read(path, MOST_BYTES)] if path.is_file() else []
         if lines and lines[0] != identity:
-            changed = [key for key in identity if lines[0].get(key) != identity[key]]
+            first = lines[0] if isinstance(lines[0], dict) else {}
+            changed = [key for key in {**first, **identity} if first.get(key) != identity.get(key)]
             raise EvaluationError(
                 f"`{path}` must be the beginning of this run, but differs in {', '.join(changed)}; "
                 "delete it, or choose another output"
             )
         for values in lines[1:]:
-            cell = _cell(kind, values, path)
-            self.cells[cell.condition] = cell
+            cell = None if values is None else _cell(kind, values)
+            if cell is not None:
+                self.cells[cell.condition] = cell
+            else:
+                self.broken_lines += 1
+        if self.broken_lines:
+            logger.warning("%s: %d lines cannot be read; their conditions are measured again", path, self.broken_lines)
         with replaced(path) as file:
             file.writelines(json.dumps(values) + "\n" for values in (identity, *map(_plain, self.cells.values())))
 
@@ -76,25 +90,13 @@ class Partial(Generic[CellT]):
                 file.write(json.dumps(_plain(cell)) + "\n")
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a file; one that was being written when the run was killed is left out."""
-    if not path.is_file():
-        return []
-    values = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            values.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return values
-
-
 def _plain(cell: Any) -> dict[str, Any]:
     return asdict(cell)
 
 
-def _cell(kind: type[CellT], values: Any, path: Path) -> CellT:
+def _cell(kind: type[CellT], values: Any) -> CellT | None:
+    """A finished cell; None where the values are none."""
     try:
         return parse(kind, values)
-    except ConfigError as error:
-        raise EvaluationError(f"`{path}` must hold partial results, but does not: {error}; delete it") from error
+    except (ConfigError, TypeError, ValueError, AttributeError, RecursionError):
+        return None

@@ -11,6 +11,7 @@ from noisewise.experiments.plan import RowPlan, TablePlan
 from noisewise.experiments.result import Compared, Measured, Mixtures, Reproduction
 from noisewise.experiments.tagging_tables import tagging_note, tagging_tables
 from noisewise.reports.tables import Table, as_latex, as_markdown
+from noisewise.safe_text import csv_cell
 
 NAMES = {
     "clean": "Clean", "type_a": "Type A", "type_b": "Type B", "all": "All types",
@@ -121,7 +122,9 @@ def comma_separated(result: Reproduction) -> str:
         for name, rate in run.rates.items():
             by_seed = dict(zip(run.seeds, rate.by_seed, strict=True))
             numbers = [rate.wer, *rate.ci, *(by_seed.get(seed) for seed in result.seeds)]
-            writer.writerow([run.run, name, *("" if value is None else f"{value:.6g}" for value in numbers)])
+            writer.writerow(
+                [csv_cell(run.run), csv_cell(name), *("" if value is None else f"{value:.6g}" for value in numbers)]
+            )
     return text.getvalue()
 
 

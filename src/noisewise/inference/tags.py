@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from noisewise.config import within
 from noisewise.errors import ConfigError
+from noisewise.safe_text import csv_cell, terminal
 
 Probabilities = NDArray[np.float32]
 TOP = 5
@@ -148,7 +149,7 @@ def _text(found: Sequence[tuple[Tags, Sounds]]) -> str:
             lines.append(f"{' '.join(each.source.split())}\t{spelled(sounds.tags)}")
             several = sounds.windows if len(sounds.windows) > 1 else []
             lines += [f"  {one.start:8.2f} to {one.end:8.2f} s\t{spelled(one.tags)}" for one in several]
-    return "".join(line + "\n" for line in lines)
+    return terminal("".join(line + "\n" for line in lines))
 
 
 def _json(found: Sequence[tuple[Tags, Sounds]]) -> str:
@@ -157,19 +158,19 @@ def _json(found: Sequence[tuple[Tags, Sounds]]) -> str:
         {"source": each.source, "duration": each.duration, **asdict(sounds), "error": each.error}
         for each, sounds in found
     ]
-    return json.dumps({"recordings": rounded(recordings)}, indent=2, ensure_ascii=False) + "\n"
+    return terminal(json.dumps({"recordings": rounded(recordings)}, indent=2, ensure_ascii=False)) + "\n"
 
 
 def _csv(found: Sequence[tuple[Tags, Sounds]]) -> str:
     """A row for each label of a recording (`of` is "recording"), then of each of its windows (`of` is "window")."""
     written = io.StringIO()
-    csv.writer(written, lineterminator="\n").writerows(_rows(found))
+    csv.writer(written, lineterminator="\n").writerows([csv_cell(cell) for cell in row] for row in _rows(found))
     return written.getvalue()
 
 
 def _tsv(found: Sequence[tuple[Tags, Sounds]]) -> str:
     """The same with tabs, and no quotes; `path` is the column that `noisewise prepare table` reads."""
-    return "".join("\t".join(" ".join(cell.split()) for cell in row) + "\n" for row in _rows(found))
+    return "".join("\t".join(csv_cell(" ".join(cell.split())) for cell in row) + "\n" for row in _rows(found))
 
 
 def _rows(found: Sequence[tuple[Tags, Sounds]]) -> Iterator[tuple[str, ...]]:

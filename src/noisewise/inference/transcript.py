@@ -9,6 +9,7 @@ from typing import Any
 from noisewise.decoding.hypothesis import Word
 from noisewise.errors import ConfigError
 from noisewise.inference.tags import Sounds, rounded, spelled
+from noisewise.safe_text import csv_cell, terminal
 
 CUE_PAUSE = 0.8
 """A silence of this many seconds ends a subtitle."""
@@ -87,7 +88,7 @@ def without_doubtful(words: Sequence[Word], least: float) -> tuple[list[Word], l
 
 
 def render(transcripts: Sequence[Transcript], form: str) -> str:
-    """Write transcripts as one document.
+    """Write transcripts as one document; control characters in names and texts are shown as `\\u001b`.
 
     Args:
         transcripts: one or more; srt, vtt and textgrid hold exactly one.
@@ -113,7 +114,7 @@ def render(transcripts: Sequence[Transcript], form: str) -> str:
         raise ConfigError(
             f"{form} must hold one recording, but there are {len(transcripts)} instead; write into a folder"
         )
-    return WRITERS[form](transcripts)
+    return terminal(WRITERS[form](transcripts))
 
 
 def short_names(sources: Sequence[str]) -> list[str]:
@@ -184,7 +185,7 @@ def _vtt(transcripts: Sequence[Transcript]) -> str:
 
 def _tsv(transcripts: Sequence[Transcript]) -> str:
     """A row per recording; `path` and `text` are the columns that `noisewise prepare table` reads. Where a tagger was
-    run, sounds have a column."""
+    run, sounds have a column. `'` stands before cells that a spreadsheet would take for a formula."""
     asked = ["sounds"] if any(each.sounds is not None for each in transcripts) else []
     rows = [
         (
@@ -194,7 +195,7 @@ def _tsv(transcripts: Sequence[Transcript]) -> str:
         for each in transcripts
     ]
     header = ("path", "duration_seconds", "text", "confidence", "error", *asked)
-    return "".join("\t".join(map(_cell, row)) + "\n" for row in [header, *rows])
+    return "".join("\t".join(csv_cell(_cell(cell)) for cell in row) + "\n" for row in [header, *rows])
 
 
 def _ctm(transcripts: Sequence[Transcript]) -> str:

@@ -15,9 +15,11 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
+from noisewise import safe_text
 from noisewise.errors import EvaluationError
 from noisewise.evaluation.provenance import portable
 from noisewise.evaluation.result import GridResult, PerItem
@@ -135,7 +137,7 @@ def markdown(card: Card, figure: Path | str | None = None) -> str:
         figure: path of its figure, as seen from the page; no figure when left out.
     """
     parts = [
-        f"# Robustness of {card.name}\n",
+        f"# Robustness of {safe_text.markdown(card.name)}\n",
         f"**Score {card.score:.1f}** of 100 ({card.interval.low:.1f} to {card.interval.high:.1f}), "
         f"{100 * card.kept:.0f} % of its accuracy on {_clean(card)}. Test `{card.test}`: scores of other tests say "
         "nothing about this one.\n",
@@ -143,7 +145,8 @@ def markdown(card: Card, figure: Path | str | None = None) -> str:
     ]
     if figure is not None:
         rates = f"{card.metric.name[0].upper()}{card.metric.name[1:]}"
-        parts.append(f"![{rates} of {card.name} in noise and under degradations]({figure})\n")
+        text = safe_text.markdown(f"{rates} of {card.name} in noise and under degradations")
+        parts.append(f"![{text}]({quote(str(figure))})\n")
     parts += ["## In noise\n", table.markdown([card.noise])]
     parts += ["## Under degradations\n", table.markdown([card.degraded])]
     parts += ["## Where it breaks\n", table.as_markdown(_worst(card)), "## How it was measured\n", _measured(card)]
@@ -188,18 +191,24 @@ def _wrong_classes(result: GridResult, key: str) -> list[str]:
 def _measured(card: Card) -> str:
     noise = card.noise
     each, lost = LOST[noise.task]
-    lines = [f"- {'recogniser' if card.of_words else 'tagger'}: `{noise.system}`"]
-    lines += [f"- {name}: {value}" for name, value in noise.system_details.items()]
+    lines = [f"- {'recogniser' if card.of_words else 'tagger'}: {safe_text.code(noise.system)}"]
+    lines += [f"- {safe_text.markdown(f'{name}: {value}')}" for name, value in noise.system_details.items()]
     for result, what in ((noise, "noise"), (card.degraded, "degradations")):
         groups = f"of {result.groups} {'speakers' if card.of_words else 'recordings'}"
         lines.append(
-            f"- {what}: {result.items} {each} {groups} ({result.seconds / 60:.1f} min) of `{result.config.manifest}`, "
+            f"- {what}: {result.items} {each} {groups} ({result.seconds / 60:.1f} min) of "
+            f"{safe_text.code(result.config.manifest)}, "
             f"{len(result.cells)} conditions, seed {result.config.seed}, {len(result.skipped)} {each} skipped, "
             f"{result.failures} failures {lost}"
         )
+        if result.cache is not None:
+            lines.append(
+                f"- {what}: {result.cache.answers} of {result.cache.answers + result.cache.asked} transcripts came from "
+                f"the cache {safe_text.code(result.cache.file)}"
+            )
         if result.command:
-            lines.append(f"- rebuilt by: `{result.command}`")
-    rule = f"scored under {noise.normaliser}" if card.of_words else "scored by the best class"
+            lines.append(f"- rebuilt by: {safe_text.code(result.command)}")
+    rule = f"scored under {safe_text.markdown(noise.normaliser)}" if card.of_words else "scored by the best class"
     lines.append(f"- {rule}; intervals are 95 % of bootstrap resamples")
     return "\n".join(lines) + "\n"
 

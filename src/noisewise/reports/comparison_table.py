@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 
+from noisewise import safe_text
 from noisewise.reports.comparison import Comparison, ItemDifference, Line, Pair
 from noisewise.reports.tables import NAMES, Table, as_latex, as_markdown
 
@@ -35,6 +36,8 @@ def latex(comparison: Comparison) -> str:
 def comma_separated(comparison: Comparison) -> str:
     """One line for each condition or mean and each system; rates as fractions, empty fields for the baseline.
 
+    `'` stands before names that a spreadsheet would take for a formula.
+
     `wer` is the error rate of taggers, where these are compared.
     """
     text = io.StringIO()
@@ -44,7 +47,8 @@ def comma_separated(comparison: Comparison) -> str:
         for index, name in enumerate(comparison.names):
             rates = [line.wer[index], *line.ci[index]]
             pair = line.pairs[index - 1] if index else None
-            writer.writerow([line.name, name, *map(_number, rates), *_fields(pair, comparison.names[0])])
+            cells = [line.name, name, *map(_number, rates), *_fields(pair, comparison.names[0])]
+            writer.writerow([safe_text.csv_cell(str(cell)) for cell in cells])
     return text.getvalue()
 
 
@@ -59,13 +63,14 @@ def _head(comparison: Comparison) -> str:
     if comparison.of_taggers:
         text = f"{comparison.utterances} clips; errors are clips whose best class is none of their labels. "
     else:
-        text = f"{comparison.utterances} utterances, {comparison.words} words, {comparison.normaliser}. "
+        rules = safe_text.markdown(comparison.normaliser)
+        text = f"{comparison.utterances} utterances, {comparison.words} words, {rules}. "
     text += (
-        f"Differences are to {comparison.names[0]}, with 95 % of paired bootstrap resamples ({_unit(comparison)}s), "
+        f"Differences are to {safe_text.markdown(comparison.names[0])}, with 95 % of paired bootstrap resamples ({_unit(comparison)}s), "
         "p of matched pairs.\n"
     )
     if comparison.left_out:
-        text += f"Not measured for all, and left out: {', '.join(comparison.left_out)}.\n"
+        text += f"Not measured for all, and left out: {safe_text.markdown(', '.join(comparison.left_out))}.\n"
     return text
 
 
@@ -119,17 +124,17 @@ def _cell(line: Line) -> str:
 
 
 def _listing(title: str, differences: list[ItemDifference], of_taggers: bool) -> str:
-    lines = [f"### {title}\n"]
+    lines = [f"### {safe_text.markdown(title)}\n"]
     for one in differences:
         words = f"{one.words} word{'' if one.words == 1 else 's'}"
         counts = "right to wrong" if one.difference > 0 else "wrong to right"
         counts = counts if of_taggers else f"{one.errors[0]} to {one.errors[1]} errors in {words}"
-        lines.append(f"- {one.id}, {one.condition}: {counts}")
+        lines.append(f"- {safe_text.markdown(f'{one.id}, {one.condition}')}: {counts}")
         if one.reference is not None and one.hypotheses is not None:
             given, found = ("label", "best class") if of_taggers else ("reference", "hypothesis")
             lines += [
-                f"  - {given}: {one.reference}",
-                *(f"  - {found}: {text or '(empty)'}" for text in one.hypotheses),
+                f"  - {given}: {safe_text.markdown(one.reference)}",
+                *(f"  - {found}: {safe_text.markdown(text) or '(empty)'}" for text in one.hypotheses),
             ]
     return "\n".join(lines if differences else [*lines, "nowhere"]) + "\n"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
@@ -20,6 +21,7 @@ from noisewise.reports.inspection import Inspection, Parallel, Scene
 from noisewise.reports.metrics import WER, Metric, shown
 from noisewise.reports.tables import label
 
+rcParams["text.parse_math"] = False  # a `$` in a name is a dollar
 PANELS = 5
 """Degradations beside one another."""
 

@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from noisewise import safe_text
 from noisewise.evaluation.result import Average, GridResult, Rates
 from noisewise.reports.metrics import Metric, shown
 
@@ -26,14 +27,14 @@ def latex(results: Sequence[GridResult]) -> str:
 
 def as_markdown(table: Table, labels: int = 1) -> str:
     """Lines of cells, the head first, in Markdown; the first `labels` columns hold words, the others numbers."""
-    head, *body = ([text.replace("|", r"\|") for text in line] for line in table)
+    head, *body = ([safe_text.markdown(text) for text in line] for line in table)
     rule = [*("---" for _ in head[:labels]), *("---:" for _ in head[labels:])]
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *body)) + "\n"
 
 
 def as_latex(table: Table, labels: int = 1) -> str:
     """Lines of cells, the head first, as a LaTeX `tabular` with booktabs rules; `labels` as in `as_markdown`."""
-    head, *body = ([_escaped(text) for text in line] for line in table)
+    head, *body = ([safe_text.latex(text) for text in line] for line in table)
     lines = [
         rf"\begin{{tabular}}{{{'l' * labels}{'r' * (len(head) - labels)}}}",
         r"\toprule",
@@ -135,12 +136,6 @@ def _with_interval(rates: Rates, metric: Metric) -> str:
 def percent(rate: float) -> str:
     """A rate in percent, with one decimal."""
     return f"{100 * rate:.1f}"
-
-
-def _escaped(text: str) -> str:
-    for character in r"\&%$#_{}":
-        text = text.replace(character, r"\textbackslash " if character == "\\" else f"\\{character}")
-    return text
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -129,7 +129,7 @@ class Interrupted(NoisewiseError):
 
     def __init__(self, message: str, number: int = signal.SIGTERM):
         super().__init__(message)
-        self.number = int(number)
+        self.exit_status = 128 + int(number)
 
 
 def fabric_for(run: RunConfig) -> Fabric:

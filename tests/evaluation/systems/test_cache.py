@@ -1,5 +1,6 @@
 """Transcripts on disk: asked once, kept through a kill, never mixed up."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -7,8 +8,12 @@ import numpy as np
 import pytest
 
 from noisewise.errors import NoisewiseError
+from noisewise.evaluation.config import GridConfig
+from noisewise.evaluation.evaluate import evaluate
+from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.systems.cache import cached
 from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, Output, Waveform, attempt
+from tests.corpus import write_corpus
 
 SOUNDS = [np.full(length, 0.1, dtype=np.float32) for length in range(1, 41)]
 
@@ -78,3 +83,52 @@ def test_what_is_no_cache_is_refused_and_kept(tmp_path: Path) -> None:
     with pytest.raises(NoisewiseError, match="must be a file of transcripts"):
         cached(named(Counting()), path)
     assert path.read_text() == '{"format": "noisewise-grid-1"}\n'
+
+
+BROKEN = [
+    b"\xff\xfe\n",
+    b"[" * 100_000 + b"\n",
+    b'{"recogniser": ' + b"9" * 5000 + b"}\n",
+    b"7\n",
+    b"null\n",
+    b'{"text": 3}\n',
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=["bytes", "deep", "digits", "number", "null", "types"])
+@pytest.mark.parametrize("first", [True, False])
+def test_lines_that_cannot_be_read_are_counted(broken: bytes, first: bool, tmp_path: Path) -> None:
+    path = tmp_path / "cache.jsonl"
+    cached(named(Counting()), path).recognise(SOUNDS[:3])
+    whole = path.read_bytes()
+    path.write_bytes(broken + whole if first else whole + broken)
+    later = Counting()
+    front = cached(named(later), path)
+    assert front.recognise(SOUNDS[:4]) == ["É 1", "É 2", "É 3", "É 4"] and later.asked == [4]
+    assert front.cache_use is not None
+    use = front.cache_use()
+    assert (use.file, use.broken_lines, use.answers, use.asked) == ("cache.jsonl", 1, 3, 1)
+    assert use.sha256 == hashlib.sha256(broken + whole if first else whole + broken).hexdigest()
+
+
+def test_a_text_of_a_cache_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "cache.jsonl"
+    cached(named(Counting()), path).recognise(SOUNDS[:1])
+    path.write_text(path.read_text().replace("\\u00c9", "\\ud800"))
+    assert cached(named(Counting()), path).recognise(SOUNDS[:1]) == ["\ufffd 1"]
+
+
+def test_a_result_says_what_came_from_a_cache(tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    config = GridConfig(manifest=str(tmp_path / "corpus"), bootstrap_samples=5)
+    assert evaluate(named(Counting()), config).cache is None
+    first = evaluate(cached(named(Counting()), tmp_path / "c.jsonl"), config).cache
+    assert first is not None and (first.file, first.sha256, first.answers) == ("c.jsonl", "", 0) and first.asked > 0
+    again = evaluate(cached(named(Counting()), tmp_path / "c.jsonl"), config)
+    assert again.cache is not None and (again.cache.answers, again.cache.asked) == (first.asked, 0)
+    again.save(tmp_path / "a.json")
+    assert GridResult.load(tmp_path / "a.json").cache == again.cache
+    cached_once = evaluate(cached(named(Counting()), tmp_path / "c.jsonl"), config, partial=tmp_path / "p")
+    assert cached_once.cache is not None
+    with pytest.raises(NoisewiseError, match="differs in cache"):
+        evaluate(named(Counting()), config, partial=tmp_path / "p")

@@ -174,9 +174,9 @@ def _with_text(path: Path, name: str, names: frozenset[str]) -> Row | DataError:
 
 def _audio_below(folder: Path) -> Iterator[tuple[Path, frozenset[str]]]:
     """The audio files below a folder in the order of their paths, with the names beside them, one folder in memory at
-    a time."""
+    a time; hidden ones are not input: what a killed program has left, or the notes that other systems keep."""
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except PermissionError:
         return
     beside = frozenset(name for name in names if name.endswith((".txt", ".lab")))

@@ -2,19 +2,26 @@
 
 One JSON value per line, only ever appended to: `{"recogniser": KEY, "audio": SHA-256, "text": ...}`. The key is the
 SHA-256 of the name of the recogniser and its details (hash of the weights, versions, address), the hash of the audio
-is over its 32-bit samples. Failures are not kept: they are tried again.
+is over its 32-bit samples. Failures are not kept: they are tried again. Whoever can write to the file decides what a
+recogniser is taken to have answered: a result names the file, its hash and how many answers came from it.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from noisewise.errors import RecogniserError
+from noisewise.evaluation import json_lines
 from noisewise.evaluation.provenance import portable
-from noisewise.evaluation.systems.protocol import NamedRecogniser, Output, Waveform, attempt
+from noisewise.evaluation.systems.protocol import CacheUse, NamedRecogniser, Output, Waveform, attempt
+from noisewise.files import sha256_of
+from noisewise.safe_text import RUN, received
+
+MOST_BYTES = 16 << 20
+"""Length of the longest line that is read."""
 
 AT_A_TIME = 16
 """Utterances transcribed before their texts are written: the most that a kill can lose."""
@@ -44,9 +51,11 @@ def cached(named: NamedRecogniser, path: str | Path, at_a_time: int = AT_A_TIME)
             outputs = attempt(named.recognise, [waveforms[index] for index in indices])
             cache.add([(hashes[i], text) for i, text in zip(indices, outputs, strict=True) if isinstance(text, str)])
             found.update(zip(indices, outputs, strict=True))
+        answers = len(hashes) - len(found)
+        cache.use = replace(cache.use, answers=cache.use.answers + answers, asked=cache.use.asked + len(found))
         return [found[index] if index in found else cache.texts[name] for index, name in enumerate(hashes)]
 
-    return NamedRecogniser(named.name, recognise, named.details)
+    return NamedRecogniser(named.name, recognise, named.details, cache_use=lambda: cache.use)
 
 
 def identity(named: NamedRecogniser) -> str:
@@ -64,16 +73,31 @@ class TranscriptCache:
     """The transcripts of one recogniser in a file that others may share."""
 
     def __init__(self, path: Path, key: str) -> None:
-        """Read what is there; a line that was being written when a run was killed is left out.
+        """Read what is there; lines that cannot be read are left out and counted in `use`.
 
         Raises:
             RecogniserError: the file holds something else.
         """
         self.path, self.key = path, key
         self.texts: dict[str, str] = {}
-        for values in _lines(path):
-            if values["recogniser"] == key:
-                self.texts[values["audio"]] = values["text"]
+        self.use = CacheUse(path.name, "", 0, 0, 0)
+        if path.exists():
+            self._read()
+
+    def _read(self) -> None:
+        whole, broken, first = 0, 0, b""
+        for line, values in json_lines.read(self.path, MOST_BYTES):
+            if not _is_entry(values):
+                broken, first = broken + 1, first or line
+                continue
+            whole += 1
+            if values["recogniser"] == self.key:
+                self.texts[values["audio"]] = received(values["text"], shortest=RUN)
+        if first.endswith(b"\n") and not whole:
+            raise RecogniserError(
+                f"`{self.path}` must be a file of transcripts, but begins with {first[:40]!r}; choose another --cache"
+            )
+        self.use = replace(self.use, sha256=sha256_of(self.path), broken_lines=broken)
 
     def add(self, pairs: list[tuple[str, str]]) -> None:
         """Keep (hash of the audio, text) pairs, on disk before this returns."""
@@ -97,25 +121,5 @@ def _ends_a_line(path: Path) -> bool:
         return file.read() == b"\n"
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    whole = 0
-    with path.open("rb") as file:
-        for line in file:
-            values = _parsed(line)
-            if values is not None:
-                whole += 1
-                yield values
-            elif whole == 0 and line.endswith(b"\n") and line.strip():
-                raise RecogniserError(
-                    f"`{path}` must be a file of transcripts, but begins with {line[:40]!r}; choose another --cache"
-                )
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    try:
-        values = json.loads(line)
-        return values if all(isinstance(values[key], str) for key in ("recogniser", "audio", "text")) else None
-    except (ValueError, KeyError, TypeError):
-        return None
+def _is_entry(values: Any) -> bool:
+    return isinstance(values, dict) and all(isinstance(values.get(key), str) for key in ("recogniser", "audio", "text"))

@@ -35,6 +35,22 @@ Recognise = Callable[[list[Waveform]], Sequence[Output]]
 
 
 @dataclass(frozen=True)
+class CacheUse:
+    """The file of transcripts in front of a recogniser, and what came from it."""
+
+    file: str
+    """Name of the file, without its folder."""
+    sha256: str
+    """Hash of the file when it was read; empty if there was none yet."""
+    answers: int
+    """Transcripts that came from the file or were repeated within the run."""
+    asked: int
+    """Utterances that the recogniser was given."""
+    broken_lines: int
+    """Lines of the file that could not be read."""
+
+
+@dataclass(frozen=True)
 class NamedRecogniser:
     """A recogniser with what a reader of its scores must be told about it."""
 
@@ -43,6 +59,8 @@ class NamedRecogniser:
     recognise: Recognise
     details: dict[str, str] = field(default_factory=dict)
     """Facts about it, such as the hash of the weights, or the versions of the libraries."""
+    cache_use: Callable[[], CacheUse] | None = None
+    """Use of the cache in front of it; none where there is no cache."""
 
 
 def named_recogniser(recogniser: NamedRecogniser | Recognise) -> NamedRecogniser:
