@@ -21,6 +21,8 @@ BOX = ROOT / "src" / "noisewise" / "assets" / "box"
 RESULT = ROOT / "results" / "box" / "an4.json"
 WINDOW_SECONDS = 12.0
 """Longer recordings are read in windows of this length: the training utterances are not longer."""
+LEAST_CONFIDENCE = 0.46
+"""Stretches of words of less mean confidence are no speech: chosen on training noises and held-back speakers."""
 
 CARD = """# The model in the box
 
@@ -80,7 +82,7 @@ def main(run: str | None) -> None:
     """Write the weights of a run, if one is given, and the card."""
     source = model_folder.load(run or BOX)
     about = {key: value for key, value in source.about.items() if key not in ("format", "model")}
-    about["window_seconds"] = WINDOW_SECONDS
+    about["window_seconds"], about["least_confidence"] = WINDOW_SECONDS, LEAST_CONFIDENCE
     release(source, about, card="")
     release(source, about, card=card(source))
 

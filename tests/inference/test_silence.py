@@ -1,5 +1,6 @@
 """Silence around and inside recordings changes no transcript: the box, and every kind of per-utterance statistics."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -7,13 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 import noisewise
 from noisewise.audio import waveform
+from noisewise.inference.silence import outputs_without_silence
 from noisewise.models import logmel_transformer
 from noisewise.models.wav2vec2 import encoder as wav2vec2
 from noisewise.models.wav2vec2.front_end import LogMelFrontEnd, WaveformFrontEnd
 from noisewise.scoring.words import score
+from noisewise.text.tokenizer import CharacterTokenizer
 
 RATE = 16_000
 RECORDINGS = sorted((Path(noisewise.__file__).parent / "assets" / "recordings").glob("*.flac"))
@@ -113,3 +118,37 @@ def test_what_a_front_end_makes_of_speech_does_not_depend_on_the_silence_around_
         around = torch.cat([torch.zeros(before), speech, torch.zeros(after)])
         inside = front(around)[before // step : before // step + len(alone)]
         torch.testing.assert_close(inside[3:-3], alone[3:-3], atol=0.03 * float(alone.std()), rtol=0.02)
+
+
+@settings(max_examples=6, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(
+    before=st.integers(0, 6 * RATE),
+    after=st.integers(0, 6 * RATE),
+    between=st.integers(RATE // 2, 6 * RATE),
+)
+def test_zeros_of_any_length_change_no_word(
+    box: noisewise.Recogniser, alone: list[str], before: int, after: int, between: int
+) -> None:
+    """Around a recording, and between two, of lengths that are no multiple of a frame."""
+    first, second = (waveform.load(path) for path in RECORDINGS[:2])
+    gaps = [np.zeros(size, np.float32) for size in (before, between, after)]
+    (one, two) = box.transcribe(
+        [np.concatenate([gaps[0], first, gaps[2]]), np.concatenate([gaps[0], first, gaps[1], second, gaps[2]])]
+    )
+    assert one.text == alone[0]
+    assert two.text == " ".join(alone[:2])
+
+
+def test_parts_on_both_sides_of_long_zeros_are_given_to_the_model_apart() -> None:
+    """The frames that come back are as many as those of the recording, even of a model that gives one less a part."""
+    given_lengths: list[int] = []
+    tokenizer = CharacterTokenizer()
+
+    def model(parts: Sequence[np.ndarray]) -> list[torch.Tensor]:
+        given_lengths.extend(map(len, parts))
+        return [torch.ones(len(part) // 320 - 1, len(tokenizer)) for part in parts]
+
+    noise = np.random.default_rng(0).normal(0, 0.1, 320 * 100).astype(np.float32)
+    whole = np.concatenate([noise, quiet(2.0, "zeros"), noise, quiet(2.0, "zeros"), noise[: 320 * 20], noise])
+    (found,) = outputs_without_silence([whole], model, 320, tokenizer)
+    assert len(given_lengths) == 3 and len(found) == len(whole) // 320 - 1

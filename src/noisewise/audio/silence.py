@@ -10,7 +10,7 @@ the loudest `LOUD_BLOCKS` blocks, not with a share of all: silence of any length
 Legend: B utterances, T samples, N blocks, F frames of 25 ms every 10 ms, H steps of a model.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ LOUD_BLOCKS = 20
 """The level of speech is that which so many blocks reach: 0.2 s, longer than a click."""
 QUIET_DB = 35.0
 """A block so far below the level of speech holds none; noise louder than that is never silence."""
-DEAD_DB = 60.0
+DEAD_DB = 55.0
 """So far below it is no room: exact zeros, the rounding of samples, what a codec leaves of zeros."""
 PAUSE_SECONDS = 0.3
 """What is quiet for so long after and before sound is a pause, which belongs to speech."""
@@ -34,7 +34,8 @@ END_SECONDS = 0.08
 """So much of constant samples is left at either end: a word that begins at once is better recognised after some."""
 LEAST_SECONDS = 0.5
 """What is quiet beyond that counts as silence from this length on; at either end, from half of it on."""
-
+PART_SECONDS = 0.8
+"""Least length of a part; a shorter one stays with its neighbour."""
 DEAD_PAUSE_SECONDS = 0.1
 """What is dead is a pause for so long only, and silence beyond from the same length on."""
 
@@ -115,6 +116,13 @@ class Kept:
     """What is left of it. (T,)"""
     places: list[tuple[int, int]]
     """Step of what is left before which steps were cut, and how many."""
+    splits: list[int] = field(default_factory=list)
+    """Steps of what is left at which it is parted: where silence was cut, other speakers or channels may lie on its
+    two sides, and statistics over both fit neither."""
+
+    def parts(self, hop: int) -> list[NDArray[np.float32]]:
+        """What is left, parted; none if nothing is. (T,) each, a multiple of `hop` but for the last"""
+        return np.split(self.samples, [step * hop for step in self.splits]) if len(self.samples) else []
 
     def restored(self, output: Tensor, silence: Tensor, onset: Tensor) -> Tensor:
         """Put steps of silence back where they were cut.
@@ -159,7 +167,18 @@ def without_silence(waveform: NDArray[np.float32], hop: int) -> Kept:
     places = [(int(keep[:start].sum()), int(end - start)) for start, end in zip(edges[::2], edges[1::2], strict=True)]
     ends = [(0, round(first / hop)), (int(keep.sum()), round((len(waveform) - last) / hop))]
     left = inner if keep.all() else inner[np.repeat(keep, hop)[: len(inner)]]
-    return Kept(left, [place for place in (ends[0], *places, ends[1]) if place[1]])
+    splits = _far_apart([step for step, _ in places], len(left) / hop, hop)
+    return Kept(left, [place for place in (ends[0], *places, ends[1]) if place[1]], splits)
+
+
+def _far_apart(steps: list[int], total: float, hop: int) -> list[int]:
+    """Those of the steps, in order, that leave no part shorter than `PART_SECONDS`."""
+    least, last, chosen = PART_SECONDS * SAMPLE_RATE / hop, 0, list[int]()
+    for step in steps:
+        if step - last >= least and total - step >= least:
+            chosen.append(step)
+            last = step
+    return chosen
 
 
 def _steps(waveform: NDArray[np.float32], hop: int) -> NDArray[np.bool_]:

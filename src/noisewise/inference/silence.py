@@ -29,6 +29,8 @@ def outputs_without_silence(
 ) -> list[Tensor]:
     """Run a model over recordings without their long silence, and put blanks in its place; a word ends before it.
 
+    What lies on the two sides of long silence goes through the model apart.
+
     Args:
         waveforms: (T,) each.
         model: maps recordings to log-probabilities of the tokens, with the frames of the encoder behind them if an
@@ -40,15 +42,25 @@ def outputs_without_silence(
         (F, V + E) each, where frames of the encoder are 0 in silence.
     """
     kept = [without_silence(np.asarray(each, np.float32), hop) for each in waveforms]
-    given = [each.samples for each in kept if len(each.samples)]
-    found = iter(model(given) if given else [])
+    parts = [part for each in kept for part in each.parts(hop)]
+    found = iter(model(parts) if parts else [])
     tokens, outputs = len(tokenizer), list[Tensor]()
     for each in kept:
-        output = next(found) if len(each.samples) else torch.zeros(0, tokens)
-        blank = output.new_zeros(output.shape[1])
+        ends = [*each.splits, None]
+        pieces = [next(found) for _ in ends] if len(each.samples) else [torch.zeros(0, tokens)]
+        blank = pieces[0].new_zeros(pieces[0].shape[1])
         blank[:tokens] = IMPOSSIBLE
         blank[tokenizer.blank] = 0.0
+        sizes = np.diff([0, *each.splits]).tolist()
+        output = torch.cat(
+            [*(_of_size(piece, size, blank) for piece, size in zip(pieces[:-1], sizes, strict=True)), pieces[-1]]
+        )
         end = blank.clone()
         end[tokenizer.blank], end[tokenizer.boundary] = math.log(1 - BOUNDARY), math.log(BOUNDARY)
         outputs.append(each.restored(output, blank, end))
     return outputs
+
+
+def _of_size(output: Tensor, frames: int, blank: Tensor) -> Tensor:
+    """The first frames of an output, with blanks where a model without padding gives fewer. (F, W) -> (frames, W)"""
+    return torch.cat([output[:frames], blank.expand(max(0, frames - len(output)), -1)])

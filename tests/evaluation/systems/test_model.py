@@ -21,6 +21,11 @@ def test_a_model_folder_transcribes(model_dir: Path) -> None:
     assert len(recogniser.details["weights_sha256"]) == 64
 
 
+def test_a_result_names_the_confidence_below_which_words_are_left_out(model_dir: Path) -> None:
+    assert load_recogniser("box").details["least_confidence"] == "0.46"
+    assert "least_confidence" not in load_recogniser(str(model_dir)).details
+
+
 def test_a_model_with_language_models_says_which(model_dir: Path, tmp_path: Path) -> None:
     """Transformers in both passes, by name and hash, without where they lie."""
     first, second = write_lm(tmp_path / "first"), write_lm(tmp_path / "second")

@@ -27,6 +27,8 @@ def recogniser(
     """
     model = Recogniser.load(specification, device, decoding)
     details = {"weights_sha256": weights_hash(specification), **_decoding_details(model.decoding)}
+    if model.least_confidence:
+        details["least_confidence"] = f"{model.least_confidence:g}"
     if wanted := normalised_hotwords(hotwords):
         details["hotwords"] = json.dumps(wanted, sort_keys=True)
     return NamedRecogniser(specification, lambda waveforms: model.recognise(waveforms, wanted), details)
