@@ -243,7 +243,7 @@ class Trainer:
                 if state.step % run.log_every == 0 or state.step == run.steps:
                     self._report(terms, watch)
                 if state.step % run.validate_every == 0 or state.step == run.steps:
-                    self._validate(watch)
+                    self._validate(terms, watch)
                 if state.step in run.release_at:
                     self._release_now()
                 stopping = self._stopping_together or (self.stopping and self.fabric.world_size == 1)
@@ -343,7 +343,7 @@ class Trainer:
         state, criterion = self.state, self.task.criterion
         return None if criterion is None or state.best is None else (criterion, state.best, state.best_step)
 
-    def _report_validation(self, watch: Callable[[Progress], None]) -> None:
+    def _report_validation(self, terms: dict[str, float], watch: Callable[[Progress], None]) -> None:
         """Write metrics and examples of a validation into the log, and tell them."""
         state, criterion = self.state, self.task.criterion
         last = {"last": True} if state.step == self.run.steps else {}
@@ -356,7 +356,7 @@ class Trainer:
             curves[criterion] = log.curve(self.folder, "validation", criterion)
         watch(
             Progress(
-                state.step, self.run.steps, {}, state.metrics, left, state.audio_seconds / max(state.seconds, 1e-9),
+                state.step, self.run.steps, terms, state.metrics, left, state.audio_seconds / max(state.seconds, 1e-9),
                 is_validation=True, examples=self.task.examples, best=self._best(), curves=curves,
             )
         )  # fmt: skip
@@ -368,7 +368,7 @@ class Trainer:
                 self.skipped.add(item.id)
                 self.log.write("skipped", self.state.step, id=item.id, path=item.path, reason=item.reason)
 
-    def _validate(self, watch: Callable[[Progress], None] = lambda progress: None) -> None:
+    def _validate(self, terms: dict[str, float], watch: Callable[[Progress], None]) -> None:
         """Validate the averaged weights on the first process; release them if they are the best so far."""
         state = self.state
         if self.fabric.is_global_zero:
@@ -383,7 +383,7 @@ class Trainer:
                     state.best, state.best_step = value, state.step
                     self._release("best")
             checkpoint.restore_random_state(random)
-            self._report_validation(watch)
+            self._report_validation(terms, watch)
         self.fabric.barrier()
         self.module.train()
 
