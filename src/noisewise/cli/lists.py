@@ -17,7 +17,8 @@ def spread(words: Sequence[str], options: Sequence[str]) -> list[str]:
 
 
 def _spread(words: Sequence[str], options: Sequence[str]) -> Iterator[str]:
-    option, values = "", _numbers
+    option = ""
+    values: Callable[[str], list[str]] = _numbers
     for position, word in enumerate(words):
         name, equals, value = word.partition("=")
         if word == "--":
