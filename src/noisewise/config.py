@@ -387,7 +387,8 @@ def _explain(cls: type[Any], problem: Any) -> str:
             return f"{key or 'value'}: must carry `kind:`, one of the known kinds; {_one_line(problem['msg'])}"
         case "union_tag_invalid":
             expected = problem["ctx"]["expected_tags"]
-            return f"{key or 'value'}.kind: must be one of {expected}, but is '{str(problem['ctx']['tag'])[:MOST_SHOWN]}' instead"
+            given = str(problem["ctx"]["tag"])[:MOST_SHOWN]
+            return f"{key or 'value'}.kind: must be one of {expected}, but is '{given}' instead"
         case _:
             reason = problem["msg"][0].lower() + problem["msg"][1:]
             return f"{key}: {reason.replace('input ', '')}, but is {_short(problem['input'])} instead"

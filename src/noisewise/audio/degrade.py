@@ -189,7 +189,8 @@ def mute_pauses(waveform: Waveform, db: float) -> Waveform:
 
 def offset(waveform: Waveform, percent: float) -> Waveform:
     """Add a constant of `percent` of full scale, and clip there, as a bad converter does. (T,) -> (T,)"""
-    return np.clip(waveform + np.float32(percent / 100), -1, 1)
+    clipped: Waveform = np.clip(waveform + np.float32(percent / 100), -1, 1)
+    return clipped
 
 
 def _certain(function: Callable[[Waveform, float], Waveform]) -> Callable[[Waveform, float, Uniforms], Waveform]:

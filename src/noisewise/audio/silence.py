@@ -188,7 +188,8 @@ def _steps(waveform: NDArray[np.float32], hop: int) -> NDArray[np.bool_]:
     if where.all():
         return np.ones(steps, bool)
     spread = np.append(np.repeat(where, BLOCK), np.repeat(where[-1:], len(waveform) % BLOCK))
-    return np.pad(spread, (0, steps * hop - len(spread))).reshape(steps, hop).any(axis=1)
+    held: NDArray[np.bool_] = np.pad(spread, (0, steps * hop - len(spread))).reshape(steps, hop).any(axis=1)
+    return held
 
 
 def _counted_blocks(waveform: Tensor, lengths: Tensor) -> Tensor:
@@ -198,7 +199,7 @@ def _counted_blocks(waveform: Tensor, lengths: Tensor) -> Tensor:
 def _levels(waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """Level of each block in dB, -inf past the end, and that of speech. (B, T), (B,) -> (B, N), (B, 1)"""
     size = waveform.shape[1] // BLOCK
-    blocks = waveform[:, : size * BLOCK].detach().float().unflatten(1, (size, BLOCK))
+    blocks = waveform[:, : size * BLOCK].detach().float().reshape(len(waveform), size, BLOCK)
     if not size:
         return blocks.new_zeros(len(blocks), 0), blocks.new_zeros(len(blocks), 1)
     levels = 10 * blocks.var(dim=2, correction=0).clamp(min=1e-20).log10()

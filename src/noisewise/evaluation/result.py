@@ -149,7 +149,7 @@ class GridResult:
     system_details: dict[str, str] = field(default_factory=dict)
     """Hash of the weights, versions, address, decoding."""
     cache: CacheUse | None = None
-    """File of transcripts that answered in the place of the system, in the run that ended; none where there was none."""
+    """File of transcripts that answered in the place of the system, in the run that ended; none without one."""
     skipped: list[Skipped] = field(default_factory=list)
     """Utterances or clips that could not be used."""
     command: str = ""

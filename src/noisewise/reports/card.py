@@ -203,8 +203,8 @@ def _measured(card: Card) -> str:
         )
         if result.cache is not None:
             lines.append(
-                f"- {what}: {result.cache.answers} of {result.cache.answers + result.cache.asked} transcripts came from "
-                f"the cache {safe_text.code(result.cache.file)}"
+                f"- {what}: {result.cache.answers} of {result.cache.answers + result.cache.asked} transcripts came "
+                f"from the cache {safe_text.code(result.cache.file)}"
             )
         if result.command:
             lines.append(f"- rebuilt by: {safe_text.code(result.command)}")

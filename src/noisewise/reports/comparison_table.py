@@ -65,8 +65,9 @@ def _head(comparison: Comparison) -> str:
     else:
         rules = safe_text.markdown(comparison.normaliser)
         text = f"{comparison.utterances} utterances, {comparison.words} words, {rules}. "
+    baseline = safe_text.markdown(comparison.names[0])
     text += (
-        f"Differences are to {safe_text.markdown(comparison.names[0])}, with 95 % of paired bootstrap resamples ({_unit(comparison)}s), "
+        f"Differences are to {baseline}, with 95 % of paired bootstrap resamples ({_unit(comparison)}s), "
         "p of matched pairs.\n"
     )
     if comparison.left_out:

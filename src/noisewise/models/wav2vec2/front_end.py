@@ -57,9 +57,10 @@ class WaveformFeatureEncoder(WaveformCNN):
         super().__init__(config.channels, config.kernels, config.strides, norm=config.norm, bias=config.bias)
         self.normalise, self.norm = config.normalise, config.norm
 
-    def forward(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, waveform: Tensor, lengths: Tensor, counted: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(B, T), (B,) -> Z (B, F, C) and the valid frames (B,)"""
-        counted = counted_samples(waveform, lengths) if self.normalise or self.norm == "group" else None
+        if counted is None:
+            counted = counted_samples(waveform, lengths) if self.normalise or self.norm == "group" else None
         if self.normalise:
             valid = valid_mask(lengths, waveform.size(1))
             waveform = normalised_over(waveform, valid, dim=1, eps=1e-7, counted=counted)
