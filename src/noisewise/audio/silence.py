@@ -188,7 +188,7 @@ def _steps(waveform: NDArray[np.float32], hop: int) -> NDArray[np.bool_]:
     if where.all():
         return np.ones(steps, bool)
     spread = np.append(np.repeat(where, BLOCK), np.repeat(where[-1:], len(waveform) % BLOCK))
-    held: NDArray[np.bool_] = np.pad(spread, (0, steps * hop - len(spread))).reshape(steps, hop).any(axis=1)
+    held: NDArray[np.bool_] = np.any(np.pad(spread, (0, steps * hop - len(spread))).reshape(steps, hop), axis=1)
     return held
 
 
