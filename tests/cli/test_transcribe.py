@@ -132,6 +132,7 @@ def test_sounds_are_named_beside_the_words(
     assert main([*words, "json"]) == 1
     plain = json.loads(capsys.readouterr().out)["transcripts"]
     sounds = [each.pop("sounds", None) for each in tagged]
+    assert [each.pop("sounds") for each in plain] == [None] * 3
     assert tagged == plain
     assert sounds[1] is None and sounds[0]["tags"][0]["probability"] >= sounds[0]["tags"][-1]["probability"] >= 0.1
     assert sounds[2]["windows"][0]["end"] == 1.0
@@ -144,7 +145,10 @@ def test_sounds_are_named_beside_the_words(
     assert main([*words, "tsv", "--tag", str(tagger_dir)]) == 1
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert rows[0][-1] == "sounds" and rows[1][-1].startswith(first) and rows[2][-1] == ""
-    for more, sentence in ((["ctm"], "--tag must come with --format txt, tsv, json"), (["txt"], "must hold a tagger")):
+    for more, sentence in (
+        (["ctm"], "--tag must come with --format txt, tsv, csv, json"),
+        (["txt"], "must hold a tagger"),
+    ):
         assert main([*words, *more, "--tag", str(model_dir)]) == 2
         assert sentence in capsys.readouterr().err
 

@@ -94,7 +94,7 @@ def load(
         >>> len(searching.transcribe("enter_six_two_four.flac").alternatives)
         1
     """
-    options = {"beam": beam, "nbest": nbest, "lm": lm, "lm_unit": lm_unit}
+    options: dict[str, Any] = {"beam": beam, "nbest": nbest, "lm": lm, "lm_unit": lm_unit}
     options |= {"lm_weight": lm_weight, "bonus": bonus, "lexicon": lexicon}
     return Recogniser.load(model, device, decoding, hotwords=hotwords, **options)
 
@@ -187,7 +187,7 @@ class Recogniser:
     ) -> Transcript: ...
     @overload
     def transcribe(self, sources: Sequence[Source], **options: Any) -> list[Transcript]: ...
-    def transcribe(
+    def transcribe(  # type: ignore[misc]  # the options of the overloads are those below
         self,
         sources: Source | Sequence[Source],
         *,

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from noisewise.audio import waveform
-from noisewise.audio.channels import compare_channels
+from noisewise.audio.channels import Samples, compare_channels
 from noisewise.audio.files.open import printable
-from noisewise.audio.waveform import SAMPLE_RATE, Openable, RawRecording, Samples
+from noisewise.audio.waveform import SAMPLE_RATE, Openable, RawRecording
 from noisewise.errors import AudioError
 
 Source = str | Path | bytes | BinaryIO | NDArray[Any] | torch.Tensor | Sequence[float] | tuple[Any, Any]
@@ -165,13 +165,15 @@ def by_channel(found: Input, channels: ChannelChoice = "auto") -> list[Input]:
         raise AudioError(
             f"`channels` must be mix, split, auto or numbers from 1, but is '{channels}' instead; choose one"
         )
-    if channels == "mix" or found.audio is None:
+    if found.audio is None:
         return [found]
     if isinstance(found.audio, np.ndarray):
-        wrong = not isinstance(channels, str) and list(channels) != [1]
-        return [_without_channel(found, 1, list(channels))] if wrong else [found]
+        numbers = [] if isinstance(channels, str) else list(channels)
+        return [_without_channel(found, 1, numbers)] if numbers not in ([], [1]) else [found]
     try:
         found = _searchable(found)
+        if channels == "mix":
+            return [found]
         audio = cast(Openable, found.audio)
         count = waveform.info(audio, allow_truncated=True).channels
         if isinstance(channels, str):

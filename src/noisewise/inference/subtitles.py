@@ -126,15 +126,21 @@ def _joined(groups: list[list[Word]], config: SubtitleConfig, label: str) -> lis
             if group[0].start - found[-1][-1].end <= SPELLED_PAUSE and _fits(both, config, label):
                 found[-1] = both
                 continue
+        if found and _is_letter(group) and _is_letter(found[-1][-1:]) and len(found[-1]) > 2:
+            found[-1], group = found[-1][:-1], [found[-1][-1], *group]
         found.append(group)
     return found
 
 
 def _is_poor(group: list[Word], following: list[Word] | None, config: SubtitleConfig) -> bool:
     """Whether a cue holds a single letter, or the next one comes before it has been shown long enough."""
-    if len(group) == 1 and len(group[0].text) == 1:
+    if _is_letter(group):
         return True
     return following is not None and following[0].start - config.gap - group[0].start < config.min_seconds
+
+
+def _is_letter(group: list[Word]) -> bool:
+    return len(group) == 1 and len(group[0].text) == 1
 
 
 def _fits(words: Sequence[Word], config: SubtitleConfig, label: str) -> bool:

@@ -167,7 +167,7 @@ def moved(transcript: Transcript, seconds: float) -> Transcript:
 
 def _later(word: Word, seconds: float) -> Word:
     letters = getattr(word, "characters", None)
-    more = {} if letters is None else {"characters": [_later(letter, seconds) for letter in letters]}
+    more: dict[str, Any] = {} if letters is None else {"characters": [_later(letter, seconds) for letter in letters]}
     return replace(word, start=word.start + seconds, end=word.end + seconds, **more)
 
 
