@@ -18,7 +18,6 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal, TextIO, overload
 
-
 MOST_JSON = 2**26
 """Bytes of the largest JSON file that is read whole."""
 

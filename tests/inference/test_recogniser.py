@@ -358,3 +358,46 @@ def test_neighbours_do_not_change_what_attention_finds(
 def test_a_model_without_attention_refuses_it(model_dir: Path) -> None:
     with pytest.raises(NoisewiseError, match="`attention` must be left out"):
         Recogniser.load(model_dir, decoding=DecodingConfig(attention=JointConfig()))
+
+
+def test_one_source_raises_and_several_are_kept_unless_asked(recogniser: Recogniser, tmp_path: Path) -> None:
+    for bad in ("missing.wav", np.zeros(RATE, np.float32), b"", tmp_path):
+        with pytest.raises(AudioError):
+            recogniser.transcribe(bad)
+        kept = recogniser.transcribe(bad, errors="keep")
+        assert kept.error is not None and kept.has_failed and kept.text == ""
+    with pytest.raises(AudioError, match="no such file"):
+        recogniser.transcribe([sound(1, 1), "missing.wav"], errors="raise")
+    with pytest.raises(NoisewiseError, match="`errors` must be raise or keep"):
+        recogniser.transcribe("a.wav", errors="ignore")
+    assert recogniser.transcribe([]) == []
+    assert "ZQ" in load(recogniser.folder, hotwords={"zq": 40.0}).transcribe(sound(3.0, 2)).text.split()
+
+
+def test_a_recording_that_is_cut_off_is_transcribed_as_far_as_it_goes(recogniser: Recogniser, tmp_path: Path) -> None:
+    samples = sound(3.0, 4)
+    waveform.save(tmp_path / "a.wav", samples)
+    content = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(content[: 44 + 2 * 2 * RATE])
+    with pytest.warns(UserWarning, match=r"cut\.wav"):
+        found = recogniser.transcribe(tmp_path / "cut.wav")
+    assert found.truncated and not found.has_failed and "cut.wav" in str(found.error)
+    assert found.duration == 2.0 and found.text == recogniser.transcribe(samples[: 2 * RATE]).text
+    with pytest.raises(AudioError, match=r"cut\.wav"):
+        recogniser.transcribe(tmp_path / "cut.wav", strict=True)
+    (aligned,) = dict(recogniser.align([(tmp_path / "cut.wav", "YES")])).values()
+    assert aligned.truncated and [word.text for word in aligned.words] == ["YES"]
+
+
+def test_channels_apart_are_those_of_the_file(recogniser: Recogniser, tmp_path: Path) -> None:
+    import soundfile
+
+    sides = [sound(2.0, seed) for seed in (1, 2)]
+    soundfile.write(tmp_path / "call.wav", np.stack(sides, axis=1), RATE, subtype="FLOAT")
+    found = recogniser.transcribe_channels(tmp_path / "call.wav")
+    assert [each.channel for each in found] == [1, 2]
+    assert [each.text for each in found] == [each.text for each in recogniser.transcribe(sides)]
+    (second,) = recogniser.transcribe_channels(tmp_path / "call.wav", [2])
+    assert (second.channel, second.text) == (2, found[1].text)
+    with pytest.raises(AudioError, match="numbers from 1 to 2"):
+        recogniser.transcribe_channels((tmp_path / "call.wav").read_bytes(), [3])

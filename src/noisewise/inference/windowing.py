@@ -136,7 +136,7 @@ class WindowedRunner(Generic[C]):
         except AudioError as error:
             if self.strict or error.reason != "truncated" or not recording.samples:
                 raise
-            recording.truncated, recording.error = True, str(error)
+            recording.truncated, recording.error = True, f"{error} (what is there was used)"
         _must_hold_sound(recording.name, recording.seconds, (high - low) / 2)
 
     def _seconds_with(self, samples: int) -> float:
