@@ -74,7 +74,7 @@ def cues(words: Sequence[Word], config: SubtitleConfig | None = None, label: str
     Example:
         >>> spelled = [Word(letter, at, at + 0.1, 1.0) for at, letter in enumerate("ABC")]
         >>> [(cue.start, round(cue.end, 2), cue.lines) for cue in cues(spelled)]
-        [(0, 2.3, ['A B C'])]
+        [(0.0, 2.3, ['A B C'])]
     """
     config = config or SubtitleConfig()
     groups = _joined(_groups(_short_words(words, config, label), config, label), config, label)
