@@ -1,14 +1,17 @@
 """`noisewise transcribe` from the words of the command line to files and exit status."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from noisewise.audio import waveform
 from noisewise.cli.main import main
-from noisewise.cli.transcribe import expand
+from noisewise.inference.sources import Input
+from noisewise.inference.transcript import Transcript
 
 
 @pytest.fixture
@@ -133,6 +136,7 @@ def test_sounds_are_named_beside_the_words(
     assert main([*words, "json"]) == 1
     plain = json.loads(capsys.readouterr().out)["transcripts"]
     sounds = [each.pop("sounds", None) for each in tagged]
+    assert [each.pop("sounds") for each in plain] == [None] * 3
     assert tagged == plain
     assert sounds[1] is None and sounds[0]["tags"][0]["probability"] >= sounds[0]["tags"][-1]["probability"] >= 0.1
     assert sounds[2]["windows"][0]["end"] == 1.0
@@ -145,7 +149,10 @@ def test_sounds_are_named_beside_the_words(
     assert main([*words, "tsv", "--tag", str(tagger_dir)]) == 1
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert rows[0][-1] == "sounds" and rows[1][-1].startswith(first) and rows[2][-1] == ""
-    for more, sentence in ((["ctm"], "--tag must come with --format txt, tsv, json"), (["txt"], "must hold a tagger")):
+    for more, sentence in (
+        (["ctm"], "--tag must come with --format txt, tsv, csv, json"),
+        (["txt"], "must hold a tagger"),
+    ):
         assert main([*words, *more, "--tag", str(model_dir)]) == 2
         assert sentence in capsys.readouterr().err
 
@@ -163,12 +170,73 @@ def test_noise_alone_gives_no_words_and_says_so(tmp_path: Path, capsys: pytest.C
     assert "poor.wav: confidence is low (0.50)" in poor
 
 
-@pytest.mark.parametrize("hidden", [".u1.0123.flac", "._u1.wav", ".left/u1.wav", "deep/.cache/u1.wav"])
-def test_hidden_files_of_a_folder_are_no_input(hidden: str, tmp_path: Path) -> None:
-    for name in (hidden, ".above/u0.wav"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / ".above" / hidden).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / ".above" / hidden).touch()
-    assert expand([str(tmp_path / ".above")]) == [str(tmp_path / ".above" / "u0.wav")]
-    assert expand([str(tmp_path / hidden)]) == [str(tmp_path / hidden)], "a file that is named is read"
+def test_a_run_that_was_ended_goes_on_where_it_was(
+    recordings: Path,
+    model_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from noisewise.inference.recogniser import Recogniser
+
+    original, done = Recogniser.each, list[str]()
+
+    def dying(self: Recogniser, inputs: list[Input], **options: Any) -> Iterator[tuple[int, Transcript]]:
+        for item in original(self, inputs, **options):
+            done.append(item[1].source)
+            yield item
+            if len(done) == 1:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(Recogniser, "each", dying)
+    for name, left in (("all.json", ".all.json.noisewise-progress.jsonl"), ("out", "out/.noisewise-progress.jsonl")):
+        done.clear()
+        words = ["transcribe", str(recordings), "--model", str(model_dir), "--format", "json"]
+        words += ["--output", str(tmp_path / name)]
+        assert main(words) == 130
+        assert ((tmp_path / left).is_file() and not (tmp_path / "all.json").is_file()) or name == "out"
+        assert main([*words, "--resume"]) == 0
+        assert len(done) == 2 == len({*done}), "each recording goes through the model once"
+        assert main([*words, "--resume"]) == 0 and len(done) == 2
+        assert main([*words, "--resume", "--window-seconds", "0.5"]) == 0 and len(done) == 4
+        assert main(words) == 0 and len(done) == 6
+        assert not (tmp_path / left).exists()
+    whole = json.loads((tmp_path / "all.json").read_text())["transcripts"]
+    apart = [json.loads((tmp_path / "out" / f"{name}.json").read_text())["transcripts"][0] for name in ("b", "A")]
+    assert whole == apart
+    assert main(["transcribe", str(recordings), "--resume"]) == 2
+    assert "--resume must come with --output" in capsys.readouterr().err
+
+
+def test_channels_cut_recordings_and_manifests(
+    recordings: Path, model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import soundfile
+
+    random = np.random.default_rng(0)
+    turns = np.repeat(np.arange(4) % 2, 16_000)
+    sides = 0.1 * random.standard_normal((64_000, 2)) * np.stack([turns, 1 - turns], axis=1)
+    soundfile.write(tmp_path / "call.wav", sides + 1e-5 * random.standard_normal(sides.shape), 16_000)
+    model = ["--model", str(model_dir), "--format", "json"]
+    for words, channels in (([], [1, 2]), (["--channels", "mix"], [None]), (["--channels", "2"], [2])):
+        assert main(["transcribe", str(tmp_path / "call.wav"), *model, *words]) == 0
+        assert [each["channel"] for each in json.loads(capsys.readouterr().out)["transcripts"]] == channels
+    assert main(["transcribe", str(tmp_path / "call.wav"), *model, "--channels", "left"]) == 2
+    assert "--channels must be auto, mix, split or numbers" in capsys.readouterr().err
+    content = (recordings / "b.wav").read_bytes()
+    (recordings / "cut.wav").write_bytes(content[: len(content) // 2])
+    (recordings / "list.tsv").write_text("path\tstart\tduration\ncut.wav\t\t\nb.wav\t0.5\t0.5\nnone.wav\t\t\n")
+    assert main(["transcribe", str(recordings / "list.tsv"), *model]) == 1
+    shown = capsys.readouterr()
+    cut, part, missing = json.loads(shown.out)["transcripts"]
+    assert cut["truncated"] and cut["words"] and "what is there was used" in cut["error"]
+    assert (part["start"], part["duration"], part["error"]) == (0.5, 0.5, None)
+    assert all(0.5 <= word["start"] <= 1.0 for word in part["words"])
+    assert "no such file" in missing["error"] and len(shown.err.splitlines()) == 2
+    assert main(["transcribe", str(recordings / "cut.wav"), *model, "--strict"]) == 1
+    assert not json.loads(capsys.readouterr().out)["transcripts"][0]["words"]
+
+
+def test_nothing_is_loaded_when_nothing_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["transcribe", "none.wav", "nothing.flac", "--model", "nowhere"]) == 1
+    assert capsys.readouterr().err.count("no such file") == 2

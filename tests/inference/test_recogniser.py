@@ -69,7 +69,7 @@ def test_batch_size_never_changes_the_log_probabilities(
 def test_batch_seconds_never_change_a_transcript_and_order_is_kept(
     recogniser: Recogniser, sounds: list[NDArray[np.float32]]
 ) -> None:
-    alone = [recogniser.transcribe(each)[0] for each in sounds]
+    alone = [recogniser.transcribe(each) for each in sounds]
     assert len({each.text for each in alone}) > 8, "the babble must differ, or the test says nothing"
     for batch_seconds in (1.0, 12.0, 1000.0):
         together = recogniser.transcribe(sounds, batch_seconds=batch_seconds)
@@ -100,7 +100,7 @@ def test_files_arrays_and_rates_say_the_same(recogniser: Recogniser, tmp_path: P
     from_file, from_array = recogniser.transcribe([tmp_path / "a.flac", samples])
     assert from_file.text == from_array.text
     assert from_file.source == str(tmp_path / "a.flac")
-    (single,) = recogniser.transcribe(str(tmp_path / "a.flac"))
+    single = recogniser.transcribe(str(tmp_path / "a.flac"))
     assert (single.text, single.duration) == (from_file.text, 2.0)
 
 
@@ -108,9 +108,9 @@ def test_long_audio_in_windows_equals_windows_put_through_by_hand(recogniser: Re
     samples = np.concatenate([sound(4.0, seed) for seed in range(5)])
     waveform.save(tmp_path / "long.wav", samples, subtype="FLOAT")
     options = {"window_seconds": 6.0, "overlap_seconds": 2.0}
-    (whole,) = recogniser.transcribe(samples, window_seconds=60.0)
-    (cut,) = recogniser.transcribe(tmp_path / "long.wav", **options)
-    (batched,) = recogniser.transcribe(samples, batch_seconds=6.0, **options)
+    whole = recogniser.transcribe(samples, window_seconds=60.0)
+    cut = recogniser.transcribe(tmp_path / "long.wav", **options)
+    batched = recogniser.transcribe(samples, batch_seconds=6.0, **options)
     assert cut.duration == whole.duration == pytest.approx(20.0)
     assert spans(cut) == spans(batched)
     first, last = (spans(each) for each in recogniser.transcribe([samples[: 6 * RATE], samples[-6 * RATE :]]))
@@ -147,7 +147,7 @@ def test_bad_recordings_become_entries_and_the_rest_is_transcribed(recogniser: R
     errors = [each.error for each in found]
     assert errors[1] is None
     assert errors[9] is None
-    assert found[9].text == recogniser.transcribe(good)[0].text != ""
+    assert found[9].text == recogniser.transcribe(good).text != ""
     words = [
         "no such file",
         None,
@@ -195,7 +195,7 @@ def test_settings_that_cannot_be_met_are_named(recogniser: Recogniser, model_dir
 
 
 def test_words_lie_inside_the_recording(recogniser: Recogniser) -> None:
-    (transcript,) = recogniser.transcribe(sound(3.0, 9))
+    transcript = recogniser.transcribe(sound(3.0, 9))
     assert transcript.words
     assert " ".join(word.text for word in transcript.words) == transcript.text
     assert all(0 <= word.start < word.end <= 3.0 for word in transcript.words)
@@ -210,7 +210,7 @@ def test_a_star_has_no_part_in_the_confidence_of_the_whole(recogniser: Recognise
 
 def test_a_text_is_aligned_in_windows_as_in_one_piece_and_faults_are_entries(recogniser: Recogniser) -> None:
     samples = np.concatenate([sound(4.0, seed) for seed in range(3)])
-    (whole,) = recogniser.transcribe(samples, window_seconds=6.0)
+    whole = recogniser.transcribe(samples, window_seconds=6.0)
     pairs: list[tuple[Source, str]] = [
         (samples, whole.text),
         (np.zeros(RATE, np.float32), "YES"),
@@ -256,7 +256,7 @@ def test_the_default_decoding_of_a_folder_is_used_and_batches_never_change_it(
     searching: Path, sounds: list[NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recogniser = load(searching)
-    alone = [recogniser.transcribe(each)[0] for each in sounds]
+    alone = [recogniser.transcribe(each) for each in sounds]
     plain = Recogniser.load(searching, decoding="greedy").recognise(sounds)
     assert [each.text for each in alone] != plain
     for batch_seconds, most in ((1000.0, recordings.MOST_FRAMES), (12.0, 150)):
@@ -269,9 +269,9 @@ def test_windows_of_a_long_recording_continue_one_search(searching: Path, monkey
     recogniser = load(searching)
     samples = np.concatenate([sound(4.0, seed) for seed in range(4)])
     options = {"window_seconds": 6.0, "overlap_seconds": 2.0}
-    (whole,) = recogniser.transcribe(samples, **options)
+    whole = recogniser.transcribe(samples, **options)
     monkeypatch.setattr(recordings, "CHUNK", 37)
-    (pieces,) = recogniser.transcribe(samples, batch_seconds=6.0, **options)
+    pieces = recogniser.transcribe(samples, batch_seconds=6.0, **options)
     assert spans(pieces) == spans(whole)
     assert whole.words
 
@@ -279,12 +279,12 @@ def test_windows_of_a_long_recording_continue_one_search(searching: Path, monkey
 def test_hotwords_hold_for_one_request_and_bad_recordings_stay_entries(recogniser: Recogniser, searching: Path) -> None:
     samples = sound(3.0, 2)
     for each in (recogniser, load(searching)):
-        (before,) = each.transcribe(samples)
+        before = each.transcribe(samples)
         found, silent = each.transcribe([samples, np.zeros(RATE, np.float32)], hotwords={"zq": 40.0})
         assert "ZQ" in found.text.split()
         assert "ZQ" not in before.text.split()
         assert "silent" in str(silent.error)
-        assert each.transcribe(samples)[0].text == before.text
+        assert each.transcribe(samples).text == before.text
     with pytest.raises(NoisewiseError, match="hotwords must be words"):
         recogniser.transcribe(samples, hotwords=["42"])
 
@@ -315,12 +315,12 @@ def test_an_encoder_decoder_searches_jointly_unless_told_otherwise(encoder_decod
     for each, source in zip(together[:3], sources, strict=True):
         assert each.text and each.text == " ".join(word.text for word in each.words)
         assert all(0 <= word.start < word.end <= len(source) / RATE + 0.05 for word in each.words)
-        assert spans(recogniser.transcribe(source)[0]) == spans(each)
+        assert spans(recogniser.transcribe(source)) == spans(each)
     assert "silent" in str(together[3].error)
     plain = Recogniser.load(encoder_decoder, decoding="greedy")
     assert plain.decoding == "greedy"
     assert [each.text for each in plain.transcribe(sources)] != [each.text for each in together[:3]]
-    assert "ZQ" in recogniser.transcribe(sources[1], hotwords={"zq": 40.0})[0].text.split()
+    assert "ZQ" in recogniser.transcribe(sources[1], hotwords={"zq": 40.0}).text.split()
     assert load_recogniser(str(encoder_decoder)).recognise(sources) == [each.text for each in together[:3]]
 
 
@@ -329,8 +329,8 @@ def test_an_encoder_decoder_hears_long_recordings_in_windows_and_pieces(encoder_
     recogniser = Recogniser.load(encoder_decoder, decoding=decoding)
     samples = np.concatenate([sound(2.0, seed) for seed in range(4)])
     options = {"window_seconds": 4.0, "overlap_seconds": 1.0}
-    (one,) = recogniser.transcribe(samples, **options)
-    (other,) = recogniser.transcribe(samples, batch_seconds=4.0, **options)
+    one = recogniser.transcribe(samples, **options)
+    other = recogniser.transcribe(samples, batch_seconds=4.0, **options)
     assert spans(one) == spans(other)
     assert [word.start for word in one.words] == sorted(word.start for word in one.words)
     assert one.words[-1].end > 5.0 and one.duration == 8.0
@@ -346,7 +346,7 @@ def test_neighbours_do_not_change_what_attention_finds(
     sources = [sound(seconds, seed) for seed, seconds in enumerate([1.3, 0.4, 2.2, 0.9, 1.7])]
     together = recogniser.transcribe(sources)
     for one, source in zip(together, sources, strict=True):
-        (alone,) = recogniser.transcribe(source)
+        alone = recogniser.transcribe(source)
         assert (one.text, spans(one)) == (alone.text, spans(alone))
         assert [each.text for each in one.alternatives] == [each.text for each in alone.alternatives]
         assert [each.score for each in one.alternatives] == pytest.approx(
@@ -358,3 +358,46 @@ def test_neighbours_do_not_change_what_attention_finds(
 def test_a_model_without_attention_refuses_it(model_dir: Path) -> None:
     with pytest.raises(NoisewiseError, match="`attention` must be left out"):
         Recogniser.load(model_dir, decoding=DecodingConfig(attention=JointConfig()))
+
+
+def test_one_source_raises_and_several_are_kept_unless_asked(recogniser: Recogniser, tmp_path: Path) -> None:
+    for bad in ("missing.wav", np.zeros(RATE, np.float32), b"", tmp_path):
+        with pytest.raises(AudioError):
+            recogniser.transcribe(bad)
+        kept = recogniser.transcribe(bad, errors="keep")
+        assert kept.error is not None and kept.has_failed and kept.text == ""
+    with pytest.raises(AudioError, match="no such file"):
+        recogniser.transcribe([sound(1, 1), "missing.wav"], errors="raise")
+    with pytest.raises(NoisewiseError, match="`errors` must be raise or keep"):
+        recogniser.transcribe("a.wav", errors="ignore")
+    assert recogniser.transcribe([]) == []
+    assert "ZQ" in load(recogniser.folder, hotwords={"zq": 40.0}).transcribe(sound(3.0, 2)).text.split()
+
+
+def test_a_recording_that_is_cut_off_is_transcribed_as_far_as_it_goes(recogniser: Recogniser, tmp_path: Path) -> None:
+    samples = sound(3.0, 4)
+    waveform.save(tmp_path / "a.wav", samples)
+    content = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(content[: 44 + 2 * 2 * RATE])
+    with pytest.warns(UserWarning, match=r"cut\.wav"):
+        found = recogniser.transcribe(tmp_path / "cut.wav")
+    assert found.truncated and not found.has_failed and "cut.wav" in str(found.error)
+    assert found.duration == 2.0 and found.text == recogniser.transcribe(samples[: 2 * RATE]).text
+    with pytest.raises(AudioError, match=r"cut\.wav"):
+        recogniser.transcribe(tmp_path / "cut.wav", strict=True)
+    (aligned,) = dict(recogniser.align([(tmp_path / "cut.wav", "YES")])).values()
+    assert aligned.truncated and [word.text for word in aligned.words] == ["YES"]
+
+
+def test_channels_apart_are_those_of_the_file(recogniser: Recogniser, tmp_path: Path) -> None:
+    import soundfile
+
+    sides = [sound(2.0, seed) for seed in (1, 2)]
+    soundfile.write(tmp_path / "call.wav", np.stack(sides, axis=1), RATE, subtype="FLOAT")
+    found = recogniser.transcribe_channels(tmp_path / "call.wav")
+    assert [each.channel for each in found] == [1, 2]
+    assert [each.text for each in found] == [each.text for each in recogniser.transcribe(sides)]
+    (second,) = recogniser.transcribe_channels(tmp_path / "call.wav", [2])
+    assert (second.channel, second.text) == (2, found[1].text)
+    with pytest.raises(AudioError, match="numbers from 1 to 2"):
+        recogniser.transcribe_channels((tmp_path / "call.wav").read_bytes(), [3])

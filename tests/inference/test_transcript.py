@@ -1,5 +1,7 @@
 """Transcripts in their written forms."""
 
+import csv
+import io
 import json
 import re
 
@@ -7,10 +9,12 @@ import pytest
 
 from noisewise.decoding.alignment.align import AlignedWord
 from noisewise.decoding.hypothesis import Word
-from noisewise.errors import ConfigError
+from noisewise.errors import ConfigError, DataError
+from noisewise.inference.tags import Sounds, Tag, TaggedWindow
 from noisewise.inference.transcript import (
+    Alternative,
     Transcript,
-    cues,
+    moved,
     overall_confidence,
     render,
     short_names,
@@ -40,16 +44,16 @@ def test_json_holds_words_with_times_and_confidences() -> None:
 
 def test_srt_and_vtt_cut_at_the_pause_and_count_past_the_hour() -> None:
     assert render([ONE], "srt") == (
-        "1\n00:00:00,500 --> 00:00:01,250\nENTER SIX\n\n2\n01:01:01,500 --> 01:01:02,000\nTWO\n"
+        "1\n00:00:00,500 --> 00:00:01,500\nENTER SIX\n\n2\n01:01:01,500 --> 01:01:02,500\nTWO\n"
     )
-    assert render([ONE], "vtt") == (
+    assert ONE.to_vtt(min_seconds=0.1, trail=0.0) == (
         "WEBVTT\n\n00:00:00.500 --> 00:00:01.250\nENTER SIX\n\n01:01:01.500 --> 01:01:02.000\nTWO\n"
     )
 
 
 def test_a_rounded_clock_never_shows_a_thousand_milliseconds() -> None:
     late = Transcript("a.wav", "A", [Word("A", 59.9996, 60.2, 1.0)], 61.0, 1.0)
-    assert "00:01:00,000 --> 00:01:00,200" in render([late], "srt")
+    assert "00:01:00,000 --> 00:01:01,000" in render([late], "srt")
 
 
 def test_subtitles_hold_one_recording() -> None:
@@ -58,15 +62,15 @@ def test_subtitles_hold_one_recording() -> None:
 
 
 def test_an_unknown_form_is_named() -> None:
-    with pytest.raises(ConfigError, match="one of txt, json, srt, vtt, tsv, ctm, textgrid, but is 'docx'"):
+    with pytest.raises(ConfigError, match="one of txt, json, srt, vtt, tsv, csv, ctm, rttm, textgrid, but is 'docx'"):
         render([ONE], "docx")
 
 
 def test_tsv_has_a_row_for_every_recording_also_the_bad_one() -> None:
     header, first, second = render([ONE, BAD], "tsv").splitlines()
-    assert header.split("\t") == ["path", "duration_seconds", "text", "confidence", "error"]
-    assert first.split("\t") == ["calls/first call.wav", "3700.000", "ENTER SIX TWO", "0.8000", ""]
-    assert second.split("\t")[-1] == "the file is empty"
+    assert header.split("\t") == ["path", "duration_seconds", "text", "confidence", "error", "channel"]
+    assert first.split("\t") == ["calls/first call.wav", "3700.000", "ENTER SIX TWO", "0.8000", "", ""]
+    assert second.split("\t")[-2] == "the file is empty"
 
 
 def test_ctm_is_six_columns_with_a_duration() -> None:
@@ -78,13 +82,91 @@ def test_names_stay_apart_when_two_folders_hold_the_same_name() -> None:
     assert short_names(["a/x.wav", "b/x.wav", "b/y.wav"]) == ["a_x.wav", "b_x.wav", "y"]
 
 
-def test_long_speech_without_pauses_is_cut_to_readable_length() -> None:
-    words = [Word("WORD", second * 0.5, second * 0.5 + 0.5, 1.0) for second in range(100)]
-    pieces = list(cues(words))
-    assert [word for piece in pieces for word in piece] == words
-    assert all(piece[-1].end - piece[0].start <= 6.0 for piece in pieces)
-    letters = [Word("W" * 40, second * 0.1, second * 0.1 + 0.1, 1.0) for second in range(10)]
-    assert all(len(piece) <= 2 for piece in cues(letters))
+@pytest.mark.parametrize(
+    ("sources", "names"),
+    [
+        (["a/b/x.wav", "a_b/x.wav"], ["a_b_x.wav", "a_b_x.wav_2"]),
+        (["x.wav", "x.flac", "x.wav"], ["x.wav", "x.flac", "x.wav_2"]),
+        (["c/x.wav", "x_2.wav", "c/x.wav"], ["x", "x_2", "x_3"]),
+        (["X.wav", "d/x.wav"], ["X.wav", "d_x.wav"]),
+        (["/long/way/a/x.wav", "/long/way/b/x.wav"], ["a_x.wav", "b_x.wav"]),
+        ([".wav", "..wav", "/", ""], ["wav", "_wav", "recording", "recording_2"]),
+    ],
+)
+def test_no_two_recordings_share_a_name(sources: list[str], names: list[str]) -> None:
+    found = short_names(sources)
+    assert len({name.lower() for name in found}) == len(sources)
+    if sources[0] != ".wav":
+        assert found == names
+    assert all(name and "/" not in name and not name.startswith(".") for name in found)
+    (long,) = short_names(["ü" * 3000 + "end.wav"])
+    assert long.endswith("end") and len(long.encode()) < 200
+
+
+def test_what_ends_cues_cells_and_rows_is_escaped() -> None:
+    texts = ["AT&T", "E<i>F</i>", "nine-->", "a\u2028b\tc\nd", "\x1b[2Jx", "\udcff"]
+    words = [Word(text, at, at + 0.5, 1.0) for at, text in enumerate(texts)]
+    one = Transcript("a\tb.wav", "=1+1", words, 6.0, 1.0, error="bad\nline")
+    vtt = render([one], "vtt")
+    assert "AT&amp;T" in vtt and "E&lt;i&gt;F&lt;/i&gt;" in vtt and "nine--&gt;" in vtt
+    assert [line for line in vtt.splitlines() if "-->" in line] == [
+        line for line in vtt.splitlines() if line.startswith("00:")
+    ]
+    assert all("-->" not in line for line in render([one], "srt").splitlines() if "nine" in line)
+    for form in ("srt", "vtt", "ctm", "tsv", "csv", "txt", "textgrid", "rttm", "json"):
+        document = render([one], form)
+        document.encode()
+        assert not {"\x1b", "\u2028"} & {*document}
+    assert all(len(line.split(" ")) == 6 for line in render([one], "ctm").splitlines())
+    header, row = render([one], "tsv").splitlines()
+    assert len(row.split("\t")) == len(header.split("\t")) and row.split("\t")[2] == "'=1+1"
+    (cells,) = csv.DictReader(io.StringIO(render([Transcript("-a,b.wav", 'SAY "A"')], "csv")))
+    assert (cells["path"], cells["text"]) == ("./-a,b.wav", 'SAY "A"')
+
+
+CALL = [
+    Transcript("call.wav", "HI", [Word("HI", 0.5, 0.9, 1.0)], 3.0, 1.0, channel=1),
+    Transcript("call.wav", "YES <B", [Word("YES", 0.2, 0.4, 1.0), Word("<B", 2.0, 2.2, 1.0)], 3.0, 1.0, channel=2),
+]
+
+
+def test_the_channel_is_kept_in_every_form() -> None:
+    assert [line.split()[1] for line in render(CALL, "ctm").splitlines()] == ["1", "2", "2"]
+    assert render(CALL, "rttm").splitlines()[1:] == [
+        "SPEAKER call 2 0.200 0.200 <NA> <NA> channel_2 <NA> <NA>",
+        "SPEAKER call 2 2.000 0.200 <NA> <NA> channel_2 <NA> <NA>",
+    ]
+    assert [each["channel"] for each in json.loads(render(CALL, "json"))["transcripts"]] == [1, 2]
+    assert [row.split("\t")[5] for row in render(CALL, "tsv").splitlines()[1:]] == ["1", "2"]
+    assert render(CALL, "txt") == "call.wav (channel 1)\tHI\ncall.wav (channel 2)\tYES <B\n"
+    cues_of = render(CALL, "srt").split("\n\n")
+    assert [cue.splitlines()[2] for cue in cues_of] == ["Channel 2: YES", "Channel 1: HI", "Channel 2: <B"]
+    assert "<v Channel 2>&lt;B" in render(CALL, "vtt")
+    assert [*read_textgrid(render(CALL, "textgrid"))] == ["words channel 1", "words channel 2"]
+    with pytest.raises(ConfigError, match="must hold one recording"):
+        render([*CALL, CALL[0]], "srt")
+
+
+def test_plain_values_make_the_same_transcript() -> None:
+    aligned = AlignedWord("A", 0.0, 0.5, 0.9, [Word("A", 0.0, 0.5, 0.9)])
+    sounds = Sounds([Tag("rain", 0.5)], [TaggedWindow(0.0, 1.0, [Tag("rain", 0.5)])])
+    full = Transcript("a.wav", "A", [aligned], 1.0, 0.9, [Alternative("B", -1.0)], WORDS, sounds, "cut", 2, 3.0, True)
+    for one in (full, ONE, BAD):
+        assert Transcript.from_dict(one.to_dict()) == one
+        assert Transcript.from_dict(json.loads(one.to_json())) == one
+        assert {*one.to_dict()} == {*BAD.to_dict()}
+    assert Transcript.from_dict({"source": "a", "later": 1}) == Transcript("a")
+    for broken in (
+        {},
+        {"source": "a", "words": [1]},
+        {"source": "a", "words": [{"text": "a"}]},
+        {"source": "a", "sounds": 3},
+    ):
+        with pytest.raises(DataError, match=r"must be those of `Transcript.to_dict`"):
+            Transcript.from_dict(broken)
+    assert moved(full, 10.0).words[0].characters[0].start == 10.0  # type: ignore[attr-defined]
+    with pytest.warns(DeprecationWarning):
+        assert ONE[0] is ONE
 
 
 def test_confidence_is_weighted_by_letters() -> None:

@@ -1,18 +1,23 @@
 """`noisewise align AUDIO TEXT`: when each word and letter of a known text was spoken."""
 
-import csv
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from noisewise.inference.recogniser import Source
+from noisewise.cli.subtitles import SubtitleOptions, with_subtitles
 
-FORMS = ("json", "textgrid", "ctm", "srt", "vtt")
+if TYPE_CHECKING:
+    from noisewise.cli.inputs import Entry
+    from noisewise.inference.transcript import Transcript
+
+FORMS = ("json", "textgrid", "ctm", "srt", "vtt", "rttm")
 TABLES = (".tsv", ".csv")
 
 
+@with_subtitles
 def command(
     audio: Annotated[str, typer.Argument(help="Audio file; or a .tsv or .csv table with the columns path and text.")],
     text: Annotated[
@@ -21,7 +26,9 @@ def command(
     model: Annotated[str, typer.Option(help="`box`, or the folder of a model.")] = "box",
     form: Annotated[
         str | None,
-        typer.Option("--format", help="json, textgrid, ctm, srt or vtt; default: by the suffix of --output, or json."),
+        typer.Option(
+            "--format", help="json, textgrid, ctm, srt, vtt or rttm; default: by the suffix of --output, or json."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="A file, or a folder for one file per recording; default: print.")
@@ -35,11 +42,16 @@ def command(
         float | None, typer.Option(help="Cut longer recordings into windows of this length.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse recordings whose end is missing.")] = False,
+    *,
+    subtitles: SubtitleOptions,
 ) -> None:
     """Align texts with recordings. Exit status 1 when some could not be aligned; the others are written."""
-    from noisewise.cli.transcribe import complain, write
+    from noisewise.cli.outputs import Faults, Output, is_folder
+    from noisewise.cli.signals import ends_by_signals
+    from noisewise.cli.transcribe import SUFFIX_OF, is_shown
     from noisewise.errors import ConfigError, NoisewiseError
-    from noisewise.inference.transcript import SINGLE
+    from noisewise.inference.transcript import SINGLE, Document
 
     suffix = output.suffix.lower().lstrip(".") if output is not None else ""
     form = form or (suffix if suffix in FORMS else "json")
@@ -47,48 +59,63 @@ def command(
         raise ConfigError(f"--format must be one of {', '.join(FORMS)}, but is '{form}' instead")
     if unknown not in ("error", "star"):
         raise NoisewiseError(f"--unknown must be error or star, but is '{unknown}' instead")
-    pairs = pairs_of(audio, text)
-    into_folder = output is not None and (output.is_dir() or not output.suffix)
-    if form in SINGLE and len(pairs) > 1 and not into_folder:
-        raise ConfigError(f"{form} holds one recording, but {len(pairs)} were given; give --output FOLDER")
-    from noisewise.inference.recogniser import Recogniser
+    cues = subtitles.chosen()
+    found = pairs_of(audio, text)
+    if form in SINGLE and len(found) > 1 and not is_folder(output):
+        raise ConfigError(f"{form} holds one recording, but {len(found)} were given; give --output FOLDER")
 
-    recogniser = Recogniser.load(model, device)
-    done = dict(
-        recogniser.align(
-            pairs,
+    def document(results: Sequence["Transcript"] | None) -> Document:
+        sources = [each.input.name for each in found] if results is None else [each.source for each in results]
+        return Document(form, sources, results is None and len(found) > 1, cues)
+
+    faults = Faults()
+    written: Output[Transcript] = Output(
+        [each.name for each in found], document, output, SUFFIX_OF.get(form, form), is_shown
+    )
+    with ends_by_signals():
+        from noisewise.inference.recogniser import Recogniser
+
+        recogniser = Recogniser.load(model, device)
+        for position, transcript in recogniser.align(
+            [(each.input, each.text or "") for each in found],
             unknown="star" if unknown == "star" else "error",
+            strict=strict,
             batch_seconds=batch_seconds,
             window_seconds=window_seconds,
-        )
-    )
-    transcripts = [done[position] for position in range(len(pairs))]
-    write(transcripts, form, output, into_folder)
-    complain(transcripts)
+        ):
+            faults.say([transcript])
+            if output is not None or form not in SINGLE or is_shown([transcript]):
+                written.put(position, [transcript])
+        if output is not None or form not in SINGLE or not faults.count:
+            written.finish()
+    raise typer.Exit(faults.status())
 
 
-def pairs_of(audio: str, text: str | None) -> list[tuple["Source", str]]:
-    """Recordings and their texts: one, or those of a table.
+def pairs_of(audio: str, text: str | None) -> list["Entry"]:
+    """Recordings with their texts: one, or those of a table.
 
     Raises:
         NoisewiseError: a file that is not there, is not text, or lacks a column.
     """
+    from noisewise.cli.inputs import entries, entry_of, rows
     from noisewise.errors import NoisewiseError
 
     if text is not None:
-        return [(audio, _read(Path(text)) if text.lower().endswith(".txt") else text)]
+        found = entries([audio])
+        if len(found) > 1:
+            raise NoisewiseError(f"`{audio}` must be one recording, for it has one text, but is several; give a table")
+        return [replace(found[0], text=_read(Path(text)) if text.lower().endswith(".txt") else text)]
     table = Path(audio)
     if table.suffix.lower() not in TABLES:
         raise NoisewiseError(f"`{audio}` must come with its text, but comes alone; add the text or a .txt file")
-    lines = _read(table).splitlines()
-    is_tsv = table.suffix.lower() == ".tsv"
-    rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE) if is_tsv else csv.DictReader(lines))
-    if not rows:
-        raise NoisewiseError(f"`{audio}` must hold the columns path and text and a row below, but holds none")
-    for line, row in enumerate(rows, start=2):
+    pairs = []
+    for line, row in rows(table):
         if not row.get("path") or row.get("text") is None:
             raise NoisewiseError(f"`{audio}`, line {line}: must have a `path` and a `text`, but lacks one; write it")
-    return [(str(table.parent / row["path"]), row["text"]) for row in rows]
+        pairs.append(entry_of(table, line, row))
+    if not pairs:
+        raise NoisewiseError(f"`{audio}` must hold the columns path and text and a row below, but holds none")
+    return pairs
 
 
 def _read(path: Path) -> str:

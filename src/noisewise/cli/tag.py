@@ -1,9 +1,13 @@
 """`noisewise tag FILES...`: the sounds in audio files, with probabilities and times."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from noisewise.inference.tags import Tags
 
 
 def command(
@@ -23,19 +27,50 @@ def command(
     device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
 ) -> None:
     """Name the sounds in audio files. Exit status 1 when some could not be used; the others are written."""
-    from noisewise.cli.transcribe import collected, complain, expand, write_each
+    from noisewise.cli.inputs import entries
+    from noisewise.cli.outputs import Faults, Output, progress_bar
+    from noisewise.cli.signals import ends_by_signals
     from noisewise.inference.tagger import Tagger
     from noisewise.inference.tags import render
 
     render([], form, top, threshold)  # what cannot be written is refused before the model runs
-    sources = expand(files)
-    tagger = Tagger.load(model, device)
-    found = collected(
-        tagger.each(sources, window_seconds=window, hop_seconds=hop, batch_seconds=batch_seconds),
-        len(sources),
-        "tagging",
+    found = entries(files)
+    faults = Faults()
+    written: Output[Tags] = Output(
+        [each.name for each in found],
+        lambda _: _Document(lambda some: render(some, form, top, threshold)),
+        output,
+        "txt" if form == "text" else form,
+        lambda results: results[0].error is None,
     )
-    into_folder = output is not None and (output.is_dir() or not output.suffix)
-    suffix = "txt" if form == "text" else form
-    write_each(found, lambda some: render(some, form, top, threshold), suffix, output, into_folder)
-    complain(found)
+    with ends_by_signals(), progress_bar(len(found), "tagging") as advance:
+        tagger = Tagger.load(model, device)
+        for position, tags in tagger.each(
+            [each.input for each in found], window_seconds=window, hop_seconds=hop, batch_seconds=batch_seconds
+        ):
+            faults.say([tags])
+            written.put(position, [tags])
+            advance()
+        written.finish()
+    raise typer.Exit(faults.status())
+
+
+class _Document:
+    """Tags of all recordings, whose forms are written at once."""
+
+    def __init__(self, render: Callable[[Sequence["Tags"]], str]):
+        self._render = render
+        self._found: list[Tags] = []
+
+    def head(self) -> str:
+        """Nothing."""
+        return ""
+
+    def part(self, results: Sequence["Tags"]) -> str:
+        """Nothing yet."""
+        self._found += results
+        return ""
+
+    def foot(self) -> str:
+        """The document."""
+        return self._render(self._found)

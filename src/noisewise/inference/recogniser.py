@@ -3,13 +3,15 @@
 Legend: B windows of a batch, E width of what the attention decoder attends to.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from __future__ import annotations  # so that help() shows the names of types
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal, overload
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -27,12 +29,13 @@ from noisewise.decoding.recording_decoder import Greedy, Hotwords, RecordingDeco
 from noisewise.decoding.stitch import Stitcher
 from noisewise.errors import AlignmentError, AudioError, NoisewiseError
 from noisewise.inference import language_model
+from noisewise.inference.decoding_options import with_options
 from noisewise.inference.silence import outputs_without_silence
-from noisewise.inference.transcript import Alternative, Transcript, overall_confidence, without_doubtful
+from noisewise.inference.sources import ChannelChoice, Input, Source, as_input, by_channel, is_one
+from noisewise.inference.transcript import Alternative, Transcript, moved, overall_confidence, without_doubtful
 from noisewise.inference.windowing import (
     BATCH_SECONDS,
     Recording,
-    Source,
     WindowedRunner,
     must_be_device,
     padded,
@@ -47,24 +50,53 @@ OVERLAP_SECONDS = 4.0
 """Overlap of neighbouring windows in seconds; a quarter of a window at most."""
 
 
-def load(model: str | Path = "box", device: str = "cpu") -> "Recogniser":
+def load(
+    model: str | Path = "box",
+    device: str = "cpu",
+    *,
+    decoding: DecodingConfig | Greedy | None = None,
+    beam: int | None = None,
+    nbest: int | None = None,
+    lm: str | Path | None = None,
+    lm_unit: Literal["words", "characters"] | None = None,
+    lm_weight: float | None = None,
+    bonus: float | None = None,
+    lexicon: str | Path | None = None,
+    hotwords: Hotwords = (),
+) -> Recogniser:
     """Read a recogniser.
+
+    Options of decoding that are left out are those of the model's decoding.json, or else decoding is greedy.
 
     Args:
         model: a model folder, or `box` for the model that comes with the package.
         device: where it runs, for instance `cpu`, `cuda`, `mps`.
+        decoding: configuration of a search, or `greedy`; the options below change it.
+        beam: hypotheses that the search keeps.
+        nbest: hypotheses for each recording, the further ones as `Transcript.alternatives`.
+        lm: language model: ARPA file, or folder of a Transformer.
+        lm_unit: unit of an ARPA file.
+        lm_weight: weight of the language model.
+        bonus: word insertion bonus.
+        lexicon: file of the words that may be output, one a line.
+        hotwords: words or phrases that are made likelier, perhaps with boosts of their own.
 
     Raises:
         ModelError: the folder cannot be used.
-        NoisewiseError: there is no such device.
+        NoisewiseError: there is no such device, language model or lexicon.
 
     Example:
         >>> import noisewise
         >>> recogniser = noisewise.load()
-        >>> recogniser.transcribe("enter_six_two_four.flac")[0].text
+        >>> recogniser.transcribe("enter_six_two_four.flac").text
         'ENTER SIX TWO FOUR'
+        >>> searching = noisewise.load(beam=8, nbest=2)
+        >>> len(searching.transcribe("enter_six_two_four.flac").alternatives)
+        1
     """
-    return Recogniser.load(model, device)
+    options: dict[str, Any] = {"beam": beam, "nbest": nbest, "lm": lm, "lm_unit": lm_unit}
+    options |= {"lm_weight": lm_weight, "bonus": bonus, "lexicon": lexicon}
+    return Recogniser.load(model, device, decoding, hotwords=hotwords, **options)
 
 
 @dataclass(frozen=True)
@@ -81,6 +113,15 @@ class Posteriors:
     """A sentence that says what is wrong with the recording; None if nothing is."""
     frames: Tensor | None = None
     """Frames of the encoder that an attention decoder attends to; None if there is none. (F, E)"""
+    truncated: bool = False
+    """Whether the end of the recording is missing, which `error` says; there are frames of what is there."""
+    channel: int | None = None
+    """Number of the channel, from 1; None for all of them as one."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether there are no frames."""
+        return self.error is not None and not self.truncated
 
 
 class Recogniser:
@@ -89,7 +130,14 @@ class Recogniser:
     Use `load` to make one.
     """
 
-    def __init__(self, loaded: LoadedRecogniser, device: str = "cpu", decoding: DecodingConfig | Greedy | None = None):
+    def __init__(
+        self,
+        loaded: LoadedRecogniser,
+        device: str = "cpu",
+        decoding: DecodingConfig | Greedy | None = None,
+        hotwords: Hotwords = (),
+        **options: Any,
+    ):
         self.model = loaded.model
         self.tokenizer = loaded.tokenizer
         self.folder = loaded.folder
@@ -97,11 +145,9 @@ class Recogniser:
         chosen = decoding or saved_config.read(loaded.folder)
         if chosen is None and isinstance(loaded.model, EncoderDecoder):
             chosen = DecodingConfig(attention=JointConfig())
-        self.decoding: DecodingConfig | Greedy = chosen or "greedy"
-        begin = self.begin if isinstance(loaded.model, EncoderDecoder) else None
-        self._decoder = RecordingDecoder(
-            loaded.tokenizer, self.decoding, partial(language_model.load, device=device), begin
-        )
+        self.decoding: DecodingConfig | Greedy = with_options(chosen or "greedy", **options)
+        self.hotwords = hotwords
+        self._decoders = {str(self.decoding): self._made_decoder(self.decoding)}
         self.window_seconds = float(loaded.about.get("window_seconds", WINDOW_SECONDS))
         self.lead_seconds = float(loaded.about.get("lead_seconds", 0.0))
         self.trail_seconds = float(loaded.about.get("trail_seconds", 0.0))
@@ -110,8 +156,14 @@ class Recogniser:
 
     @classmethod
     def load(
-        cls, model: str | Path = "box", device: str = "cpu", decoding: DecodingConfig | Greedy | None = None
-    ) -> "Recogniser":
+        cls,
+        model: str | Path = "box",
+        device: str = "cpu",
+        decoding: DecodingConfig | Greedy | None = None,
+        *,
+        hotwords: Hotwords = (),
+        **options: Any,
+    ) -> Recogniser:
         """Read a model folder.
 
         Args:
@@ -119,67 +171,132 @@ class Recogniser:
             device: where it runs, for instance `cpu`, `cuda`, `mps`.
             decoding: configuration of a search, or `greedy`; decoding.json of the folder if left out, or else greedy
                 (for an encoder-decoder, attention and CTC together).
+            hotwords: those of `transcribe` where it is given none.
+            options: further options of decoding by name, as `noisewise.load` takes them.
 
         Raises:
             ModelError: the folder cannot be used.
             NoisewiseError: there is no such device, language model or lexicon.
         """
         must_be_device(device)
-        return cls(model_folder.load(model, device), device, decoding)
+        return cls(model_folder.load(model, device), device, decoding, hotwords, **options)
 
+    @overload
     def transcribe(
+        self, sources: str | Path | bytes | BinaryIO | NDArray[Any] | Tensor | tuple[Any, int], **options: Any
+    ) -> Transcript: ...
+    @overload
+    def transcribe(self, sources: Sequence[Source], **options: Any) -> list[Transcript]: ...
+    def transcribe(  # type: ignore[misc]  # the options of the overloads are those below
         self,
         sources: Source | Sequence[Source],
         *,
+        sample_rate: int = SAMPLE_RATE,
+        errors: Literal["raise", "keep"] | None = None,
+        strict: bool = False,
+        hotwords: Hotwords | None = None,
+        beam: int | None = None,
+        nbest: int | None = None,
+        lm: str | Path | None = None,
+        lm_weight: float | None = None,
+        bonus: float | None = None,
+        lexicon: str | Path | None = None,
         batch_seconds: float = BATCH_SECONDS,
         window_seconds: float | None = None,
         overlap_seconds: float | None = None,
-        hotwords: Hotwords = (),
-    ) -> list[Transcript]:
-        """Transcribe recordings; the results stand in the order of the sources.
+    ) -> Transcript | list[Transcript]:
+        """Transcribe recordings: one gives a `Transcript`, several give a list in the order of the sources.
 
-        A recording that cannot be used does not stop the others: its `Transcript.error` says what is wrong.
+        A recording whose end is missing is transcribed as far as it goes: `Transcript.truncated` is set, `error` says
+        what is missing, and so does a warning. The channels of a file are mixed; `transcribe_channels` keeps them.
 
         Args:
-            sources: files, or mono waveforms at 16 kHz (T,); one or several.
+            sources: one or several of: a path; the bytes of a file; an open binary file; samples of one channel (T,)
+                as array, tensor or list of floats in -1..1, or as array of int16, int32 or uint8, which is scaled;
+                samples with their rate, `(samples, 8000)`.
+            sample_rate: of samples that come without their rate; they are resampled. Files tell their own.
+            errors: what becomes of a recording that cannot be used: `raise`, or `keep` a transcript whose `error` says
+                what is wrong. Left out: `raise` for one source, and `keep` for several, so that one does not stop the
+                others.
+            strict: whether a recording whose end is missing counts as one that cannot be used.
+            hotwords: words or phrases that are made likelier, perhaps with boosts of their own; those of `load` if left
+                out.
+            beam: hypotheses that the search keeps; like the options below, that of `load` if left out.
+            nbest: hypotheses for each recording.
+            lm: language model.
+            lm_weight: its weight.
+            bonus: word insertion bonus.
+            lexicon: file of the words that may be output.
             batch_seconds: audio that goes through the model at once, padding included.
             window_seconds: longer recordings are cut into windows of this length; that of the model if left out.
             overlap_seconds: audio that two neighbouring windows share; 4 s, or a quarter of shorter windows.
-            hotwords: words or phrases that are made likelier, perhaps with boosts of their own.
+
+        Raises:
+            AudioError: a recording cannot be used, and `errors` is `raise`.
+            NoisewiseError: an option that cannot be met.
 
         Example:
             >>> recogniser = Recogniser.load("box")
-            >>> good, bad = recogniser.transcribe(["enter_six_two_four.flac", "missing.wav"])
-            >>> good.text
+            >>> one = recogniser.transcribe("enter_six_two_four.flac", hotwords=["enter"])
+            >>> one.text
             'ENTER SIX TWO FOUR'
-            >>> [(word.text, round(word.start, 1), round(word.end, 1)) for word in good.words[:2]]
+            >>> [(word.text, round(word.start, 1), round(word.end, 1)) for word in one.words[:2]]
             [('ENTER', 0.2, 0.7), ('SIX', 0.8, 1.0)]
-            >>> bad.text, bad.error is not None
-            ('', True)
+            >>> good, bad = recogniser.transcribe(["enter_six_two_four.flac", "missing.wav"])
+            >>> good.text, bad.text, bad.error is not None
+            ('ENTER SIX TWO FOUR', '', True)
         """
-        sources = [sources] if isinstance(sources, str | Path | np.ndarray) else list(sources)
-        done = dict(
-            self.each(
-                sources,
-                batch_seconds=batch_seconds,
-                window_seconds=window_seconds,
-                overlap_seconds=overlap_seconds,
-                hotwords=hotwords,
-            )
+        single = is_one(sources)
+        many: list[Any] = [sources] if single else list(sources)  # type: ignore[arg-type]
+        if errors not in (None, "raise", "keep"):
+            raise NoisewiseError(f"`errors` must be raise or keep, but is '{errors}' instead; leave it out")
+        found = self.each(
+            [as_input(source, number, sample_rate) for number, source in enumerate(many, start=1)],
+            strict=strict,
+            hotwords=hotwords,
+            options={
+                "beam": beam,
+                "nbest": nbest,
+                "lm": lm,
+                "lm_weight": lm_weight,
+                "bonus": bonus,
+                "lexicon": lexicon,
+            },
+            batch_seconds=batch_seconds,
+            window_seconds=window_seconds,
+            overlap_seconds=overlap_seconds,
         )
-        return [done[position] for position in range(len(sources))]
+        done = _checked(found, (errors or ("raise" if single else "keep")) == "raise")
+        return done[0] if single else [done[position] for position in range(len(many))]
 
-    def recognise(self, waveforms: Sequence[NDArray[Any]], hotwords: Hotwords = ()) -> list[str]:
+    def transcribe_channels(
+        self, source: Source, channels: ChannelChoice = "split", *, sample_rate: int = SAMPLE_RATE, **options: Any
+    ) -> list[Transcript]:
+        """Transcribe the channels of one recording apart, such as the two sides of a call.
+
+        Args:
+            source: a recording with channels: a file, its bytes, or an open file.
+            channels: `split` for all, numbers from 1 for some, `auto` to split where they differ like two speakers and
+                mix them elsewhere, as `noisewise transcribe` does; `mix`.
+            sample_rate: as in `transcribe`.
+            options: as in `transcribe`.
+
+        Returns:
+            A transcript for each channel, which `Transcript.channel` names.
+
+        Raises:
+            AudioError: as `transcribe`; or the recording lacks a channel.
+        """
+        options.setdefault("errors", "raise")
+        return self.transcribe(by_channel(as_input(source, 1, sample_rate), channels), **options)  # type: ignore[arg-type]
+
+    def recognise(self, waveforms: Sequence[NDArray[Any]], hotwords: Hotwords | None = None) -> list[str]:
         """Texts of waveforms (T,) at 16 kHz; `hotwords` as in `transcribe`.
 
         Raises:
             AudioError: a waveform is empty, too short, silent or not finite.
         """
-        transcripts = self.transcribe(waveforms, hotwords=hotwords)
-        for transcript in transcripts:
-            if transcript.error is not None:
-                raise AudioError(transcript.error, path=transcript.source)
-        return [transcript.text for transcript in transcripts]
+        return [each.text for each in self.transcribe(list(waveforms), hotwords=hotwords, errors="raise")]
 
     @torch.inference_mode()
     def log_probs(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
@@ -208,31 +325,40 @@ class Recogniser:
 
     def each(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[Source | Input],
         *,
+        strict: bool = False,
+        hotwords: Hotwords | None = None,
+        options: Mapping[str, Any] | None = None,
         batch_seconds: float = BATCH_SECONDS,
         window_seconds: float | None = None,
         overlap_seconds: float | None = None,
-        hotwords: Hotwords = (),
     ) -> Iterator[tuple[int, Transcript]]:
-        """Transcribe recordings, short ones first; see `transcribe`.
+        """Transcribe recordings, short ones first; see `transcribe`, which takes `options` by name.
 
         Yields:
             Position among the sources, and transcript, each as soon as it is ready; a search decodes several together.
         """
+        inputs = [as_input(source, number) for number, source in enumerate(sources, start=1)]
         found = self.posteriors(
-            sources, batch_seconds=batch_seconds, window_seconds=window_seconds, overlap_seconds=overlap_seconds
+            inputs,
+            strict=strict,
+            batch_seconds=batch_seconds,
+            window_seconds=window_seconds,
+            overlap_seconds=overlap_seconds,
         )
-        search = self._decoder.search(hotwords)
+        search = self._search(options or {}, self.hotwords if hotwords is None else hotwords)
         alone = ([item] for item in found)
         for items in alone if search is None else batches_of(found, lambda item: len(item[1].log_probs)):
-            yield from self._transcripts(items, search)
+            for position, transcript in self._transcripts(items, search):
+                yield position, moved(transcript, inputs[position].start)
 
     def align(
         self,
-        pairs: Sequence[tuple[Source, str]],
+        pairs: Sequence[tuple[Source | Input, str]],
         *,
         unknown: Unknown = "error",
+        strict: bool = False,
         batch_seconds: float = BATCH_SECONDS,
         window_seconds: float | None = None,
         overlap_seconds: float | None = None,
@@ -244,6 +370,7 @@ class Recogniser:
         Args:
             pairs: recordings, each with its text.
             unknown: what becomes of words that the alphabet cannot spell: an error, or stars.
+            strict: as in `transcribe`.
             batch_seconds: as in `transcribe`, like the others.
             window_seconds: see there.
             overlap_seconds: see there.
@@ -259,18 +386,21 @@ class Recogniser:
             >>> [letter.text for letter in aligned.words[1].characters]
             ['S', 'I', 'X']
         """
+        inputs = [as_input(source, number) for number, (source, _) in enumerate(pairs, start=1)]
         for position, posteriors in self.posteriors(
-            [source for source, _ in pairs],
+            inputs,
+            strict=strict,
             batch_seconds=batch_seconds,
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
         ):
-            yield position, self._aligned(posteriors, pairs[position][1], unknown)
+            yield position, moved(self._aligned(posteriors, pairs[position][1], unknown), inputs[position].start)
 
     def posteriors(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[Source | Input],
         *,
+        strict: bool = False,
         batch_seconds: float = BATCH_SECONDS,
         window_seconds: float | None = None,
         overlap_seconds: float | None = None,
@@ -288,16 +418,19 @@ class Recogniser:
             step=step,
             hop=self.model.hop,
             batch_seconds=batch_seconds,
+            strict=strict,
         )
         for recording in runner.each(sources):
             yield recording.position, self._posteriors(recording)
 
     def _posteriors(self, recording: Recording[Stitcher]) -> Posteriors:
         """The outputs for a recording, its windows joined."""
-        if recording.error is not None:
-            return Posteriors(recording.name, torch.empty(0, len(self.tokenizer)), error=recording.error)
+        name, error, channel = recording.name, recording.error, recording.channel
+        if error is not None and not recording.truncated:
+            return Posteriors(name, torch.empty(0, len(self.tokenizer)), error=error, channel=channel)
         log_probs, frames = recording.outputs.result().tensor_split((len(self.tokenizer),), dim=1)
-        return Posteriors(recording.name, log_probs, recording.seconds, frames=frames if self._attends else None)
+        kept = frames if self._attends else None
+        return Posteriors(name, log_probs, recording.seconds, error, kept, recording.truncated, channel)
 
     def _window(self, window_seconds: float | None, overlap_seconds: float | None) -> tuple[int, int]:
         """Samples of a window, and from one window to the next; whole frames."""
@@ -311,6 +444,20 @@ class Recogniser:
         hop = self.model.hop
         size = max(1, round(seconds * SAMPLE_RATE / hop)) * hop
         return size, size - round(overlap * SAMPLE_RATE / hop) * hop
+
+    def _made_decoder(self, config: DecodingConfig | Greedy) -> RecordingDecoder:
+        begin = self.begin if isinstance(self.model, EncoderDecoder) else None
+        return RecordingDecoder(self.tokenizer, config, partial(language_model.load, device=self.device), begin)
+
+    def _search(self, options: Mapping[str, Any], hotwords: Hotwords) -> Search | None:
+        """The search of a request; the last one that differs from that of `load` is kept, with its language model."""
+        config = with_options(self.decoding, **options)
+        decoder = self._decoders.get(str(config))
+        if decoder is None:
+            own = str(self.decoding)
+            decoder = self._made_decoder(config)
+            self._decoders = {own: self._decoders[own], str(config): decoder}
+        return decoder.search(hotwords)
 
     @property
     def _frame_seconds(self) -> float:
@@ -330,22 +477,22 @@ class Recogniser:
         self, items: list[tuple[int, Posteriors]], search: Search | None
     ) -> Iterator[tuple[int, Transcript]]:
         """Decode recordings whose windows have all been through the model."""
-        usable = [each for _, each in items if each.error is None]
+        usable = [each for _, each in items if not each.has_failed]
         log_probs, frames = (
             [each.log_probs for each in usable],
             [each.frames for each in usable if each.frames is not None],
         )
         found = iter(nbest(log_probs, self.tokenizer, self._frame_seconds, search, frames))
         for position, each in items:
-            if each.error is not None:
-                yield position, Transcript(each.source, error=each.error)
+            if each.has_failed:
+                yield position, Transcript(each.source, error=each.error, channel=each.channel)
                 continue
             yield position, _transcript(each, next(found), self.least_confidence)
 
     def _aligned(self, posteriors: Posteriors, text: str, unknown: Unknown) -> Transcript:
         """Align a text with a recording."""
-        if posteriors.error is not None:
-            return Transcript(posteriors.source, error=posteriors.error)
+        if posteriors.has_failed:
+            return Transcript(posteriors.source, error=posteriors.error, channel=posteriors.channel)
         try:
             words = align(posteriors.log_probs, text, self.tokenizer, self._frame_seconds, unknown=unknown).words
         except AlignmentError as error:
@@ -353,7 +500,8 @@ class Recogniser:
         words = widened(words, self.lead_seconds, self.trail_seconds, posteriors.seconds)
         aligned = " ".join(word.text for word in words)
         known = [word for word in words if word.characters]  # no model is sure of a star
-        return Transcript(posteriors.source, aligned, [*words], posteriors.seconds, overall_confidence(known))
+        found = Transcript(posteriors.source, aligned, [*words], posteriors.seconds, overall_confidence(known))
+        return _marked(found, posteriors)
 
 
 def _transcript(posteriors: Posteriors, hypotheses: Sequence[Hypothesis], least_confidence: float) -> Transcript:
@@ -364,7 +512,7 @@ def _transcript(posteriors: Posteriors, hypotheses: Sequence[Hypothesis], least_
     for each in hypotheses if words or not left_out else ():
         if each.text not in (best.text, text):
             alternatives.setdefault(each.text, Alternative(each.text, each.score))
-    return Transcript(
+    found = Transcript(
         posteriors.source,
         text,
         words,
@@ -373,3 +521,22 @@ def _transcript(posteriors: Posteriors, hypotheses: Sequence[Hypothesis], least_
         list(alternatives.values()),
         left_out,
     )
+    return _marked(found, posteriors)
+
+
+def _marked(transcript: Transcript, posteriors: Posteriors) -> Transcript:
+    """A transcript with its channel, and with what is missing of its recording."""
+    marks: dict[str, Any] = {"channel": posteriors.channel, "truncated": posteriors.truncated}
+    return replace(transcript, error=posteriors.error, **marks)
+
+
+def _checked(found: Iterable[tuple[int, Transcript]], raises: bool) -> dict[int, Transcript]:
+    """Transcripts by position; the first that has failed is raised if asked for, and what is cut off is warned of."""
+    done: dict[int, Transcript] = {}
+    for position, transcript in found:
+        if raises and transcript.has_failed:
+            raise AudioError(str(transcript.error), path=transcript.source)
+        if transcript.truncated:
+            warnings.warn(str(transcript.error), stacklevel=3)
+        done[position] = transcript
+    return done

@@ -17,12 +17,12 @@ from noisewise.checkpoints import model_folder
 from noisewise.checkpoints.model_folder import LoadedTagger
 from noisewise.config import above
 from noisewise.errors import AudioError, NoisewiseError
+from noisewise.inference.sources import Input, Source, is_one
 from noisewise.inference.tags import Probabilities, Tags, Window
 from noisewise.inference.windowing import (
     BATCH_SECONDS,
     MIN_SECONDS,
     Recording,
-    Source,
     WindowedRunner,
     must_be_device,
     padded,
@@ -87,22 +87,22 @@ class Tagger:
         A recording that cannot be used does not stop the others: its `Tags.error` says what is wrong.
 
         Args:
-            sources: files, or mono waveforms at 16 kHz (T,); one or several.
+            sources: as `Recogniser.transcribe` takes them; one or several.
             window_seconds: longer recordings are cut into windows of this length; what the model was trained on if left
                 out.
             hop_seconds: from the beginning of one window to that of the next; half a window if left out. The last
                 window ends with the recording, and so may begin sooner.
             batch_seconds: audio that goes through the model at once, padding included.
         """
-        sources = [sources] if isinstance(sources, str | Path | np.ndarray) else list(sources)
+        many: list[Any] = [sources] if is_one(sources) else list(sources)  # type: ignore[arg-type]
         done = dict(
-            self.each(sources, window_seconds=window_seconds, hop_seconds=hop_seconds, batch_seconds=batch_seconds)
+            self.each(many, window_seconds=window_seconds, hop_seconds=hop_seconds, batch_seconds=batch_seconds)
         )
-        return [done[position] for position in range(len(sources))]
+        return [done[position] for position in range(len(many))]
 
     def each(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[Source | Input],
         *,
         window_seconds: float | None = None,
         hop_seconds: float | None = None,

@@ -1,24 +1,35 @@
-"""Transcripts of recordings, and their written forms: txt, json, srt, vtt, tsv, ctm, textgrid."""
+"""Transcripts of recordings, and their written forms: txt, json, srt, vtt, tsv, csv, ctm, rttm, textgrid.
 
+Texts are made safe where they are written: no character ends a cell, a row or a cue that does not belong there, none
+reaches a terminal as a command, and what is no text (lone surrogates) is shown as `\\udcff`.
+"""
+
+import csv
+import io
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+import os
+import unicodedata
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from noisewise.decoding.alignment.align import AlignedWord
 from noisewise.decoding.hypothesis import Word
-from noisewise.errors import ConfigError
-from noisewise.inference.tags import Sounds, rounded, spelled
+from noisewise.errors import ConfigError, DataError
+from noisewise.inference.subtitles import PAUSE, Cue, SubtitleConfig, cues
+from noisewise.inference.tags import Sounds, Tag, TaggedWindow, rounded, spelled
 from noisewise.safe_text import csv_cell, terminal
 
-CUE_PAUSE = 0.8
-"""A silence of this many seconds ends a subtitle."""
-CUE_SECONDS = 6.0
-"""Longest subtitle in seconds; a reader keeps up with about two lines in six seconds."""
-CUE_LETTERS = 84
-"""Longest subtitle in letters: two lines of 42."""
 STRETCH_PAUSE = 3.0
 """Seconds without a word that part two stretches of speech."""
+FORMAT = "noisewise-transcripts-1"
+"""Name of the form of JSON; it changes when a key changes its meaning."""
+LONGEST_NAME = 180
+"""Most bytes of the name of an output file, without its suffix."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +44,24 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Transcript:
-    """Transcript of one recording, or the reason why there is none."""
+    """Transcript of one recording, of a channel or a part of it, or the reason why there is none.
+
+    Example:
+        >>> one = Transcript("a.wav", "GO", [Word("GO", 0.2, 0.5, 0.98)], duration=1.0, confidence=0.98)
+        >>> print(one.to_srt(min_seconds=0.3, trail=0.0), end="")
+        1
+        00:00:00,200 --> 00:00:00,500
+        GO
+        >>> Transcript.from_dict(one.to_dict()) == one
+        True
+    """
 
     source: str
     """Path of the recording, or `waveform N` for the N-th array of a call."""
     text: str = ""
     """Words of the best hypothesis, joined by single spaces."""
     words: list[Word] = field(default_factory=list)
-    """Words of the best hypothesis with start and end in seconds, and confidence."""
+    """Words of the best hypothesis with start and end in seconds from the start of the recording, and confidence."""
     duration: float = 0.0
     """Duration of the audio in seconds."""
     confidence: float = 0.0
@@ -52,7 +73,103 @@ class Transcript:
     sounds: Sounds | None = None
     """Labels of the sounds in the recording; None when no tagger was run."""
     error: str | None = None
-    """A sentence that says what is wrong with the recording; None when it was transcribed."""
+    """A sentence that says what is wrong with the recording; None when it was transcribed as a whole."""
+    channel: int | None = None
+    """Number of the channel, from 1; None for all of them as one."""
+    start: float = 0.0
+    """Where the part that was transcribed begins in the recording, in seconds."""
+    truncated: bool = False
+    """Whether the end of the recording is missing: the text is that of what is there, and `error` says so."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether there is no transcript; `error` says why."""
+        return self.error is not None and not self.truncated
+
+    def __getitem__(self, index: int) -> "Transcript":
+        """Itself as `[0]`: `transcribe` gave a list for one source up to version 0.2."""
+        if index not in (0, -1):
+            raise IndexError(index)
+        warnings.warn("`transcribe` gives one Transcript for one source; leave out `[0]`", DeprecationWarning, 2)
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON holds them; the keys are always the same."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Transcript":
+        """A transcript from what `to_dict` gave, or from an entry of a JSON document; unknown keys are passed over.
+
+        Raises:
+            DataError: they are not the values of a transcript.
+        """
+        try:
+            known = {each.name: values[each.name] for each in fields(cls) if each.name in values}
+            known["words"] = [_word(each) for each in known.get("words", [])]
+            known["left_out"] = [_word(each) for each in known.get("left_out", [])]
+            known["alternatives"] = [Alternative(**each) for each in known.get("alternatives", [])]
+            sounds = known.get("sounds")
+            known["sounds"] = None if sounds is None else _sounds_of(sounds)
+            return cls(**known)
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            raise DataError(f"`values` must be those of `Transcript.to_dict`, but are not: {error}") from error
+
+    def to_json(self) -> str:
+        """The same as one JSON object."""
+        return json.dumps(rounded(self.to_dict()), indent=2)
+
+    def to_text(self) -> str:
+        """The words, without an end of line."""
+        return clean(self.text)
+
+    def to_srt(self, **options: Any) -> str:
+        """SubRip; options are those of `SubtitleConfig`, for instance `max_line_length=32`."""
+        return render([self], "srt", SubtitleConfig(**options))
+
+    def to_vtt(self, **options: Any) -> str:
+        """WebVTT; options are those of `SubtitleConfig`."""
+        return render([self], "vtt", SubtitleConfig(**options))
+
+    def to_ctm(self) -> str:
+        """NIST time-marked conversation."""
+        return render([self], "ctm")
+
+    def to_rttm(self) -> str:
+        """NIST rich transcription time marks: when there is speech."""
+        return render([self], "rttm")
+
+    def to_textgrid(self) -> str:
+        """Praat's TextGrid."""
+        return render([self], "textgrid")
+
+
+def _word(values: Mapping[str, Any]) -> Word:
+    """A word, with its letters where it was aligned."""
+    if "characters" not in values:
+        return Word(**values)
+    return AlignedWord(**{**values, "characters": [Word(**each) for each in values["characters"]]})
+
+
+def _sounds_of(values: Mapping[str, Any]) -> Sounds:
+    windows = [
+        TaggedWindow(each["start"], each["end"], [Tag(**tag) for tag in each["tags"]]) for each in values["windows"]
+    ]
+    return Sounds([Tag(**tag) for tag in values["tags"]], windows)
+
+
+def moved(transcript: Transcript, seconds: float) -> Transcript:
+    """A transcript of a part that begins so late in its recording, with times of the recording."""
+    if not seconds:
+        return transcript
+    words, left_out = ([_later(word, seconds) for word in some] for some in (transcript.words, transcript.left_out))
+    return replace(transcript, start=seconds, words=words, left_out=left_out)
+
+
+def _later(word: Word, seconds: float) -> Word:
+    letters = getattr(word, "characters", None)
+    more: dict[str, Any] = {} if letters is None else {"characters": [_later(letter, seconds) for letter in letters]}
+    return replace(word, start=word.start + seconds, end=word.end + seconds, **more)
 
 
 def overall_confidence(words: Sequence[Word]) -> float:
@@ -87,12 +204,13 @@ def without_doubtful(words: Sequence[Word], least: float) -> tuple[list[Word], l
     return kept, others
 
 
-def render(transcripts: Sequence[Transcript], form: str) -> str:
+def render(transcripts: Sequence[Transcript], form: str, subtitles: SubtitleConfig | None = None) -> str:
     """Write transcripts as one document; control characters in names and texts are shown as `\\u001b`.
 
     Args:
-        transcripts: one or more; srt, vtt and textgrid hold exactly one.
+        transcripts: one or more; srt, vtt and textgrid hold one recording, perhaps several channels of it.
         form: a key of `WRITERS`.
+        subtitles: form of srt and vtt.
 
     Raises:
         ConfigError: an unknown form, or several recordings in a form that holds one.
@@ -103,50 +221,157 @@ def render(transcripts: Sequence[Transcript], form: str) -> str:
         >>> print(render([one], "vtt"), end="")
         WEBVTT
         <BLANKLINE>
-        00:00:00.200 --> 00:00:00.500
+        00:00:00.200 --> 00:00:01.200
         GO
         >>> print(render([one], "ctm"), end="")
         a 1 0.200 0.300 GO 0.9800
     """
-    if form not in WRITERS:
-        raise ConfigError(f"format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
-    if form in SINGLE and len(transcripts) != 1:
+    several = len(transcripts) != 1
+    document = Document(form, [each.source for each in transcripts], several, subtitles)
+    if form in SINGLE and several and not _is_one_recording(transcripts):
         raise ConfigError(
             f"{form} must hold one recording, but there are {len(transcripts)} instead; write into a folder"
         )
-    return terminal(WRITERS[form](transcripts))
+    document.has_sounds = any(each.sounds is not None for each in transcripts)
+    return document.head() + document.part(transcripts) + document.foot()
+
+
+class Document:
+    """A document that is written piece by piece: `head`, then `part` for each recording, then `foot`."""
+
+    def __init__(
+        self,
+        form: str,
+        sources: Sequence[str],
+        several: bool = True,
+        subtitles: SubtitleConfig | None = None,
+        has_sounds: bool = False,
+    ):
+        """Choose its form.
+
+        Args:
+            form: a key of `WRITERS`.
+            sources: those of all transcripts that will come, for the names in ctm and rttm.
+            several: whether there will be more than one transcript; txt then names their sources.
+            subtitles: form of srt and vtt.
+            has_sounds: whether tsv and csv have a column for sounds.
+
+        Raises:
+            ConfigError: an unknown form.
+        """
+        if form not in WRITERS:
+            raise ConfigError(f"format must be one of {', '.join(WRITERS)}, but is '{form}' instead")
+        self.form, self.several, self.has_sounds = form, several, has_sounds
+        self.subtitles = subtitles or SubtitleConfig()
+        once = list(dict.fromkeys(sources))
+        self.names = dict(zip(once, short_names(once), strict=True))
+        self.begun = False
+        """Whether a part has been written."""
+
+    def head(self) -> str:
+        """What stands before the recordings."""
+        if self.form == "json":
+            return f'{{\n  "format": "{FORMAT}",\n  "transcripts": ['
+        return _row(self.form, _header(self)) if self.form in ("tsv", "csv") else ""
+
+    def part(self, transcripts: Sequence[Transcript]) -> str:
+        """Some transcripts; in a form that holds one recording, all of them."""
+        text = WRITERS[self.form](self, transcripts)
+        self.begun = self.begun or bool(transcripts)
+        return terminal(text.encode(errors="backslashreplace").decode())
+
+    def foot(self) -> str:
+        """What stands after them."""
+        return ("\n  ]\n}\n" if self.begun else "]\n}\n") if self.form == "json" else ""
+
+
+def _is_one_recording(transcripts: Sequence[Transcript]) -> bool:
+    """Whether they are the channels of one."""
+    channels = [each.channel for each in transcripts]
+    return (
+        len({each.source for each in transcripts}) == 1 and None not in channels and len({*channels}) == len(channels)
+    )
 
 
 def short_names(sources: Sequence[str]) -> list[str]:
-    """File names without folder and suffix; whole paths (`/` as `_`) where two would be the same."""
-    stems = [Path(source).stem for source in sources]
-    return [
-        stem if stems.count(stem) == 1 else Path(source).as_posix().strip("/").replace("/", "_").replace(":", "_")
+    """Names for files and columns, no two the same, even where capitals do not count.
+
+    The file name without folder and suffix; where two would be the same, all of the path below their common folder
+    (`/` as `_`); where that does not tell them apart either, `_2`, `_3`, ... in the order of the sources.
+
+    Example:
+        >>> short_names(["a/x.wav", "b/x.wav", "b/y.wav", "b/y.wav"])
+        ['a_x.wav', 'b_x.wav', 'y', 'y_2']
+    """
+    stems = [_usable(Path(source).stem) for source in sources]
+    alike: dict[str, set[str]] = {}
+    for stem, source in zip(stems, sources, strict=True):
+        alike.setdefault(stem.lower(), set()).add(source)
+    names = [
+        stem if len(alike[stem.lower()]) == 1 else _usable(_below_common(source, alike[stem.lower()]))
         for stem, source in zip(stems, sources, strict=True)
     ]
+    wanted = Counter(name.lower() for name in names)
+    taken: set[str] = set()
+    found: list[str] = []
+    for name in names:
+        free, number = name, 1
+        while free.lower() in taken or (number > 1 and free.lower() in wanted):
+            number += 1
+            free = f"{name}_{number}"
+        taken.add(free.lower())
+        found.append(free)
+    return found
 
 
-def cues(words: Sequence[Word]) -> Iterator[list[Word]]:
-    """Cut words into subtitles at pauses, and where one would grow too long to read."""
-    cue: list[Word] = []
-    for word in words:
-        letters = sum(len(each.text) + 1 for each in cue) + len(word.text)
-        if cue and (
-            word.start - cue[-1].end > CUE_PAUSE or word.end - cue[0].start > CUE_SECONDS or letters > CUE_LETTERS
-        ):
-            yield cue
-            cue = []
-        cue.append(word)
-    if cue:
-        yield cue
+def _below_common(source: str, others: Iterable[str]) -> str:
+    """A path below the folder that it shares with others."""
+    try:
+        common = os.path.commonpath([Path(each).parent for each in others])
+    except ValueError:  # relative and absolute ones
+        common = ""
+    path = Path(source)
+    return (path.relative_to(common) if common else path).as_posix()
 
 
-def _txt(transcripts: Sequence[Transcript]) -> str:
-    """The text; with several recordings a line each, the source before a tab. Sounds stand in brackets after it: on a
+def _usable(name: str) -> str:
+    """A name that every system takes for a file that is not hidden; a long one keeps its end."""
+    name = "".join("_" if letter in '/\\:*?"<>|' else letter for letter in clean(name)).strip("_ ").lstrip(".")
+    while len(name.encode(errors="replace")) > LONGEST_NAME:
+        name = name[1:]
+    return name or "recording"
+
+
+def clean(text: str) -> str:
+    """A text on one line: ends of line and control characters are spaces, runs of these one space, and characters
+    that only steer the order of others are left out."""
+    if text.isascii() and text.isprintable() and "  " not in text and text == text.strip():
+        return text
+    return " ".join("".join(map(_shown, text)).split())
+
+
+def _shown(letter: str) -> str:
+    """A character, or what stands for it; joiners of scripts and emoji are kept."""
+    kind = unicodedata.category(letter)
+    if kind in ("Cc", "Zl", "Zp"):
+        return " "
+    return "" if kind == "Cf" and letter not in "\u200c\u200d" else letter
+
+
+def label_of(transcript: Transcript) -> str:
+    """The source, and the channel where there is one: `call.wav (channel 2)`."""
+    channel = "" if transcript.channel is None else f" (channel {transcript.channel})"
+    return f"{clean(transcript.source)}{channel}"
+
+
+def _txt(document: Document, transcripts: Sequence[Transcript]) -> str:
+    """The text; with several transcripts a line each, the source before a tab. Sounds stand in brackets after it: on a
     line of their own, or after a tab."""
-    if len(transcripts) == 1:
-        return f"{transcripts[0].text}\n" + "".join(f"{sounds}\n" for sounds in _sounds(transcripts[0]))
-    return "".join("\t".join([_cell(each.source), each.text, *_sounds(each)]) + "\n" for each in transcripts)
+    if not document.several:
+        return "".join(
+            f"{clean(each.text)}\n" + "".join(f"{sounds}\n" for sounds in _sounds(each)) for each in transcripts
+        )
+    return "".join("\t".join([label_of(each), clean(each.text), *_sounds(each)]) + "\n" for each in transcripts)
 
 
 def _sounds(transcript: Transcript) -> list[str]:
@@ -154,68 +379,128 @@ def _sounds(transcript: Transcript) -> list[str]:
     return [] if transcript.sounds is None else [f"[{spelled(transcript.sounds.tags)}]"]
 
 
-def _json(transcripts: Sequence[Transcript]) -> str:
-    """Everything; times in seconds to the millisecond."""
-    return json.dumps({"transcripts": [rounded(_plain(each)) for each in transcripts]}, indent=2) + "\n"
+def _json(document: Document, transcripts: Sequence[Transcript]) -> str:
+    """Everything; times in seconds, to four decimals."""
+    texts = [each.to_json().replace("\n", "\n    ") for each in transcripts]
+    before = "," if document.begun else ""
+    return before + ",".join(f"\n    {text}" for text in texts) if texts else ""
 
 
-def _plain(transcript: Transcript) -> dict[str, Any]:
-    """Plain values of a transcript, without sounds where no tagger was run."""
-    values = asdict(transcript)
-    return values if transcript.sounds is not None else {name: values[name] for name in values if name != "sounds"}
-
-
-def _srt(transcripts: Sequence[Transcript]) -> str:
-    """SubRip."""
-    blocks = [
-        f"{number}\n{_clock(cue[0].start, ',')} --> {_clock(cue[-1].end, ',')}\n{_line(cue)}\n"
-        for number, cue in enumerate(cues(transcripts[0].words), start=1)
-    ]
+def _srt(document: Document, transcripts: Sequence[Transcript]) -> str:
+    """SubRip; the channel stands before the text. It has no escapes, so an arrow in a text gets a space."""
+    blocks = []
+    for number, (_, cue) in enumerate(_cues(document, transcripts, named=True), start=1):
+        text = "\n".join(line.replace("-->", "-- >") for line in cue.lines)
+        blocks.append(f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{text}\n")
     return "\n".join(blocks)
 
 
-def _vtt(transcripts: Sequence[Transcript]) -> str:
-    """WebVTT."""
-    blocks = [
-        f"{_clock(cue[0].start, '.')} --> {_clock(cue[-1].end, '.')}\n{_line(cue)}\n"
-        for cue in cues(transcripts[0].words)
-    ]
+def _vtt(document: Document, transcripts: Sequence[Transcript]) -> str:
+    """WebVTT; the channel is the voice. W3C, "WebVTT", section 4.2.2: `&`, `<` and `>` are escaped."""
+    blocks = []
+    for channel, cue in _cues(document, transcripts, named=False):
+        voice = "" if channel is None else f"<v Channel {channel}>"
+        text = "\n".join(line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for line in cue.lines)
+        blocks.append(f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{voice}{text}\n")
     return "\n".join(["WEBVTT\n", *blocks])
 
 
-def _tsv(transcripts: Sequence[Transcript]) -> str:
-    """A row per recording; `path` and `text` are the columns that `noisewise prepare table` reads. Where a tagger was
-    run, sounds have a column. `'` stands before cells that a spreadsheet would take for a formula."""
-    asked = ["sounds"] if any(each.sounds is not None for each in transcripts) else []
-    rows = [
-        (
-            *(each.source, f"{each.duration:.3f}", each.text, f"{each.confidence:.4f}", each.error or ""),
-            *(spelled([] if each.sounds is None else each.sounds.tags) for _ in asked),
-        )
-        for each in transcripts
+def _cues(document: Document, transcripts: Sequence[Transcript], named: bool) -> list[tuple[int | None, Cue]]:
+    """Cues of all channels in the order of time; those of one channel do not overlap."""
+    found: list[tuple[int | None, Cue]] = []
+    for each in transcripts:
+        label = f"Channel {each.channel}:" if named and each.channel is not None else ""
+        words = [replace(word, text=text) for word in each.words if (text := clean(word.text))]
+        found += [(each.channel, cue) for cue in cues(words, document.subtitles, label)]
+    return sorted(found, key=lambda pair: pair[1].start)
+
+
+def _table(document: Document, transcripts: Sequence[Transcript]) -> str:
+    """A row per transcript; `path` and `text` are the columns that `noisewise prepare table` reads. Where a tagger was
+    run, sounds have a column."""
+    return "".join(_row(document.form, _cells(document, each)) for each in transcripts)
+
+
+def _header(document: Document) -> list[str]:
+    return [*("path", "duration_seconds", "text", "confidence", "error", "channel"), *_if(document, "sounds")]
+
+
+def _cells(document: Document, each: Transcript) -> list[str]:
+    path = clean(each.source)
+    return [
+        f"./{path}" if path.startswith(FORMULA) else path,
+        f"{each.duration:.3f}",
+        csv_cell(clean(each.text)),
+        f"{each.confidence:.4f}",
+        csv_cell(clean(each.error or "")),
+        "" if each.channel is None else str(each.channel),
+        *_if(document, spelled([] if each.sounds is None else each.sounds.tags)),
     ]
-    header = ("path", "duration_seconds", "text", "confidence", "error", *asked)
-    return "".join("\t".join(csv_cell(_cell(cell)) for cell in row) + "\n" for row in [header, *rows])
 
 
-def _ctm(transcripts: Sequence[Transcript]) -> str:
+def _if(document: Document, cell: str) -> list[str]:
+    return [cell] if document.has_sounds else []
+
+
+def _row(form: str, cells: Sequence[str]) -> str:
+    """A row of a table; cells hold neither tabs nor ends of line."""
+    if form == "tsv":
+        return "\t".join(cells) + "\n"
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerow(cells)
+    return written.getvalue()
+
+
+def _ctm(document: Document, transcripts: Sequence[Transcript]) -> str:
     """NIST time-marked conversation: name, channel, start, duration, word, confidence."""
-    names = short_names([each.source for each in transcripts])
     return "".join(
-        f"{'_'.join(name.split())} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text} {word.confidence:.4f}\n"
-        for name, each in zip(names, transcripts, strict=True)
+        f"{_column(document.names[each.source])} {each.channel or 1} {word.start:.3f} "
+        f"{word.end - word.start:.3f} {_column(word.text)} {word.confidence:.4f}\n"
+        for each in transcripts
         for word in each.words
     )
 
 
-def _textgrid(transcripts: Sequence[Transcript]) -> str:
-    """Praat's TextGrid, long text form: a tier of words, and one of letters where they are known."""
-    (one,) = transcripts
-    tiers = {"words": list(one.words)}
-    letters = [letter for word in one.words for letter in getattr(word, "characters", [])]
-    if letters:
-        tiers["characters"] = letters
-    duration = max([one.duration, *(word.end for word in one.words)])
+def _rttm(document: Document, transcripts: Sequence[Transcript]) -> str:
+    """NIST rich transcription time marks: a line for each stretch of speech without a pause, by channel."""
+    lines = []
+    for each in transcripts:
+        channel = each.channel or 1
+        for start, end in _stretches(each.words):
+            name = _column(document.names[each.source])
+            lines.append(
+                f"SPEAKER {name} {channel} {start:.3f} {end - start:.3f} <NA> <NA> channel_{channel} <NA> <NA>\n"
+            )
+    return "".join(lines)
+
+
+def _stretches(words: Sequence[Word]) -> Iterator[tuple[float, float]]:
+    """Start and end of the words between pauses."""
+    starts = [0]
+    for position, word in enumerate(words):
+        late = position > 0 and word.start - words[position - 1].end > PAUSE
+        starts.append(starts[-1] + late)
+    for _, run in groupby(zip(starts[1:], words, strict=True), key=lambda pair: pair[0]):
+        together = [word for _, word in run]
+        yield together[0].start, max(word.end for word in together)
+
+
+def _column(text: str) -> str:
+    """A text without spaces, for columns that spaces divide."""
+    return "_".join(clean(text).split()) or "_"
+
+
+def _textgrid(document: Document, transcripts: Sequence[Transcript]) -> str:
+    """Praat's TextGrid, long text form: a tier of words for each channel, and one of letters where they are known."""
+    tiers: dict[str, list[Word]] = {}
+    for one in transcripts:
+        channel = "" if one.channel is None else f" channel {one.channel}"
+        tiers[f"words{channel}"] = list(one.words)
+        letters = [letter for word in one.words for letter in getattr(word, "characters", [])]
+        if letters:
+            tiers[f"characters{channel}"] = letters
+    duration = max([each.start + each.duration for each in transcripts], default=0.0)
+    duration = max([duration, *(word.end for each in transcripts for word in each.words)])
     lines = [
         'File type = "ooTextFile"',
         'Object class = "TextGrid"',
@@ -228,7 +513,7 @@ def _textgrid(transcripts: Sequence[Transcript]) -> str:
         lines.append(f"        xmin = 0 \n        xmax = {_seconds(duration)} ")
         lines.append(f"        intervals: size = {len(intervals)} ")
         for count, (start, end, text) in enumerate(intervals, start=1):
-            quoted = text.replace('"', '""')
+            quoted = clean(text).replace('"', '""')
             lines.append(f"        intervals [{count}]:\n            xmin = {_seconds(start)} ")
             lines.append(f'            xmax = {_seconds(end)} \n            text = "{quoted}" ')
     return "\n".join(lines) + "\n"
@@ -253,27 +538,21 @@ def _seconds(value: float) -> str:
     return f"{value:.3f}"
 
 
-WRITERS: dict[str, Callable[[Sequence[Transcript]], str]] = {
+WRITERS: dict[str, Callable[[Document, Sequence[Transcript]], str]] = {
     "txt": _txt,
     "json": _json,
     "srt": _srt,
     "vtt": _vtt,
-    "tsv": _tsv,
+    "tsv": _table,
+    "csv": _table,
     "ctm": _ctm,
+    "rttm": _rttm,
     "textgrid": _textgrid,
 }
 SINGLE = frozenset({"srt", "vtt", "textgrid"})
 """Forms of which a document holds one recording."""
-
-
-def _line(cue: Sequence[Word]) -> str:
-    """The text of a subtitle."""
-    return " ".join(word.text for word in cue)
-
-
-def _cell(text: str) -> str:
-    """A text without the characters that end a cell or a row."""
-    return " ".join(text.split())
+FORMULA = ("=", "+", "-", "@")
+"""What a spreadsheet takes for the beginning of a formula."""
 
 
 def _clock(seconds: float, point: str) -> str:

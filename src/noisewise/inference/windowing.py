@@ -1,8 +1,7 @@
 """Windowed inference over recordings: read, checked, cut into windows, and batched by length."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -10,13 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from noisewise.audio import waveform
 from noisewise.audio.waveform import SAMPLE_RATE, SILENCE
 from noisewise.audio.windows import windows
 from noisewise.config import above
 from noisewise.errors import AudioError, NoisewiseError
+from noisewise.inference.sources import Input, Source, as_input
 
-Source = str | Path | NDArray[Any]
 MIN_SECONDS = 0.1
 """Shortest recording in seconds; a shorter one holds no word."""
 BATCH_SECONDS = 120.0
@@ -51,6 +49,10 @@ class Recording(Generic[C]):
     """Whether the last window was cut."""
     error: str | None = None
     """A sentence that says what is wrong with the recording; None if nothing is."""
+    truncated: bool = False
+    """Whether the end is missing, which `error` says, and the outputs are those of what is there."""
+    channel: int | None = None
+    """Number of its channel in the file, from 1; None for the mix of all."""
 
     @property
     def seconds(self) -> float:
@@ -73,6 +75,7 @@ class WindowedRunner(Generic[C]):
         step: int,
         hop: int = 1,
         batch_seconds: float = BATCH_SECONDS,
+        strict: bool = True,
     ):
         """Choose model, windows and batches.
 
@@ -83,6 +86,7 @@ class WindowedRunner(Generic[C]):
             step: samples from one window to the next, a multiple of `hop`.
             hop: samples of a step of the model; windows begin on one.
             batch_seconds: audio that goes through the model at once, padding included.
+            strict: whether a recording whose end is missing has failed; otherwise what is there goes through.
 
         Raises:
             ConfigError: `batch_seconds` is not positive.
@@ -90,10 +94,10 @@ class WindowedRunner(Generic[C]):
         above(0, batch_seconds=batch_seconds)
         self.model, self.collector = model, collector
         self.size, self.step, self.hop = size, step, hop
-        self.batch_seconds = batch_seconds
+        self.batch_seconds, self.strict = batch_seconds, strict
         self._batch: list[tuple[Recording[C], int, NDArray[np.float32]]] = []  # first sample, samples (T,)
 
-    def each(self, sources: Sequence[Source]) -> Iterator[Recording[C]]:
+    def each(self, sources: Sequence[Source | Input]) -> Iterator[Recording[C]]:
         """Run the model over recordings, short ones first.
 
         Yields:
@@ -108,30 +112,31 @@ class WindowedRunner(Generic[C]):
                     recording.waiting += 1
                 recording.whole = True
             except AudioError as error:
-                recording.error = str(error)
+                recording.error, recording.truncated = str(error), False
                 self._batch = [window for window in self._batch if window[0] is not recording]
                 yield recording
         yield from self._run()
 
-    def _ordered(self, sources: Sequence[Source]) -> Iterator[tuple[Recording[C], Source]]:
+    def _ordered(self, sources: Sequence[Source | Input]) -> Iterator[tuple[Recording[C], Input]]:
         """Sources by length, so that a batch holds little padding; unknown lengths come last."""
-        order = sorted(range(len(sources)), key=lambda position: _seconds(sources[position]))
-        for position in order:
-            source = sources[position]
-            name = f"waveform {position + 1}" if isinstance(source, np.ndarray) else str(source)
-            yield Recording(position, name, self.collector()), source
+        found = [as_input(source, number) for number, source in enumerate(sources, start=1)]
+        seconds = [each.seconds for each in found]
+        for position in sorted(range(len(found)), key=seconds.__getitem__):
+            each = found[position]
+            yield Recording(position, each.name, self.collector(), channel=each.channel), each
 
-    def _blocks(self, source: Source, recording: Recording[C]) -> Iterator[NDArray[np.float32]]:
+    def _blocks(self, source: Input, recording: Recording[C]) -> Iterator[NDArray[np.float32]]:
         """The samples of a source, counted and checked on their way."""
-        if isinstance(source, np.ndarray):
-            blocks: Iterable[NDArray[np.float32]] = [_checked(source, recording.name)]
-        else:
-            blocks = waveform.stream(source, block_seconds=self.step / SAMPLE_RATE)
         low, high = np.inf, -np.inf
-        for samples in blocks:
-            low, high = min(low, samples.min()), max(high, samples.max())
-            recording.samples += len(samples)
-            yield samples
+        try:
+            for samples in source.blocks(self.step / SAMPLE_RATE):
+                low, high = min(low, samples.min()), max(high, samples.max())
+                recording.samples += len(samples)
+                yield samples
+        except AudioError as error:
+            if self.strict or error.reason != "truncated" or not recording.samples:
+                raise
+            recording.truncated, recording.error = True, f"{error} (what is there was used)"
         _must_hold_sound(recording.name, recording.seconds, (high - low) / 2)
 
     def _seconds_with(self, samples: int) -> float:
@@ -174,34 +179,6 @@ def padded(waveforms: Sequence[NDArray[Any]], device: str) -> tuple[Tensor, Tens
     for row, each in zip(batch, waveforms, strict=True):
         row[: len(each)] = torch.from_numpy(np.asarray(each, dtype=np.float32))
     return batch.to(device), lengths.to(device)
-
-
-def _seconds(source: Source) -> float:
-    """Length of a source as far as its header tells; infinite if it does not."""
-    if isinstance(source, np.ndarray):
-        return len(source) / SAMPLE_RATE if source.ndim else 0.0
-    if not Path(source).is_file():
-        return float("inf")  # a pipe can be read only once
-    try:
-        seconds = waveform.info(source).seconds
-    except AudioError:
-        return 0.0  # the error is raised when it is read
-    return float("inf") if np.isnan(seconds) else seconds
-
-
-def _checked(samples: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """A waveform given as an array, as float32; refuses what cannot be one."""
-    if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
-        raise AudioError(
-            f"`{name}` must be a float array (T,) in -1..1 at 16 kHz, but is {samples.dtype} "
-            f"{samples.shape} instead; average its channels, and divide integers by their largest value",
-            path=name,
-        )
-    if not len(samples):
-        raise AudioError(f"`{name}` must hold audio, but holds 0 samples; record it again", "empty", name)
-    if not np.isfinite(samples).all():
-        raise AudioError(f"`{name}` must hold finite samples, but holds NaN or infinity", "nan", name)
-    return samples.astype(np.float32, copy=False)
 
 
 def _must_hold_sound(name: str, seconds: float, level: float) -> None:
