@@ -76,7 +76,7 @@ _NO_MEMORY = (
 def lacks_memory(error: BaseException | None) -> bool:
     """Whether an error, or one that it was raised from, comes of a lack of memory and not of what was being read."""
     while error is not None:
-        text = str(error).lower()
+        text = " ".join(str(error).lower().split())
         if isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY):
             return True
         error = error.__cause__

@@ -84,7 +84,7 @@ def wrapped() -> Exception:
         (OSError(errno.ENOSPC, "No space left on device", "a.json"), "a.json: there is no space left"),
         (OSError(errno.EDQUOT, "Quota"), "doctor: the quota of the disk"),
         (OSError(errno.EROFS, "Read-only", "b"), "b: the disk can only be read"),
-        (PermissionError(errno.EACCES, "Permission denied", b"c\xff"), "c\\udcff: it is not allowed"),
+        (PermissionError(errno.EACCES, "Permission denied", b"c\xff"), "c\\udcff: Permission denied"),
         (wrapped(), "/x/a.flac: there is no space left"),
         (LibsndfileError("Error opening 'a': System error."), "is the disk full"),
         (SafetensorError("Error: I/O error: No space left on device (os error 28)"), "no space left"),

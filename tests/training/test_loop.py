@@ -369,7 +369,7 @@ def test_a_signal_saves_and_is_named(number: signal.Signals, tmp_path: Path) -> 
 
     with pytest.raises(Interrupted, match=r"stopped at step [23] of 6") as caught:
         trainer(tmp_path, Numbers()).train(ask)
-    assert caught.value.number == number
+    assert caught.value.exit_status == 128 + number
     assert checkpoint.steps(tmp_path)[0] in (2, 3)
 
 

@@ -109,7 +109,7 @@ def unknown(verb: str) -> str:
 def run(verb: str, words: list[str]) -> int:
     """Import the module of a verb, hand it its words, and turn a user's error into one line."""
     from noisewise.cli import streams
-    from noisewise.errors import NoisewiseError
+    from noisewise.errors import NoisewiseError, lacks_memory
 
     signals = streams.Signals()
     try:
@@ -131,6 +131,11 @@ def run(verb: str, words: list[str]) -> int:
             raise
         return refuse(f"`{verb}` needs {module}; install it with: pip install 'noisewise[{EXTRAS[module]}]'")
     except Exception as error:
+        if lacks_memory(error):
+            return refuse(
+                f"`{verb}` must have more memory than there is ({str(error)[:200] or 'MemoryError'}); take smaller "
+                "batches or windows, or end other programs, and run the same command again"
+            )
         line = streams.sentence(error, verb)
         if line is None:
             raise

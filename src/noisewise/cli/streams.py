@@ -16,8 +16,6 @@ FULL = {
     errno.ENOSPC: "there is no space left on the disk; make room and run the same command again",
     errno.EDQUOT: "the quota of the disk is used up; make room and run the same command again",
     errno.EROFS: "the disk can only be read; choose another output",
-    errno.EACCES: "it is not allowed; choose another place or change its permissions",
-    errno.EPERM: "it is not allowed; choose another place or change its permissions",
     errno.EFBIG: "the file is larger than the system allows; choose another output",
     errno.EMFILE: "too many files are open; raise `ulimit -n`, or use fewer workers",
     errno.ENOMEM: "there is not enough memory; use less at a time, or fewer workers",
