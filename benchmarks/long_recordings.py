@@ -13,6 +13,7 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,16 @@ def main() -> None:
     parser.add_argument("--windows", nargs="+", type=float, default=[12.0], help="Seconds.")
     parser.add_argument("--output", type=Path, default=Path("results/robustness/long_recordings.json"))
     options = parser.parse_args()
-    rows = [row for corpus in options.corpora for row in measure(corpus, options)]
+    rows: list[dict[str, Any]] = []
     result = {"command": shlex.join(["python", "benchmarks/long_recordings.py", *sys.argv[1:]]), "rows": rows}
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    for row in (row for corpus in options.corpora for row in measure(corpus, options)):
+        rows.append(row)
+        options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
-def measure(corpus: str, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """All rows of one corpus."""
+def measure(corpus: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The rows of one corpus, each as soon as it is measured."""
     import numpy as np
     import torch
 
@@ -50,7 +53,6 @@ def measure(corpus: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     waveforms = [speech.waveform(one.id) for one in speech.utterances]
     texts = [one.text for one in speech.utterances]
     hypotheses = recogniser.recognise(waveforms)
-    rows = []
     for minutes in options.minutes:
         for kind, pause in ((kind, pause) for kind in BETWEEN_DB for pause in PAUSES_SECONDS):
             chosen = fitting([len(one) / 16_000 + pause for one in waveforms], 60 * minutes)
@@ -71,8 +73,7 @@ def measure(corpus: str, options: argparse.Namespace) -> list[dict[str, Any]]:
                     "seconds": round(time.perf_counter() - began, 1),
                 }
                 print(json.dumps(row), flush=True)
-                rows.append(row)
-    return rows
+                yield row
 
 
 def fitting(seconds: list[float], total: float) -> list[int]:
