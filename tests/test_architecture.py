@@ -19,7 +19,7 @@ KNOWS = {
     "files": set[str](),
     "safe_text": set[str](),
     "audio": {"layers", "files", "config", "errors"},
-    "text": {"config", "errors"},
+    "text": {"files", "config", "errors"},
     "batch": {"config", "errors"},
     "hub": {"config", "errors"},
     "lm": {"text", "files", "config", "errors"},

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from noisewise.files import (
+    json_value,
     read_json,
     remove_leftovers,
     replaced,
@@ -208,3 +209,9 @@ def test_the_longest_names_can_be_replaced(name: str, tmp_path: Path) -> None:
     with replaced(tmp_path / name) as file:
         file.write("x")
     assert (tmp_path / name).read_text() == "x"
+
+
+@pytest.mark.parametrize("text", [b"\xff", "[" * 100_000, "9" * 5000, "{", b""])
+def test_text_that_is_no_json(text: str | bytes) -> None:
+    with pytest.raises(ValueError):
+        json_value(text)

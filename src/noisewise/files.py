@@ -49,8 +49,17 @@ def read_json(path: Path, most: int = MOST_JSON) -> Any:
         content = file.read(most + 1)
     if len(content) > most:
         raise ValueError(f"it is larger than {most} bytes")
+    return json_value(content)
+
+
+def json_value(text: bytes | str) -> Any:
+    """The value of a JSON text of any origin, such as a line of a file.
+
+    Raises:
+        ValueError: it is not UTF-8, not JSON, nested too deeply, or holds a number of thousands of digits.
+    """
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        return json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except ValueError as error:

@@ -85,6 +85,8 @@ def test_levels_of_degradations_were_called_ratios() -> None:
     values = words()
     values |= {"axis": "level", "noise": None, "noise_types": ["clip"], "snr_db": [6.0]}
     values["cells"][0] |= {"noise_type": "clip", "snr_db": 6.0}
+    values["averages"] = {"clip": {**WER, "cells": 1, "noise_types": ["clip"]}}
+    values["per_utterance"]["errors"] = {"clean": [1, 0], "clip@6": [0, 1]}
     found = GridResult.parse(values)
     assert found.cells[0].condition == degraded_by("clip", 6)
     assert (found.config.levels, found.noise_types, found.snrs_db) == ({"clip": [6.0]}, [], [])

@@ -2,11 +2,14 @@
 
 import json
 from dataclasses import replace
+from functools import reduce
+from operator import getitem
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from noisewise.errors import NoisewiseError
+from noisewise.errors import EvaluationError, NoisewiseError
 from noisewise.evaluation.conditions import CLEAN, in_noise
 from noisewise.evaluation.config import GridConfig
 from noisewise.evaluation.result import FORMAT, GridResult, Skipped
@@ -97,3 +100,53 @@ def test_json_without_an_end_is_refused(tmp_path: Path) -> None:
     (tmp_path / "deep.json").write_text("[" * 100_000)
     with pytest.raises(NoisewiseError, match="must be a JSON file"):
         GridResult.load(tmp_path / "deep.json")
+
+
+HOSTILE: dict[str, tuple[list[Any], Any]] = {
+    "interval of one number": (["clean", "rates", "wer", "ci"], [0.1]),
+    "interval of three numbers": (["averages", "car", "rates", "wer", "ci"], [0.1, 0.2, 0.3]),
+    "rate that is not a number": (["cells", 0, "rates", "wer", "value"], float("nan")),
+    "metric that is missing": (["averages", "all", "rates"], {}),
+    "fewer ids": (["per_item", "ids"], ["u0"]),
+    "more errors": (["per_item", "errors", "car@5"], [0, 1, 2]),
+    "fewer hypotheses": (["per_item", "hypotheses", "clean"], []),
+    "condition without errors": (["per_item", "errors"], {"clean": [0, 0]}),
+    "count that no array holds": (["per_item", "errors", "clean"], [10**30, 0]),
+    "negative count": (["per_item", "words"], [-1, 1]),
+    "no words": (["clean", "counts", "words"], 0),
+    "counts of other names": (["clean", "counts"], {"words": 3}),
+    "mean that is missing": (["averages"], {}),
+    "mean over unknown types": (["averages", "all", "names"], ["tram"]),
+    "mean over nothing": (["averages", "all", "names"], []),
+    "no level": (["cells", 0, "condition", "value"], None),
+    "infinite level": (["cells", 0, "condition", "value"], float("inf")),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_parts_that_do_not_fit_each_other_are_refused(result: GridResult, case: str, tmp_path: Path) -> None:
+    values = result.plain()
+    (*steps, last), hostile = HOSTILE[case]
+    reduce(getitem, steps, values)[last] = hostile
+    (tmp_path / "result.json").write_text(json.dumps(values))
+    with pytest.raises(EvaluationError, match="whole"):
+        GridResult.load(tmp_path / "result.json")
+
+
+def test_a_grid_with_a_gap_is_refused(result: GridResult) -> None:
+    values = result.plain()
+    other = json.loads(json.dumps(values["cells"][0]))
+    other["condition"] |= {"name": "metro", "value": 10.0}
+    values["cells"].append(other)
+    values["averages"]["metro"] = values["averages"]["car"]
+    for name in ("errors", "hypotheses"):
+        values["per_item"][name]["metro@10"] = values["per_item"][name]["car@5"]
+    with pytest.raises(EvaluationError, match="must hold metro@5"):
+        GridResult.parse(values)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"format": ' + "9" * 5000 + "}", b"\xff\xfe{", "null", ""])
+def test_what_is_no_json_of_a_result_is_refused(text: str | bytes, tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(EvaluationError):
+        GridResult.load(tmp_path / "result.json")

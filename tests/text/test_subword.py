@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noisewise.errors import ModelError
-from noisewise.text.subword import LETTERS, SubwordTokenizer, learn, load
+from noisewise.text.subword import FORMAT, LETTERS, SubwordTokenizer, learn, load
 from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, CharacterTokenizer
 
 TEXTS = ["ONE TWO THREE", "TWENTY ONE", "THE ONE'S THERE", "ZERO TWO TWENTY THREE", "THEN THE OTHER ONE"] * 3
@@ -82,3 +82,14 @@ def test_what_cannot_be_used_is_refused(tmp_path: Path) -> None:
         (tmp_path / "tokens.json").write_text(text)
         with pytest.raises(ModelError, match=r"tokens\.json|`symbols`"):
             load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"symbols": ["<blank>", "|", 3]}, {"symbols": 3}, {"merges": [["A"]]}, {"merges": [[["A"], "B"]]}, {"merges": 7}],
+)
+def test_files_of_other_types_are_refused(values: dict[str, object], tmp_path: Path) -> None:
+    whole = {"format": FORMAT, "symbols": ["<blank>", "|", "A", "B"], "merges": []}
+    (tmp_path / "tokens.json").write_text(json.dumps(whole | values))
+    with pytest.raises(ModelError):
+        SubwordTokenizer.load(tmp_path / "tokens.json")

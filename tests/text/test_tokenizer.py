@@ -1,6 +1,7 @@
 """The character tokenizer."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -64,3 +65,9 @@ def test_broken_vocabularies_are_refused(tmp_path: Path, content: bytes, message
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such file"):
         CharacterTokenizer.load(tmp_path / "tokens.txt")
+
+
+@pytest.mark.parametrize("symbol", [3, 0.5, None, ["A"], {}, "\udcff"])
+def test_symbols_are_text(symbol: Any) -> None:
+    with pytest.raises(ModelError, match="must all be text"):
+        CharacterTokenizer(["<blank>", "|", symbol])

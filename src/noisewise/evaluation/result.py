@@ -2,21 +2,28 @@
 
 import hashlib
 import json
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
 from noisewise.config import parse
-from noisewise.errors import ConfigError, EvaluationError
+from noisewise.errors import EvaluationError
 from noisewise.evaluation import format_1
-from noisewise.evaluation.conditions import Condition, degradations, noise_types, snrs_db
+from noisewise.evaluation.conditions import CLEAN, Condition, degradations, noise_types, snrs_db
 from noisewise.evaluation.config import GridConfig
 from noisewise.evaluation.systems.protocol import CacheUse
-from noisewise.files import replaced
+from noisewise.files import read_json, replaced
 from noisewise.safe_text import RUN, masked, terminal
 
 FORMAT = "noisewise-grid-2"
+COUNTS = ("S", "D", "I", "words")
+"""Names in the counts of a row of words."""
+MOST_WORDS = 2**31
+"""Bound of the number of words, and of errors, of an item."""
 
 
 @dataclass(frozen=True)
@@ -222,9 +229,11 @@ class GridResult:
             raise EvaluationError(f"a result must have the format {FORMAT}, but has {found!r} instead")
         try:
             current = format_1.upgraded(values) if found != FORMAT else values
-            return parse(cls, {name: value for name, value in current.items() if name != "format"})
-        except (ConfigError, KeyError, TypeError, ValueError, AttributeError) as error:
+            result = parse(cls, {name: value for name, value in current.items() if name != "format"})
+            _check(result)
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
             raise EvaluationError(f"a result must be whole, but is not: {error}") from error
+        return result
 
     def save(self, path: str | Path) -> None:
         """Write the JSON file, whole or not at all."""
@@ -239,13 +248,75 @@ class GridResult:
             EvaluationError: it is missing, or not such a result.
         """
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            values = read_json(Path(path))
+        except (OSError, ValueError) as error:
             raise EvaluationError(f"`{path}` must be a JSON file, but cannot be read: {error}") from error
         try:
             return cls.parse(values)
         except EvaluationError as error:
             raise EvaluationError(f"`{path}`: {error}") from error
+
+
+def _check(result: GridResult) -> None:
+    """Refuse a result whose parts do not fit each other.
+
+    Raises:
+        ValueError: a list has another length than there are items, a condition is missing from the grid, from a mean
+            or from the lists of items, metrics differ between rows, or a number is out of range.
+    """
+    keys = [row.condition.key for row in (result.clean, *result.cells)]
+    if len(set(keys)) != len(keys) or result.clean.condition != CLEAN:
+        raise ValueError("`cells` must be conditions that differ, and none of them clean")
+    for name, values in _by_item(result.per_item).items():
+        if len(values) != result.items:
+            raise ValueError(f"per_item.{name} must have {result.items} items, but has {len(values)}")
+    for name, counts in [("words", result.per_item.words), *result.per_item.errors.items()]:
+        if not all(0 <= count < MOST_WORDS for count in counts):
+            raise ValueError(f"per_item.{name} must hold counts of words")
+    for name, by_condition in (("errors", result.per_item.errors), ("hypotheses", result.per_item.hypotheses)):
+        if by_condition is not None and not by_condition.keys() >= set(keys):
+            raise ValueError(f"per_item.{name} must have all conditions, but has {', '.join(by_condition)}")
+    _check_rates(result)
+    _check_means(result)
+
+
+def _by_item(items: PerItem) -> dict[str, Sequence[Any]]:
+    """The lists over the items, by their names."""
+    found: dict[str, Sequence[Any]] = {"ids": items.ids, "groups": items.groups, "words": items.words}
+    found |= {f"errors.{key}": each for key, each in items.errors.items()}
+    found |= {f"hypotheses.{key}": each for key, each in (items.hypotheses or {}).items()}
+    return found | ({} if items.references is None else {"references": items.references})
+
+
+def _check_rates(result: GridResult) -> None:
+    for name, one in [*result.rows.items(), *result.averages.items()]:
+        if not one.rates.keys() >= result.clean.rates.keys() or not one.rates:
+            raise ValueError(f"`{name}` must have the metrics {', '.join(result.clean.rates)}")
+        for metric, rate in one.rates.items():
+            if len(rate.ci or (0, 0)) != 2 or not all(map(math.isfinite, (rate.value, *(rate.ci or ())))):
+                raise ValueError(f"{name}.{metric} must be a number, with two for its interval, but is {rate}")
+    for name, row in result.rows.items():
+        if result.task == "recognition" and (not row.counts.keys() >= set(COUNTS) or min(row.counts.values()) < 0):
+            raise ValueError(f"{name}.counts must hold {', '.join(COUNTS)}, each 0 or more, but is {row.counts}")
+        if result.task == "recognition" and row.counts["words"] == 0:
+            raise ValueError(f"{name}.counts.words must be 1 or more, but is 0")
+
+
+def _check_means(result: GridResult) -> None:
+    """Every level of every noise type, and a mean over each."""
+    if missing := {*result.noise_types, *result.degradations} - result.averages.keys():
+        raise ValueError(f"`averages` must hold {', '.join(sorted(missing))}")
+    pairs = {(row.condition.name, row.condition.value) for row in result.cells if row.condition.kind == "noise"}
+    for row in result.cells:
+        if row.condition.kind == "clean" or row.condition.value is None or not math.isfinite(row.condition.value):
+            raise ValueError(f"`{row.condition.key}` must have a level or a signal-to-noise ratio")
+    for kind, snr in product(result.noise_types, result.snrs_db):
+        if (kind, snr) not in pairs:
+            raise ValueError(f"`cells` must hold {kind}@{snr:g}")
+    for name in {"type_a", "type_b", "all"} & result.averages.keys():
+        names = result.averages[name].names
+        if not names or not {*names} <= {*result.noise_types}:
+            raise ValueError(f"`averages.{name}` must be over the noise types, but is over {', '.join(names)}")
 
 
 def as_json(values: dict[str, Any]) -> str:

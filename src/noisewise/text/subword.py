@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 
 from noisewise.config import config, one_of
 from noisewise.errors import ModelError
+from noisewise.files import read_json
 from noisewise.text.normalise import NormaliserName, letters_of, said
 from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, CharacterTokenizer, Tokenizer
 
@@ -142,7 +143,7 @@ class SubwordTokenizer:
     def load(cls, path: str | Path) -> "SubwordTokenizer":
         """Read what `save` wrote."""
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            values = read_json(Path(path))
             if values["format"] != FORMAT:
                 raise ModelError(f"`{path}` must be of format {FORMAT}, but is of {values['format']} instead")
             return cls(values["symbols"], values["merges"])

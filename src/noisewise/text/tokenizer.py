@@ -64,6 +64,9 @@ class CharacterTokenizer:
 
     def __init__(self, symbols: Sequence[str] = (BLANK, UNKNOWN, BOUNDARY, "'", *ascii_uppercase)):
         self.symbols = list(symbols)
+        if not all(_is_text(symbol) for symbol in self.symbols):
+            wrong = next(symbol for symbol in self.symbols if not _is_text(symbol))
+            raise ModelError(f"`symbols` must all be text, but one is {wrong!r:.80} instead; write it as a string")
         if len(set(self.symbols)) != len(self.symbols):
             raise ModelError("`symbols` must all differ, but some appear twice; remove the doubles")
         if not self.symbols or self.symbols[0] != BLANK:
@@ -103,5 +106,10 @@ class CharacterTokenizer:
             raise ModelError(f"`{path}` must be a file with one symbol a line, but there is no such file")
         try:
             return cls(path.read_text(encoding="utf-8").splitlines())
-        except UnicodeDecodeError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise ModelError(f"`{path}` must be UTF-8 text, but is not; save it as UTF-8") from error
+
+
+def _is_text(symbol: object) -> bool:
+    """Whether it is a string that UTF-8 can hold."""
+    return isinstance(symbol, str) and not any("\ud800" <= character <= "\udfff" for character in symbol)

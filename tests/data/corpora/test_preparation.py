@@ -136,3 +136,13 @@ def test_a_fingerprint_changes_with_any_value() -> None:
     values = [("a", 1), ("a", 2), ("b", 1), (Path("a"), 1), ({"y": 1, "x": 2},)]
     assert len({fingerprint(*each) for each in values}) == 4  # a path is its name
     assert fingerprint({"y": 1, "x": 2}) == fingerprint({"x": 2, "y": 1})
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [3, [], {"": 1}, {"": {"file": 1.5}}, {"": {"file": "a", "rejected": [1]}}],
+)
+def test_a_record_of_other_types_is_refused(parts: object, tmp_path: Path) -> None:
+    (tmp_path / RECORD).write_text(json.dumps({"corpus": "x", "facts": {}, "parts": parts}))
+    with pytest.raises(DataError, match="must be a record"):
+        Preparation(tmp_path, "x")

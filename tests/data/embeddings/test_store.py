@@ -3,9 +3,12 @@
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from noisewise.data.checks.quarantine import read_quarantine
@@ -121,3 +124,40 @@ def test_a_store_goes_to_worker_processes(tmp_path: Path) -> None:
     store = EmbeddingStore(tmp_path)
     expected = store["a"]
     assert torch.equal(pickle.loads(pickle.dumps(store))["a"], expected)
+
+
+@pytest.mark.parametrize(
+    "clips",
+    [
+        {"ids": [{}], "heard": {}, "unread": []},
+        {"ids": 3, "heard": {}, "unread": []},
+        {"ids": ["a"], "heard": {"a": [1, [], {}, 0]}, "unread": []},
+        {"ids": ["a"], "heard": {}, "unread": [{"id": []}]},
+    ],
+)
+def test_clips_of_other_types_are_refused(clips: object, tmp_path: Path) -> None:
+    EmbeddingWriter(tmp_path, FACTS).add(vectors("a"))
+    save_file({"features": torch.zeros(1, 3)}, tmp_path / "shard-000000.safetensors", {"clips": json.dumps(clips)})
+    with pytest.raises(DataError, match="must name the clips"):
+        EmbeddingStore(tmp_path)
+
+
+@pytest.mark.parametrize("lengths", [[-1], [[2]], [0.5], None])
+def test_lengths_of_other_kinds_are_refused(lengths: list[Any] | None, tmp_path: Path) -> None:
+    EmbeddingWriter(tmp_path, FRAMES).add(vectors("a", rows=2))
+    shard = tmp_path / "shard-000000.safetensors"
+    with safe_open(shard, "pt") as file:
+        about = file.metadata()
+    tensors = {} if lengths is None else {"lengths": torch.tensor(lengths)}
+    save_file({"features": torch.zeros(2, 3), **tensors}, shard, about)
+    with pytest.raises(DataError):
+        EmbeddingStore(tmp_path)
+
+
+@pytest.mark.parametrize("shards", [3, [1], [[]], {"a": 1}])
+def test_names_of_shards_are_text(shards: object, tmp_path: Path) -> None:
+    EmbeddingWriter(tmp_path, FACTS)
+    values = json.loads((tmp_path / INDEX).read_text())
+    (tmp_path / INDEX).write_text(json.dumps({**values, "shards": shards}))
+    with pytest.raises(DataError, match="index of a store"):
+        EmbeddingStore(tmp_path)

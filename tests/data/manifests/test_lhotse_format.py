@@ -109,3 +109,26 @@ def test_cuts_without_a_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "cuts.jsonl").write_text(json.dumps(without) + "\n" + json.dumps(stored) + "\n")
     for _, found in cuts(tmp_path / "cuts.jsonl"):
         assert isinstance(found, DataError) and "must have an audio file, but 'c' has none" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("channel", 0.5),
+        ("channel", {}),
+        ("recording.channel_ids", 2.5),
+        ("recording.channel_ids", "ab"),
+        ("recording.channel_ids", [[]]),
+        ("recording.transforms", 7),
+        ("recording.duration", [1.0]),
+        ("recording.sampling_rate", float("inf")),
+        ("start", float("inf")),
+        ("id", {}),
+    ],
+)
+def test_fields_of_other_types_are_refused(where: str, value: object) -> None:
+    values = foreign()
+    inside, _, name = where.rpartition(".")
+    (values[inside] if inside else values)[name] = value
+    with pytest.raises(ValueError):
+        parse(values)

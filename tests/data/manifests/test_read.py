@@ -256,3 +256,9 @@ def test_a_prepared_folder_is_a_manifest(speech: Path, tmp_path: Path) -> None:
 def test_a_folder_of_shards_is_a_manifest(speech: Path, tmp_path: Path) -> None:
     shards.prepare(speech, tmp_path / "out", shard_size=5, workers=1)
     assert [cut.id for cut in read(tmp_path / "out")] == [cut.id for cut in read(speech)]
+
+
+@pytest.mark.parametrize("times", ["²", "9" * 5000, "-1", "x", ""])
+def test_repetitions_are_a_whole_number(times: str, speech: Path) -> None:
+    with pytest.raises(DataError, match="whole number"):
+        read(f"{speech}#repeat={times}")

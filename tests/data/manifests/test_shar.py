@@ -76,3 +76,16 @@ def test_what_is_missing_or_broken(packed: Path, tmp_path: Path) -> None:
     manifest.write_bytes(manifest.read_bytes()[:30])
     with pytest.raises(DataError, match="must be gzip"):
         read(f"shar:{packed}")
+
+
+@pytest.mark.parametrize(
+    "place", [[float("inf"), 3, ".flac"], [0, -1, ".flac"], [0, 1], {}, 7, [[], 1, ".flac"], "abc"]
+)
+def test_a_place_must_be_numbers_and_a_suffix(packed: Path, place: object) -> None:
+    manifest = packed / "cuts.000000.jsonl.gz"
+    first, *others = gzip.decompress(manifest.read_bytes()).splitlines()
+    values = json.loads(first)
+    values["custom"][shar.PLACE] = place
+    manifest.write_bytes(gzip.compress(b"\n".join([json.dumps(values).encode(), *others])))
+    with pytest.raises(DataError, match="line 1"):
+        read(f"shar:{packed}")

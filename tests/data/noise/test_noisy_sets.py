@@ -193,3 +193,43 @@ def test_json_keeps_floats_to_the_last_bit(speech: Path, noise: Path, tmp_path: 
     entries = mixed(speech, noise, tmp_path / "out").entries
     lines = (tmp_path / "out/ledger.jsonl").read_text().splitlines()[1:]
     assert [json.loads(line)["gain"] for line in lines] == [entry.gain for entry in entries]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("gain", None),
+        ("gain", [1, 2]),
+        ("gain", float("inf")),
+        ("scale", "loud"),
+        ("snr_db", {}),
+        ("snr_db", float("nan")),
+        ("samples", {"n": 1}),
+        ("samples", -1),
+        ("path", 3),
+        ("speech.id", {}),
+        ("noise.id", []),
+        ("noise.offset", 1e30),
+        ("noise.offset", -5),
+        ("noise.type", ["cafe"]),
+    ],
+)
+def test_entries_of_a_ledger_are_typed(key: str, value: object, speech: Path, noise: Path, tmp_path: Path) -> None:
+    mixed(speech, noise, tmp_path / "out")
+    path = tmp_path / "out/ledger.jsonl"
+    header, first, *others = path.read_text().splitlines()
+    values = json.loads(first)
+    where, _, name = key.rpartition(".")
+    (values[where] if where else values)[name] = value
+    path.write_text("\n".join([header, json.dumps(values), *others]))
+    with pytest.raises(DataError, match="line 2"):
+        ledger.read(path)
+
+
+@pytest.mark.parametrize(
+    "first", [b"", b"[]", b"3", b'{"ledger": 2}', b'{"ledger": 1, "versions": 3}', b"\xff", b"[" * 99_999]
+)
+def test_a_header_of_another_kind_is_refused(first: bytes, tmp_path: Path) -> None:
+    (tmp_path / "ledger.jsonl").write_bytes(first)
+    with pytest.raises(DataError, match="must be a ledger of version 1"):
+        ledger.read(tmp_path)

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from noisewise import __version__
+from noisewise.config import parse
 from noisewise.data.manifests import lhotse_format
 from noisewise.data.manifests.cuts import Cut, load_audio, path_of, text_of
 from noisewise.errors import AudioError, DataError, lacks_memory
-from noisewise.files import remove_leftovers, replaced, sha256_of
+from noisewise.files import read_json, remove_leftovers, replaced, sha256_of
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -114,10 +115,10 @@ class Preparation:
         if not path.is_file():
             return {}
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_json(path)
             same = record["corpus"] == self.corpus and record["facts"] == json.loads(json.dumps(self.facts))
-            parts = {name: _part(values) for name, values in record["parts"].items()}
-        except (ValueError, KeyError, TypeError) as error:
+            parts = {name: parse(Part, {**values, "fresh": False}) for name, values in record["parts"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"`{path}` must be a record of this program, but is not; remove it") from error
         if not same:
             raise DataError(
@@ -255,8 +256,3 @@ def _written(path: Path, fingerprint: str, entries: Iterable[Cut | Rejected]) ->
         texts=texts,
         speakers=len(speakers),
     )
-
-
-def _part(values: dict[str, Any]) -> Part:
-    rejected = [Rejected(**item) for item in values["rejected"]]
-    return Part(**{**values, "rejected": rejected, "fresh": False})

@@ -12,9 +12,8 @@ Legend: N clips, R frames of them all, D width.
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,7 +25,8 @@ from torch.nn.utils.rnn import pad_sequence
 from noisewise.config import config, parse
 from noisewise.data.checks.quarantine import original
 from noisewise.data.manifests.cuts import audio_of, path_of
-from noisewise.errors import ConfigError, DataError, NoisewiseError
+from noisewise.errors import DataError, NoisewiseError
+from noisewise.files import json_value, read_json
 
 if TYPE_CHECKING:
     from noisewise.data.manifests.cuts import Cut
@@ -232,9 +232,11 @@ class EmbeddingStore:
     def _read_header(self, number: int, path: Path) -> None:
         with _opened(path) as file:
             ids, _, unread = _listed(path, file.metadata() or {})
-            rows, width = file.get_slice("features").get_shape() if "features" in file.keys() else (0, self.dim)  # noqa: SIM118
-            counts = file.get_tensor("lengths").tolist() if self.facts.level == "frames" and ids else [1] * len(ids)
-        if len(counts) != len(ids) or sum(counts) != rows or width != self.dim:
+            shape = tuple(file.get_slice("features").get_shape() if "features" in file.keys() else (0, self.dim))  # noqa: SIM118
+            counts = [1] * len(ids)
+            if self.facts.level == "frames" and ids:
+                counts = _lengths(path, file)
+        if len(counts) != len(ids) or shape != (sum(counts), self.dim):
             raise DataError(f"`{path}` must hold {len(ids)} clips of width {self.dim}, but does not; {AGAIN}")
         first = 0
         for name, count in zip(ids, counts, strict=True):
@@ -249,25 +251,37 @@ def _index(folder: Path) -> tuple[EmbeddingFacts, list[str]]:
     if not path.is_file():
         raise DataError(f"`{folder}` must be a folder that `noisewise embed` wrote, but has no {INDEX}; check it")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
         if values["format"] != FORMAT:
             raise ValueError(f"its format is {values['format']!r}")
-        return parse(EmbeddingFacts, values["facts"]), [Path(name).name for name in values["shards"]]
-    except (ValueError, KeyError, TypeError, RecursionError, ConfigError) as error:
+        return parse(EmbeddingFacts, values["facts"]), [Path(name).name for name in parse(list[str], values["shards"])]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"`{path}` must be the index of a store, but is not: {error}; {AGAIN}") from error
 
 
 def _opened(path: Path) -> Any:
     try:
         return safe_open(path, "pt")
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise DataError(f"`{path}` must be a whole shard, but cannot be read: {error}; {AGAIN}") from error
+
+
+def _lengths(path: Path, file: Any) -> list[int]:
+    """Frames of each clip of a shard."""
+    try:
+        found = parse(list[int], file.get_tensor("lengths").tolist())
+        if min(found, default=0) < 0:
+            raise ValueError(f"{min(found)} frames")
+        return found
+    except (SafetensorError, ValueError) as error:
+        raise DataError(f"`{path}` must hold the lengths of its clips, but does not: {error}; {AGAIN}") from error
 
 
 def _listed(path: Path, about: dict[str, str]) -> tuple[list[str], dict[str, Stretch], list[Unread]]:
     try:
-        values = json.loads(about[ABOUT])
+        values = json_value(about[ABOUT])
         stretches = {name: Stretch(*each) for name, each in values["heard"].items()}
-        return values["ids"], stretches, [Unread(**each) for each in values["unread"]]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        parse(list[Stretch], [asdict(each) for each in stretches.values()])
+        return parse(list[str], values["ids"]), stretches, parse(list[Unread], values["unread"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"`{path}` must name the clips of its vectors, but does not: {error}; {AGAIN}") from error

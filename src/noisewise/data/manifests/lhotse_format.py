@@ -5,7 +5,6 @@ alignments, several supervisions) is kept in `Cut.lhotse` and dumped again; a cu
 """
 
 import copy
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import Any
 from noisewise.data.manifests.cuts import Cut
 from noisewise.data.manifests.lines import MAX_LINE_BYTES, byte_lines
 from noisewise.errors import DataError
+from noisewise.files import json_value
 
 KIND = "MonoCut"
 """lhotse's name of a cut of one recording, the only kind that is read."""
@@ -99,6 +99,8 @@ def _parsed(values: dict[str, Any], folder: Path | None) -> Cut:
         source["source"] = str(folder / source["source"])
     if not recording.get("channel_ids"):
         recording["channel_ids"] = sorted({number for each in recording["sources"] for number in each["channels"]})
+    if not _are_channels(recording["channel_ids"]) or not isinstance(recording.get("transforms") or [], list):
+        raise ValueError("channel_ids must be whole numbers, and transforms a list")
     texts = [part["text"] for part in supervisions if part.get("text")]
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("the text of a supervision must be a string")
@@ -114,9 +116,19 @@ def _parsed(values: dict[str, Any], folder: Path | None) -> Cut:
         custom=values.get("custom") or {},
         recording_seconds=_number(recording["duration"]),
         sample_rate=int(recording["sampling_rate"]),
-        channel=values["channel"],
+        channel=_channel(values["channel"]),
     )
     return cut if dump(cut) == values else replace(cut, lhotse=values)
+
+
+def _channel(value: Any) -> Any:
+    if not isinstance(value, int) and not _are_channels(value):
+        raise TypeError(f"channel {value!r} must be a whole number, or a list of them")
+    return value
+
+
+def _are_channels(numbers: Any) -> bool:
+    return isinstance(numbers, list) and all(isinstance(number, int) for number in numbers)
 
 
 def _number(value: Any) -> float:
@@ -128,8 +140,8 @@ def _number(value: Any) -> float:
 def _cut(path: Path, line: int, content: bytes) -> Cut | DataError:
     where = f"`{path}`, line {line}:"
     try:
-        values: Any = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        values: Any = json_value(content)
+    except ValueError as error:
         return DataError(f"{where} must be JSON lines, but is not: {error}; prepare it again")
     kind = values.get("type") if isinstance(values, dict) else type(values).__name__
     if kind != KIND:

@@ -193,7 +193,7 @@ def _conditions(fragment: str, source: str) -> dict[str, str]:
                 f"`{source}` must name `{key}` once, but does so twice; write the values with commas between"
             )
         conditions[key] = value
-    if not conditions.get("repeat", "1").isdigit():
+    if not re.fullmatch("[0-9]{1,9}", conditions.get("repeat", "1")):
         raise DataError(f"`{source}` must repeat a whole number of times, but is {conditions['repeat']!r} instead")
     share = conditions.get(HELD_OUT, conditions.get(f"{HELD_OUT}!", "0.1"))
     if not _is_share(share):

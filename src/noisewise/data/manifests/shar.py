@@ -10,7 +10,6 @@ too, those with `recording` archives; the places are then found by going through
 
 import gzip
 import io
-import json
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from noisewise.data.manifests import lhotse_format
 from noisewise.data.manifests.cuts import Cut
 from noisewise.data.manifests.shard_bytes import PREFIX, address
 from noisewise.errors import DataError
+from noisewise.files import json_value
 
 T = TypeVar("T")
 
@@ -81,21 +81,13 @@ def _shard(files: Any, root: str, location: str, manifest: str, archive: str) ->
     places: dict[str, tuple[int, int, str]] | None = None
     for number, line in enumerate(lines, start=1):
         try:
-            values = json.loads(line)
+            values = json_value(line)
             known = (values.get("custom") or {}).pop(PLACE, None)
             if known is None and places is None:
                 places = _attempt(path, lambda: _members(files, path))
-            place = tuple(known) if known is not None else (places or {})[values["id"]]
+            place = (places or {})[values["id"]] if known is None else _place(known)
             yield _cut(values, f"{location.rstrip('/')}/{archive}", *place)
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            AssertionError,
-            ArithmeticError,
-            RecursionError,
-        ) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             reason = " ".join(f"{type(error).__name__} {error}".split())
             message = f"`{location}/{manifest}`, line {number}: must be a cut with its recording, but is not: {reason}"
             raise DataError(message) from error
@@ -122,6 +114,14 @@ def _members(files: Any, path: str) -> dict[str, tuple[int, int, str]]:
         }
 
 
+def _place(value: Any) -> tuple[int, int, str]:
+    """First byte, number of bytes and suffix of a recording, as its cut has them."""
+    match value:
+        case [int(first), int(size), str(suffix)] if first >= 0 and size >= 0:
+            return first, size, suffix
+    raise ValueError(f"{PLACE} {value!r:.80}")
+
+
 def _suffix(name: str) -> str:
     return PurePosixPath(name).suffix
 
@@ -129,7 +129,7 @@ def _suffix(name: str) -> str:
 def _cut(values: dict[str, Any], archive: str, first: int, size: int, suffix: str) -> Cut:
     """The cut with its recording as one mono file at an address; the name at its end has the suffix of the file."""
     recording = values["recording"]
-    place = address(archive, int(first), int(size), f"{values['id']}{suffix}")
+    place = address(archive, first, size, f"{values['id']}{suffix}")
     recording["sources"] = [{"type": "file", "channels": [0], "source": place}]
     recording["channel_ids"] = [0]
     values["channel"] = 0

@@ -14,11 +14,12 @@ hence of the noise grid of `noisewise evaluate` with the same seed.
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,18 +28,21 @@ from noisewise import __version__
 from noisewise.audio import waveform
 from noisewise.audio.mix import Waveform, snr_db
 from noisewise.audio.waveform import SAMPLE_RATE
+from noisewise.config import parse, within
 from noisewise.data.corpora.preparation import Rejected
 from noisewise.data.manifests.cuts import Cut, column, inside, load_audio, path_of, text_of
 from noisewise.data.noise.pool import NoiseConfig, NoiseDraw, NoisePool
 from noisewise.data.random_streams import Draws
 from noisewise.errors import AudioError, DataError, NoisewiseError, lacks_memory
-from noisewise.files import remove_leftovers, replaced
+from noisewise.files import json_value, remove_leftovers, replaced
 
 LEDGER = "ledger.jsonl"
 COMPAT = "; gain is the square root of the one that gives snr_db: see measured_snr_db"
 FORMULA = "int16 = rint(32768 * scale * (clean + gain * noise)); snr_db = 20 log10(rms(clean) / rms(gain * noise))"
 PEAK = 32767 / 32768
 """Peak that louder mixtures are scaled down to, by the factor `scale` of their entry."""
+MOST_SAMPLES = 2**40
+"""Samples beyond which no recording goes: two years at 16 kHz."""
 Report = Callable[[int, int], None]
 
 
@@ -86,6 +90,19 @@ class LedgerEntry:
     """Factor on the noise."""
     scale: float
     """Factor on the mixture, below 1 where it would clip."""
+
+    def __post_init__(self) -> None:
+        within(0, MOST_SAMPLES, samples=self.samples, offset=self.noise.offset)
+        if not all(map(math.isfinite, (self.snr_db, self.gain, self.scale))):
+            raise DataError("`snr_db`, `gain` and `scale` must be finite")
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What is read of the facts of a set."""
+
+    ledger: Literal[1]
+    versions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -151,18 +168,19 @@ def read(path: Path) -> tuple[dict[str, Any], list[LedgerEntry]]:
     path = path / LEDGER if path.is_dir() else path
     if not path.is_file():
         raise DataError(f"`{path}` must be a ledger, but there is no such file; check the path")
-    lines = path.read_text(encoding="utf-8").splitlines()
+    entries: list[LedgerEntry] = []
+    header: dict[str, Any] = {}
+    number = 1
     try:
-        header = json.loads(lines[0])
-        if header.get("ledger") != 1:
-            raise DataError(
-                f"`{path}` must be a ledger of version 1, but is of version {header.get('ledger')!r} instead"
-            )
-        return header, [_entry(json.loads(line)) for line in lines[1:]]
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"`{path}` must be a ledger, but is not: {error!r}") from error
+        for number, line in enumerate(path.read_bytes().splitlines() or [b""], start=1):
+            if number == 1:
+                header = json_value(line)
+                parse(_Header, header)
+            else:
+                entries.append(parse(LedgerEntry, json_value(line)))
+    except (OSError, ValueError) as error:
+        raise DataError(f"`{path}` must be a ledger of version 1, but is not: line {number}: {error}") from error
+    return header, entries
 
 
 def verify(folder: Path, entries: Sequence[LedgerEntry]) -> list[Rejected]:
@@ -297,12 +315,6 @@ def _write_set(
 
 def _lines(header: dict[str, Any], entries: Sequence[LedgerEntry]) -> str:
     return "".join(json.dumps(line) + "\n" for line in [header, *map(asdict, entries)])
-
-
-def _entry(values: dict[str, Any]) -> LedgerEntry:
-    return LedgerEntry(
-        **{**values, "speech": SpeechSource(**values["speech"]), "noise": NoiseSource(**values["noise"])}
-    )
 
 
 def _table(rows: Sequence[tuple[LedgerEntry, Cut]]) -> str:
