@@ -39,7 +39,7 @@ def test_tables_and_utterances(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert cli.main(["compare", "a.json", "b.json", "--names", "old_one,new", "--utterances", "2", *files]) == 0
     shown = capsys.readouterr().out
     assert shown == (here / "t.md").read_text()
-    assert "40 utterances, 80 words, noisewise-en-1" in shown
+    assert "40 utterances, 80 words, noisewise-en-2" in shown
     assert "| WER (%) | old_one | new | new - old_one | p |" in shown
     assert "| clean | 0.0 | 0.0 | +0.0 (+0.0 to +0.0) | 1.000 |" in shown
     [car] = [line for line in shown.splitlines() if line.startswith("| car | 75.0 | 25.0 | -50.0 (-")]

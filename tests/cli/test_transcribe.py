@@ -83,8 +83,13 @@ def test_requests_that_cannot_be_met(
 
 
 def test_the_decoding_and_hotwords_that_are_asked_for(
-    recordings: Path, model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recordings: Path,
+    model_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr("noisewise.decoding.fusion.hotwords.LIMIT", 1000.0)  # untrained: no bounded boost prevails
     one = ["transcribe", str(recordings / "b.wav"), "--model", str(model_dir)]
     (tmp_path / "words.txt").write_text("ANNA BERT")
     said = []

@@ -17,6 +17,7 @@ from noisewise.decoding import saved_config as default
 from noisewise.decoding.attention.joint import JointConfig
 from noisewise.decoding.config import DecodingConfig
 from noisewise.decoding.ctc.beam import BeamConfig
+from noisewise.decoding.fusion import hotwords
 from noisewise.errors import AudioError, NoisewiseError
 from noisewise.evaluation.systems.loading import load as load_recogniser
 from noisewise.inference.recogniser import Recogniser, Source, Transcript, load
@@ -276,7 +277,10 @@ def test_windows_of_a_long_recording_continue_one_search(searching: Path, monkey
     assert whole.words
 
 
-def test_hotwords_hold_for_one_request_and_bad_recordings_stay_entries(recogniser: Recogniser, searching: Path) -> None:
+def test_hotwords_hold_for_one_request_and_bad_recordings_stay_entries(
+    recogniser: Recogniser, searching: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hotwords, "LIMIT", 1000.0)  # an untrained model says nothing that a bounded boost reaches
     samples = sound(3.0, 2)
     for each in (recogniser, load(searching)):
         before = each.transcribe(samples)
@@ -307,7 +311,10 @@ def encoder_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_an_encoder_decoder_searches_jointly_unless_told_otherwise(encoder_decoder: Path) -> None:
+def test_an_encoder_decoder_searches_jointly_unless_told_otherwise(
+    encoder_decoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hotwords, "LIMIT", 1000.0)
     sources = [sound(seconds, seed) for seed, seconds in enumerate([0.9, 2.1, 1.4])]
     recogniser = load(encoder_decoder)
     assert recogniser.decoding == DecodingConfig(attention=SEARCH)

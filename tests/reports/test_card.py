@@ -135,7 +135,7 @@ def test_the_page_says_how_it_was_measured() -> None:
     assert "73 % of its accuracy on clean speech" in text and "| noise | 56.2 |" in text
     assert "](card.png)" in text and "| cafe@0 | 200.0 | 0.0 | 100.0 | 100.0 |" in text
     assert "| clip | 12 dB | 50.0 (" in text and "10 utterances of 10 speakers (5.0 min) of `an4`, 6 conditions" in text
-    assert "- rebuilt by: `noisewise evaluate`" in text and "noisewise-en-1" in text
+    assert "- rebuilt by: `noisewise evaluate`" in text and "noisewise-en-2" in text
 
 
 def test_what_does_not_belong_together_is_refused() -> None:

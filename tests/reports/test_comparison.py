@@ -110,7 +110,7 @@ def test_results_that_say_nothing_about_one_another_are_refused() -> None:
         compare([BASE, grid("other", [0] * 11, utterances=UTTERANCES[1:])])
     with pytest.raises(NoisewiseError, match="share none"):
         compare([BASE, grid("clean", NONE)])
-    with pytest.raises(NoisewiseError, match="scored under noisewise-en-1"):
+    with pytest.raises(NoisewiseError, match="scored under noisewise-en-2"):
         compare([BASE, replace(OTHER, normaliser="mine")])
     with pytest.raises(NoisewiseError, match="two or more"):
         compare([BASE])

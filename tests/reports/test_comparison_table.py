@@ -12,7 +12,7 @@ from tests.reports.test_comparison import ALL, BASE, NONE, OTHER, SOME, grid
 
 def test_the_head_names_baseline_unit_and_what_is_left_out() -> None:
     head = markdown(compare([BASE, grid("small", NONE, ALL, SOME)], unit="speaker")).split("\n\n")[0]
-    assert head.startswith("12 utterances, 24 words, noisewise-en-1. Differences are to base")
+    assert head.startswith("12 utterances, 24 words, noisewise-en-2. Differences are to base")
     assert "(speakers)" in head and head.endswith("left out: babble@0, babble@5.")
 
 
