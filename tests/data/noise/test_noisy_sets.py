@@ -141,9 +141,9 @@ def test_a_bad_utterance_is_listed_and_the_rest_written(speech: Path, noise: Pat
 def test_an_id_cannot_lead_out_of_the_folder(speech: Path, noise: Path, tmp_path: Path) -> None:
     cut = next(iter(read(speech))).with_id("../../../outside")
     pool = NoisePool.load(NoiseConfig(manifest=str(noise)), 3)
-    with pytest.raises(DataError, match="leads out of it"):
-        ledger.write([cut], pool, tmp_path / "out", snrs_db=[0.0])
-    assert not (tmp_path / "outside.flac").exists()
+    ledger.write([cut], pool, tmp_path / "out", snrs_db=[0.0])
+    (found,) = tmp_path.rglob("outside.flac")
+    assert found.is_relative_to(tmp_path / "out")
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"ledger": 2}', '{"ledger": 1}\n{"id": "x"}', "not json"])
