@@ -143,7 +143,8 @@ def system_errors(file: Path, path: Path | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        error.filename = name if error.filename in (None, str(file)) else error.filename
+        if error.errno is not None:  # without a number a name would take the place of the message
+            error.filename = name if error.filename in (None, str(file)) else error.filename
         raise
     except Exception as error:
         refused = _quoted(error) or _refusal(file)

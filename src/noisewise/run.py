@@ -37,6 +37,7 @@ from noisewise.text.normalise import Normaliser, choose, fitting
 from noisewise.text.subword import CharacterConfig, SubwordConfig, SubwordTokenizer, TokenizerConfig
 from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
 from noisewise.text.vocabulary import Vocabulary
+from noisewise.training import trackers
 from noisewise.training.loop import Progress, Trainer, fabric_for
 from noisewise.training.processes import lost_process
 from noisewise.training.sole_writer import sole_writer
@@ -96,6 +97,7 @@ def prepare(recipe: Recipe, folder: Path) -> tuple[Trainer, Assembly]:
     Raises:
         ConfigError: see `train`.
     """
+    trackers.must_have(recipe.run.trackers)
     fabric = fabric_for(recipe.run)
     if fabric.is_global_zero:
         sole_writer(folder)

@@ -238,7 +238,7 @@ MANIFESTS = {
     "binary.tsv": bytes(range(256)),
     "latin.csv": "path,text\na.wav,OL\u00c9\n".encode("latin-1"),
     "fields.tsv": b"path\ttext\na.wav\n",
-    "no_path.csv": b"file,text\na.wav,A\n",
+    "no_path.csv": b"sound,words\nb.wav,A\n",
     "root.tsv": b"path\n/\n",
     "null.tsv": b"path\na\0.wav\n",
     "huge.csv": b"path,text\na.wav," + b"A" * 200_000 + b"\n",

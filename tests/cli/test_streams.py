@@ -54,7 +54,8 @@ def test_no_key_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 def test_names_in_errors_are_escaped(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(words) in (1, 2)
     shown = capsys.readouterr().err
-    assert "\x1b" not in shown and shown.encode() and "\\u" in shown
+    assert "\x1b" not in shown and shown.encode()
+    assert "\\u" in shown or "` [2J.wav`" in shown  # names of recordings are cleaned as in transcripts
 
 
 def test_a_terminal_of_another_encoding_is_written_to() -> None:
@@ -89,8 +90,8 @@ def wrapped() -> Exception:
         (LibsndfileError("Error opening 'a': System error."), "is the disk full"),
         (SafetensorError("Error: I/O error: No space left on device (os error 28)"), "no space left"),
         (RuntimeError("[enforce fail at inline_container.cc:603] . unexpected pos 64 vs 0"), "no space left"),
-        (MemoryError(), "doctor: there is not enough memory"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "not enough memory"),
+        (MemoryError(), "`doctor` must have more memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "must have more memory"),
         (IsADirectoryError(21, "Is a directory", "d"), "d: Is a directory"),
     ],
 )

@@ -108,7 +108,7 @@ def test_what_the_run_computes_decides(number: int) -> None:
 
 
 def test_format_1_is_the_full_dump_of_its_time() -> None:
-    """The encoder's front end was then written in fields of the encoder."""
+    """The encoder's front end was then written in fields of the encoder; tokenizers had none but their kind."""
     from noisewise.recipe import essence
 
     full = differences(tiny(), hashing._completed_1)
@@ -116,6 +116,7 @@ def test_format_1_is_the_full_dump_of_its_time() -> None:
         full["run"].pop(name, None)
     now = json.loads(json.dumps(essence(tiny())))
     encoder, expected = full["model"].pop("encoder"), now["model"].pop("encoder")
+    assert full.pop("tokenizer") == {"kind": now.pop("tokenizer")["kind"]}
     assert full == now
     front_end = expected.pop("front_end")
     assert (encoder["front_end"], encoder["bins"], encoder["channels"]) == tuple(front_end.values())

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import unicodedata
 
 import pytest
 
@@ -242,14 +243,27 @@ def test_stretches_that_the_model_is_unsure_of_are_no_speech() -> None:
     assert without_doubtful([], 0.46) == ([], [])
 
 
-@pytest.mark.parametrize("form", ["txt", "tsv", "ctm", "srt", "vtt", "json"])
-@pytest.mark.parametrize("bad", ["\x1b[2J", "\x9b2J", "\udcff", "\u202e"])
+@pytest.mark.parametrize("form", ["txt", "tsv", "csv", "ctm", "srt", "vtt", "json", "rttm", "textgrid"])
+@pytest.mark.parametrize("bad", ["\x1b[2J", "\x9b2J", "\udcff", "\u202e", "\u2066", "\r", "\x7f"])
 def test_nothing_written_controls_a_terminal(form: str, bad: str) -> None:
-    text = render([Transcript(f"a{bad}.wav", f"GO{bad}", [Word(f"GO{bad}", 0.0, 1.0, 0.9)], duration=1.0)], form)
-    assert text.encode() and bad not in text and "\\u" in text
+    one = Transcript(f"a{bad}b.wav", f"GO{bad}UP", [Word(f"GO{bad}UP", 0.0, 1.0, 0.9)], duration=1.0)
+    text = render([one], form)
+    assert text.encode()
+    assert not [
+        letter
+        for letter in text
+        if letter not in "\n\t" and (unicodedata.category(letter) in ("Cc", "Cs") or letter in "\u202e\u2066")
+    ]
+    assert form == "rttm" or ("GO" in text and "UP" in text)
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+cmd", "@SUM(A1)", "-x.wav"])
-def test_no_cell_of_a_table_is_a_formula(cell: str) -> None:
-    rows = render([Transcript(cell, cell, duration=1.0)], "tsv").splitlines()
-    assert rows[1].startswith(f"'{cell}\t1.000\t'{cell}\t0.0000\t")
+@pytest.mark.parametrize("form", ["tsv", "csv"])
+@pytest.mark.parametrize("cell", ["=1+1", "+cmd", "@SUM(A1)", "-x.wav", "\u202e=1+1", "\x1b=1+1", " =1+1", "＝1"])
+def test_no_cell_of_a_table_is_a_formula(form: str, cell: str) -> None:
+    sounds = Sounds([Tag(cell, 0.5)], [])
+    document = render([Transcript(cell, cell, duration=1.0, error=cell, sounds=sounds)], form)
+    header, row = csv.reader(io.StringIO(document), delimiter="\t" if form == "tsv" else ",")
+    cells = dict(zip(header, row, strict=True))
+    assert not [each for each in row if each.lstrip().startswith(tuple("=+-@＝＋－＠"))]
+    visible = cell.strip(" \u202e\x1b")
+    assert all(cells[name].endswith(visible) for name in ("path", "text", "error"))

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 from noisewise.audio.waveform import SAMPLE_RATE
 
@@ -202,9 +203,14 @@ def _levels(waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     blocks = waveform[:, : size * BLOCK].detach().float().reshape(len(waveform), size, BLOCK)
     if not size:
         return blocks.new_zeros(len(blocks), 0), blocks.new_zeros(len(blocks), 1)
-    levels = 10 * blocks.var(dim=2, correction=0).clamp(min=1e-20).log10()
     counts = lengths.div(BLOCK, rounding_mode="floor")
-    levels = levels.masked_fill(torch.arange(size, device=lengths.device) >= counts[:, None], -torch.inf)
+    past = torch.arange(size, device=lengths.device) >= counts[:, None]
+    if waveform.is_meta or (type(waveform) is FakeTensor and not torch.compiler.is_compiling()):
+        # a shape without samples, as of `noisewise.flops`, sounds throughout
+        levels = torch.zeros(past.shape, device=lengths.device)
+        return levels.masked_fill(past, -torch.inf), levels.new_zeros(len(blocks), 1)
+    levels = 10 * blocks.var(dim=2, correction=0).clamp(min=1e-20).log10()
+    levels = levels.masked_fill(past, -torch.inf)
     best = levels.topk(min(LOUD_BLOCKS, size), dim=1).values
     return levels, best.gather(1, (counts.clamp(1, best.shape[1]) - 1)[:, None])
 

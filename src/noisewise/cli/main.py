@@ -1,6 +1,5 @@
 """The `noisewise` command: a table of verbs, each in a file of its own, imported only when it is called."""
 
-import errno
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -45,9 +44,6 @@ EXTRAS = {
     "huggingface_hub": "hf",
 }
 """Module to the extra that brings it."""
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of the system where a file finds no room: disk full, quota, limit of a file."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

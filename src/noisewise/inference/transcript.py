@@ -205,7 +205,7 @@ def without_doubtful(words: Sequence[Word], least: float) -> tuple[list[Word], l
 
 
 def render(transcripts: Sequence[Transcript], form: str, subtitles: SubtitleConfig | None = None) -> str:
-    """Write transcripts as one document; control characters in names and texts are shown as `\\u001b`.
+    """Write transcripts as one document, which never holds a control character or one that turns the direction.
 
     Args:
         transcripts: one or more; srt, vtt and textgrid hold one recording, perhaps several channels of it.
@@ -434,7 +434,7 @@ def _cells(document: Document, each: Transcript) -> list[str]:
         f"{each.confidence:.4f}",
         csv_cell(clean(each.error or "")),
         "" if each.channel is None else str(each.channel),
-        *_if(document, spelled([] if each.sounds is None else each.sounds.tags)),
+        *_if(document, csv_cell(spelled([] if each.sounds is None else each.sounds.tags))),
     ]
 
 
@@ -551,7 +551,7 @@ WRITERS: dict[str, Callable[[Document, Sequence[Transcript]], str]] = {
 }
 SINGLE = frozenset({"srt", "vtt", "textgrid"})
 """Forms of which a document holds one recording."""
-FORMULA = ("=", "+", "-", "@")
+FORMULA = tuple("=+-@＝＋－＠")
 """What a spreadsheet takes for the beginning of a formula."""
 
 

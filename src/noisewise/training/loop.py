@@ -86,6 +86,11 @@ class RunConfig:
         within(0, 1, average_decay=self.average_decay)
         above(0, timeout_seconds=self.timeout_seconds)
 
+    @property
+    def trackers(self) -> tuple[LoggerName, ...]:
+        """All trackers that are asked for."""
+        return (*self.loggers, "tensorboard") if self.tensorboard else self.loggers
+
 
 class Source(Protocol):
     """Where batches come from."""
@@ -201,8 +206,9 @@ class Trainer:
         first = self.fabric.is_global_zero
         self._resume()
         after = self.state.step if first else None
-        names = [*run.loggers, *(["tensorboard"] if run.tensorboard else [])]
-        self.log = Log(folder, trackers=trackers.begin(names, folder, recipe, after) if first else (), after_step=after)
+        self.log = Log(
+            folder, trackers=trackers.begin(run.trackers, folder, recipe, after) if first else (), after_step=after
+        )
         self.fabric.barrier()
         self.skipped = skipped_ids(folder)
 

@@ -95,6 +95,9 @@ TRACKERS: dict[str, Callable[[Path, Mapping[str, Any], int | None], Tracker]] = 
     "tensorboard": TensorBoard, "wandb": WeightsAndBiases, "mlflow": MLflow,
 }  # fmt: skip
 
+MODULES = {"tensorboard": "torch.utils.tensorboard"}
+"""Modules that are not called as their trackers are."""
+
 
 def begin(names: Sequence[str], run: Path, recipe: Mapping[str, Any], after_step: int | None = None) -> list[Tracker]:
     """The trackers of a run.
@@ -109,6 +112,19 @@ def begin(names: Sequence[str], run: Path, recipe: Mapping[str, Any], after_step
         ConfigError: a library is not installed.
     """
     return [TRACKERS[name](run, recipe, after_step) for name in dict.fromkeys(names)]
+
+
+def must_have(names: Sequence[str]) -> None:
+    """Look for the libraries of trackers, before anything is written.
+
+    Args:
+        names: of `LoggerName`.
+
+    Raises:
+        ConfigError: a library is not installed.
+    """
+    for name in names:
+        _imported(MODULES.get(name, name), name)
 
 
 def _imported(module: str, name: str) -> Any:

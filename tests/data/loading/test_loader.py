@@ -141,7 +141,8 @@ def test_an_error_in_a_worker_comes_without_its_traceback(
 def test_a_lack_of_memory_does_not_make_a_recording_bad(
     name: str, speech: Path, noise: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = loader(config(speech, noise, noise={"manifest": str(noise), "probability": 1.0}))
+    plain = {"manifests": [str(speech)], "noise": {"manifest": str(noise), "probability": 1.0}, "workers": 0}
+    made = loader(parse(DataConfig, plain))
 
     def fail(*arguments: object, **options: object) -> None:
         raise AudioError("`a` must be audio") from RuntimeError("std::bad_alloc")

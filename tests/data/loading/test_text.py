@@ -116,7 +116,7 @@ def test_packed_text_transcripts_and_characters(tmp_path: Path, monkeypatch: pyt
 
 def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("...\n")
-    with pytest.raises(ConfigError, match="must hold a sentence"):
+    with pytest.raises(ValueError, match="must keep a word under the normaliser"):
         Pieces.read(TextConfig(texts=[str(tmp_path / "text.txt")]), encode)
     with pytest.raises(ValueError, match="no such file"):
         Pieces.read(TextConfig(texts=["none.txt"]), encode)

@@ -47,5 +47,5 @@ def _annotations(path: Path, names: tuple[str, ...]) -> dict[str, dict[str, str]
     """Columns by recording id; empty without a file or without columns."""
     if not names or not path.is_file():
         return {}
-    rows = (line.split(maxsplit=len(names)) for _, line in lines(path))
+    rows = (line.strip().split(maxsplit=len(names)) for _, line in lines(path))
     return {words[0]: dict(zip(names, words[1:], strict=False)) for words in rows if len(words) > 1}
