@@ -8,7 +8,9 @@ from noisewise.config import dump, load, parse
 from noisewise.recipe import FREE, Recipe, essence
 
 RECIPES = sorted(
-    path for path in (Path(__file__).parent.parent / "recipes").rglob("*.yaml") if path.name not in ("plan.yaml", "fine_tune.yaml")
+    path
+    for path in (Path(__file__).parent.parent / "recipes").rglob("*.yaml")
+    if path.name not in ("plan.yaml", "fine_tune.yaml")
 )
 
 
