@@ -113,8 +113,8 @@ def _whole(answers: "Iterator[Batch | Exception]") -> Iterator[Batch]:
             answer = next(answers)
         except StopIteration:
             return
-        except RuntimeError as error:
-            if not _LOST_WORKER.search(str(error)):
+        except (RuntimeError, ConnectionError, EOFError) as error:  # the latter two: it ended while handing over
+            if isinstance(error, RuntimeError) and not _LOST_WORKER.search(str(error)):
                 raise
             why = " ".join(str(error).split())
             raise RunError(
