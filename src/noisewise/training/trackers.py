@@ -73,22 +73,22 @@ class MLflow:
     """A run of mlflow; the server comes from mlflow's own environment variables."""
 
     def __init__(self, run: Path, recipe: Mapping[str, Any], after_step: int | None = None):
-        self.library = _imported("mlflow", "mlflow")
-        self.library.set_experiment(_named("MLFLOW_EXPERIMENT_NAME"))
+        self.mlflow = _imported("mlflow", "mlflow")
+        self.mlflow.set_experiment(_named("MLFLOW_EXPERIMENT_NAME"))
         path = run / "mlflow_id.txt"
         known = _read(path)
-        active = self.library.start_run(run_id=known, run_name=None if known else run.name)
+        active = self.mlflow.start_run(run_id=known, run_name=None if known else run.name)
         path.write_text(str(active.info.run_id), encoding="utf-8")
         if known is None:
-            self.library.log_params({name: json.dumps(value)[:500] for name, value in flat(recipe).items()})
+            self.mlflow.log_params({name: json.dumps(value)[:500] for name, value in flat(recipe).items()})
 
     def log(self, values: Mapping[str, float], step: int) -> None:
         """Send numbers of a step."""
-        self.library.log_metrics({name: float(value) for name, value in values.items()}, step=step)
+        self.mlflow.log_metrics({name: float(value) for name, value in values.items()}, step=step)
 
     def end(self) -> None:
         """Send what is left."""
-        self.library.end_run()
+        self.mlflow.end_run()
 
 
 TRACKERS: dict[str, Callable[[Path, Mapping[str, Any], int | None], Tracker]] = {
