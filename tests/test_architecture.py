@@ -270,6 +270,28 @@ def test_a_command_imports_what_is_heavy_inside_its_function(path: Path) -> None
         assert allowed, f"{path.name} imports {name} at its top"
 
 
+def homes_of_classes(paths: list[Path]) -> dict[str, list[str]]:
+    """Public class names of some files to the files that define them at their top."""
+    homes: dict[str, list[str]] = {}
+    for path in paths:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(path.name)
+    return homes
+
+
+@pytest.mark.parametrize("package", sorted({layer(path) for path in FILES if path.parent != SOURCE}))
+def test_no_public_class_name_occurs_twice_in_one_package(package: str) -> None:
+    homes = homes_of_classes([path for path in FILES if layer(path) == package])
+    assert not {name: files for name, files in homes.items() if len(files) > 1}
+
+
+def test_a_class_name_that_occurs_twice_would_be_seen(tmp_path: Path) -> None:
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_text("class Steps: ...\nclass _Own: ...\n", encoding="utf-8")
+    assert homes_of_classes(sorted(tmp_path.iterdir())) == {"Steps": ["a.py", "b.py"]}
+
+
 def mirror(path: Path) -> Path:
     """The test of a source file."""
     return TESTS / path.relative_to(SOURCE).parent / f"test_{path.name}"
