@@ -31,6 +31,9 @@ from noisewise.files import remove_leftovers, replaced
 from noisewise.models import AcousticConfig, AcousticModel
 from noisewise.models.cat.tagger import CATTaggerConfig
 from noisewise.models.lm import TransformerLMConfig
+from noisewise.models.whisper.tokenizer import WhisperTokenizer
+from noisewise.models.whisper.weights import fetch
+from noisewise.models.whisper.whisper import WhisperConfig
 from noisewise.recipe import Recipe, essence
 from noisewise.text import subword
 from noisewise.text.normalise import Normaliser, choose, fitting
@@ -67,6 +70,8 @@ class Assembly:
     """Where batches come from."""
     release_config: Any
     """Configuration that is released with the model, one of `ModelConfig`."""
+    pieces: WhisperTokenizer | None = None
+    """Tokens of the decoder of a Whisper; None for other models."""
 
 
 def train(recipe: Recipe, folder: Path, watch: Callable[[Progress], None] = lambda progress: None) -> dict[str, float]:
@@ -155,7 +160,8 @@ def _assemble_speech(recipe: Recipe, folder: Path) -> Assembly:
                 "instead; write null for as many as there are"
             )
     model = _model(recipe, config, tokenizer)
-    task = tasks.build(recipe.task, model, tokenizer)
+    pieces = _pieces(recipe, folder) if isinstance(config, WhisperConfig) else None
+    task = tasks.build(recipe.task, model, tokenizer, pieces=pieces)
     encode = tokenizer.encode if task.needs_text else None
     source = RecordingSource(
         train, validation, recipe.test, encode=encode, seed=recipe.run.seed, normalise=normaliser
@@ -166,7 +172,7 @@ def _assemble_speech(recipe: Recipe, folder: Path) -> Assembly:
         for line in report.lines(normaliser.name):
             logger.warning(line)
     source.check()
-    return Assembly(tokenizer, None, None, model, task, source, config)
+    return Assembly(tokenizer, None, None, model, task, source, config, pieces)
 
 
 def _assemble_tagging(recipe: Recipe, config: CATTaggerConfig, folder: Path) -> Assembly:
@@ -281,6 +287,24 @@ def tokenizer_of(name: str) -> Tokenizer | None:
     return subword.load(located.path) if subword.is_in(located.path) else None
 
 
+def _pieces(recipe: Recipe, folder: Path) -> WhisperTokenizer | None:
+    """The tokens of the decoder of a Whisper: those of the folder, or of what training begins with; None where that has
+    none."""
+    kept = folder / WhisperTokenizer.FILE
+    if _has_run(folder) and kept.is_file():
+        return WhisperTokenizer.load(kept)
+    source = getattr(getattr(recipe.model, "encoder", None), "source", "")
+    paths = [fetch(source)] if source else []
+    paths += [] if recipe.start_from is None else [model_folder.locate(recipe.start_from).path]
+    found = next((path for path in paths if (path / WhisperTokenizer.FILE).is_file()), None)
+    if found is None:
+        return None
+    pieces = WhisperTokenizer.load(found)
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces.save(kept)
+    return pieces
+
+
 def _vocabulary(recipe: Recipe, config: TransformerLMConfig, folder: Path) -> Vocabulary:
     """The tokens of a language model: those of the text, or of the model that it starts from; kept in the folder.
 
@@ -388,7 +412,7 @@ def _test(recipe: Recipe, folder: Path, assembly: Assembly, device: torch.device
     assert recipe.test is not None and isinstance(assembly.source, RecordingSource)
     labels = [] if assembly.labels is None else assembly.labels.names
     best = model_folder.load_stored(folder / "best").model()
-    task = tasks.build(recipe.task, best, assembly.tokenizer, labels)
+    task = tasks.build(recipe.task, best, assembly.tokenizer, labels, pieces=assembly.pieces)
     found = task.to(device).test(batch.to(device) for batch in assembly.source.test())
     about: dict[str, Any] = {
         "weights_sha256": model_folder.weights_hash(folder / "best"), "papers_protocol": recipe.papers_protocol,

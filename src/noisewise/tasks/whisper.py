@@ -1,56 +1,59 @@
 """Whisper in noise: its decoder and CTC learn transcripts, its encoder what it made of clean speech before.
 
 Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak Supervision", Sec. 2.4 (cross-entropy of the text,
-what stands before it not counted); Watanabe et al. 2017 (CTC beside it); Hinton, Vinyals, Dean 2015, "Distilling the
-Knowledge in a Neural Network", here with the starting encoder as the teacher and states in the place of outputs.
+the prompt not counted); Watanabe et al. 2017 (CTC beside it); Hinton, Vinyals, Dean 2015, "Distilling the Knowledge in
+a Neural Network", here with the starting encoder as the teacher, and states in the place of outputs.
 
-Legend: B utterances, L tokens, F frames, D width, V pieces of Whisper.
+Legend: B utterances, L tokens, F frames, D width.
 """
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noisewise.batch import Batch
+from noisewise.checkpoints import model_folder
 from noisewise.config import config, within
 from noisewise.errors import ConfigError
 from noisewise.layers.masking import masked_sum, valid_mask
 from noisewise.models.ctc import ctc_loss
 from noisewise.models.encoder import EncoderOutput
+from noisewise.models.encoder_decoder import IGNORED
 from noisewise.models.whisper.encoder import WhisperEncoder
-from noisewise.models.whisper.whisper import Whisper
+from noisewise.models.whisper.tokenizer import WhisperTokenizer
+from noisewise.models.whisper.whisper import Whisper, WhisperConfig
 from noisewise.scoring.words import score
 from noisewise.tasks.inputs import TaskInputs
-from noisewise.tasks.recognition import RecognitionTask, Scorer, spoken
+from noisewise.tasks.recognition import CARD, RecognitionTask, Scorer, spoken
 from noisewise.text.normalise import fitting
 from noisewise.text.tokenizer import Tokenizer
 from noisewise.text.written import WrittenStyle, written
 from noisewise.training.task import Loss
 
-PIECES_PER_SECOND = 12.0
-"""Most pieces of a second of speech, with 8 more of each utterance; greedy decoding in validation stops there."""
+LEAST_TOKENS, TOKENS_PER_SECOND = 8, 12.0
+"""Where greedy decoding stops in validation if no end comes: so many tokens, and so many for each second."""
 
 
 @config
 class WhisperTaskConfig:
-    """L = (1 - w) L_att + w L_ctc + d L_dist, of the recognition of noisy speech."""
+    """L = (1 - w) L_att + w L_ctc + d L_dist, of noisy speech."""
 
     model_types: ClassVar = (Whisper,)
     kind: Literal["whisper"] = "whisper"
     ctc_weight: float = 0.3
     """w: share of CTC over letters; 0 for the decoder alone, 1 for CTC alone, which leaves the decoder as it is."""
     label_smoothing: float = 0.0
-    """Share of the decoder's targets that is spread over all pieces."""
+    """Share of the decoder's targets that is spread over all its tokens."""
     distillation: float = 0.0
-    """d: weight of the distance between the encoder's states of noisy speech and those that the encoder had of the
-    clean speech when training began; needs `train.keep_clean`."""
+    """d: weight of the squared distance between the encoder's states of the noisy speech and those that the encoder of
+    the beginning has of the clean speech; needs `train.keep_clean`."""
     distilled_layers: tuple[int, ...] = ()
-    """Layers of the encoder whose outputs are compared, 1 the first; empty for its output, after the last norm."""
+    """Layers of the encoder whose outputs are compared, 1 the first; empty for its features, after the last norm."""
     freeze_decoder: bool = False
     """Whether the decoder stays as it is; it still teaches the encoder."""
     frozen_start: int = 0
@@ -58,20 +61,20 @@ class WhisperTaskConfig:
     head_lr_scale: float = 10.0
     """Factor on the learning rate of the CTC head."""
     language: str = "en"
-    """Language in the decoder's prompt; of no account in a model of English alone."""
+    """Language in the decoder's prompt; a model of English alone has none there."""
     written_style: WrittenStyle = "sentence"
     """Form of the decoder's targets: `as_is`, or `sentence`, which writes transcripts in capitals as sentences and
-    leaves others alone (`noisewise.text.written`)."""
+    leaves all others (`noisewise.text.written`)."""
 
     def __post_init__(self) -> None:
         within(0, 1, ctc_weight=self.ctc_weight, label_smoothing=self.label_smoothing)
         within(0, float("inf"), distillation=self.distillation, frozen_start=self.frozen_start)
         if self.frozen_start and not self.ctc_weight:
-            raise ConfigError("`frozen_start` must be 0 without CTC, whose head alone would learn; set `ctc_weight`")
+            raise ConfigError("`frozen_start` must be 0 without CTC, whose head alone would learn, but is not; set one")
 
     def build(self, model: Whisper, inputs: TaskInputs) -> "WhisperTask":
         """The task, over a model that it suits."""
-        return WhisperTask(self, model, inputs.tokenizer)
+        return WhisperTask(self, model, inputs.tokenizer, inputs.decoder_tokens())
 
 
 class WhisperTask(RecognitionTask):
@@ -79,14 +82,14 @@ class WhisperTask(RecognitionTask):
 
     model: Whisper
 
-    def __init__(self, config: WhisperTaskConfig, model: Whisper, tokenizer: Tokenizer):
+    def __init__(self, config: WhisperTaskConfig, model: Whisper, tokenizer: Tokenizer, pieces: WhisperTokenizer):
         super().__init__(model, tokenizer, config.frozen_start)
         self.config = config
-        self.prompt = model.pieces.prompt(config.language)
+        self.pieces = pieces
+        self.prompt = pieces.prompt(config.language)
         self.step = config.frozen_start
-        _must_have_layers(model.encoder, config.distilled_layers)
-        self._clean_encoder = [_frozen_copy(model.encoder)] if config.distillation else []
-        """The encoder as it was; in a list: it is neither trained nor saved."""
+        _must_have(model.encoder, config.distilled_layers)
+        self._teacher = [copy.deepcopy(model.encoder).eval().requires_grad_(False)] if config.distillation else []
         if config.freeze_decoder:
             model.decoder.requires_grad_(False)
 
@@ -104,151 +107,123 @@ class WhisperTask(RecognitionTask):
         self.step = step
 
     def forward(self, batch: Batch) -> Loss:
-        """The losses summed over pieces, utterances and frames; their weight is the number of pieces, ends included."""
-        inputs, targets, counted = self.targets(batch)
-        terms, weight = self._terms(batch, inputs, targets, counted), self.config.ctc_weight
+        """The three losses summed over tokens, utterances and frames; their weight is the number of the decoder's
+        tokens, the ends included."""
+        inputs, targets = self.targets(batch)
+        terms, weight = self._terms(batch, inputs, targets), self.config.ctc_weight
         factors = {"attention": 1 - weight, "ctc": weight, "distillation": self.config.distillation}
         total = torch.stack([factors[name] * term for name, term in terms.items()]).sum()
-        return Loss(total, float(counted.sum()), {name: term.detach() for name, term in terms.items()})
+        count = float((targets != IGNORED).sum())
+        return Loss(total, count, {name: term.detach() for name, term in terms.items()})
 
-    def targets(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """What the decoder reads, what it writes, and where that counts: the text and its end, not the prompt.
-
-        Returns:
-            Inputs (B, L), targets (B, L), and (B, L) bool. A text beyond the decoder's positions is cut.
-        """
-        tokenizer = self.model.pieces
+    def targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the decoder reads, and what follows each token: the text and its end; `IGNORED` in the prompt and behind
+        the end. A text with more tokens than the decoder has positions is cut. -> (B, L), (B, L)"""
+        most, end = self.model.decoder.config.positions, self.pieces.end
         texts = [written(text, self.config.written_style) for text in batch.written]
-        rows = [
-            torch.tensor([*self.prompt, *tokenizer.encode(f" {text}"), tokenizer.end][: self._most + 1])
-            for text in texts
-        ]
-        lengths = torch.tensor([len(row) for row in rows]) - 1
-        whole = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=tokenizer.end)
-        counted = valid_mask(lengths, whole.size(1) - 1)
-        counted[:, : len(self.prompt) - 1] = False
+        tokens = [[*self.prompt, *self.pieces.encode(f" {text}"), end][: most + 1] for text in texts]
+        inputs = [torch.tensor(each[:-1]) for each in tokens]
+        silent = len(self.prompt) - 1
+        targets = [torch.tensor([IGNORED] * silent + each[silent + 1 :]) for each in tokens]
+        padded = nn.utils.rnn.pad_sequence
         device = batch.waveform.device
-        return whole[:, :-1].to(device), whole[:, 1:].to(device), counted.to(device)
+        return (
+            padded(inputs, batch_first=True, padding_value=end).to(device),
+            padded(targets, batch_first=True, padding_value=IGNORED).to(device),
+        )
 
-    @property
-    def _most(self) -> int:
-        return self.model.decoder.config.positions
-
-    def _terms(self, batch: Batch, inputs: Tensor, targets: Tensor, counted: Tensor) -> dict[str, Tensor]:
-        """The losses that count at this step, as sums."""
-        config = self.config
+    def _terms(self, batch: Batch, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """The losses that are learned from at this step, as sums. () each"""
+        settings, model = self.config, self.model
         begun = self.step >= self.frozen_start
-        with torch.set_grad_enabled(begun and torch.is_grad_enabled()), _outputs(
-            self.model.encoder, config.distilled_layers
-        ) as states:
-            output = self.model.encode(batch.waveform, batch.lengths)
-        terms: dict[str, Tensor] = {}
-        if begun and config.ctc_weight < 1:
-            terms["attention"] = attention_loss(
-                self.model, output, inputs, targets, counted, config.label_smoothing
-            ).sum()
-        if config.ctc_weight:
+        with (
+            torch.set_grad_enabled(begun and torch.is_grad_enabled()),
+            _outputs(model.encoder, settings.distilled_layers) as states,
+        ):
+            output = model.encode(batch.waveform, batch.lengths)
+        terms = {}
+        if begun and settings.ctc_weight < 1:
+            terms["attention"] = model.attention_loss(output, inputs, targets, settings.label_smoothing).sum()
+        if settings.ctc_weight:
             tokens, counts = spoken(batch)
-            terms["ctc"] = ctc_loss(self.model.recognise(output), output.lengths, tokens, counts).sum()
-        if begun and config.distillation:
+            log_probs, frames = model.spoken(model.recognise(output), batch.lengths)
+            terms["ctc"] = ctc_loss(log_probs, frames, tokens, counts).sum()
+        if begun and settings.distillation:
             terms["distillation"] = self._distillation(batch, output, states)
         return terms
 
     def _distillation(self, batch: Batch, output: EncoderOutput, states: Sequence[Tensor]) -> Tensor:
-        """L_dist: the squared distance of states, a mean over width and layers, summed over frames. ()"""
+        """L_dist: squared distances of states, their mean over width and layers, their sum over frames. ()"""
         if batch.clean is None:
             raise ConfigError("`train.keep_clean` must be true for `task.distillation`, but is false; set it")
-        encoder = self._clean_encoder[0] = self._clean_encoder[0].to(batch.clean.device)
-        with torch.no_grad(), _outputs(encoder, self.config.distilled_layers) as clean:
-            wanted = encoder(batch.clean, batch.lengths)
+        teacher = self._teacher[0] = self._teacher[0].to(batch.clean.device)
+        with torch.no_grad(), _outputs(teacher, self.config.distilled_layers) as clean:
+            wanted = teacher(*self.model.padded(batch.clean, batch.lengths))
         pairs = list(zip(states, clean, strict=True)) or [(output.features, wanted.features)]
         each = torch.stack([(own.float() - other.float()).square().mean(dim=2) for own, other in pairs]).mean(dim=0)
         return masked_sum(each, valid_mask(output.lengths, each.size(1)))
 
     @torch.inference_mode()
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """Error rates of the decoder (greedy) and of CTC (greedy); the decoder's loss of a piece, CTC's of an
-        utterance."""
+        """Error rates of the decoder and of CTC, both greedy; the decoder's loss of a token, CTC's of an utterance."""
         self.eval()
         by_ctc = Scorer(self.tokenizer, self.model.hop)
         texts: list[str] = []
-        loss = pieces = 0.0
+        loss = count = 0.0
         for batch in batches:
             output = self.model.encode(batch.waveform, batch.lengths)
-            by_ctc.add(batch, self.model.recognise(output), output.lengths)
-            inputs, targets, counted = self.targets(batch)
-            loss += float(attention_loss(self.model, output, inputs, targets, counted).sum())
-            pieces += float(counted.sum())
+            by_ctc.add(batch, *self.model.spoken(self.model.recognise(output), batch.lengths))
+            inputs, targets = self.targets(batch)
+            loss += float(self.model.attention_loss(output, inputs, targets).sum())
+            count += float((targets != IGNORED).sum())
             if self.config.ctc_weight < 1:
-                texts += [self.model.pieces.decode(ids) for ids in self.greedy(output)]
+                texts += [self.pieces.decode(each).strip() for each in self.greedy(output)]
         self.train()
-        return self._metrics(by_ctc, texts, loss / max(pieces, 1.0))
+        return self._metrics(by_ctc, texts, loss / max(count, 1.0))
 
     def greedy(self, output: EncoderOutput) -> list[list[int]]:
-        """The likeliest piece, one after the other, until the end. -> B lists of pieces, without prompt and end"""
-        decoder, tokenizer = self.model.decoder, self.model.pieces
-        cache = decoder.start(output.features, valid_mask(output.lengths.clamp(min=1), output.features.size(1)))
-        rows, end = len(output.lengths), tokenizer.end
-        forbidden = sorted({*tokenizer.steering, *range(tokenizer.timestamps, decoder.config.tokens)})
-        for token in self.prompt[:-1]:
-            decoder.step(output.lengths.new_full((rows,), token), cache)
-        tokens = output.lengths.new_full((rows,), self.prompt[-1])
-        seconds = float(output.lengths.max()) * self.model.hop / 16_000
+        """The likeliest token, one after the other, until the end. -> tokens of each text, without prompt and end"""
+        steps, end = self.model.steps(output.features, output.lengths), self.pieces.end
+        tokens = output.lengths.new_tensor([self.prompt]).expand(len(output.lengths), -1)
+        for column in range(len(self.prompt) - 1):
+            steps.push(tokens[:, column])
+        tokens = tokens[:, -1]
+        most = LEAST_TOKENS + round(TOKENS_PER_SECOND * float(output.lengths.max()) * self.model.hop / 16_000)
         found: list[Tensor] = []
-        for _ in range(min(self._most - len(self.prompt), 8 + round(PIECES_PER_SECOND * seconds))):
-            logits = decoder.logits(decoder.step(tokens, cache))
-            logits[:, forbidden] = -torch.inf
-            tokens = torch.where(tokens == end, end, logits.argmax(dim=1))
+        while len(found) < min(most, self.model.decoder.config.positions - len(self.prompt)):
+            scores = steps.step(tokens)
+            scores[:, self._forbidden] = -torch.inf
+            tokens = scores.argmax(dim=1).masked_fill(tokens == end, end)
             found.append(tokens)
             if bool((tokens == end).all()):
                 break
-        ids = torch.stack(found, dim=1).tolist()
-        return [row[: row.index(end)] if end in row else row for row in ids]
+        texts = torch.stack(found, dim=1).tolist()
+        return [text[: text.index(end)] if end in text else text for text in texts]
+
+    @property
+    def _forbidden(self) -> list[int]:
+        """Tokens that are no text, but for the end."""
+        times = range(self.pieces.timestamps, self.model.decoder.config.tokens)
+        return sorted({*self.pieces.steering, *times} - {self.pieces.end})
 
     def _metrics(self, by_ctc: Scorer, texts: list[str], attention: float) -> dict[str, float]:
         ctc = by_ctc.metrics()
-        metrics = {"wer_ctc": ctc["wer"], "cer_ctc": ctc["cer"], "ctc": ctc["ctc"], "attention": attention}
-        if not texts:
-            self.examples = by_ctc.examples()
-            return {"wer": ctc["wer"], "cer": ctc["cer"], **metrics}
-        result = score(by_ctc.references, texts, normaliser=fitting(self.tokenizer.symbols))
-        by_ctc.hypotheses = texts
+        by_ctc.hypotheses = texts or by_ctc.hypotheses
         self.examples = by_ctc.examples()
-        return {"wer": result.wer, "cer": result.cer, **metrics}
+        result = score(by_ctc.references, by_ctc.hypotheses, normaliser=fitting(self.tokenizer.symbols))
+        return {
+            "wer": result.wer, "cer": result.cer, "wer_ctc": ctc["wer"], "cer_ctc": ctc["cer"], "ctc": ctc["ctc"],
+            "attention": attention,
+        }  # fmt: skip
 
-
-def attention_loss(
-    model: Whisper,
-    output: EncoderOutput,
-    inputs: Tensor,
-    targets: Tensor,
-    counted: Tensor,
-    label_smoothing: float = 0.0,
-) -> Tensor:
-    """L_att: -ln P of each piece that counts, given those before it and the frames.
-
-    V scores are computed for these pieces alone.
-
-    Args:
-        model: encoder and decoder.
-        output: of its encoder.
-        inputs: what the decoder reads. (B, L)
-        targets: what it should write. (B, L)
-        counted: which of them count, N in all. (B, L) bool
-        label_smoothing: share of the target that is spread evenly over all pieces.
-
-    Returns:
-        (N,) in nats, utterance after utterance.
-    """
-    valid = valid_mask(output.lengths.clamp(min=1), output.features.size(1))
-    decoded = model.decoder.decoded(inputs, output.features, valid)  # (B, L, D)
-    logits = model.decoder.logits(decoded[counted])  # (N, V)
-    return F.cross_entropy(logits, targets[counted], label_smoothing=label_smoothing, reduction="none")
+    def release(self, folder: Path, config: WhisperConfig, about: dict[str, Any]) -> None:
+        """Write the model, with the tokens of decoder and head, as a folder that `transcribe` loads."""
+        model_folder.save(folder, self.model, config, self.tokenizer, card=CARD, about=about, pieces=self.pieces)
 
 
 @contextmanager
 def _outputs(encoder: WhisperEncoder, layers: Sequence[int]) -> Iterator[list[Tensor]]:
-    """Collect the outputs of some layers of an encoder, in the order of the layers. (B, F, D) each"""
+    """Collect the outputs of some layers of an encoder, 1 the first, in their order. (B, F, D) each"""
     found: list[Tensor] = []
     chosen: list[Any] = [encoder.transformer.layers[layer - 1] for layer in sorted(layers)]
     hooks = [layer.register_forward_hook(lambda module, given, output: found.append(output)) for layer in chosen]
@@ -259,12 +234,8 @@ def _outputs(encoder: WhisperEncoder, layers: Sequence[int]) -> Iterator[list[Te
             hook.remove()
 
 
-def _must_have_layers(encoder: WhisperEncoder, layers: Sequence[int]) -> None:
+def _must_have(encoder: WhisperEncoder, layers: Sequence[int]) -> None:
     count = len(encoder.transformer.layers)
-    wrong = [layer for layer in layers if not 1 <= layer <= count]
-    if wrong:
-        raise ConfigError(f"`distilled_layers` must be 1 to {count}, but one is {wrong[0]} instead")
-
-
-def _frozen_copy(encoder: WhisperEncoder) -> WhisperEncoder:
-    return copy.deepcopy(encoder).eval().requires_grad_(False)
+    for layer in layers:
+        if not 1 <= layer <= count:
+            raise ConfigError(f"`distilled_layers` must be 1 to {count}, but one is {layer} instead")
