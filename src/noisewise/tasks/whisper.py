@@ -10,6 +10,7 @@ Legend: B utterances, L tokens, F frames, D width.
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -200,7 +201,7 @@ class WhisperTask(RecognitionTask):
         texts = torch.stack(found, dim=1).tolist()
         return [text[: text.index(end)] if end in text else text for text in texts]
 
-    @property
+    @cached_property
     def _forbidden(self) -> list[int]:
         """Tokens that are no text, but for the end."""
         times = range(self.pieces.timestamps, self.model.decoder.config.tokens)
