@@ -172,9 +172,7 @@ class Whisper(AcousticModel):
 
     def _padded(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Waveforms with silence behind them. (B, T), (B,)"""
-        least, trail = (
-            round(each * SAMPLE_RATE) for each in (self.config.pad_seconds, self.config.trail_seconds)
-        )
+        least, trail = (round(each * SAMPLE_RATE) for each in (self.config.pad_seconds, self.config.trail_seconds))
         if not (least or trail):
             return waveform, lengths
         kept = waveform * valid_mask(lengths, waveform.size(1))
