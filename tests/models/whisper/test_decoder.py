@@ -1,9 +1,9 @@
 """The decoder of Whisper: transformers as oracle, the cache, causality."""
 
 import torch
-from tests.models.whisper import small
 
 from noisewise.layers.masking import valid_mask
+from tests.models.whisper import small
 
 TOKENS = torch.randint(0, small.TOKENS, (3, 7), generator=torch.Generator().manual_seed(0))
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.models.whisper import tokens
 from tokenizers import Tokenizer
 
 from noisewise.errors import ModelError
 from noisewise.models.whisper.tokenizer import WhisperTokenizer
+from tests.models.whisper import tokens
 
 ODD = (
     "",

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.models.whisper import small
 from torch import Tensor
 
 from noisewise import models
@@ -16,6 +15,7 @@ from noisewise.models.encoder import EncoderOutput
 from noisewise.models.whisper.encoder import WhisperEncoderConfig
 from noisewise.models.whisper.whisper import WhisperConfig
 from noisewise.text.tokenizer import CharacterTokenizer
+from tests.models.whisper import small
 
 WAVEFORM, LENGTHS = small.speech()
 TOKENS = torch.randint(0, 330, (3, 6), generator=torch.Generator().manual_seed(0))
@@ -111,9 +111,7 @@ def test_a_source_gives_sizes_and_weights(tmp_path: Path) -> None:
     found = model.state_dict()
     assert all(torch.equal(found[name], value) for name, value in expected.items())
     with pytest.raises(ConfigError, match=r"`decoder\.layers` must be 2"):
-        WhisperConfig(
-            encoder=config.encoder, vocabulary=30, decoder=type(config.decoder)(layers=3)
-        ).build()
+        WhisperConfig(encoder=config.encoder, vocabulary=30, decoder=type(config.decoder)(layers=3)).build()
 
 
 def test_a_folder_gives_the_same_model_again(tmp_path: Path) -> None:

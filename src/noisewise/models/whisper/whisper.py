@@ -180,9 +180,7 @@ class Whisper(AcousticModel):
 
     def padded(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Waveforms with the silence that the encoder expects behind them. (B, T), (B,)"""
-        least, trail = (
-            round(each * SAMPLE_RATE) for each in (self.config.pad_seconds, self.config.trail_seconds)
-        )
+        least, trail = (round(each * SAMPLE_RATE) for each in (self.config.pad_seconds, self.config.trail_seconds))
         if not (least or trail):
             return waveform, lengths
         kept = waveform * valid_mask(lengths, waveform.size(1))
