@@ -8,7 +8,7 @@ Legend: B utterances, L tokens, F frames, D width.
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from noisewise.batch import Batch
 from noisewise.checkpoints import model_folder
 from noisewise.config import config, within
 from noisewise.errors import ConfigError
-from noisewise.layers.masking import masked_sum, valid_mask
+from noisewise.layers.masking import valid_mask
 from noisewise.models.ctc import ctc_loss
 from noisewise.models.encoder import EncoderOutput
 from noisewise.models.encoder_decoder import IGNORED
@@ -36,6 +36,8 @@ from noisewise.text.tokenizer import Tokenizer
 from noisewise.text.written import WrittenStyle, written
 from noisewise.training.task import Loss
 
+States = list[list[Tensor]]
+"""Outputs of layers: for each layer those of the batch, or of one utterance after the other. (B or 1, F, D)"""
 LEAST_TOKENS, TOKENS_PER_SECOND = 8, 12.0
 """Where greedy decoding stops in validation if no end comes: so many tokens, and so many for each second."""
 
@@ -153,16 +155,18 @@ class WhisperTask(RecognitionTask):
             terms["distillation"] = self._distillation(batch, output, states)
         return terms
 
-    def _distillation(self, batch: Batch, output: EncoderOutput, states: Sequence[Tensor]) -> Tensor:
+    def _distillation(self, batch: Batch, output: EncoderOutput, states: States) -> Tensor:
         """L_dist: squared distances of states, their mean over width and layers, their sum over frames. ()"""
         if batch.clean is None:
             raise ConfigError("`train.keep_clean` must be true for `task.distillation`, but is false; set it")
         teacher = self._teacher[0] = self._teacher[0].to(batch.clean.device)
         with torch.no_grad(), _outputs(teacher, self.config.distilled_layers) as clean:
             wanted = teacher(*self.model.padded(batch.clean, batch.lengths))
-        pairs = list(zip(states, clean, strict=True)) or [(output.features, wanted.features)]
-        each = torch.stack([(own.float() - other.float()).square().mean(dim=2) for own, other in pairs]).mean(dim=0)
-        return masked_sum(each, valid_mask(output.lengths, each.size(1)))
+        own, other = ([_valid(each, output.lengths) for each in found] for found in (states, clean))
+        if not own:
+            own, other = ([_valid([each.features], output.lengths)] for each in (output, wanted))
+        each = [(one.float() - two.float()).square().mean(dim=1).sum() for one, two in zip(own, other, strict=True)]
+        return torch.stack(each).mean()
 
     @torch.inference_mode()
     def validate(self, batches: Iterable[Batch]) -> dict[str, float]:
@@ -223,16 +227,38 @@ class WhisperTask(RecognitionTask):
 
 
 @contextmanager
-def _outputs(encoder: WhisperEncoder, layers: Sequence[int]) -> Iterator[list[Tensor]]:
-    """Collect the outputs of some layers of an encoder, 1 the first, in their order. (B, F, D) each"""
-    found: list[Tensor] = []
-    chosen: list[Any] = [encoder.transformer.layers[layer - 1] for layer in sorted(layers)]
-    hooks = [layer.register_forward_hook(lambda module, given, output: found.append(output)) for layer in chosen]
+def _outputs(encoder: WhisperEncoder, layers: Sequence[int]) -> Iterator[States]:
+    """Collect the outputs of some layers of an encoder, 1 the first, in the order that is given."""
+    found: States = [[] for _ in layers]
+    chosen: list[Any] = [encoder.transformer.layers[layer - 1] for layer in layers]
+    hooks = [layer.register_forward_hook(_kept_in(outputs)) for layer, outputs in zip(chosen, found, strict=True)]
     try:
         yield found
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _kept_in(outputs: list[Tensor]) -> Callable[[Any, Any, Tensor], None]:
+    def keep(module: Any, given: Any, output: Tensor) -> None:
+        outputs.append(output)
+
+    return keep
+
+
+def _valid(outputs: Sequence[Tensor], lengths: Tensor) -> Tensor:
+    """The valid frames of a batch, utterance after utterance.
+
+    Args:
+        outputs: of the whole batch at once, (B, F, D), or of one utterance after the other, without the empty ones.
+        lengths: valid frames. (B,)
+
+    Returns:
+        (N, D).
+    """
+    if len(outputs[0]) == len(lengths):
+        return outputs[0][valid_mask(lengths, outputs[0].size(1))]
+    return torch.cat(tuple(outputs), dim=1)[0]
 
 
 def _must_have(encoder: WhisperEncoder, layers: Sequence[int]) -> None:
