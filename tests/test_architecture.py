@@ -133,7 +133,7 @@ ADDRESSES = {
     "threadpoolctl": {"data/loading"},
     "tokenizers": {"text"},
     "av": {"audio"},
-    "safetensors": {"data", "checkpoints", "training"},
+    "safetensors": {"data", "checkpoints", "training", "models/whisper/weights.py"},
     "transformers": {
         "evaluation/systems/huggingface.py",
         "embeddings/encoders/huggingface.py",
