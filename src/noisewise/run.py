@@ -16,7 +16,7 @@ import torch
 from noisewise import __version__, models, tasks
 from noisewise.checkpoints import foreign, model_folder
 from noisewise.checkpoints.transfer import transfer_weights
-from noisewise.config import dump, dump_yaml, load
+from noisewise.config import dump, dump_yaml, load, training_only
 from noisewise.data.checks import targets
 from noisewise.data.loading.dataset import DataConfig
 from noisewise.data.loading.loader import read_labels
@@ -159,6 +159,8 @@ def _assemble_speech(recipe: Recipe, folder: Path) -> Assembly:
                 f"`model.vocabulary` must be {len(tokenizer)}, the tokens of the tokenizer, but is {config.vocabulary} "
                 "instead; write null for as many as there are"
             )
+    if isinstance(config, WhisperConfig) and recipe.start_from is not None:
+        config = _sized(config, recipe.start_from)
     model = _model(recipe, config, tokenizer)
     pieces = _pieces(recipe, folder) if isinstance(config, WhisperConfig) else None
     task = tasks.build(recipe.task, model, tokenizer, pieces=pieces)
@@ -287,6 +289,21 @@ def tokenizer_of(name: str) -> Tokenizer | None:
     return subword.load(located.path) if subword.is_in(located.path) else None
 
 
+def _sized(config: WhisperConfig, start_from: str) -> WhisperConfig:
+    """A Whisper of the sizes of a model folder, in the place of a source, which is not read."""
+    stored = model_folder.load_config(start_from)
+    if not isinstance(stored, WhisperConfig):
+        return config
+    kept = {name: getattr(config.encoder, name) for name in training_only(type(config.encoder))}
+    return replace(
+        config,
+        encoder=replace(stored.encoder, **{**kept, "source": ""}),
+        decoder=replace(
+            stored.decoder, **{name: getattr(config.decoder, name) for name in training_only(type(config.decoder))}
+        ),
+    )
+
+
 def _pieces(recipe: Recipe, folder: Path) -> WhisperTokenizer | None:
     """The tokens of the decoder of a Whisper: those of the folder, or of what training begins with; None where that has
     none."""
@@ -294,12 +311,12 @@ def _pieces(recipe: Recipe, folder: Path) -> WhisperTokenizer | None:
     if _has_run(folder) and kept.is_file():
         return WhisperTokenizer.load(kept)
     source = getattr(getattr(recipe.model, "encoder", None), "source", "")
-    paths = [fetch(source)] if source else []
-    paths += [] if recipe.start_from is None else [model_folder.locate(recipe.start_from).path]
-    found = next((path for path in paths if (path / WhisperTokenizer.FILE).is_file()), None)
-    if found is None:
+    begun = None if recipe.start_from is None else model_folder.locate(recipe.start_from).path
+    if begun is None or not (begun / WhisperTokenizer.FILE).is_file():
+        begun = fetch(source) if source else None
+    if begun is None:
         return None
-    pieces = WhisperTokenizer.load(found)
+    pieces = WhisperTokenizer.load(begun)
     folder.mkdir(parents=True, exist_ok=True)
     pieces.save(kept)
     return pieces

@@ -1,4 +1,4 @@
-"""The task of Whisper: its three losses and their normalisation, what is frozen, what is validated, going on exactly."""
+"""The task of Whisper: its three losses and their weight, what is frozen, what is validated, going on exactly."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -219,8 +219,9 @@ def test_a_stopped_run_goes_on_exactly_and_its_model_is_whole(folder: Path) -> N
     assert kept.values == tokens.values()
     loaded = model_folder.load(whole / "best")
     assert loaded.config.encoder.source == ""  # type: ignore[union-attr]
-    on = run_tiny("whisper", ["model.encoder.source=", f"start_from={whole}/best", "run.steps=1"], run="on")
-    assert (on / "best" / "tokenizer.json").is_file()
+    on = run_tiny("whisper", [f"start_from={whole}/best", "run.steps=1", "model.encoder.source=none"], run="on")
+    first, second = (model_folder.load(run / "best") for run in (whole, on))
+    assert second.config == first.config and (on / "best" / "tokenizer.json").is_file()
 
 
 def test_without_a_tokenizer_it_is_said_what_to_name() -> None:
