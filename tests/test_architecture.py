@@ -154,6 +154,7 @@ WITHOUT_A_MIRROR = {"benchmarks", "scripts", "docs"}
 OF_THE_WHOLE = {"test_architecture.py", "test_examples.py", "test_import.py", "test_old_formats.py"}
 """Tests that are of the whole package."""
 WITHOUT_A_TEST = {
+    "data/voices/voice.py",
     "embeddings/encoders/protocol.py",
     "experiments/aggregate.py",
     "experiments/cells.py",

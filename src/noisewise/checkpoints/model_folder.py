@@ -28,6 +28,7 @@ from noisewise.files import read_json, replaced_folder
 from noisewise.models import AcousticConfig, AcousticModel, AnyModel, Model, ModelConfig, build, settled
 from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig
 from noisewise.models.lm import TransformerLM
+from noisewise.models.whisper.tokenizer import WhisperTokenizer
 from noisewise.text import subword
 from noisewise.text.tokenizer import Tokenizer
 from noisewise.text.vocabulary import Vocabulary
@@ -278,6 +279,7 @@ def save(
     about: dict[str, Any] | None = None,
     precision: Precision = "float32",
     labels: Sequence[str] = (),
+    pieces: WhisperTokenizer | None = None,
 ) -> Path:
     """Write a model folder whole or not at all.
 
@@ -292,6 +294,7 @@ def save(
             quarter: matrices and convolutions in steps of 1/127 of the largest value of each row of outputs, vectors
             in float32, the rest in float16.
         labels: names of the classes of a tagger, in the order of its logits.
+        pieces: tokens of the decoder of a Whisper.
 
     Raises:
         ModelError: there is no such precision.
@@ -306,6 +309,8 @@ def save(
         (temporary / WEIGHTS).chmod(0o644)  # written readable by its owner alone
         if tokenizer is not None:
             tokenizer.save(temporary / tokenizer.FILE)
+        if pieces is not None:
+            pieces.save(temporary / pieces.FILE)
         if labels:
             (temporary / LABELS).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         (temporary / "README.md").write_text(card, encoding="utf-8")
