@@ -10,7 +10,7 @@ PREFIX = "hf:"
 NAME = re.compile(r"hf:(?P<name>[\w.-]+(/[\w.-]+)?)@(?P<revision>[\w./-]+)")
 SETTINGS = ("*.json",)
 WEIGHTS = (("*.safetensors",), ("pytorch_model.bin",), ("model.bin", "vocabulary.txt"))
-"""Old pickles are downloaded only where there is no safetensors file, and files of CTranslate2 where there is neither."""
+"""Old pickles are downloaded only where there is no safetensors file; those of CTranslate2, where there is neither."""
 
 
 def fetch(name: str) -> Path:

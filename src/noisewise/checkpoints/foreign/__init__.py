@@ -1,4 +1,4 @@
-"""Checkpoints of transformers, CTranslate2 and fairseq: read by tables of names into noisewise's models, and written back."""
+"""Checkpoints of transformers, CTranslate2 and fairseq: read by tables of names into our models, and written back."""
 
 from pathlib import Path
 from typing import Literal

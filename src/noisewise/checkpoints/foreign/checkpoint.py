@@ -18,9 +18,10 @@ from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config, Wav2Vec2Encoder
 from noisewise.models.wav2vec2.pretraining import Wav2Vec2Pretraining
+from noisewise.models.whisper.decoder import WhisperDecoderConfig
 from noisewise.models.whisper.encoder import WhisperEncoder, WhisperEncoderConfig
 from noisewise.models.whisper.state import WhisperWeights
-from noisewise.models.whisper.whisper import Whisper
+from noisewise.models.whisper.whisper import Whisper, WhisperConfig
 from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
 
 
@@ -116,6 +117,19 @@ class Checkpoint:
             return ("encoder",)
         model.head.load_state_dict({"weight": self.head.weight, "bias": self.head.bias})
         return ("encoder", "head")
+
+    def whisper(self) -> Whisper:
+        """Build the whole Whisper, which has learned on 30 s and has no CTC head.
+
+        Raises:
+            InteropError: it is none, or an encoder alone.
+        """
+        if self.whole is None or not self.whole.decoder:
+            raise InteropError(f"`{self.source}` must hold a Whisper with its decoder, but does not")
+        encoder, decoder = WhisperEncoderConfig(**self.whole.encoder), WhisperDecoderConfig(**self.whole.decoder)  # type: ignore[arg-type]
+        model = WhisperConfig(encoder=encoder, decoder=decoder, vocabulary=0, pad_seconds=30.0).build()
+        model.fill(self.whole.weights, self.source)
+        return model.eval()
 
     def ctc(self) -> tuple[CTC, CTCConfig]:
         """Build the whole recogniser, and its configuration.

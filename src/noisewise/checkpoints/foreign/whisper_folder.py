@@ -18,7 +18,8 @@ from noisewise.errors import InteropError, ModelError
 from noisewise.files import read_json, replaced_folder
 from noisewise.models.whisper import ctranslate2, weights
 from noisewise.models.whisper.encoder import WhisperEncoderConfig
-from noisewise.models.whisper.weights import WhisperWeights
+from noisewise.models.whisper.state import WhisperWeights, sized
+from noisewise.models.whisper.whisper import Whisper
 
 Layout = Literal["huggingface", "ctranslate2"]
 TOKENIZER = "tokenizer.json"
@@ -60,6 +61,22 @@ def read(folder: Path) -> Checkpoint:
     config = WhisperEncoderConfig(**found.encoder)  # type: ignore[arg-type]
     left = ("decoder",) if found.decoder else ()
     return Checkpoint(folder, config, encoder, None, left, {"format": "whisper"}, whole=found)
+
+
+def of_model(model: Whisper, folder: Path) -> Checkpoint:
+    """A Whisper of noisewise as a checkpoint that `write` takes; its CTC head, which has no place there, is left out.
+
+    Args:
+        model: encoder and decoder.
+        folder: where its `tokenizer.json` is.
+    """
+    state = {name: value for name, value in model.state_dict().items() if not name.startswith("head.")}
+    heads = {"encoder": model.config.encoder.heads, "decoder": model.config.decoder.heads}
+    left = ("head",) if model.has_head else ()
+    encoder = model.encoder.state_dict()
+    return Checkpoint(
+        folder, model.encoder.config, encoder, None, left, {"format": "whisper"}, whole=sized(state, heads, folder)
+    )
 
 
 def write(
