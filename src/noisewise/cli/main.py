@@ -42,6 +42,8 @@ EXTRAS = {
     "tensorboard": "tracking",
     "transformers": "hf",
     "huggingface_hub": "hf",
+    "faster_whisper": "whisper",
+    "onnx_asr": "onnx",
 }
 """Module to the extra that brings it."""
 
@@ -105,7 +107,7 @@ def unknown(verb: str) -> str:
 def run(verb: str, words: list[str]) -> int:
     """Import the module of a verb, hand it its words, and turn a user's error into one line."""
     from noisewise.cli import streams
-    from noisewise.errors import NoisewiseError, lacks_memory
+    from noisewise.errors import NoisewiseError, install_line, lacks_memory
 
     signals = streams.Signals()
     try:
@@ -125,7 +127,7 @@ def run(verb: str, words: list[str]) -> int:
         module = (error.name or "").partition(".")[0]
         if module not in EXTRAS:
             raise
-        return refuse(f"`{verb}` needs {module}; install it with: pip install 'noisewise[{EXTRAS[module]}]'")
+        return refuse(f"`{verb}` needs {module}; install it with: {install_line(EXTRAS[module])}")
     except Exception as error:
         if lacks_memory(error):
             return refuse(
