@@ -154,7 +154,7 @@ ADDRESSES = {
     },
     "huggingface_hub": {"hub.py"},
     "piper": {"data/voices/piper.py"},
-    "onnxruntime": {"data/voices/piper.py"},
+    "onnxruntime": {"data/voices/piper.py", "evaluation/systems/onnx.py"},
     "flashlight": {"lm/kenlm.py"},
     "kenlm": {"lm/kenlm.py"},
     "torchaudio": set[str](),
