@@ -311,7 +311,7 @@ def _years(digits: str) -> list[Words]:
     first, second = divmod(number, 100)
     pairs: list[Words] = []
     if first % 10 or second >= 10:  # 2005 is no pair of numbers
-        ends = [("HUNDRED",)] if not second else [_below_hundred(second)] if second >= 10 else []
+        ends: list[Words] = [("HUNDRED",)] if not second else [_below_hundred(second)] if second >= 10 else []
         ends += [(zero, ONES[second]) for zero in ("OH", "O")] if 0 < second < 10 else []
         pairs = [(*_below_hundred(first), *end) for end in ends]
         hundreds = (*_below_hundred(first), "HUNDRED")
@@ -335,7 +335,7 @@ def _fractions(above: int, below: int) -> list[Words]:
     if not 0 < above < below:
         return [plain, *ways]
     names = {2: "HALF", 4: "QUARTER"}
-    parts = [(names[below],)] if below in names else []
+    parts: list[Words] = [(names[below],)] if below in names else []
     parts.append(_ordinal(_cardinal(below, False)))
     if above > 1:
         parts = [(*part[:-1], _plural(part[-1])) for part in parts]
