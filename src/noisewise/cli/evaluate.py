@@ -70,7 +70,10 @@ def command(
     bootstrap_samples: Annotated[int, typer.Option(help="Number of bootstrap resamples.")] = 1000,
     normaliser: Annotated[
         str,
-        typer.Option(help="Form in which words are compared: english, german, turkish, unicode, unicode-cased, none."),
+        typer.Option(
+            help="Form in which words are compared: english, english-spoken (numerals read), whisper, "
+            "german, turkish, unicode, unicode-cased, none."
+        ),
     ] = "english",
     markdown: Annotated[Path | None, typer.Option(help="Also write the table here, Markdown.")] = None,
     latex: Annotated[Path | None, typer.Option(help="Also write the table here, LaTeX.")] = None,

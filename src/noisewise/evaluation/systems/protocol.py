@@ -5,7 +5,7 @@ Legend: T samples.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.audio.windows import at_pauses
 from noisewise.decoding.hypothesis import Segment, Word
 from noisewise.errors import RecogniserError
+from noisewise.inference.transcriber import Times
 from noisewise.safe_text import RUN, received, shortened
 
 OutputT = TypeVar("OutputT")
@@ -35,10 +36,6 @@ Output = str | Failure
 """Hypothesis of a recogniser, or why there is none."""
 Recognise = Callable[[list[Waveform]], Sequence[Output]]
 """Waveforms (T,) in, one output each out."""
-
-
-Times = Literal["words", "segments", "none"]
-"""What a recogniser can tell the times of."""
 
 
 @dataclass(frozen=True)
