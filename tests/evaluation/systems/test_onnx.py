@@ -75,9 +75,9 @@ def test_a_folder_names_its_type(calls: list[dict[str, Any]], tmp_path: Path) ->
 def test_words_begin_with_tokens_that_begin_with_a_space(calls: list[dict[str, Any]]) -> None:
     named = load("onnx:nemo-parakeet-ctc-0.6b")
     (found,) = attempt_timed(named, [np.zeros(16_000, np.float32)])
-    spans = [(word.text, word.start, word.end) for word in found.words]  # type: ignore[union-attr]
+    spans = [(word.text, word.start, word.end) for word in found.words]
     assert spans == [("go", 0.1, 0.4), ("left", 0.4, 1.0)] and named.times == "words"
-    assert found.words[0].confidence == pytest.approx(np.exp(-0.2))  # type: ignore[union-attr]
+    assert found.words[0].confidence == pytest.approx(np.exp(-0.2))
 
 
 def test_what_is_long_is_cut(calls: list[dict[str, Any]]) -> None:
@@ -88,7 +88,7 @@ def test_what_is_long_is_cut(calls: list[dict[str, Any]]) -> None:
     lengths = [each["samples"] for each in calls[1:]]
     assert sum(lengths) == 24_000 and 12_000 < lengths[0] < 14_000
     (timed,) = attempt_timed(named, [speech])
-    assert timed.words[2].start == pytest.approx(0.1 + lengths[0] / 16_000)  # type: ignore[union-attr]
+    assert timed.words[2].start == pytest.approx(0.1 + lengths[0] / 16_000)
 
 
 def test_what_cannot_be_loaded_is_refused(calls: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:

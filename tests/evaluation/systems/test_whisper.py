@@ -98,8 +98,8 @@ def test_words_and_segments_have_times(library: Library, folder: Path) -> None:
     named = load(f"whisper:{folder}")
     first, second = attempt_timed(named, sounds())
     assert named.times == "words" and library.calls[0]["word_timestamps"]
-    assert first.words == [Word("Hello,", 0.0, 0.4, 0.9), Word("there.", 0.5, 0.9, 0.9)]  # type: ignore[union-attr]
-    assert second.segments == [Segment("Bye.", 0.0, 1.0)]  # type: ignore[union-attr]
+    assert first.words == [Word("Hello,", 0.0, 0.4, 0.9), Word("there.", 0.5, 0.9, 0.9)]
+    assert second.segments == [Segment("Bye.", 0.0, 1.0)]
 
 
 def test_a_result_can_tell_weights_options_and_number_formats_apart(library: Library, folder: Path) -> None:
@@ -154,6 +154,6 @@ def test_real_weights(data_dir: Path) -> None:
     assert "in all our blood" in str(together[0])
     assert together == [attempt(named.recognise, [one])[0] for one in speech]
     timed = attempt_timed(named, speech[:1])[0]
-    assert timed.text == together[0]  # type: ignore[union-attr]
-    blood = next(word for word in timed.words if "blood" in word.text)  # type: ignore[union-attr]
+    assert timed.text == together[0]
+    blood = next(word for word in timed.words if "blood" in word.text)
     assert 2.0 < blood.start < blood.end < 5.0
