@@ -154,7 +154,7 @@ ADDRESSES = {
     "huggingface_hub": {"hub.py"},
     "faster_whisper": {"evaluation/systems/whisper.py"},
     "onnx_asr": {"evaluation/systems/onnx.py"},
-    "onnxruntime": {"evaluation/systems/onnx.py"},
+    "onnxruntime": {"evaluation/systems/onnx.py", "data/voices/piper.py"},
     "whisper_normalizer": {"text/normalise.py"},
     "flashlight": {"lm/kenlm.py"},
     "kenlm": {"lm/kenlm.py"},
