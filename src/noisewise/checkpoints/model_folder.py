@@ -28,8 +28,11 @@ from noisewise.files import read_json, replaced_folder
 from noisewise.models import AcousticConfig, AcousticModel, AnyModel, Model, ModelConfig, build, settled
 from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig
 from noisewise.models.lm import TransformerLM
+from noisewise.models.whisper.encoder import WhisperEncoderConfig
+from noisewise.models.whisper.tokenizer import WhisperTokenizer
+from noisewise.models.whisper.whisper import Whisper, WhisperConfig
 from noisewise.text import subword
-from noisewise.text.tokenizer import Tokenizer
+from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
 from noisewise.text.vocabulary import Vocabulary
 
 FORMAT = "noisewise-model-1"
@@ -73,6 +76,8 @@ class LoadedRecogniser:
     """The model folder, or the path of the foreign checkpoint."""
     about: dict[str, Any]
     """The whole of config.json."""
+    pieces: WhisperTokenizer | None = None
+    """The tokenizer of the decoder of a Whisper; None of any other model."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +159,17 @@ def locate(name: str | Path) -> Located:
     return Located(path, "noisewise")
 
 
+def is_whisper(path: Path) -> bool:
+    """Whether a folder of another project holds a Whisper."""
+    if not (path / CONFIG).is_file():
+        return False
+    try:
+        values = read_json(path / CONFIG)
+    except (OSError, ValueError):
+        return False
+    return isinstance(values, dict) and (values.get("model_type") == "whisper" or "suppress_ids" in values)
+
+
 def load(name: str | Path = "box", device: str | torch.device = "cpu") -> LoadedRecogniser:
     """Read a recogniser: a model folder, or a CTC model of transformers or fairseq.
 
@@ -162,6 +178,8 @@ def load(name: str | Path = "box", device: str | torch.device = "cpu") -> Loaded
         InteropError: the same of a foreign checkpoint.
     """
     located = locate(name)
+    if located.is_foreign and is_whisper(located.path):
+        return _foreign_whisper(located.path, device)
     if located.is_foreign:
         return _foreign_ctc(located.path, device)
     folder, (stored, about) = located.path, _read(located.path)
@@ -173,6 +191,11 @@ def load(name: str | Path = "box", device: str | torch.device = "cpu") -> Loaded
             f"`{name}` must hold a recogniser, but holds a model of kind {stored.config.kind}; fine-tune it first: "
             "`start_from` in a recipe takes it as it is"
         )
+    pieces = None
+    if isinstance(model, Whisper):
+        pieces = WhisperTokenizer.load(folder)
+        if not model.has_head:
+            return LoadedRecogniser(model.to(device), stored.config, CharacterTokenizer(), folder, about, pieces)
     if not subword.is_in(folder):
         raise ModelError(f"`{name}` must hold tokens.txt or tokens.json, but lacks them; copy the folder whole")
     tokenizer = subword.load(folder)
@@ -181,7 +204,7 @@ def load(name: str | Path = "box", device: str | torch.device = "cpu") -> Loaded
             f"`{folder / tokenizer.FILE}` must hold {stored.config.vocabulary} tokens, but holds {len(tokenizer)} "
             "instead"
         )
-    return LoadedRecogniser(model.to(device), stored.config, tokenizer, folder, about)
+    return LoadedRecogniser(model.to(device), stored.config, tokenizer, folder, about, pieces)
 
 
 def load_tagger(name: str | Path, device: str | torch.device = "cpu") -> LoadedTagger:
@@ -271,6 +294,7 @@ def save(
     about: dict[str, Any] | None = None,
     half: bool = False,
     labels: Sequence[str] = (),
+    pieces: WhisperTokenizer | None = None,
 ) -> Path:
     """Write a model folder whole or not at all.
 
@@ -283,6 +307,7 @@ def save(
         about: further plain values for config.json (version, metrics, the recipe).
         half: whether to store the weights as float16, half the size; `load` gives float32 again.
         labels: names of the classes of a tagger, in the order of its logits.
+        pieces: the tokenizer of the decoder of a Whisper.
     """
     folder = Path(folder)
     with replaced_folder(folder) as temporary:
@@ -296,6 +321,8 @@ def save(
         (temporary / WEIGHTS).chmod(0o644)  # written readable by its owner alone
         if tokenizer is not None:
             tokenizer.save(temporary / tokenizer.FILE)
+        if pieces is not None:
+            pieces.save(temporary / pieces.FILE)
         if labels:
             (temporary / LABELS).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         (temporary / "README.md").write_text(card, encoding="utf-8")
@@ -319,6 +346,13 @@ def _foreign_ctc(path: Path, device: str | torch.device) -> LoadedRecogniser:
     if checkpoint.head is None:
         raise ModelError(f"`{path}` must hold a CTC head, but does not")
     return LoadedRecogniser(model.to(device), config, checkpoint.head.tokenizer, path, {"origin": checkpoint.origin})
+
+
+def _foreign_whisper(path: Path, device: str | torch.device) -> LoadedRecogniser:
+    """The recogniser of a public Whisper: an encoder and a decoder that were taught on 30 s, and no CTC head."""
+    config = WhisperConfig(encoder=WhisperEncoderConfig(source=str(path)), vocabulary=0, pad_seconds=30.0)
+    model, pieces = config.build().eval(), WhisperTokenizer.load(path)
+    return LoadedRecogniser(model.to(device), model.config, CharacterTokenizer(), path, {}, pieces)
 
 
 def _must_fit(model: AnyModel, weights: dict[str, torch.Tensor], path: Path) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.audio.waveform import SAMPLE_RATE, SILENCE
-from noisewise.audio.windows import windows
+from noisewise.audio.windows import windows, windows_at_pauses
 from noisewise.config import above
 from noisewise.errors import AudioError, NoisewiseError
 from noisewise.inference.sources import Input, Source, as_input
@@ -24,7 +24,7 @@ BATCH_SECONDS = 120.0
 class Collector(Protocol):
     """Takes the outputs of a model for the windows of one recording, in the order of time."""
 
-    def add(self, start: int, output: Tensor, /) -> None:
+    def add(self, start: int, output: Any, /) -> None:
         """Take one window: where it begins, in steps of the model, and its output."""
 
 
@@ -68,24 +68,29 @@ class WindowedRunner(Generic[C]):
 
     def __init__(
         self,
-        model: Callable[[list[NDArray[np.float32]]], Sequence[Tensor]],
+        model: Callable[[list[NDArray[np.float32]]], Sequence[Any]],
         collector: Callable[[], C],
         *,
         size: int,
         step: int,
         hop: int = 1,
         batch_seconds: float = BATCH_SECONDS,
+        least: int = 0,
+        at_pauses: bool = False,
         strict: bool = True,
     ):
         """Choose model, windows and batches.
 
         Args:
-            model: maps a batch of windows, (T,) each, to one tensor each, on the CPU.
+            model: maps a batch of windows, (T,) each, to one output each, a tensor on the CPU or whatever `collector`
+                takes.
             collector: makes the collector of one recording.
             size: samples of a window.
             step: samples from one window to the next, a multiple of `hop`.
             hop: samples of a step of the model; windows begin on one.
             batch_seconds: audio that goes through the model at once, padding included.
+            least: samples to which the model itself fills each window.
+            at_pauses: whether windows end in pauses and do not overlap; `step` is then not needed.
             strict: whether a recording whose end is missing has failed; otherwise what is there goes through.
 
         Raises:
@@ -94,7 +99,8 @@ class WindowedRunner(Generic[C]):
         above(0, batch_seconds=batch_seconds)
         self.model, self.collector = model, collector
         self.size, self.step, self.hop = size, step, hop
-        self.batch_seconds, self.strict = batch_seconds, strict
+        self.batch_seconds, self.least, self.strict = batch_seconds, least, strict
+        self.at_pauses = at_pauses
         self._batch: list[tuple[Recording[C], int, NDArray[np.float32]]] = []  # first sample, samples (T,)
 
     def each(self, sources: Sequence[Source | Input]) -> Iterator[Recording[C]]:
@@ -105,7 +111,7 @@ class WindowedRunner(Generic[C]):
         """
         for recording, source in self._ordered(sources):
             try:
-                for start, samples in windows(self._blocks(source, recording), self.size, self.step, self.hop):
+                for start, samples in self._windows(self._blocks(source, recording)):
                     if self._batch and self._seconds_with(len(samples)) > self.batch_seconds:
                         yield from self._run()
                     self._batch.append((recording, start, samples))
@@ -116,6 +122,11 @@ class WindowedRunner(Generic[C]):
                 self._batch = [window for window in self._batch if window[0] is not recording]
                 yield recording
         yield from self._run()
+
+    def _windows(self, blocks: Iterator[NDArray[np.float32]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        if self.at_pauses:
+            return windows_at_pauses(blocks, self.size, self.hop)
+        return windows(blocks, self.size, self.step, self.hop)
 
     def _ordered(self, sources: Sequence[Source | Input]) -> Iterator[tuple[Recording[C], Input]]:
         """Sources by length, so that a batch holds little padding; unknown lengths come last."""
@@ -141,7 +152,7 @@ class WindowedRunner(Generic[C]):
 
     def _seconds_with(self, samples: int) -> float:
         """Seconds of the batch, padding included, after one more window."""
-        longest = max([samples, *(len(window) for _, _, window in self._batch)])
+        longest = max([samples, self.least, *(len(window) for _, _, window in self._batch)])
         return longest * (len(self._batch) + 1) / SAMPLE_RATE
 
     def _run(self) -> Iterator[Recording[C]]:
