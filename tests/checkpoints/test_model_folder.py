@@ -85,7 +85,7 @@ def remove_weights(folder: Path) -> None:
     ],
 )
 def test_damage_is_explained(folder: Path, damage: object, message: str) -> None:
-    damage(folder)  # type: ignore[operator]
+    damage(folder)
     with pytest.raises(ModelError, match=message):
         model_folder.load(folder)
 

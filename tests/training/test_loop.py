@@ -102,12 +102,12 @@ def test_cutting_a_batch_into_pieces_changes_nothing(tmp_path: Path) -> None:
 def test_loss_falls_and_frozen_parameters_wait(tmp_path: Path) -> None:
     seen: list[Progress] = []
     run = trainer(tmp_path, Numbers(size=32), steps=60, save_every=2)
-    bias = run.task.model.bias.item()  # type: ignore[union-attr, operator]
+    bias = run.task.model.bias.item()
     run.train(seen.append)
     losses = [progress.terms["loss"] for progress in seen]
     assert losses[-1] < 0.2 * losses[0]
     assert seen[-1].step == 60 and seen[-1].seconds_left == 0
-    assert run.task.model.bias.item() != bias  # type: ignore[union-attr, operator]
+    assert run.task.model.bias.item() != bias
 
 
 class Seen(Regression):
@@ -148,7 +148,8 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
 def test_best_is_released_and_old_checkpoints_go(tmp_path: Path) -> None:
     run = trainer(tmp_path, Numbers(), steps=12, keep=2)
     metrics = run.train()
-    assert run.task.released and set(run.task.released) == {"best"}  # type: ignore[attr-defined]
+    released: Any = run.task.released
+    assert released and set(released) == {"best"}
     assert run.state.best == pytest.approx(min(r["error"] for r in log.read(tmp_path, "validation")))
     assert metrics["error"] == log.read(tmp_path, "validation")[-1]["error"]
     assert checkpoint.steps(tmp_path) == [9, 12]
@@ -158,7 +159,7 @@ def test_models_are_released_when_asked(tmp_path: Path) -> None:
     run = trainer(tmp_path, Numbers(), release_at=(2, 5))
     seen: list[tuple[str, torch.Tensor]] = []
     run.task.release = lambda folder, config, about: seen.append(  # type: ignore[method-assign]
-        (folder.name, run.task.model.weight.detach().clone())  # type: ignore[union-attr, operator]
+        (folder.name, run.task.model.weight.detach().clone())
     )
     run.train()
     named = dict(seen)
@@ -171,7 +172,7 @@ def test_what_no_metric_can_choose_is_released_last(tmp_path: Path) -> None:
     run = trainer(tmp_path, Numbers())
     run.task.criterion = None
     run.train()
-    assert run.state.best_step == 6 and run.task.released == ["best", "best"]  # type: ignore[attr-defined]
+    assert run.state.best_step == 6 and run.task.released == ["best", "best"]
 
 
 def test_a_bad_step_is_named_kept_and_not_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -191,11 +192,11 @@ def test_too_many_bad_steps_stop_the_run(tmp_path: Path) -> None:
         trainer(tmp_path, Numbers(bad=tuple(range(100))), steps=20).train()
 
 
-def emptied(name: str) -> Callable[[Path], None]:
+def emptied(name: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_bytes(b"no")
 
 
-def gone(name: str) -> Callable[[Path], None]:
+def gone(name: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).unlink()
 
 
@@ -300,7 +301,7 @@ class Skipping(Numbers):
         return batch
 
 
-SHORT = {"steps": 4, "save_every": 2, "validate_every": 4, "keep": 1}
+SHORT: dict[str, Any] = {"steps": 4, "save_every": 2, "validate_every": 4, "keep": 1}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -441,7 +442,7 @@ def test_a_lost_process_ends_the_others_in_one_line(
     script.write_text(LOST)
     shown = tmp_path / "shown.txt"
     with shown.open("wb") as file:
-        words = [sys.executable, script, recipe, tmp_path / "run", str(lost), moment, str(seconds)]
+        words = [sys.executable, str(script), recipe, str(tmp_path / "run"), str(lost), moment, str(seconds)]
         first = subprocess.Popen(words, env=environment(), stderr=file, stdout=file, start_new_session=True)
         try:
             first.wait(timeout=240)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from lightning_fabric import Fabric
-from torch.distributed import DistBackendError, DistNetworkError, DistStoreError, TCPStore
+from torch.distributed import DistBackendError, DistNetworkError, DistStoreError, TCPStore  # type: ignore[attr-defined]
 
 from noisewise.training.loop import RunConfig, fabric_for
 from noisewise.training.processes import LostProcess, lost_process
