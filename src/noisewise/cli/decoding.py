@@ -33,7 +33,8 @@ class DecodingOptions:
         ),
     ] = None
     beam: Annotated[
-        int | None, typer.Option(help="Hypotheses that the search keeps.", show_default="50; with attention 8; of a Whisper 1")
+        int | None,
+        typer.Option(help="Hypotheses that the search keeps.", show_default="50; with attention 8; of a Whisper 1"),
     ] = None
     nbest: Annotated[
         int | None,

@@ -23,7 +23,7 @@ from noisewise.decoding.recording_decoder import Greedy, Hotwords, normalised_ho
 from noisewise.decoding.whisper.config import WhisperSearchConfig
 from noisewise.decoding.whisper.decode import Utterances, WhisperSearch, prompted
 from noisewise.decoding.whisper.hotwords import ProposedHotwords
-from noisewise.decoding.whisper.search import PieceSearch
+from noisewise.decoding.whisper.search import DecoderSearch
 from noisewise.errors import ConfigError
 from noisewise.inference.windowing import padded
 from noisewise.models.whisper.tokenizer import WhisperTokenizer
@@ -76,7 +76,7 @@ class WhisperDecoding:
             return self._plain
         sizes, chosen, head = self.model.config.decoder, self.config.whisper, self.model.has_head
         before = [] if head else prompted(self.pieces, written, sizes.positions)
-        search = PieceSearch(self.pieces, sizes.tokens, sizes.positions, chosen, before)
+        search = DecoderSearch(self.pieces, sizes.tokens, sizes.positions, chosen, before)
         proposed = self._proposed(hotwords) if head and written else None
         letters = self.letters if head else None
         return WhisperSearch(search, self.pieces, self.begin, letters, self.model.hop / SAMPLE_RATE, proposed)
@@ -159,7 +159,5 @@ def _in_window(hypothesis: Hypothesis, kept: Kept, hop: int) -> Hypothesis:
     def moved(seconds: float, ends: bool) -> float:
         return kept.time_of(round(seconds / rate, 6), ends) * rate
 
-    words = [
-        replace(word, start=moved(word.start, False), end=moved(word.end, True)) for word in hypothesis.words
-    ]
+    words = [replace(word, start=moved(word.start, False), end=moved(word.end, True)) for word in hypothesis.words]
     return replace(hypothesis, words=words)

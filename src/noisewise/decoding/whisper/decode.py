@@ -20,7 +20,7 @@ from noisewise.decoding.hypothesis import Hypothesis, Word
 from noisewise.decoding.whisper.config import Pieces, WhisperSearchConfig
 from noisewise.decoding.whisper.hotwords import ProposedHotwords
 from noisewise.decoding.whisper.letters import ctc_scores, text_of, words_by_length, words_by_letters
-from noisewise.decoding.whisper.search import Found, PieceSearch, Said, WhisperSteps, scored, without_doubtful
+from noisewise.decoding.whisper.search import DecoderSearch, Found, Said, WhisperSteps, scored, without_doubtful
 from noisewise.errors import DecodingError
 from noisewise.text.tokenizer import Tokenizer
 
@@ -56,7 +56,7 @@ class WhisperSearch:
 
     def __init__(
         self,
-        search: PieceSearch,
+        search: DecoderSearch,
         pieces: Pieces,
         begin: Begin,
         letters: Tokenizer | None,

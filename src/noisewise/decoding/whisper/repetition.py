@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
-LONGEST = 24
-"""Tokens of a phrase that is looked for."""
+LONGEST = 40
+"""Tokens of a phrase that is looked for, at most."""
 TIMES = 4
-"""How often it must be said in a row."""
+"""How often a phrase must be said in a row."""
+LONG, LONG_TIMES = 6, 2.5
+"""The same of one of so many tokens: nobody says a sentence twice and a half."""
 LEAST = 12
 """Tokens that the repetitions must have together; `no, no, no, no` is no loop."""
 
@@ -19,10 +21,11 @@ def loop_start(tokens: Sequence[int]) -> int | None:
         >>> loop_start([5, 7, 8, 9, 7, 8, 9, 7, 8, 9]) is None
         True
     """
-    for period in range(1, min(LONGEST, len(tokens) // TIMES) + 1):
+    for period in range(1, min(LONGEST, len(tokens) // 2) + 1):
         first = len(tokens) - period
         while first > 0 and tokens[first - 1] == tokens[first - 1 + period]:
             first -= 1
-        if len(tokens) - first >= max(TIMES * period, LEAST):
+        times = TIMES if period < LONG else LONG_TIMES
+        if len(tokens) - first >= max(times * period, LEAST):
             return first + period
     return None

@@ -11,7 +11,7 @@ Legend: B utterances that are not over, K hypotheses of each, L tokens so far, V
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -61,7 +61,7 @@ class Said:
 
     def rank(self, power: float) -> float:
         """What hypotheses are ranked by without CTC."""
-        return self.score / max(1, len(self.log_probs)) ** power
+        return self.score / float(max(1, len(self.log_probs)) ** power)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class _Beam:
         self.tokens, self.each, self.score = self.tokens[rows], self.each[rows], self.score[rows]
 
 
-class PieceSearch:
+class DecoderSearch:
     """The search.
 
     Args:
@@ -228,7 +228,7 @@ class PieceSearch:
             if length < most[at] and not self._is_over(ended[at], best, length):
                 going.append(place)
             elif not ended[at]:
-                ended[at] = [Said(*each) for each in zip(beam.tokens[place].tolist(), beam.each[place].tolist())][:1]
+                ended[at] = [Said(beam.tokens[place, 0].tolist(), beam.each[place, 0].tolist())]
         return going
 
     def _is_over(self, ended: Sequence[Said], best: float, length: int) -> bool:
@@ -238,7 +238,7 @@ class PieceSearch:
         if len(ended) < self.config.beam:
             return False
         ranks = sorted((each.rank(self.config.length_power) for each in ended), reverse=True)
-        return best / max(1, length) ** self.config.length_power <= ranks[self.config.beam - 1]
+        return best / float(max(1, length) ** self.config.length_power) <= ranks[self.config.beam - 1]
 
     def _end_loops(self, beam: _Beam, ended: list[list[Said]]) -> None:
         """End hypotheses that say a phrase again and again, cut behind its first time."""
