@@ -149,6 +149,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("forked")
 def test_the_tiny_plan_from_beginning_to_end(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "mine/plan.yaml", "--jobs", "1"]) == 0
     out = capsys.readouterr().out

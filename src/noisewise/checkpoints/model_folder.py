@@ -10,7 +10,7 @@ model that gives no tokens yet (pre-training, a codebook) is the same folder wit
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, overload
@@ -38,6 +38,13 @@ from noisewise.text.vocabulary import Vocabulary
 FORMAT = "noisewise-model-1"
 CONFIG, WEIGHTS, LABELS = "config.json", "model.safetensors", "labels.txt"
 """Files of a model folder."""
+Precision = Literal["float32", "float16", "int8"]
+"""Type of stored weights: int8 of matrices and convolutions, with a scale for each row of outputs."""
+PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
+SCALE = ".scale_of_int8"
+"""End of the name of the scales of a weight in int8: what its rows are multiplied by. (R,) float32"""
+KNOWN_TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.int32, torch.bool)
+"""Types of tensors, beside int8 with scales, that a file may hold."""
 SECONDS = ("window_seconds", "lead_seconds", "trail_seconds")
 """Values of config.json, beside the model, that recognition uses."""
 BOX = Path(noisewise.__file__).parent / "assets" / "box"
@@ -51,7 +58,7 @@ class Located:
 
     path: Path
     """A folder, or the file of a fairseq checkpoint."""
-    layout: Literal["noisewise", "transformers", "fairseq"]
+    layout: Literal["noisewise", "transformers", "fairseq", "ctranslate2"]
 
     @property
     def is_foreign(self) -> bool:
@@ -159,15 +166,14 @@ def locate(name: str | Path) -> Located:
     return Located(path, "noisewise")
 
 
-def is_whisper(path: Path) -> bool:
-    """Whether a folder of another project holds a Whisper."""
-    if not (path / CONFIG).is_file():
-        return False
+def is_whisper(located: Located) -> bool:
+    """Whether it is a public Whisper, of transformers or of CTranslate2."""
+    if located.layout != "transformers":
+        return located.layout == "ctranslate2"
     try:
-        values = read_json(path / CONFIG)
-    except (OSError, ValueError):
+        return bool(read_json(located.path / CONFIG)["model_type"] == "whisper")
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    return isinstance(values, dict) and (values.get("model_type") == "whisper" or "suppress_ids" in values)
 
 
 def load(name: str | Path = "box", device: str | torch.device = "cpu") -> LoadedRecogniser:
@@ -178,7 +184,7 @@ def load(name: str | Path = "box", device: str | torch.device = "cpu") -> Loaded
         InteropError: the same of a foreign checkpoint.
     """
     located = locate(name)
-    if located.is_foreign and is_whisper(located.path):
+    if is_whisper(located):
         return _foreign_whisper(located.path, device)
     if located.is_foreign:
         return _foreign_ctc(located.path, device)
@@ -246,6 +252,8 @@ def load_config(name: str | Path) -> Any:
         InteropError: the same of a foreign checkpoint.
     """
     located = locate(name)
+    if is_whisper(located):
+        return _public(located.path)
     return foreign.read(located.path).config if located.is_foreign else _read_config(located.path)[0]
 
 
@@ -262,7 +270,7 @@ def _read(folder: Path) -> tuple[StoredModel, dict[str, Any]]:
     config, about = _read_config(folder)
     path = folder / WEIGHTS
     try:
-        weights = {name: tensor.float() for name, tensor in load_file(path).items()}
+        weights = _widened(load_file(path), path)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"`{path}` must be a safetensors file, but cannot be read: {error}") from error
     return StoredModel(config, weights, folder), about
@@ -292,7 +300,7 @@ def save(
     *,
     card: str,
     about: dict[str, Any] | None = None,
-    half: bool = False,
+    precision: Precision = "float32",
     labels: Sequence[str] = (),
     pieces: WhisperTokenizer | None = None,
 ) -> Path:
@@ -305,19 +313,22 @@ def save(
         tokenizer: its tokens, or those of a language model; None for a model without any.
         card: the text of README.md.
         about: further plain values for config.json (version, metrics, the recipe).
-        half: whether to store the weights as float16, half the size; `load` gives float32 again.
+        precision: type of the weights in the file; `load` gives float32 again. float16 is half the size; int8 a
+            quarter: matrices and convolutions in steps of 1/127 of the largest value of each row of outputs, vectors
+            in float32, the rest in float16.
         labels: names of the classes of a tagger, in the order of its logits.
-        pieces: the tokenizer of the decoder of a Whisper.
+        pieces: tokens of the decoder of a Whisper.
+
+    Raises:
+        ModelError: there is no such precision.
     """
+    if precision not in PRECISIONS:
+        raise ModelError(f"`precision` must be one of {', '.join(PRECISIONS)}, but is '{precision:.80}' instead")
     folder = Path(folder)
     with replaced_folder(folder) as temporary:
         values = {"format": FORMAT, "model": dump(settled(config, model)), **(about or {})}
         (temporary / CONFIG).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        weights = {
-            name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
-            for name, tensor in model.state_dict().items()
-        }
-        save_file(weights, temporary / WEIGHTS, metadata={"format": FORMAT})
+        save_file(_narrowed(model.state_dict(), precision), temporary / WEIGHTS, metadata={"format": FORMAT})
         (temporary / WEIGHTS).chmod(0o644)  # written readable by its owner alone
         if tokenizer is not None:
             tokenizer.save(temporary / tokenizer.FILE)
@@ -339,6 +350,53 @@ def weights_hash(name: str | Path) -> str:
     return digest.hexdigest()
 
 
+def _narrowed(weights: Mapping[str, torch.Tensor], precision: Precision) -> dict[str, torch.Tensor]:
+    """The tensors of a file, in a precision."""
+    found: dict[str, torch.Tensor] = {}
+    for name, tensor in weights.items():
+        value = tensor.detach().cpu()
+        if precision == "float32" or not value.is_floating_point():
+            found[name] = value.contiguous()
+        elif precision == "int8" and value.dim() >= 2 and name.endswith("weight"):
+            found[name], found[name + SCALE] = _quantised(value.float())
+        elif precision == "int8" and value.dim() == 1:
+            found[name] = value.float().contiguous()
+        else:
+            found[name] = value.half().contiguous()
+    return found
+
+
+def _quantised(value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Whole numbers from -127 to 127, and what each row is multiplied by. (R, ...) -> (R, ...) int8, (R,) float32"""
+    rows = value.reshape(len(value), -1)
+    scale = rows.abs().amax(dim=1) / 127 if rows.numel() else rows.new_zeros(len(rows))
+    whole = (rows / scale.where(scale > 0, 1.0)[:, None]).round().to(torch.int8)
+    return whole.reshape(value.shape).contiguous(), scale
+
+
+def _widened(stored: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
+    """The weights of a file in float32.
+
+    Raises:
+        ModelError: a tensor is of a type that no release has, or has not the scales that it needs.
+    """
+    found: dict[str, torch.Tensor] = {}
+    for name, value in stored.items():
+        if name.endswith(SCALE) and name.removesuffix(SCALE) in stored:
+            continue
+        scale = stored.get(name + SCALE)
+        if value.dtype == torch.int8 and value.dim() and scale is not None and scale.shape == value.shape[:1]:
+            found[name] = value.float() * scale.float().reshape(-1, *[1] * (value.dim() - 1))
+        elif value.dtype in KNOWN_TYPES:
+            found[name] = value.float()
+        else:
+            raise ModelError(
+                f"`{name}` in `{path}` must be of a floating-point type, or int8 with its scales, but is "
+                f"{str(value.dtype).removeprefix('torch.')} instead; copy the folder whole"
+            )
+    return found
+
+
 def _foreign_ctc(path: Path, device: str | torch.device) -> LoadedRecogniser:
     """The recogniser of a checkpoint of transformers or fairseq."""
     checkpoint = foreign.read(path)
@@ -350,9 +408,13 @@ def _foreign_ctc(path: Path, device: str | torch.device) -> LoadedRecogniser:
 
 def _foreign_whisper(path: Path, device: str | torch.device) -> LoadedRecogniser:
     """The recogniser of a public Whisper: an encoder and a decoder that were taught on 30 s, and no CTC head."""
-    config = WhisperConfig(encoder=WhisperEncoderConfig(source=str(path)), vocabulary=0, pad_seconds=30.0)
-    model, pieces = config.build().eval(), WhisperTokenizer.load(path)
+    model, pieces = _public(path).build().eval(), WhisperTokenizer.load(path)
     return LoadedRecogniser(model.to(device), model.config, CharacterTokenizer(), path, {}, pieces)
+
+
+def _public(path: Path) -> WhisperConfig:
+    """The configuration of a public Whisper, whose sizes are read from its folder when it is built."""
+    return WhisperConfig(encoder=WhisperEncoderConfig(source=str(path)), vocabulary=0, pad_seconds=30.0)
 
 
 def _must_fit(model: AnyModel, weights: dict[str, torch.Tensor], path: Path) -> None:

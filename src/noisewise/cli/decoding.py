@@ -264,7 +264,7 @@ def default_of(model: str) -> "DecodingConfig":
     found = default.read(located.path)
     if found is not None:
         return found
-    kind = "whisper" if located.is_foreign and model_folder.is_whisper(located.path) else _kind(located.path)
+    kind = "whisper" if model_folder.is_whisper(located) else _kind(located.path)
     return DecodingConfig(
         attention=JointConfig() if kind == "encoder_decoder" else None,
         whisper=WhisperSearchConfig() if kind == "whisper" else None,

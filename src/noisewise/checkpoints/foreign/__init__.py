@@ -7,14 +7,18 @@ from noisewise.checkpoints.foreign import fairseq, huggingface_folder
 from noisewise.checkpoints.foreign import weight_files as transformers_weights
 from noisewise.checkpoints.foreign.checkpoint import Checkpoint
 from noisewise.errors import InteropError, NoisewiseError
+from noisewise.models.whisper import weights as whisper
 
-ForeignLayout = Literal["transformers", "fairseq"]
+ForeignLayout = Literal["transformers", "fairseq", "ctranslate2"]
 
 
 def layout_of(path: Path) -> ForeignLayout | None:
-    """Whose checkpoint a path is: a folder of transformers, or a `.pt` file of fairseq; None for anything else."""
+    """Whose checkpoint a path is: a folder of transformers or CTranslate2, or a `.pt` file of fairseq; None for
+    anything else."""
     if fairseq.recognises(path):
         return "fairseq"
+    if whisper.is_ctranslate2(path):
+        return "ctranslate2"
     return "transformers" if huggingface_folder.recognises(path) else None
 
 
@@ -41,4 +45,6 @@ def read(path: Path, dictionary: Path | None = None, language: str | None = None
 
 def weight_files(path: Path) -> list[Path]:
     """The files with the weights."""
+    if whisper.is_ctranslate2(path):
+        return [path / "model.bin"]
     return [path] if path.is_file() else transformers_weights.paths(path)

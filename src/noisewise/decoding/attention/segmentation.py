@@ -57,10 +57,11 @@ def joined(
 
 def _together(one: Hypothesis, other: Hypothesis, tokenizer: Tokenizer | None) -> Hypothesis:
     words, between = [*one.words, *other.words], list[int]()
+    texts = [one.text, other.text] if tokenizer is None else [word.text for word in words]
     if tokenizer is not None and one.tokens and other.tokens and not tokenizer.begins[other.tokens[0]]:
         between = [tokenizer.boundary]
     return Hypothesis(
-        " ".join(filter(None, (one.text, other.text))),
+        " ".join(filter(None, texts)),
         [*one.tokens, *between, *other.tokens],
         words,
         one.score + other.score,

@@ -69,8 +69,12 @@ class WhisperDecoder(nn.Module):
         Returns:
             (B, L, V) float32.
         """
+        return self.logits(self.decoded(tokens, frames, valid))
+
+    def decoded(self, tokens: Tensor, frames: Tensor, valid: Tensor) -> Tensor:
+        """The same before `logits`, for losses that need the scores of some tokens only. -> (B, L, D)"""
         embedded = self.dropout(self.embedding(tokens) + self.positions[: tokens.size(1)])
-        return self.logits(self.transformer(embedded, frames, valid))
+        return self.transformer(embedded, frames, valid)
 
     def start(self, frames: Tensor, valid: Tensor) -> DecoderCache:
         """The memory of hypotheses without a token. (B, F, D), (B, F) bool"""

@@ -21,6 +21,7 @@ from noisewise.errors import ConfigError, ModelError
 from noisewise.layers.masking import valid_mask
 from noisewise.models.ctc import ctc_loss
 from noisewise.models.encoder import EncoderOutput
+from noisewise.models.encoder_decoder import IGNORED
 from noisewise.models.model import AcousticModel, outputs
 from noisewise.models.whisper import weights
 from noisewise.models.whisper.decoder import WhisperDecoder, WhisperDecoderConfig
@@ -98,7 +99,7 @@ class Whisper(AcousticModel):
 
         (B, T), (B,) -> features (B, F, D) and lengths
         """
-        return self.encoder(*self._padded(waveform, lengths))
+        return self.encoder(*self.padded(waveform, lengths))
 
     def recognise(self, output: EncoderOutput) -> Tensor:
         """Log-probabilities of the letters for every frame, by the CTC head. -> (B, F, C) float32
@@ -141,7 +142,7 @@ class Whisper(AcousticModel):
     def attention_loss(
         self, output: EncoderOutput, inputs: Tensor, targets: Tensor, label_smoothing: float = 0.0
     ) -> Tensor:
-        """L_att = -ln P_att(text, end | prompt, X).
+        """L_att = -ln P_att(text, end | prompt, X); scores of the V tokens are computed for what is learned alone.
 
         Args:
             output: of `encode`.
@@ -152,8 +153,15 @@ class Whisper(AcousticModel):
         Returns:
             (B,) in nats, summed over the tokens and the end.
         """
-        logits = self.next_token_logits(output, inputs).transpose(1, 2)
-        return F.cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction="none").sum(dim=1)
+        decoded = self.decoder.decoded(inputs, output.features, _visible(output.lengths, output.features))
+        rows, columns = (targets != IGNORED).nonzero(as_tuple=True)
+        each = F.cross_entropy(
+            self.decoder.logits(decoded[rows, columns]),
+            targets[rows, columns],
+            label_smoothing=label_smoothing,
+            reduction="none",
+        )
+        return each.new_zeros(len(targets)).index_add(0, rows, each)
 
     def ctc_loss(self, output: EncoderOutput, tokens: Tensor, token_lengths: Tensor) -> Tensor:
         """L_ctc = -ln P_ctc(letters | X). (B,)"""
@@ -170,8 +178,8 @@ class Whisper(AcousticModel):
             self.recognise(output)
         return output.lengths
 
-    def _padded(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Waveforms with silence behind them. (B, T), (B,)"""
+    def padded(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Waveforms with the silence that the encoder expects behind them. (B, T), (B,)"""
         least, trail = (round(each * SAMPLE_RATE) for each in (self.config.pad_seconds, self.config.trail_seconds))
         if not (least or trail):
             return waveform, lengths
