@@ -25,7 +25,7 @@ def model() -> Any:
     """A model that ends its texts after a few tokens."""
     ours, theirs = small.ours(), small.theirs()
     with torch.no_grad():
-        shift = 1.2 * theirs.model.decoder.embed_tokens.weight[PIECES.end]
+        shift = 2.5 * theirs.model.decoder.embed_tokens.weight[PIECES.end]
         ours.decoder.transformer.final_norm.bias.copy_(shift)
     return ours
 
@@ -68,12 +68,9 @@ def generated(model: Any, beams: int) -> list[list[int]]:
 @pytest.mark.parametrize("beams", [1, 4])
 def test_texts_are_those_that_transformers_generates(model: Any, beams: int) -> None:
     expected, found = generated(model, beams), search(beam=beams).search(steps(model), SHORT)
-    compared = 0
-    for theirs, ours in zip(expected, found, strict=True):
-        if PIECES.end in theirs:
-            assert ours.said[0].tokens == theirs[: theirs.index(PIECES.end)]
-            compared += 1
-    assert compared >= 4
+    texts = [theirs[: theirs.index(PIECES.end)] if PIECES.end in theirs else theirs for theirs in expected]
+    assert [each.said[0].tokens for each in found] == texts
+    assert any(len(each) < 8 for each in texts)
 
 
 @pytest.mark.parametrize("beams", [1, 3])
@@ -128,11 +125,11 @@ def said(script: Sequence[int], seconds: float = 1.0, **options: Any) -> list[in
 
 def test_loops_end_behind_the_first_phrase() -> None:
     words = PIECES.encode(" one two three")
-    assert said([40, *words * 6], 9.0) == [40, *words]
+    assert said([40, *words * 5], 9.0) == [40, *words]
 
 
 def test_the_length_follows_from_the_duration() -> None:
-    endless = list(range(60, 99))
+    endless = list(range(100, 139))
     assert said(endless, 1.0) == endless[:18]
     assert said(endless, 1.0, tokens_per_second=3.0) == endless[:11]
     assert said(endless, 99.0) == endless[:38]  # 40 positions, 2 of them the prompt
