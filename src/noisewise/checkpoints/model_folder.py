@@ -28,6 +28,7 @@ from noisewise.files import read_json, replaced_folder
 from noisewise.models import AcousticConfig, AcousticModel, AnyModel, Model, ModelConfig, build, settled
 from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig
 from noisewise.models.lm import TransformerLM
+from noisewise.models.whisper.tokenizer import WhisperTokenizer
 from noisewise.text import subword
 from noisewise.text.tokenizer import Tokenizer
 from noisewise.text.vocabulary import Vocabulary
@@ -271,6 +272,7 @@ def save(
     about: dict[str, Any] | None = None,
     half: bool = False,
     labels: Sequence[str] = (),
+    pieces: WhisperTokenizer | None = None,
 ) -> Path:
     """Write a model folder whole or not at all.
 
@@ -283,6 +285,7 @@ def save(
         about: further plain values for config.json (version, metrics, the recipe).
         half: whether to store the weights as float16, half the size; `load` gives float32 again.
         labels: names of the classes of a tagger, in the order of its logits.
+        pieces: tokens of the decoder of a Whisper.
     """
     folder = Path(folder)
     with replaced_folder(folder) as temporary:
@@ -296,6 +299,8 @@ def save(
         (temporary / WEIGHTS).chmod(0o644)  # written readable by its owner alone
         if tokenizer is not None:
             tokenizer.save(temporary / tokenizer.FILE)
+        if pieces is not None:
+            pieces.save(temporary / pieces.FILE)
         if labels:
             (temporary / LABELS).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         (temporary / "README.md").write_text(card, encoding="utf-8")
