@@ -69,7 +69,7 @@ HOSTILE: tuple[Any, ...] = (
     "9" * 5000, "A" * 5000, [], {}, [[]], [None], {"": {}}, [1] * 1000,
 )  # fmt: skip
 ARPA = "\\data\\\nngram 1=4\nngram 2=2\n\n\\1-grams:\n-1\t<s>\t-0.3\n-1\t</s>\n-0.6\tYES\t-0.2\n-0.6\tNO\n\n\\2-grams:\n-0.2\t<s> YES\n-0.3\tYES </s>\n\n\\end\\\n"  # noqa: E501
-OVERRIDES = "run.steps=20\nmodel.encoder.layers=2\ntrain.noise={manifest: n, snr_db: [0, 5]}\nrun.release_at=[1, 2]\n"
+OVERRIDES = "run.steps=20\ntrain.workers=0\ntrain.noise={manifest: n, snr_db: [0, 5]}\nrun.release_at=[1, 2]\n"
 RECIPE = "train: {manifests: [a]}\nvalidation: {manifests: [b]}\nrun: {steps: 10}\n"
 
 
