@@ -21,6 +21,7 @@ from noisewise.models.logmel_transformer import tiny as tiny_encoder
 from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.text.vocabulary import Vocabulary
 from noisewise.tuning import model as tuning
+from noisewise.tuning.ctc import tune_ctc
 from tests.inference.test_language_model import WORDS, write_lm
 
 TEXT = "\n".join(f"one {'two ' * (at % 4)}three {'four' if at % 3 else 'five'}" for at in range(50))
@@ -114,10 +115,10 @@ def test_a_copy_leaves_the_model_as_it_was(
     weight: float | None, development: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With what was found, where weight 0 is as good as any and the language model goes; and where it counts."""
-    tune = tuning.tune_ctc
+    tune = tune_ctc
 
     def found_to_count(posteriors: Any, config: DecodingConfig, **options: Any) -> Any:
-        return replace(config, lm_weight=weight, bonus=0.0), tune(posteriors, config, **options)[1]
+        return replace(config, lm_weight=weight or 0.0, bonus=0.0), tune(posteriors, config, **options)[1]
 
     if weight is not None:
         monkeypatch.setattr(tuning, "tune_ctc", found_to_count)

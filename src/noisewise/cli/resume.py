@@ -22,7 +22,10 @@ NAME = ".noisewise-progress.jsonl"
 class Result(Protocol):
     """What a command makes of a recording: a transcript, or tags."""
 
-    source: str
+    @property
+    def source(self) -> str:
+        """Name of the recording."""
+        ...
 
     @property
     def has_failed(self) -> bool:

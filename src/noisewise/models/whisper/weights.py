@@ -1,15 +1,7 @@
-"""Weights of Whisper under the names of noisewise, read from folders of others.
-
-The names are those of the state of a whole model: `encoder.…` of `WhisperEncoder`, `decoder.…` of `WhisperDecoder`.
-Keys have a bias in noisewise that Whisper lacks; it is 0, and would change nothing: it adds the same to the scores of
-every frame, before the softmax.
-
-Legend: D width, M mel bands, P positions.
-"""
+"""Weights of Whisper under the names of noisewise, read from folders of transformers and of CTranslate2."""
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +12,20 @@ from torch import Tensor
 from noisewise import hub
 from noisewise.errors import ModelError
 from noisewise.files import read_json
+from noisewise.models.whisper import ctranslate2
+from noisewise.models.whisper.state import KEY_BIAS, WhisperWeights, sized, with_key_biases
+
+__all__ = [
+    "WhisperWeights",
+    "fetch",
+    "fill",
+    "from_transformers",
+    "is_ctranslate2",
+    "json_values",
+    "read",
+    "read_transformers",
+    "to_transformers",
+]
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 """Files of a folder of transformers; the last where the weights are in shards."""
@@ -51,8 +57,6 @@ LAYER = (
     ("final_layer_norm.", "feed_forward_norm."),
 )
 """The same of a layer, in transformers `layers.N.`, in noisewise `transformer.layers.N.`."""
-KEY_BIAS = re.compile(r".*attention\.key\.bias")
-"""Weights that Whisper lacks."""
 ENCODER_SIZES = {
     "dim": "d_model",
     "layers": "encoder_layers",
@@ -72,18 +76,6 @@ DECODER_SIZES = {
 """The same of a decoder."""
 SAME = {"activation_function": "gelu", "scale_embedding": False, "tie_word_embeddings": True}
 """Values that every Whisper has, which a `config.json` may leave out."""
-
-
-@dataclass(frozen=True)
-class WhisperWeights:
-    """A Whisper that was read, or is to be written."""
-
-    encoder: dict[str, int]
-    """Sizes of the encoder: dim, layers, heads, feed_forward, mels and positions."""
-    decoder: dict[str, int]
-    """Sizes of the decoder: layers, heads, feed_forward, tokens and positions; empty for an encoder alone."""
-    weights: dict[str, Tensor]
-    """Weights by their names in noisewise, float32."""
 
 
 def fetch(source: str) -> Path:
@@ -112,7 +104,15 @@ def read(source: str, parts: Sequence[str] = ("encoder", "decoder")) -> WhisperW
     Raises:
         ModelError: there is none, or a file of it cannot be used.
     """
-    return read_transformers(fetch(source), parts)
+    folder = fetch(source)
+    if is_ctranslate2(folder):
+        return ctranslate2.read(folder / ctranslate2.FILE, parts)
+    return read_transformers(folder, parts)
+
+
+def is_ctranslate2(folder: Path) -> bool:
+    """Whether a folder is of CTranslate2: it has a `model.bin` and no safetensors file."""
+    return (folder / ctranslate2.FILE).is_file() and not any((folder / name).is_file() for name in (WEIGHTS, INDEX))
 
 
 def read_transformers(folder: Path, parts: Sequence[str] = ("encoder", "decoder")) -> WhisperWeights:
@@ -159,51 +159,6 @@ def from_transformers(state: Mapping[str, Tensor], parts: Sequence[str]) -> dict
 def to_transformers(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights of noisewise under the names of `WhisperModel`; undoes `from_transformers`."""
     return {_theirs(name): value for name, value in weights.items() if not KEY_BIAS.fullmatch(name)}
-
-
-def with_key_biases(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights, and a bias of 0 for every key."""
-    biases = {
-        f"{name.removesuffix('.weight')}.bias": torch.zeros(len(value))
-        for name, value in weights.items()
-        if KEY_BIAS.fullmatch(f"{name.removesuffix('.weight')}.bias")
-    }
-    return {**biases, **weights}
-
-
-def sized(weights: dict[str, Tensor], heads: Mapping[str, Any], source: object) -> WhisperWeights:
-    """Weights with the sizes that they have.
-
-    Args:
-        weights: by their names in noisewise.
-        heads: attention heads of each part, which the weights do not show.
-        source: where they come from, for messages.
-
-    Raises:
-        ModelError: a weight is missing, or sizes do not agree.
-    """
-    sizes: dict[str, dict[str, int]] = {"encoder": {}, "decoder": {}}
-    for part in heads:
-        if not any(name.startswith(f"{part}.") for name in weights):
-            continue
-        dim, number = _shape(weights, f"{part}.transformer.final_norm.weight", 1, source)[0], heads[part]
-        if type(number) is not int or not 1 <= number <= dim or dim % number:
-            raise ModelError(
-                f"the attention heads of `{source}` must divide the width {dim}, but are {number!r:.80} instead"
-            )
-        layers = {name.split(".")[3] for name in weights if name.startswith(f"{part}.transformer.layers.")}
-        sizes[part] = {
-            "layers": len(layers),
-            "heads": number,
-            "feed_forward": _shape(weights, f"{part}.transformer.layers.0.feed_forward.inner.weight", 2, source)[0],
-            "positions": _shape(weights, f"{part}.positions", 2, source)[0],
-        }
-        if part == "encoder":
-            mels = _shape(weights, "encoder.subsampling.convolutions.0.weight", 3, source)[1]
-            sizes[part] |= {"dim": dim, "mels": mels}
-        else:
-            sizes[part] |= {"tokens": _shape(weights, "decoder.embedding.weight", 2, source)[0]}
-    return WhisperWeights(sizes["encoder"], sizes["decoder"], weights)
 
 
 def fill(module: torch.nn.Module, weights: Mapping[str, Tensor], source: object) -> None:
@@ -280,9 +235,3 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
         except (SafetensorError, OSError) as error:
             raise ModelError(f"`{path}` must be a safetensors file, but cannot be read: {error}") from error
     return found
-
-
-def _shape(weights: Mapping[str, Tensor], name: str, rank: int, source: object) -> tuple[int, ...]:
-    if name not in weights or weights[name].dim() != rank:
-        raise ModelError(f"`{source}` must hold `{name}` with {rank} axes, but does not; copy the folder whole")
-    return tuple(weights[name].shape)
