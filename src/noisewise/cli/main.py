@@ -14,6 +14,7 @@ VERBS = {
     "evaluate": "error rates of a recogniser, or scores of a tagger, by noise type and signal-to-noise ratio",
     "compare": "grids of several recognisers side by side: differences, intervals, tests",
     "card": "the robustness of a recogniser on one page, from its grid and its degradations",
+    "label": "transcripts for speech that has none, by recognisers, where they are sure or agree",
     "prepare": "turn a corpus, or your own folder or table, into validated manifests",
     "check": "problems of a corpus: broken audio, transcripts, duplicates, leaks",
     "mix": "write, rebuild or verify a fixed set of noisy recordings",
