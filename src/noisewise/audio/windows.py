@@ -1,4 +1,4 @@
-"""Long recordings in windows, in memory that does not grow."""
+"""Long recordings in overlapping windows, in memory that does not grow; or in parts that end at pauses."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,8 +8,12 @@ from numpy.typing import NDArray
 from noisewise.audio.waveform import SAMPLE_RATE
 
 Samples = NDArray[np.float32]
-QUIET = SAMPLE_RATE // 5
-"""Samples over which loudness is taken where a place to cut is looked for: 0.2 s."""
+QUIET_SECONDS = 0.2
+"""Length of the stretch whose level says where speech pauses."""
+GRAIN = 160
+"""Samples from one such stretch to the next, 10 ms at 16 kHz."""
+QUIET = round(QUIET_SECONDS * SAMPLE_RATE)
+"""The same in samples."""
 LAST = 2 * SAMPLE_RATE
 """A window ends so much sooner than it might, so that the last of a recording is not shorter."""
 
@@ -63,14 +67,14 @@ def windows_at_pauses(blocks: Iterable[Samples], size: int, hop: int = 1) -> Ite
     for block in blocks:
         kept = np.concatenate([kept, block])
         while len(kept) > size:
-            cut = _quietest(kept[:size], hop)
+            cut = _last_pause(kept[:size], hop)
             yield origin, kept[:cut].copy()
             kept, origin = kept[cut:], origin + cut
     if len(kept):
         yield origin, kept
 
 
-def _quietest(samples: Samples, hop: int) -> int:
+def _last_pause(samples: Samples, hop: int) -> int:
     """The middle of the quietest stretch of the second half, a multiple of `hop`. (T,)"""
     low = len(samples) // 2
     high = max(len(samples) - LAST, low + QUIET)
@@ -78,3 +82,40 @@ def _quietest(samples: Samples, hop: int) -> int:
     stretch = power[QUIET:] - power[:-QUIET]
     middle = low + (int(stretch.argmin()) + QUIET // 2 if len(stretch) else 0)
     return max(hop, middle // hop * hop)
+
+
+def at_pauses(samples: Samples, size: int, sample_rate: int = 16_000) -> list[tuple[int, Samples]]:
+    """Cut a recording into parts that end where it is quietest: no word is cut where there is a pause.
+
+    A part ends in the middle of the quietest `QUIET_SECONDS` of the last third of the longest part that is allowed, the
+    first of several. The parts together are the recording.
+
+    Args:
+        samples: (T,)
+        size: most samples of a part.
+        sample_rate: samples per second.
+
+    Returns:
+        The first sample of each part, and its samples.
+
+    Example:
+        >>> speech = np.ones(40_000, np.float32)
+        >>> speech[24_000:30_000] = 0
+        >>> [(start, len(part)) for start, part in at_pauses(speech, 32_000)]
+        [(0, 25600), (25600, 14400)]
+    """
+    parts, start = list[tuple[int, Samples]](), 0
+    while len(samples) - start > size:
+        end = start + _quietest(samples[start : start + size], round(QUIET_SECONDS * sample_rate))
+        parts.append((start, samples[start:end]))
+        start = end
+    return [*parts, (start, samples[start:])]
+
+
+def _quietest(samples: Samples, width: int) -> int:
+    """Middle of the quietest `width` samples of the last third. (T,)"""
+    first = max(1, len(samples) * 2 // 3)
+    energy = np.concatenate([[0.0], np.cumsum(np.square(samples[first:], dtype=np.float64))])
+    width = min(width, len(energy) - 1)
+    sums = energy[width::GRAIN] - energy[: len(energy) - width : GRAIN]
+    return first + int(np.argmin(sums)) * GRAIN + width // 2
