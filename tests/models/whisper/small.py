@@ -33,7 +33,6 @@ def theirs() -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = WhisperForConditionalGeneration(Values(**sizes, **steering, decoder_start_token_id=331))
-        model.model.decoder.embed_tokens.weight.data[330].normal_(std=0.3)  # made 0, for padding is the end
     return model.eval()
 
 
