@@ -19,7 +19,7 @@ from typing import Any
 
 from noisewise.decoding.alignment.align import AlignedWord
 from noisewise.decoding.hypothesis import Segment, Word
-from noisewise.errors import ConfigError, DataError
+from noisewise.errors import ConfigError, DataError, Reason
 from noisewise.inference.subtitles import PAUSE, Cue, SubtitleConfig, cues
 from noisewise.inference.tags import Sounds, Tag, TaggedWindow, rounded, spelled
 from noisewise.safe_text import csv_cell, terminal
@@ -74,6 +74,8 @@ class Transcript:
     """Labels of the sounds in the recording; None when no tagger was run."""
     error: str | None = None
     """A sentence that says what is wrong with the recording; None when it was transcribed as a whole."""
+    reason: Reason | None = None
+    """The same in one word, as `AudioError.reason`; None where the fault is not that of the audio."""
     channel: int | None = None
     """Number of the channel, from 1; None for all of them as one."""
     start: float = 0.0
