@@ -1,25 +1,18 @@
 """The encoder of Whisper: the features of transformers, whatever the padding; sizes from its source; frozen layers."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
-from noisewise.checkpoints import model_folder
-from noisewise.config import load, parse
+from noisewise.config import parse
 from noisewise.errors import ConfigError, ModelError
-from noisewise.inference.recogniser import Recogniser
 from noisewise.models.any_encoder import build_encoder
 from noisewise.models.logmel_transformer import SpecAugmentConfig
 from noisewise.models.whisper import encoder as whisper
 from noisewise.models.whisper.encoder import WhisperEncoder, WhisperEncoderConfig, sinusoids
 from noisewise.models.whisper.front_end import LONGEST
-from noisewise.recipe import Recipe
-from noisewise.run import train
-from tests.corpus import write_corpus, write_recipe, write_whisper
 from tests.models.whisper.conftest import Maker
 
 SMALL = WhisperEncoderConfig(dim=32, layers=2, heads=4, feed_forward=48, positions=200)
@@ -172,41 +165,3 @@ def test_named_sizes() -> None:
     with torch.device("meta"):
         models = [size.build() for size in (whisper.tiny(), whisper.base())]
     assert [sum(each.numel() for each in model.state_dict().values()) for model in models] == [8_209_920, 20_593_664]
-
-
-QUICK = ("train.workers=0", "run.steps=1", "run.validate_every=1", "run.average_decay=0", "optimizer.lr=1e-2")
-
-
-def test_ctc_over_it_is_trained_released_without_its_source_and_transcribes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_corpus(tmp_path)
-    write_whisper(tmp_path / "whisper")
-    train(load(Recipe, write_recipe(tmp_path, "whisper_ctc"), QUICK), tmp_path / "run")
-    shutil.rmtree(tmp_path / "whisper")
-    loaded = model_folder.load(tmp_path / "run" / "best")
-    assert isinstance(loaded.config.encoder, WhisperEncoderConfig)
-    assert loaded.config.encoder.dim == 16 and not loaded.config.encoder.source
-    transcript = Recogniser(loaded).transcribe(torch.randn(40_000).numpy() * 0.1, beam=4)
-    assert transcript.error is None and all(0 <= word.start <= word.end <= 2.5 for word in transcript.words)
-    targets, count = torch.tensor([[5, 6]]), torch.tensor([2])
-    assert loaded.model(torch.randn(1, 40_000) * 0.1, torch.tensor([40_000]), targets, count).isfinite()
-
-
-def test_stages_2_and_3_of_wav2code_learn_on_it_from_a_public_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_corpus(tmp_path)
-    write_whisper(tmp_path / "whisper")
-    values = {"kind": "whisper", "dim": 16, "layers": 2, "heads": 2, "feed_forward": 32}
-    for name, start in (("codebook", "whisper"), ("wav2code", "whisper")):
-        path = write_recipe(tmp_path, name)
-        known = yaml.safe_load(path.read_text())
-        known["model"]["encoder"], known["start_from"] = values, start
-        path.write_text(yaml.safe_dump(known))
-        metrics = train(load(Recipe, path, QUICK), tmp_path / "runs" / name)
-        assert all(torch.tensor(value).isfinite() for value in metrics.values())
-    encoder = model_folder.load_stored(tmp_path / "runs" / "wav2code" / "best").weights
-    assert any(name.startswith("encoder.subsampling") for name in encoder)
