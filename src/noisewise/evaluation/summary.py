@@ -35,6 +35,8 @@ class Scored:
     """Hypothesis, or best class, of each item. (N,)"""
     counts: dict[str, int]
     """Word errors, as in `Row`."""
+    nll: dict[str, Rate] | None = None
+    """Negative log-likelihoods, as in `Row`."""
 
 
 def check_unit(items: Sequence[Utterance], config: GridConfig) -> None:
@@ -133,6 +135,7 @@ def _row(one: Scored) -> Row:
         failures=len(one.cell.failures),
         scaled=one.cell.scaled,
         mixture_sha256=one.cell.mixture_sha256,
+        nll=one.nll,
     )
 
 

@@ -78,13 +78,26 @@ class Speech:
             raise EvaluationError(f"`limit` must be at least 1, but is {limit} instead")
         if limit is not None and limit < len(cuts):
             cuts = [cuts[index * len(cuts) // limit] for index in range(limit)]
-        speech = cls(cuts={cut.id: cut for cut in cuts}, text_of=text_of, group_of=group_of, columns=columns)
-        for name in speech.cuts:
-            speech._check(name)
+        speech = cls.of(cuts, text_of=text_of, group_of=group_of, columns=columns)
         if not speech.utterances:
             raise EvaluationError(
                 f"`{manifest}` must hold a readable utterance with a text, but has none: {speech.skipped[0].reason}"
             )
+        return speech
+
+    @classmethod
+    def of(
+        cls,
+        cuts: "Sequence[Cut]",
+        *,
+        text_of: "Callable[[Cut], str | None]" = manifests.text_of,
+        group_of: "Callable[[Cut], str | None]" = speaker_of,
+        columns: Sequence[str] = (),
+    ) -> "Speech":
+        """The same of cuts; perhaps no utterance is left. Arguments as in `read`."""
+        speech = cls(cuts={cut.id: cut for cut in cuts}, text_of=text_of, group_of=group_of, columns=columns)
+        for name in speech.cuts:
+            speech._check(name)
         return speech
 
     def waveform(self, name: str) -> Waveform:

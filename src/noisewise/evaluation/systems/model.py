@@ -10,6 +10,7 @@ from noisewise.decoding.recording_decoder import normalised_hotwords
 from noisewise.decoding.saved_config import moved
 from noisewise.evaluation.systems.protocol import NamedRecogniser
 from noisewise.files import sha256_of
+from noisewise.inference.likelihood import likelihoods
 from noisewise.inference.recogniser import Recogniser
 
 if TYPE_CHECKING:
@@ -31,7 +32,12 @@ def recogniser(
         details["least_confidence"] = f"{model.least_confidence:g}"
     if wanted := normalised_hotwords(hotwords):
         details["hotwords"] = json.dumps(wanted, sort_keys=True)
-    return NamedRecogniser(specification, lambda waveforms: model.recognise(waveforms, wanted), details)
+    return NamedRecogniser(
+        specification,
+        lambda waveforms: model.recognise(waveforms, wanted),
+        details,
+        likelihoods=lambda waveforms, texts: likelihoods(model, waveforms, texts),
+    )
 
 
 def _decoding_details(decoding: "DecodingConfig | Greedy") -> dict[str, str]:
