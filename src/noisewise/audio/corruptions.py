@@ -71,7 +71,7 @@ def resample(waveform: Waveform, factor: float) -> Waveform:
 
 def amplify(waveform: Waveform, factor: float) -> Waveform:
     """Multiply, and clip at full scale. (T,) -> (T,)"""
-    return np.clip(waveform * np.float32(factor), np.float32(-1), np.float32(1))
+    return np.asarray(np.clip(waveform * np.float32(factor), -1, 1), dtype=np.float32)
 
 
 def _effect(function: Callable[[Signal, float], Signal]) -> Callable[[Waveform, float, Uniforms], Waveform]:

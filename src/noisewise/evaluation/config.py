@@ -76,9 +76,10 @@ class GridConfig:
 
     def portable(self) -> "GridConfig":
         """The same without absolute paths of this machine, as results store it."""
-        paths = {name: getattr(self, name) for name in ("noise", "speech_free", "rir")}
-        shortened = {name: None if path is None else portable(path) for name, path in paths.items()}
-        return replace(self, manifest=portable(self.manifest), **shortened)
+        noise, free, rir = (
+            None if path is None else portable(path) for path in (self.noise, self.speech_free, self.rir)
+        )
+        return replace(self, manifest=portable(self.manifest), noise=noise, speech_free=free, rir=rir)
 
     def options(self) -> list[str]:
         """Options of `noisewise evaluate` beside the manifest; those that change nothing are left out."""

@@ -234,6 +234,9 @@ class GridResult:
     """File of transcripts that answered in the place of the system, in the run that ended; none without one."""
     skipped: list[Skipped] = field(default_factory=list)
     """Utterances or clips that could not be used."""
+    wada_snr_db: list[float] = field(default_factory=list)
+    """Signal-to-noise ratio of the clean recordings by WADA in dB: what 5, 50 and 95 % of them are at or below; empty
+    in older results."""
     thresholds: dict[str, SnrThresholds] = field(default_factory=dict)
     """Noise type, or `all`, to the SNRs at which the word error rate doubles and reaches 50 %; empty without noise, for
     tags, and in older results."""

@@ -108,6 +108,7 @@ def summarise(
         items=len(items),
         groups=len({one.speaker for one in items}),
         seconds=round(sum(one.seconds for one in items), 3),
+        wada_snr_db=_percentiles([one.wada_snr_db for one in items if one.wada_snr_db is not None]),
         clean=rows[0],
         cells=rows[1:],
         averages={name: _average([by_condition[one] for one in group]) for name, group in means.items()},
@@ -125,6 +126,10 @@ def summarise(
         lost={side: counts for side, counts in (lost or {}).items() if counts},
         classes=classes,
     )
+
+
+def _percentiles(values: Sequence[float]) -> list[float]:
+    return [round(float(each), 2) for each in np.percentile(values, [5, 50, 95])] if values else []
 
 
 def _row(one: Scored) -> Row:

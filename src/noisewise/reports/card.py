@@ -221,6 +221,12 @@ def _measured(card: Card) -> str:
                 f"- {what}: {result.cache.answers} of {result.cache.answers + result.cache.asked} transcripts came "
                 f"from the cache {safe_text.code(result.cache.file)}"
             )
+        if result.wada_snr_db:
+            low, median, high = result.wada_snr_db
+            lines.append(
+                f"- {what}: the clean recordings have an SNR of {median:.0f} dB by WADA (median; 90 % between "
+                f"{low:.0f} and {high:.0f} dB)"
+            )
         if result.command:
             lines.append(f"- rebuilt by: {safe_text.code(result.command)}")
     rule = f"scored under {safe_text.markdown(noise.normaliser)}" if card.of_words else "scored by the best class"

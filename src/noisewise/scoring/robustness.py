@@ -31,7 +31,8 @@ def werd(rates: Values, clean: Values) -> Values:
         >>> werd(np.array([0.3, 0.05]), np.array(0.1)).round(3).tolist()
         [0.2, 0.0]
     """
-    return np.maximum(rates - clean[..., None], 0.0)
+    found: Values = np.maximum(rates - clean[..., None], 0.0)
+    return found
 
 
 def difficulty_of_baseline(rates: Values) -> Values:
@@ -41,21 +42,21 @@ def difficulty_of_baseline(rates: Values) -> Values:
         >>> difficulty_of_baseline(np.array([0.1, 0.3])).tolist()
         [25.0, 75.0]
     """
-    return np.maximum(25 * standard(rates) + 50, LEAST_DIFFICULTY)
+    return np.asarray(np.maximum(25 * standard(rates) + 50, LEAST_DIFFICULTY))
 
 
 def difficulty_of_quality(dnsmos: Values, pesq: Values) -> Values:
     """q from mean opinion scores predicted by DNSMOS and PESQ. (C,), (C,) -> (C,)"""
     mean = (25 * standard(-dnsmos) + 50 + 25 * (0.5 + standard(-pesq)) + 50) / 2
-    return np.maximum(mean, LEAST_DIFFICULTY)
+    return np.asarray(np.maximum(mean, LEAST_DIFFICULTY))
 
 
 def nwerd(degradation: Values, difficulty: Values) -> Values:
     """Normalised degradation of each cell, from fractions. (C,), (C,) -> (C,)"""
-    return 100 * degradation / difficulty
+    return np.asarray(100 * degradation / difficulty)
 
 
 def standard(values: Values) -> Values:
     """Standard scores; 0 where all values are the same. (C,) -> (C,)"""
     spread = values.std()
-    return (values - values.mean()) / (spread if spread > 1e-12 else 1.0)
+    return np.asarray((values - values.mean()) / (spread if spread > 1e-12 else 1.0))
