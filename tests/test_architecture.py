@@ -133,7 +133,7 @@ ADDRESSES = {
     "threadpoolctl": {"data/loading"},
     "tokenizers": {"text"},
     "av": {"audio"},
-    "safetensors": {"data", "checkpoints", "training"},
+    "safetensors": {"data", "checkpoints", "training", "models/whisper/weights.py"},
     "transformers": {
         "evaluation/systems/huggingface.py",
         "embeddings/encoders/huggingface.py",
@@ -154,6 +154,7 @@ WITHOUT_A_MIRROR = {"benchmarks", "scripts", "docs"}
 OF_THE_WHOLE = {"test_architecture.py", "test_examples.py", "test_import.py", "test_old_formats.py"}
 """Tests that are of the whole package."""
 WITHOUT_A_TEST = {
+    "data/voices/voice.py",
     "embeddings/encoders/protocol.py",
     "experiments/aggregate.py",
     "experiments/cells.py",
@@ -268,6 +269,28 @@ def test_a_command_imports_what_is_heavy_inside_its_function(path: Path) -> None
             ("noisewise.cli", "noisewise.__version__", "noisewise.safe_text")
         )
         assert allowed, f"{path.name} imports {name} at its top"
+
+
+def homes_of_classes(paths: list[Path]) -> dict[str, list[str]]:
+    """Public class names of some files to the files that define them at their top."""
+    homes: dict[str, list[str]] = {}
+    for path in paths:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(path.name)
+    return homes
+
+
+@pytest.mark.parametrize("package", sorted({layer(path) for path in FILES if path.parent != SOURCE}))
+def test_no_public_class_name_occurs_twice_in_one_package(package: str) -> None:
+    homes = homes_of_classes([path for path in FILES if layer(path) == package])
+    assert not {name: files for name, files in homes.items() if len(files) > 1}
+
+
+def test_a_class_name_that_occurs_twice_would_be_seen(tmp_path: Path) -> None:
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_text("class Steps: ...\nclass _Own: ...\n", encoding="utf-8")
+    assert homes_of_classes(sorted(tmp_path.iterdir())) == {"Steps": ["a.py", "b.py"]}
 
 
 def mirror(path: Path) -> Path:

@@ -40,6 +40,7 @@ EXTRAS = {
     "sklearn": "figures",
     "av": "media",
     "tensorboard": "tracking",
+    "piper": "speech",
     "transformers": "hf",
     "huggingface_hub": "hf",
 }

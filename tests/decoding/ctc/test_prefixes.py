@@ -34,7 +34,7 @@ def test_forgetting_prefixes_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_many_prefixes_find_room() -> None:
-    trie = prefixes.Prefixes(1, 3)
+    trie = prefixes.PrefixTrie(1, 3)
     nodes = torch.tensor([prefixes.FIRST])
     for _ in range(11):
         parents = nodes.repeat(2)

@@ -39,7 +39,7 @@ Begin = Callable[[Tensor, Tensor], Steps]
 """Makes the step function of frames (B, F, E) and their lengths (B,)."""
 
 
-class Search(Protocol):
+class PieceSearch(Protocol):
     """A search that an attention decoder takes part in."""
 
     def decode(self, steps: Steps, log_probs: Tensor, lengths: Tensor, frame_seconds: float) -> list[list[Hypothesis]]:
@@ -58,7 +58,7 @@ class AttentionSearch:
         nbest: hypotheses of a recording.
     """
 
-    def __init__(self, search: Search, begin: Begin, tokenizer: Tokenizer, piece_seconds: float, nbest: int = 1):
+    def __init__(self, search: PieceSearch, begin: Begin, tokenizer: Tokenizer, piece_seconds: float, nbest: int = 1):
         self.search, self.begin, self.tokenizer = search, begin, tokenizer
         self.piece_seconds, self.nbest = piece_seconds, nbest
 

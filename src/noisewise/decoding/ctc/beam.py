@@ -18,7 +18,7 @@ from torch import Tensor
 
 from noisewise.config import config
 from noisewise.decoding.ctc.frame_pruning import prepare
-from noisewise.decoding.ctc.prefixes import FIRST, NOWHERE, Prefixes
+from noisewise.decoding.ctc.prefixes import FIRST, NOWHERE, PrefixTrie
 from noisewise.decoding.ctc.search import (
     BLANK_BEST,
     BLANK_SUM,
@@ -31,7 +31,7 @@ from noisewise.decoding.ctc.search import (
     TOKEN_BEST,
     TOKEN_SUM,
     BeamState,
-    Search,
+    ChunkSearch,
 )
 from noisewise.decoding.fusion.fusion import Fusion
 from noisewise.decoding.hypothesis import Hypothesis, Run, assemble
@@ -133,7 +133,7 @@ class PrefixBeam:
         return BeamState(
             scores,
             links,
-            Prefixes(utterances, len(self.tokenizer), device),
+            PrefixTrie(utterances, len(self.tokenizer), device),
             frames=[0] * utterances,
             paths=[[] for _ in range(utterances)],
             times=[[] for _ in range(utterances)],
@@ -163,7 +163,7 @@ class PrefixBeam:
             token_log_prob=chosen.token_log_prob,
             sure_blank=chosen.sure_blank,
         )
-        Search(state, steps, self._add, chosen.beam, chosen.beam_threshold).run()
+        ChunkSearch(state, steps, self._add, chosen.beam, chosen.beam_threshold).run()
         for row, count in enumerate(steps.lengths):
             state.log_probs[row].append(steps.log_probs[row, :count].to("cpu", torch.float32, copy=True))
             state.times[row].append((steps.frames[row, :count] + state.frames[row]).cpu().numpy())

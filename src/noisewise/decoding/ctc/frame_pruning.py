@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Steps:
+class SearchSteps:
     """What the search walks over: one step a frame, or one for several frames of sure blanks."""
 
     log_probs: Tensor
@@ -40,7 +40,7 @@ def prepare(
     tokens: int | None = None,
     token_log_prob: float | None = None,
     sure_blank: float | None = None,
-) -> Steps:
+) -> SearchSteps:
     """Choose what the search looks at.
 
     Args:
@@ -66,7 +66,7 @@ def prepare(
     places = torch.full_like(log_probs, count - 1, dtype=torch.long)  # (B, S, V)
     places.scatter_(2, candidates, torch.arange(count, device=places.device).expand_as(candidates))
     kept = values.isfinite().sum(dim=2)  # (B, S)
-    return Steps(log_probs, lengths.tolist(), frames, candidates, values, kept, blank, places)
+    return SearchSteps(log_probs, lengths.tolist(), frames, candidates, values, kept, blank, places)
 
 
 def fold(log_probs: Tensor, lengths: Tensor, blank: int, threshold: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -17,7 +17,7 @@ ROOM = 20_000
 """Nodes for which there is room before those that no living prefix begins with are dropped."""
 
 
-class Prefixes:
+class PrefixTrie:
     """Nodes of all utterances of a batch; the empty prefix of utterance i is node FIRST + i.
 
     A prefix that leaves the beam and comes back gets its old number, as long as a longer one that begins with it is

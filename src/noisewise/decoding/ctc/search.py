@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from noisewise.decoding.ctc.frame_pruning import Steps
-from noisewise.decoding.ctc.prefixes import DEAD, NOWHERE, Prefixes
+from noisewise.decoding.ctc.frame_pruning import SearchSteps
+from noisewise.decoding.ctc.prefixes import DEAD, NOWHERE, PrefixTrie
 from noisewise.decoding.fusion.fusion import Fusion
 
 BLANK_SUM, BLANK_BEST, TOKEN_SUM, TOKEN_BEST, BONUS = range(5)
@@ -35,7 +35,7 @@ class BeamState:
     """Natural logarithms of each prefix, in rows `BLANK_SUM` to `BONUS`. (5, B, K)"""
     links: Tensor
     """Numbers that each prefix is known by, in rows `LAST` to `FUSED`. (4, B, K)"""
-    prefixes: Prefixes
+    prefixes: PrefixTrie
     """Trie of all prefixes."""
     frames: list[int]
     """Number of frames of each utterance so far."""
@@ -49,7 +49,7 @@ class BeamState:
     """Table that numbers the states in `links`."""
 
 
-class Search:
+class ChunkSearch:
     """The walk over one chunk; rows are sorted by length, so that those still going are the first ones.
 
     Few and large operations: on a small batch, the time goes into calling them.
@@ -62,7 +62,9 @@ class Search:
         threshold: prefixes so far below the best are dropped.
     """
 
-    def __init__(self, state: BeamState, steps: Steps, add: Callable[..., Tensor], beam: int, threshold: float | None):
+    def __init__(
+        self, state: BeamState, steps: SearchSteps, add: Callable[..., Tensor], beam: int, threshold: float | None
+    ):
         self.fusion, self.add, self.beam, self.threshold = state.fusion, add, beam, threshold
         self.state, self.device = state, state.scores.device
         self.order = sorted(range(len(steps.lengths)), key=lambda row: -steps.lengths[row])
