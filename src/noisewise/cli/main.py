@@ -14,6 +14,7 @@ VERBS = {
     "evaluate": "error rates of a recogniser, or scores of a tagger, by noise type and signal-to-noise ratio",
     "compare": "grids of several recognisers side by side: differences, intervals, tests",
     "card": "the robustness of a recogniser on one page, from its grid and its degradations",
+    "label": "transcripts for speech that has none, by recognisers, where they are sure or agree",
     "prepare": "turn a corpus, or your own folder or table, into validated manifests",
     "check": "problems of a corpus: broken audio, transcripts, duplicates, leaks",
     "mix": "write, rebuild or verify a fixed set of noisy recordings",
@@ -43,6 +44,8 @@ EXTRAS = {
     "piper": "speech",
     "transformers": "hf",
     "huggingface_hub": "hf",
+    "faster_whisper": "whisper",
+    "onnx_asr": "onnx",
 }
 """Module to the extra that brings it."""
 
@@ -106,7 +109,7 @@ def unknown(verb: str) -> str:
 def run(verb: str, words: list[str]) -> int:
     """Import the module of a verb, hand it its words, and turn a user's error into one line."""
     from noisewise.cli import streams
-    from noisewise.errors import NoisewiseError, lacks_memory
+    from noisewise.errors import NoisewiseError, install_line, lacks_memory
 
     signals = streams.Signals()
     try:
@@ -126,7 +129,7 @@ def run(verb: str, words: list[str]) -> int:
         module = (error.name or "").partition(".")[0]
         if module not in EXTRAS:
             raise
-        return refuse(f"`{verb}` needs {module}; install it with: pip install 'noisewise[{EXTRAS[module]}]'")
+        return refuse(f"`{verb}` needs {module}; install it with: {install_line(EXTRAS[module])}")
     except Exception as error:
         if lacks_memory(error):
             return refuse(

@@ -38,12 +38,15 @@ def write_trn(result: GridResult, folder: Path) -> list[Path]:
         raise EvaluationError("the result must hold references and hypotheses of words, but does not; keep transcripts")
     folder.mkdir(parents=True, exist_ok=True)
     names = [_id(speaker, name) for speaker, name in zip(items.groups, items.ids, strict=True)]
-    normalise = choose(result.config.normaliser)
+    normaliser = choose(result.config.normaliser)
+    references = [normaliser(text) for text in items.references]
     found = []
     for file, texts in [(REFERENCE, items.references), *((f"{key}.trn", items.hypotheses[key]) for key in result.rows)]:
         path = folder / file
         with replaced(path) as lines:
-            lines.writelines(trn_lines([normalise(text) for text in texts], names))
+            pairs = zip(texts, references, strict=True)
+            scored = [normaliser.nearest(text, reference) for text, reference in pairs]
+            lines.writelines(trn_lines(references if file == REFERENCE else scored, names))
         found.append(path)
     return found
 

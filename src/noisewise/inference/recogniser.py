@@ -28,10 +28,12 @@ from noisewise.decoding.hypothesis import Hypothesis
 from noisewise.decoding.recording_decoder import Greedy, Hotwords, RecordingDecoder, Search, batches_of, nbest
 from noisewise.decoding.stitch import Stitcher
 from noisewise.errors import AlignmentError, AudioError, NoisewiseError
+from noisewise.files import sha256_of
 from noisewise.inference import language_model
 from noisewise.inference.decoding_options import with_options
 from noisewise.inference.silence import outputs_without_silence
 from noisewise.inference.sources import ChannelChoice, Input, Source, as_input, by_channel, is_one
+from noisewise.inference.transcriber import Times
 from noisewise.inference.transcript import Alternative, Transcript, moved, overall_confidence, without_doubtful
 from noisewise.inference.windowing import (
     BATCH_SECONDS,
@@ -153,6 +155,16 @@ class Recogniser:
         self.trail_seconds = float(loaded.about.get("trail_seconds", 0.0))
         self.least_confidence = float(loaded.about.get("least_confidence", 0.0))
         """Stretches of words of less mean confidence are no speech; 0 keeps all (`transcript.without_doubtful`)."""
+
+    @property
+    def times(self) -> Times:
+        """What it can tell the times of: words."""
+        return "words"
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the files of its folder."""
+        return sha256_of(self.folder)
 
     @classmethod
     def load(

@@ -24,7 +24,7 @@ BATCH_SECONDS = 120.0
 class Collector(Protocol):
     """Takes the outputs of a model for the windows of one recording, in the order of time."""
 
-    def add(self, start: int, output: Tensor, /) -> None:
+    def add(self, start: int, output: Any, /) -> None:
         """Take one window: where it begins, in steps of the model, and its output."""
 
 
@@ -68,7 +68,7 @@ class WindowedRunner(Generic[C]):
 
     def __init__(
         self,
-        model: Callable[[list[NDArray[np.float32]]], Sequence[Tensor]],
+        model: Callable[[list[NDArray[np.float32]]], Sequence[Any]],
         collector: Callable[[], C],
         *,
         size: int,
@@ -80,7 +80,7 @@ class WindowedRunner(Generic[C]):
         """Choose model, windows and batches.
 
         Args:
-            model: maps a batch of windows, (T,) each, to one tensor each, on the CPU.
+            model: maps a batch of windows, (T,) each, to one output each, such as a tensor on the CPU.
             collector: makes the collector of one recording.
             size: samples of a window.
             step: samples from one window to the next, a multiple of `hop`.

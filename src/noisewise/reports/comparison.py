@@ -252,7 +252,9 @@ def _texts(result: GridResult, key: str) -> tuple[list[str], list[str]] | None:
     if result.task != "recognition" or items.references is None or items.hypotheses is None:
         return None
     normaliser = choose(result.config.normaliser)
-    return [normaliser(text) for text in items.references], [normaliser(text) for text in items.hypotheses[key]]
+    references = [normaliser(text) for text in items.references]
+    pairs = zip(items.hypotheses[key], references, strict=True)
+    return references, [normaliser.nearest(text, reference) for text, reference in pairs]
 
 
 def _corrected(lines: Sequence[Line]) -> dict[str, Line]:
