@@ -209,7 +209,8 @@ def channels_of(text: str) -> "ChannelChoice":
 def _failed(found: "Input") -> "Transcript":
     from noisewise.inference.transcript import Transcript
 
-    return Transcript(found.name, error=str(found.fault))
+    reason = None if found.fault is None else found.fault.reason
+    return Transcript(found.name, error=str(found.fault), reason=reason)
 
 
 def _recogniser(model: str, device: str, workers: int, timeout: float, options: DecodingOptions) -> "Transcriber":
@@ -249,11 +250,14 @@ def _must_suit(
         raise ConfigError(f"--least-confidence must come with confidences of words, but `{model}` tells none")
 
 
-def _progress(output: Path, into_folder: bool, resume: bool, run: "_Run", options: DecodingOptions) -> "Progress":
+def _progress(
+    output: Path, into_folder: bool, resume: bool, run: "_Run", options: DecodingOptions
+) -> "Progress[Transcript]":
     """The state beside an output; its settings are all that changes a transcript."""
     from noisewise import __version__
     from noisewise.cli.resume import Progress, state_file
     from noisewise.files import sha256_of
+    from noisewise.inference.transcript import Transcript
 
     used = [options.lm, options.rescore, options.lexicon]
     settings = {
@@ -266,7 +270,7 @@ def _progress(output: Path, into_folder: bool, resume: bool, run: "_Run", option
         "strict": run.strict,
         "least_confidence": None if run.recogniser is None else run.recogniser.least_confidence,
     }
-    return Progress(state_file(output, into_folder), settings, resume)
+    return Progress(state_file(output, into_folder), Transcript, settings, resume)
 
 
 class _Run:
@@ -281,7 +285,7 @@ class _Run:
         window_seconds: float | None,
         strict: bool,
         hotwords: Mapping[str, float | None],
-        progress: "Progress | None",
+        progress: "Progress[Transcript] | None",
     ):
         self.recogniser, self.tagger, self.channels = recogniser, tagger, channels
         self.batch_seconds, self.window_seconds, self.strict = batch_seconds, window_seconds, strict

@@ -27,9 +27,10 @@ from noisewise.decoding.config import DecodingConfig
 from noisewise.decoding.hypothesis import Hypothesis
 from noisewise.decoding.recording_decoder import Greedy, Hotwords, RecordingDecoder, Search, batches_of, nbest
 from noisewise.decoding.stitch import Stitcher
-from noisewise.errors import AlignmentError, AudioError, NoisewiseError
+from noisewise.decoding.whisper.decode import WhisperSearch
+from noisewise.errors import AlignmentError, AudioError, NoisewiseError, Reason
 from noisewise.files import sha256_of
-from noisewise.inference import language_model
+from noisewise.inference import language_model, whisper
 from noisewise.inference.decoding_options import with_options
 from noisewise.inference.silence import outputs_without_silence
 from noisewise.inference.sources import ChannelChoice, Input, Source, as_input, by_channel, is_one
@@ -43,6 +44,7 @@ from noisewise.inference.windowing import (
     padded,
 )
 from noisewise.models.encoder_decoder import EncoderDecoder, Steps
+from noisewise.models.whisper.whisper import Whisper
 
 __all__ = ["Recogniser", "Source", "Transcript", "load"]
 
@@ -113,6 +115,8 @@ class Posteriors:
     """Seconds of audio."""
     error: str | None = None
     """A sentence that says what is wrong with the recording; None if nothing is."""
+    reason: Reason | None = None
+    """The reason of that error in one word."""
     frames: Tensor | None = None
     """Frames of the encoder that an attention decoder attends to; None if there is none. (F, E)"""
     truncated: bool = False
@@ -142,15 +146,20 @@ class Recogniser:
     ):
         self.model = loaded.model
         self.tokenizer = loaded.tokenizer
+        self.pieces = loaded.pieces
+        """The tokenizer of the decoder of a Whisper; None of any other model."""
         self.folder = loaded.folder
         self.device = device
         chosen = decoding or saved_config.read(loaded.folder)
         if chosen is None and isinstance(loaded.model, EncoderDecoder):
             chosen = DecodingConfig(attention=JointConfig())
+        if isinstance(loaded.model, Whisper):
+            chosen = whisper.suited(chosen)
         self.decoding: DecodingConfig | Greedy = with_options(chosen or "greedy", **options)
         self.hotwords = hotwords
         self._decoders = {str(self.decoding): self._made_decoder(self.decoding)}
-        self.window_seconds = float(loaded.about.get("window_seconds", WINDOW_SECONDS))
+        longest = loaded.model.longest / SAMPLE_RATE if isinstance(loaded.model, Whisper) else WINDOW_SECONDS
+        self.window_seconds = float(loaded.about.get("window_seconds", longest))
         self.lead_seconds = float(loaded.about.get("lead_seconds", 0.0))
         self.trail_seconds = float(loaded.about.get("trail_seconds", 0.0))
         self.least_confidence = float(loaded.about.get("least_confidence", 0.0))
@@ -352,6 +361,11 @@ class Recogniser:
             Position among the sources, and transcript, each as soon as it is ready; a search decodes several together.
         """
         inputs = [as_input(source, number) for number, source in enumerate(sources, start=1)]
+        search = self._search(options or {}, self.hotwords if hotwords is None else hotwords)
+        if isinstance(search, WhisperSearch):
+            for recording in self._runner_at_pauses(search, strict, batch_seconds, window_seconds).each(inputs):
+                yield recording.position, moved(self._written(recording, search), inputs[recording.position].start)
+            return
         found = self.posteriors(
             inputs,
             strict=strict,
@@ -359,7 +373,6 @@ class Recogniser:
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
         )
-        search = self._search(options or {}, self.hotwords if hotwords is None else hotwords)
         alone = ([item] for item in found)
         for items in alone if search is None else batches_of(found, lambda item: len(item[1].log_probs)):
             for position, transcript in self._transcripts(items, search):
@@ -439,10 +452,12 @@ class Recogniser:
         """The outputs for a recording, its windows joined."""
         name, error, channel = recording.name, recording.error, recording.channel
         if error is not None and not recording.truncated:
-            return Posteriors(name, torch.empty(0, len(self.tokenizer)), error=error, channel=channel)
+            nothing = torch.empty(0, len(self.tokenizer))
+            return Posteriors(name, nothing, error=error, reason=recording.reason, channel=channel)
         log_probs, frames = recording.outputs.result().tensor_split((len(self.tokenizer),), dim=1)
         kept = frames if self._attends else None
-        return Posteriors(name, log_probs, recording.seconds, error, kept, recording.truncated, channel)
+        reason, truncated = recording.reason, recording.truncated
+        return Posteriors(name, log_probs, recording.seconds, error, reason, kept, truncated, channel)
 
     def _window(self, window_seconds: float | None, overlap_seconds: float | None) -> tuple[int, int]:
         """Samples of a window, and from one window to the next; whole frames."""
@@ -457,11 +472,42 @@ class Recogniser:
         size = max(1, round(seconds * SAMPLE_RATE / hop)) * hop
         return size, size - round(overlap * SAMPLE_RATE / hop) * hop
 
-    def _made_decoder(self, config: DecodingConfig | Greedy) -> RecordingDecoder:
+    def _runner_at_pauses(
+        self, search: WhisperSearch, strict: bool, batch_seconds: float, window_seconds: float | None
+    ) -> WindowedRunner[whisper.WindowTexts]:
+        """Runs a Whisper, decoder and all, over windows that end in pauses."""
+        model = self.model
+        assert isinstance(model, Whisper)
+        size, _ = self._window(window_seconds, 0.0)
+        return WindowedRunner(
+            lambda windows: whisper.texts(model, search, self.device, windows),
+            lambda: whisper.WindowTexts(model.hop),
+            size=min(size, model.longest),
+            step=size,
+            hop=model.hop,
+            batch_seconds=batch_seconds,
+            least=round(model.config.pad_seconds * SAMPLE_RATE),
+            at_pauses=True,
+            strict=strict,
+        )
+
+    def _written(self, recording: Recording[whisper.WindowTexts], search: WhisperSearch) -> Transcript:
+        """The transcript of a recording that a Whisper has written."""
+        name, error, channel = recording.name, recording.error, recording.channel
+        if error is not None and not recording.truncated:
+            return Transcript(name, error=error, channel=channel)
+        empty = torch.empty(0, len(self.tokenizer))
+        about = Posteriors(name, empty, recording.seconds, error, None, recording.truncated, channel)
+        return _transcript(about, recording.outputs.result(search.config.nbest), self.least_confidence)
+
+    def _made_decoder(self, config: DecodingConfig | Greedy) -> RecordingDecoder | whisper.WhisperDecoding:
+        if isinstance(self.model, Whisper):
+            assert self.pieces is not None
+            return whisper.WhisperDecoding(self.model, self.pieces, self.tokenizer, whisper.suited(config))
         begin = self.begin if isinstance(self.model, EncoderDecoder) else None
         return RecordingDecoder(self.tokenizer, config, partial(language_model.load, device=self.device), begin)
 
-    def _search(self, options: Mapping[str, Any], hotwords: Hotwords) -> Search | None:
+    def _search(self, options: Mapping[str, Any], hotwords: Hotwords) -> Search | WhisperSearch | None:
         """The search of a request; the last one that differs from that of `load` is kept, with its language model."""
         config = with_options(self.decoding, **options)
         decoder = self._decoders.get(str(config))
@@ -497,14 +543,16 @@ class Recogniser:
         found = iter(nbest(log_probs, self.tokenizer, self._frame_seconds, search, frames))
         for position, each in items:
             if each.has_failed:
-                yield position, Transcript(each.source, error=each.error, channel=each.channel)
+                yield position, Transcript(each.source, error=each.error, reason=each.reason, channel=each.channel)
                 continue
             yield position, _transcript(each, next(found), self.least_confidence)
 
     def _aligned(self, posteriors: Posteriors, text: str, unknown: Unknown) -> Transcript:
         """Align a text with a recording."""
         if posteriors.has_failed:
-            return Transcript(posteriors.source, error=posteriors.error, channel=posteriors.channel)
+            return Transcript(
+                posteriors.source, error=posteriors.error, reason=posteriors.reason, channel=posteriors.channel
+            )
         try:
             words = align(posteriors.log_probs, text, self.tokenizer, self._frame_seconds, unknown=unknown).words
         except AlignmentError as error:
@@ -539,7 +587,7 @@ def _transcript(posteriors: Posteriors, hypotheses: Sequence[Hypothesis], least_
 def _marked(transcript: Transcript, posteriors: Posteriors) -> Transcript:
     """A transcript with its channel, and with what is missing of its recording."""
     marks: dict[str, Any] = {"channel": posteriors.channel, "truncated": posteriors.truncated}
-    return replace(transcript, error=posteriors.error, **marks)
+    return replace(transcript, error=posteriors.error, reason=posteriors.reason, **marks)
 
 
 def _checked(found: Iterable[tuple[int, Transcript]], raises: bool) -> dict[int, Transcript]:
@@ -547,7 +595,7 @@ def _checked(found: Iterable[tuple[int, Transcript]], raises: bool) -> dict[int,
     done: dict[int, Transcript] = {}
     for position, transcript in found:
         if raises and transcript.has_failed:
-            raise AudioError(str(transcript.error), path=transcript.source)
+            raise AudioError(str(transcript.error), transcript.reason or "not_audio", transcript.source)
         if transcript.truncated:
             warnings.warn(str(transcript.error), stacklevel=3)
         done[position] = transcript

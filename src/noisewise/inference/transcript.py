@@ -19,7 +19,7 @@ from typing import Any
 
 from noisewise.decoding.alignment.align import AlignedWord
 from noisewise.decoding.hypothesis import Segment, Word
-from noisewise.errors import ConfigError, DataError
+from noisewise.errors import ConfigError, DataError, Reason
 from noisewise.inference.subtitles import PAUSE, Cue, SubtitleConfig, cues
 from noisewise.inference.tags import Sounds, Tag, TaggedWindow, rounded, spelled
 from noisewise.safe_text import csv_cell, terminal
@@ -82,6 +82,8 @@ class Transcript:
     """Whether the end of the recording is missing: the text is that of what is there, and `error` says so."""
     segments: list[Segment] = field(default_factory=list)
     """Stretches of the text with their times, of recognisers that tell these; empty for a noisewise model."""
+    reason: Reason | None = None
+    """What is wrong in one word, as `AudioError.reason`; None where the fault is not that of the audio."""
 
     @property
     def has_failed(self) -> bool:

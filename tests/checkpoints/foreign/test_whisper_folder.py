@@ -14,7 +14,8 @@ from noisewise.checkpoints.foreign import whisper_folder
 from noisewise.errors import InteropError
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.whisper.encoder import WhisperEncoderConfig
-from noisewise.models.whisper.whisper import WhisperConfig
+from noisewise.models.whisper.tokenizer import WhisperTokenizer
+from noisewise.models.whisper.whisper import Whisper, WhisperConfig
 from noisewise.text.tokenizer import CharacterTokenizer
 from tests.models.whisper import small, tokens
 
@@ -110,3 +111,48 @@ def test_broken_folders_are_refused(spoil: str, a_source: Path, tmp_path: Path) 
     assert whisper_folder.recognises(folder)
     shutil.rmtree(folder)
     assert not whisper_folder.recognises(folder)
+
+
+def a_model_folder(folder: Path, *, multilingual: bool = False) -> WhisperTokenizer:
+    """A small Whisper with a CTC head, as training leaves it; gives the tokenizer of its decoder."""
+    model, pieces = small.ours(vocabulary=30, pad_seconds=30.0), tokens.tokenizer(multilingual)
+    model_folder.save(folder, model, model.config, CharacterTokenizer(), card="", pieces=pieces)
+    return pieces
+
+
+def test_transformers_writes_the_tokens_of_a_model_of_noisewise(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    pieces = a_model_folder(tmp_path / "own")
+    convert.write(convert.read(tmp_path / "own"), tmp_path / "out", "huggingface")
+    theirs = transformers.WhisperForConditionalGeneration.from_pretrained(tmp_path / "out").eval()
+    extractor = transformers.WhisperFeatureExtractor.from_pretrained(tmp_path / "out")
+    waveform, lengths = small.speech()
+    samples = [row[:length].numpy() for row, length in zip(waveform, lengths.tolist(), strict=True)]
+    features = extractor(samples, sampling_rate=16_000, return_tensors="pt").input_features
+    found = theirs.generate(features, max_new_tokens=8)
+    model = model_folder.load_stored(tmp_path / "own").model(Whisper)
+    never, first = (theirs.generation_config.to_dict()[name] for name in ("suppress_tokens", "begin_suppress_tokens"))
+    with torch.inference_mode():
+        output = model.encode(waveform, lengths)
+        ids = torch.tensor([pieces.prompt()] * 3)
+        for step in range(8):
+            logits = model.next_token_logits(output, ids)[:, -1]
+            logits[:, [*never, *(first if step == 0 else ())]] = -torch.inf
+            ids = torch.cat((ids, logits.argmax(dim=1, keepdim=True)), dim=1)
+    for own, other in zip(ids.tolist(), found.tolist(), strict=True):
+        text = own[len(pieces.prompt()) :]
+        text = text[: text.index(pieces.end)] if pieces.end in text else text
+        assert len(text) > 2 and text == other[other.index(text[0]) :][: len(text)]
+
+
+def test_what_decoding_forbids_is_written_under_both_names(tmp_path: Path) -> None:
+    pieces = a_model_folder(tmp_path / "own", multilingual=True)
+    for layout in ("huggingface", "ctranslate2"):
+        convert.write(convert.read(tmp_path / "own"), tmp_path / layout, layout)  # type: ignore[arg-type]
+    theirs = json.loads((tmp_path / "huggingface" / "generation_config.json").read_text())
+    faster = json.loads((tmp_path / "ctranslate2" / "config.json").read_text())
+    assert theirs["suppress_tokens"] == faster["suppress_ids"]
+    assert {*pieces.non_speech} < {*faster["suppress_ids"]} and pieces.end not in faster["suppress_ids"]
+    assert theirs["begin_suppress_tokens"] == faster["suppress_ids_begin"] == [pieces.encode(" ")[0], pieces.end]
+    assert theirs["lang_to_id"] == {f"<|{name}|>": pieces.languages[name] for name in ("de", "en", "fr")}
+    assert faster["lang_ids"] == sorted(pieces.languages.values())

@@ -107,6 +107,47 @@ def test_a_result_without_times_has_no_words() -> None:
     assert onnx._words(bare, 1.0) == []
 
 
+def test_a_tiny_model_of_the_library_itself(tmp_path: Path) -> None:
+    """A matrix over every eighth frame of the features, with CTC over letters."""
+    pytest.importorskip("onnx_asr")
+    made = pytest.importorskip("onnx")
+    random, letters = np.random.default_rng(0), ["\u2581", *"ABCDEFGH"]
+    weights = {
+        "matrix": random.normal(0, 1, (80, len(letters) + 1)).astype(np.float32),
+        **{
+            name: np.array([value], np.int64)
+            for name, value in (("first", 0), ("end", 1 << 30), ("axis", 1), ("by", 8))
+        },
+    }
+    nodes = [
+        made.helper.make_node("Transpose", ["audio_signal"], ["frames"], perm=[0, 2, 1]),
+        made.helper.make_node("Slice", ["frames", "first", "end", "axis", "by"], ["kept"]),
+        made.helper.make_node("MatMul", ["kept", "matrix"], ["logits"]),
+        made.helper.make_node("LogSoftmax", ["logits"], ["logprobs"], axis=-1),
+    ]
+    kinds = made.TensorProto
+    inputs = [
+        made.helper.make_tensor_value_info("audio_signal", kinds.FLOAT, ["B", 80, "T"]),
+        made.helper.make_tensor_value_info("length", kinds.INT64, ["B"]),
+    ]
+    outputs = [made.helper.make_tensor_value_info("logprobs", kinds.FLOAT, ["B", "F", len(letters) + 1])]
+    constants = [made.numpy_helper.from_array(value, name) for name, value in weights.items()]
+    graph = made.helper.make_graph(nodes, "tiny", inputs, outputs, constants)
+    model = made.helper.make_model(graph, opset_imports=[made.helper.make_opsetid("", 17)], ir_version=8)
+    made.save(model, str(tmp_path / "model.onnx"))
+    lines = [f"{letter} {index}" for index, letter in enumerate([*letters, "<blk>"])]
+    (tmp_path / "vocab.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "nemo-conformer-ctc"}))
+    named = load(f"onnx:{tmp_path}?threads=1", workers=2)
+    sounds = [random.normal(0, 0.1, length).astype(np.float32) for length in (16_000, 9000, 12_000)]
+    found = attempt(named.recognise, sounds)
+    assert len(set(found)) == 3 and found == [attempt(named.recognise, [one])[0] for one in sounds]
+    timed = attempt_timed(named, sounds)[0]
+    assert timed.text == found[0] == " ".join(word.text for word in timed.words)
+    assert all(word.start <= word.end <= 1.1 for word in timed.words) and named.times == "words"
+    assert len(named.details["weights_sha256"]) == 64 and named.details["onnx-asr"]
+
+
 @pytest.mark.real
 def test_real_weights(data_dir: Path) -> None:
     """Needs the extra `onnx` and NOISEWISE_ONNX, the folder of an English model with config.json."""

@@ -19,6 +19,7 @@ from noisewise.files import read_json, replaced_folder
 from noisewise.models.whisper import ctranslate2, weights
 from noisewise.models.whisper.encoder import WhisperEncoderConfig
 from noisewise.models.whisper.state import WhisperWeights, sized
+from noisewise.models.whisper.tokenizer import WhisperTokenizer
 from noisewise.models.whisper.whisper import Whisper
 
 Layout = Literal["huggingface", "ctranslate2"]
@@ -125,7 +126,7 @@ def _write_transformers(folder: Path, model: WhisperWeights, tokens: list[str], 
     sizes = {weights.ENCODER_SIZES[name]: size for name, size in model.encoder.items()}
     sizes |= {weights.DECODER_SIZES[name]: size for name, size in model.decoder.items()}
     _put(folder / weights.CONFIG, {**kept, **sizes, "dtype": precision})
-    generation = {**steering, "max_length": model.decoder["positions"]}
+    generation = {**steering, "max_length": model.decoder["positions"], **_generation(sides)}
     extractor = {
         "feature_extractor_type": "WhisperFeatureExtractor",
         "feature_size": model.encoder["mels"],
@@ -145,11 +146,11 @@ def _write_ctranslate2(
     values = _values(sides / weights.CONFIG)
     layers, heads = model.decoder["layers"], model.decoder["heads"]
     upper = [[layer, head] for layer in range(layers // 2, layers) for head in range(heads)]
-    first = [tokens.index(name) for name in ("Ġ", "<|endoftext|>") if name in tokens]
+    never, first = _forbidden(WhisperTokenizer.load(sides))
     made = {
         "alignment_heads": upper,
         "lang_ids": [index for index, name in enumerate(tokens) if LANGUAGE.fullmatch(name)],
-        "suppress_ids": [],
+        "suppress_ids": never,
         "suppress_ids_begin": first,
     }
     _put(folder / weights.CONFIG, {name: values.get(name, value) for name, value in made.items()})
@@ -190,6 +191,30 @@ def _steering(tokens: list[str]) -> dict[str, int]:
     except ValueError as error:
         raise InteropError(f"`{TOKENIZER}` must be that of a Whisper, but {error}") from error
     return {"bos_token_id": end, "eos_token_id": end, "pad_token_id": end, "decoder_start_token_id": start}
+
+
+def _generation(sides: Path) -> dict[str, Any]:
+    """How transformers decodes: what it forbids, and the tokens of the prompt by their names."""
+    pieces = WhisperTokenizer.load(sides)
+    never, first = _forbidden(pieces)
+    found = {
+        "is_multilingual": bool(pieces.languages),
+        "no_timestamps_token_id": pieces.timestamps - 1,
+        "return_timestamps": False,
+        "suppress_tokens": never,
+        "begin_suppress_tokens": first,
+    }
+    if not pieces.languages:
+        return found
+    languages = {f"<|{code}|>": index for code, index in sorted(pieces.languages.items())}
+    tasks = {task: pieces.special[f"<|{task}|>"] for task in ("transcribe", "translate")}
+    return {**found, "lang_to_id": languages, "task_to_id": tasks}
+
+
+def _forbidden(pieces: WhisperTokenizer) -> tuple[list[int], list[int]]:
+    """Tokens that no transcript holds, and those that none begins with (Radford et al. 2022, `decoding.py`)."""
+    steering = {*pieces.steering} - {pieces.end, pieces.timestamps - 1, *pieces.languages.values()}
+    return sorted({*pieces.non_speech} | steering), [*pieces.encode(" ")[:1], pieces.end]
 
 
 def _values(path: Path) -> dict[str, Any]:
