@@ -15,6 +15,7 @@ EXTRAS = {
     "tracking": (("tensorboard",), "training curves in TensorBoard"),
     "lm": (("flashlight-text",), "language models read by KenLM; not needed for ARPA files"),
     "hf": (("transformers",), "checkpoints of transformers as systems under test: `evaluate --model hf:...`"),
+    "serve": (("starlette", "uvicorn", "python-multipart", "prometheus-client", "websockets"), "`noisewise serve`"),
     "docs": (("mkdocs-material", "mkdocstrings"), "the documentation site, `make docs`"),
     "dev": (("pytest", "ruff", "mypy"), "the tests and checks of the project"),
 }
