@@ -61,5 +61,6 @@ def chosen(limits: dict[str, Any]) -> "Limits":
 
 def _parameter(name: str) -> inspect.Parameter:
     kind, text, default = OPTIONS[name]
-    annotation = Annotated[kind | None, typer.Option(help=f"Limit: {text}.", show_default=default)]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+    option = typer.Option(help=f"Limit: {text}.", show_default=default)
+    annotation: Any = Annotated[float | None, option] if kind is float else Annotated[int | None, option]
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)

@@ -48,9 +48,9 @@ def command(
         float | None,
         typer.Option(help="After a signal, give up what is not finished within this time.", show_default="finish all"),
     ] = None,
+    limits: dict[str, Any] | None = None,
     *,
     options: DecodingOptions,
-    limits: dict[str, Any],
 ) -> None:
     """Serve OpenAI's transcription API: POST /v1/audio/transcriptions, /v1/models, /health, /ready, /metrics."""
     from noisewise.config import above
@@ -58,7 +58,7 @@ def command(
     from noisewise.serving.metrics import Metrics
     from noisewise.serving.service import Service
 
-    bounds, accepted, metrics = chosen(limits), keys.load(api_key_file), Metrics()
+    bounds, accepted, metrics = chosen(limits or {}), keys.load(api_key_file), Metrics()
     above(0, batch_seconds=batch_seconds)
     listening = server.bound(host, port)  # before models are loaded, which takes time
     queue = {

@@ -1,5 +1,7 @@
 """What a server counts, for Prometheus: requests, latency, queue, batches, real-time factor, and the audio itself."""
 
+from typing import Any
+
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -17,11 +19,15 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        made = {"registry": self.registry, "namespace": "noisewise"}
+        made: dict[str, Any] = {"registry": self.registry, "namespace": "noisewise"}
         self.requests = Counter("requests", "Requests by route and status.", ["route", "status"], **made)
         self.errors = Counter("errors", "Errors by their code.", ["code"], **made)
         self.latency = Histogram(
-            "request_seconds", "From the head of a request to the end of its answer.", ["route"], buckets=SECONDS, **made
+            "request_seconds",
+            "From the head of a request to its end.",
+            ["route"],
+            buckets=SECONDS,
+            **made,
         )
         self.first_delta = Histogram(
             "first_delta_seconds", "From the head of a request to its first event.", buckets=SECONDS, **made

@@ -28,7 +28,12 @@ from noisewise.serving.limits import Limits
 MESSAGE_BYTES = 16 * 2**20
 """Longest message of a WebSocket: 15 MiB of audio in base64 is more than any client sends, as OpenAI's."""
 STOPS = (signal.SIGINT, signal.SIGTERM)
-REASONS = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
+REASONS = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
 
 
 def protocol(limits: Limits) -> type[H11Protocol]:
@@ -103,7 +108,7 @@ def protocol(limits: Limits) -> type[H11Protocol]:
 
 
 class GracefulServer(uvicorn.Server):
-    """A server that ends by SIGINT and SIGTERM when it has finished what it accepted; a second SIGINT ends it at once."""
+    """A server that SIGINT and SIGTERM end when it has finished what it accepted; a second SIGINT ends it at once."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -160,7 +165,9 @@ def bound(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
-        raise RunError(f"--host and --port must be free, but {host}:{port} cannot be used ({why}); choose another") from error
+        raise RunError(
+            f"--host and --port must be free, but {host}:{port} cannot be used ({why}); choose another"
+        ) from error
 
 
 def run(server: uvicorn.Server, sockets: Sequence[socket.socket]) -> None:

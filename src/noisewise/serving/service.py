@@ -101,8 +101,8 @@ class Service:
         fitting = [code for code in codes if not known or code in known]
         if codes and not fitting:
             raise ApiError(
-                f"`language` must be {' or '.join(known)} for `{model.name}`, but is '{languages[0][:50]}' instead; leave "
-                "it out, or choose another model",
+                f"`language` must be {' or '.join(known)} for `{model.name}`, but is '{languages[0][:50]}' instead; "
+                "leave it out, or choose another model",
                 "unsupported_language",
                 param="language",
             )

@@ -21,9 +21,8 @@ LONGEST_HOTWORD = 100
 VAD = {"threshold": (0.0, 1.0), "prefix_padding_ms": (0.0, 1e6), "silence_duration_ms": (0.0, 1e6)}
 """Parameters of `server_vad` and their ranges."""
 KNOWN = frozenset(
-    "file model language prompt response_format temperature stream timestamp_granularities include keywords languages "
-    "chunking_strategy hotwords".split()
-)
+    ("file", "model", "language", "languages", "prompt", "keywords", "hotwords", "temperature", "stream", "include")
+) | {"response_format", "timestamp_granularities", "chunking_strategy"}
 Hotword = tuple[str, float | None]
 """A word or phrase, and its boost; None for that of the model."""
 
@@ -198,7 +197,7 @@ def checked_hotwords(words: Sequence[Hotword], limits: Limits) -> tuple[Hotword,
         if " ".join(word.split()):
             found.setdefault(" ".join(word.split()), boost)
     if len(found) > limits.most_hotwords:
-        raise _wrong("keywords[]", f"be {limits.most_hotwords} words or phrases at most (--most-hotwords)", str(len(found)))
+        raise _wrong("keywords[]", f"be {limits.most_hotwords} words at most (--most-hotwords)", str(len(found)))
     for word in found:
         if len(word) > LONGEST_HOTWORD:
             raise _wrong("keywords[]", f"have {LONGEST_HOTWORD} letters each at most", f"{word[:20]}...")

@@ -1,4 +1,4 @@
-"""Forms with a file, received within bounds: counted as they come, kept on disk, refused as soon as they are too much."""
+"""Forms with a file, received within bounds: counted as they come, kept on disk, refused when they are too much."""
 
 import asyncio
 import contextlib
@@ -57,9 +57,7 @@ async def received_form(request: Request, admission: Admission) -> AsyncIterator
     """
     limits = admission.limits
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise ApiError(
-            "the request must be multipart/form-data with a `file`", "unsupported_media_type", status=415
-        )
+        raise ApiError("the request must be multipart/form-data with a `file`", "unsupported_media_type", status=415)
     body = _Body(request.receive, admission)
     try:
         if _declared(request) > limits.upload_bytes:
@@ -133,6 +131,7 @@ class DrainableBody:
         self._is_left, self._has_begun = has_body, False
 
     async def __call__(self) -> Message:
+        """The next piece."""
         self._has_begun = True
         message = await self._receive()
         self._is_left = message["type"] == "http.request" and bool(message.get("more_body"))
