@@ -139,7 +139,7 @@ ADDRESSES = {
     "typer": {"cli"},
     "rich": {"cli"},
     "soundfile": {"audio"},
-    "soxr": {"audio"},
+    "soxr": {"audio", "serving/live_audio.py"},
     "fsspec": {"data/manifests"},
     "pyarrow": {"data/manifests/records.py"},
     "threadpoolctl": {"data/loading"},

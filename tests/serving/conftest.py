@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from noisewise.checkpoints.model_folder import BOX
-from noisewise.serving import app, models, server
+from noisewise.serving import app, models, realtime, server
 from noisewise.serving.keys import Keys
 from noisewise.serving.limits import Limits
 from noisewise.serving.metrics import Metrics
@@ -104,11 +104,13 @@ def serving(*specifications: str, limits: dict[str, Any] | None = None, **option
     bounds = Limits(**(limits or {}))
     keys = Keys(options.pop("keys", ()))
     prompt_boost = options.pop("prompt_boost", None)
-    further = options.pop("further", lambda service: [])
+    further = options.pop("further", lambda service: [realtime.route(service)])
+    options_beside = options.pop("beside", lambda service: [])
     queue = {"most_seconds": bounds.queue_seconds, **options.pop("queue", {})}
     served = models.load(specifications, queue=queue, observer=metrics.of_queue, **options)
     service = Service(served, bounds, keys, metrics, prompt_boost)
-    made = server.made(app.app(service, further(service)), bounds)
+    beside = options_beside(service)
+    made = server.made(app.app(service, further(service), beside), bounds)
     with server.running(made) as url:
         server._wait(lambda: service.is_ready)
         yield Client(url, service)

@@ -44,6 +44,10 @@ def command(
             show_default="prompts are passed over",
         ),
     ] = None,
+    wyoming: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Speak Wyoming too, for Home Assistant, at this port (10300 by custom)."),
+    ] = None,
     stop_seconds: Annotated[
         float | None,
         typer.Option(help="After a signal, give up what is not finished within this time.", show_default="finish all"),
@@ -54,13 +58,15 @@ def command(
 ) -> None:
     """Serve OpenAI's transcription API: POST /v1/audio/transcriptions, /v1/models, /health, /ready, /metrics."""
     from noisewise.config import above
-    from noisewise.serving import app, keys, models, server
+    from noisewise.serving import app, keys, models, realtime, server
+    from noisewise.serving import wyoming as wyoming_protocol
     from noisewise.serving.metrics import Metrics
     from noisewise.serving.service import Service
 
     bounds, accepted, metrics = chosen(limits or {}), keys.load(api_key_file), Metrics()
     above(0, batch_seconds=batch_seconds)
     listening = server.bound(host, port)  # before models are loaded, which takes time
+    further = None if wyoming is None else server.bound(host, wyoming)
     queue = {
         "wait_seconds": wait_milliseconds / 1000,
         "batch_seconds": batch_seconds,
@@ -75,14 +81,18 @@ def command(
         observer=metrics.of_queue,
     )
     service = Service(served, bounds, accepted, metrics, prompt_boost)
-    _say(service, host, listening.getsockname()[1])
-    server.run(server.made(app.app(service), bounds, stop_seconds), [listening])
+    beside = [] if further is None else [wyoming_protocol.serving(service, further)]
+    application = app.app(service, [realtime.route(service)], beside)
+    _say(service, host, listening.getsockname()[1], None if further is None else further.getsockname()[1])
+    server.run(server.made(application, bounds, stop_seconds), [listening])
 
 
-def _say(service: "Service", host: str, port: int) -> None:
+def _say(service: "Service", host: str, port: int, wyoming: int | None) -> None:
     """Where it listens, and whether strangers may use it."""
     shown = f"[{host}]" if ":" in host else host
     print(f"noisewise: {', '.join(service.models.all)} at http://{shown}:{port}/v1 (Ctrl-C to stop)", file=sys.stderr)
+    if wyoming is not None:
+        print(f"noisewise: Wyoming at tcp://{shown}:{wyoming}, which knows no keys", file=sys.stderr)
     if host not in LOOPBACK and not service.keys:
         print(
             f"noisewise: whoever reaches {shown}:{port} may use it; set NOISEWISE_API_KEY or give --api-key-file",

@@ -37,18 +37,26 @@ CLIENT_GONE = 499
 """Status under which a request is counted whose client did not wait."""
 
 
-def app(service: Service, further: Iterable[BaseRoute] = ()) -> ASGIApp:
+def app(
+    service: Service,
+    further: Iterable[BaseRoute] = (),
+    beside: Iterable[contextlib.AbstractAsyncContextManager[Any]] = (),
+) -> ASGIApp:
     """The application of a service.
 
     Args:
         service: its parts; started and stopped with the application.
         further: routes beside those of this file.
+        beside: what runs as long as the application, such as a server of another protocol; it ends before the models.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         warming = asyncio.create_task(service.start())
-        yield
+        async with contextlib.AsyncExitStack() as stack:
+            for each in beside:
+                await stack.enter_async_context(each)
+            yield
         await warming
         await service.stop()
 
