@@ -26,10 +26,10 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import torch
@@ -44,6 +44,7 @@ from noisewise.models.cat.masked_depthwise import MaskedDepthwiseBlock
 from noisewise.models.cat.multi_resolution import MultiResolutionBlock
 from noisewise.models.cat.objective import CATObjectiveConfig, CATPretraining
 from noisewise.models.cat.patch import PatchConvolution
+from noisewise.models.cat.positions_2d import sinusoids_2d
 from noisewise.models.cat.views import Patches, Views
 
 AIM = 3.0
@@ -243,7 +244,7 @@ def dense_embed(model: CAT, patches: Patches, visible_patches: Views) -> tuple[T
         dense_stem(stem, image, None)  # the unmasked pass, which nothing uses
     visible = None if whole else where.view(views, 1, times, patches.bands).float()
     tokens = dense_stem(stem, image.repeat_interleave(views // clips, dim=0), visible)  # (W, D, T, M)
-    positions = cat.sinusoids_2d(times, patches.bands, model.dim).flatten(0, 1).to(tokens)
+    positions = sinusoids_2d(times, patches.bands, model.dim).flatten(0, 1).to(tokens)
     tokens = tokens.flatten(2).transpose(1, 2) + positions
     return tokens[where].view(views, -1, model.dim), None
 
@@ -263,7 +264,7 @@ def dense_stem(stem: MultiResolutionBlock, image: Tensor, visible: Tensor | None
     for stage, (entrance, norm) in enumerate(zip(stem.entrances, stem.norms, strict=True)):
         image = channel_norm(norm, strided(entrance, image))  # type: ignore[arg-type]
         if stage < len(stem.skips):
-            for block in stem.blocks[stage]:  # type: ignore[union-attr]
+            for block in cast("Iterable[Any]", stem.blocks[stage]):
                 image = dense_block(block, image, visible)
             tokens.append(strided(stem.skips[stage], image))  # type: ignore[arg-type]
     last = F.conv2d(image, stem.projection.weight[:, :, None, None], stem.projection.bias)
@@ -294,7 +295,7 @@ def pointwise(linear: nn.Linear, image: Tensor) -> Tensor:
 
 def channel_norm(norm: nn.Module, image: Tensor) -> Tensor:
     """LayerNorm over the channels of each place."""
-    return norm(image.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
+    return norm(image.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def attend(module: MultiHeadAttention, features: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -305,7 +306,7 @@ def attend(module: MultiHeadAttention, features: Tensor, valid: Tensor | None = 
         for project in (module.query, module.key, module.value)
     )
     weights = (query @ key.transpose(2, 3) / math.sqrt(dim // module.heads)).float().softmax(dim=-1).to(value.dtype)
-    return module.output((weights @ value).transpose(1, 2).reshape(batch, frames, dim))  # type: ignore[no-any-return]
+    return module.output((weights @ value).transpose(1, 2).reshape(batch, frames, dim))
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def main(run: str | None) -> None:
 
 def release(source: model_folder.LoadedRecogniser, about: dict[str, object], card: str) -> None:
     """Write the box, half precision."""
-    model_folder.save(BOX, source.model, source.config, source.tokenizer, card=card, about=about, half=True)
+    model_folder.save(BOX, source.model, source.config, source.tokenizer, card=card, about=about, precision="float16")
 
 
 def card(source: model_folder.LoadedRecogniser) -> str:

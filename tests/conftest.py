@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""Tests run one process a core: threads of torch beside those wait for each other. Before torch is imported."""
+
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 """The same examples on every machine, however slow: a failure is a failure for everyone."""

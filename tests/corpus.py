@@ -1,5 +1,6 @@
 """A fabricated corpus: tones that spell words, and noises of two types."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,6 +61,15 @@ def write_encoder(folder: Path) -> None:
     model.save_pretrained(folder)
 
 
+def write_whisper(folder: Path) -> None:
+    """A small Whisper of transformers with random weights, and its tokenizer."""
+    pytest.importorskip("transformers")
+    from tests.models.whisper import small, tokens
+
+    small.theirs().save_pretrained(folder)
+    (folder / "tokenizer.json").write_text(json.dumps(tokens.values()))
+
+
 def run_tiny(name: str, overrides: Sequence[str] = (), run: str | None = None) -> Path:
     """Train a recipe of recipes/tiny in `runs/RUN` of the working folder, which holds the corpus of `write_corpus`.
 
@@ -71,7 +81,7 @@ def run_tiny(name: str, overrides: Sequence[str] = (), run: str | None = None) -
     recipe = load(Recipe, path, [*workers, *overrides])
     source = getattr(getattr(recipe.model, "encoder", None), "source", "")
     if source and not Path(source).exists():
-        write_encoder(Path(source))
+        (write_whisper if recipe.model.kind == "whisper" else write_encoder)(Path(source))
     for before in (recipe.start_from, getattr(recipe.task, "teacher", None)):
         if before and not Path(before).exists():
             run_tiny(Path(before).parts[1])

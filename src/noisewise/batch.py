@@ -34,6 +34,8 @@ class Batch:
     """Ids of the utterances; B of them."""
     texts: list[str] = field(default_factory=list)
     """Normalised reference transcripts; B of them."""
+    written: list[str] = field(default_factory=list)
+    """The same transcripts as the manifest has them, with case and punctuation; B of them."""
     clean: Tensor | None = None
     """Clean waveform, the same speech without noise, sample for sample. (B, T) float32."""
     tokens: Tensor | None = None

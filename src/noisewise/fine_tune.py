@@ -38,7 +38,7 @@ MOST_HELD_OUT = 0.4
 """Greatest share of the audio that is held out, when few speakers have much of it."""
 LACKING = 0.001
 """Greatest share of the letters of a text that a model's vocabulary may lack and be kept."""
-TASKS = {"ctc": "ctc", "wav2code": "wav2code", "encoder_decoder": "joint"}
+TASKS = {"ctc": "ctc", "wav2code": "wav2code", "encoder_decoder": "joint", "whisper": "whisper"}
 """Kind of a model to that of its task."""
 
 

@@ -16,7 +16,7 @@ import torch
 from noisewise import __version__, models, tasks
 from noisewise.checkpoints import foreign, model_folder
 from noisewise.checkpoints.transfer import transfer_weights
-from noisewise.config import dump, dump_yaml, load
+from noisewise.config import dump, dump_yaml, load, training_only
 from noisewise.data.checks import targets
 from noisewise.data.loading.dataset import DataConfig
 from noisewise.data.loading.loader import read_labels
@@ -31,6 +31,9 @@ from noisewise.files import remove_leftovers, replaced
 from noisewise.models import AcousticConfig, AcousticModel
 from noisewise.models.cat.tagger import CATTaggerConfig
 from noisewise.models.lm import TransformerLMConfig
+from noisewise.models.whisper.tokenizer import WhisperTokenizer
+from noisewise.models.whisper.weights import fetch
+from noisewise.models.whisper.whisper import WhisperConfig
 from noisewise.recipe import Recipe, essence
 from noisewise.text import subword
 from noisewise.text.normalise import Normaliser, choose, fitting
@@ -67,6 +70,8 @@ class Assembly:
     """Where batches come from."""
     release_config: Any
     """Configuration that is released with the model, one of `ModelConfig`."""
+    pieces: WhisperTokenizer | None = None
+    """Tokens of the decoder of a Whisper; None for other models."""
 
 
 def train(recipe: Recipe, folder: Path, watch: Callable[[Progress], None] = lambda progress: None) -> dict[str, float]:
@@ -154,8 +159,11 @@ def _assemble_speech(recipe: Recipe, folder: Path) -> Assembly:
                 f"`model.vocabulary` must be {len(tokenizer)}, the tokens of the tokenizer, but is {config.vocabulary} "
                 "instead; write null for as many as there are"
             )
+    if isinstance(config, WhisperConfig) and recipe.start_from is not None:
+        config = _sized(config, recipe.start_from)
     model = _model(recipe, config, tokenizer)
-    task = tasks.build(recipe.task, model, tokenizer)
+    pieces = _pieces(recipe, folder) if isinstance(config, WhisperConfig) else None
+    task = tasks.build(recipe.task, model, tokenizer, pieces=pieces)
     encode = tokenizer.encode if task.needs_text else None
     source = RecordingSource(
         train, validation, recipe.test, encode=encode, seed=recipe.run.seed, normalise=normaliser
@@ -166,7 +174,7 @@ def _assemble_speech(recipe: Recipe, folder: Path) -> Assembly:
         for line in report.lines(normaliser.name):
             logger.warning(line)
     source.check()
-    return Assembly(tokenizer, None, None, model, task, source, config)
+    return Assembly(tokenizer, None, None, model, task, source, config, pieces)
 
 
 def _assemble_tagging(recipe: Recipe, config: CATTaggerConfig, folder: Path) -> Assembly:
@@ -281,6 +289,39 @@ def tokenizer_of(name: str) -> Tokenizer | None:
     return subword.load(located.path) if subword.is_in(located.path) else None
 
 
+def _sized(config: WhisperConfig, start_from: str) -> WhisperConfig:
+    """A Whisper of the sizes of a model folder, in the place of a source, which is not read."""
+    stored = model_folder.load_config(start_from)
+    if not isinstance(stored, WhisperConfig):
+        return config
+    kept = {name: getattr(config.encoder, name) for name in training_only(type(config.encoder))}
+    return replace(
+        config,
+        encoder=replace(stored.encoder, **{**kept, "source": ""}),
+        decoder=replace(
+            stored.decoder, **{name: getattr(config.decoder, name) for name in training_only(type(config.decoder))}
+        ),
+    )
+
+
+def _pieces(recipe: Recipe, folder: Path) -> WhisperTokenizer | None:
+    """The tokens of the decoder of a Whisper: those of the folder, or of what training begins with; None where that has
+    none."""
+    kept = folder / WhisperTokenizer.FILE
+    if _has_run(folder) and kept.is_file():
+        return WhisperTokenizer.load(kept)
+    source = getattr(getattr(recipe.model, "encoder", None), "source", "")
+    begun = None if recipe.start_from is None else model_folder.locate(recipe.start_from).path
+    if begun is None or not (begun / WhisperTokenizer.FILE).is_file():
+        begun = fetch(source) if source else None
+    if begun is None:
+        return None
+    pieces = WhisperTokenizer.load(begun)
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces.save(kept)
+    return pieces
+
+
 def _vocabulary(recipe: Recipe, config: TransformerLMConfig, folder: Path) -> Vocabulary:
     """The tokens of a language model: those of the text, or of the model that it starts from; kept in the folder.
 
@@ -388,7 +429,7 @@ def _test(recipe: Recipe, folder: Path, assembly: Assembly, device: torch.device
     assert recipe.test is not None and isinstance(assembly.source, RecordingSource)
     labels = [] if assembly.labels is None else assembly.labels.names
     best = model_folder.load_stored(folder / "best").model()
-    task = tasks.build(recipe.task, best, assembly.tokenizer, labels)
+    task = tasks.build(recipe.task, best, assembly.tokenizer, labels, pieces=assembly.pieces)
     found = task.to(device).test(batch.to(device) for batch in assembly.source.test())
     about: dict[str, Any] = {
         "weights_sha256": model_folder.weights_hash(folder / "best"), "papers_protocol": recipe.papers_protocol,

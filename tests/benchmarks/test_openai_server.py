@@ -51,7 +51,7 @@ def test_a_grid_over_http_is_that_of_the_recogniser_itself(
 ) -> None:
     write_corpus(tmp_path)
     monkeypatch.chdir(tmp_path)
-    url = serve(load_recogniser(str(model_dir)))  # type: ignore[operator]
+    url = serve(load_recogniser(str(model_dir)))
     options = ["--noise", "noise", "--snr", "0", "10", "--workers", "2"]
     assert cli.main(["evaluate", "corpus", "--model", f"openai:{url}#served", *options, "-o", "served.json"]) == 0
     assert cli.main(["evaluate", "corpus", "--model", str(model_dir), *options, "-o", "own.json"]) == 0
@@ -69,7 +69,7 @@ def test_what_arrives_is_what_was_sent_in_any_format(serve: object) -> None:
         received.extend(waveforms)
         return ["a\nb"] * len(waveforms)
 
-    url = serve(NamedRecogniser("keep", keep))  # type: ignore[operator]
+    url = serve(NamedRecogniser("keep", keep))
     sound = np.random.default_rng(0).normal(0, 0.1, 999).astype(np.float32)
     assert load_recogniser(f"openai:{url}").recognise([sound]) == ["a b"]
     flac = io.BytesIO()
@@ -80,7 +80,7 @@ def test_what_arrives_is_what_was_sent_in_any_format(serve: object) -> None:
 
 
 def test_a_failure_of_the_recogniser_is_one_of_the_recording(serve: object) -> None:
-    url = serve(NamedRecogniser("lengths", lengths))  # type: ignore[operator]
+    url = serve(NamedRecogniser("lengths", lengths))
     silence = [np.zeros(size, np.float32) for size in (12, 13)]
     assert load_recogniser(f"openai:{url}").recognise(silence) == ["12 samples", Failure("status 422: cannot hear it")]
 
@@ -111,7 +111,7 @@ EMPTY = b"--" + MARK + b'\r\nContent-Disposition: form-data; name="x"\r\n\r\n\r\
     ],
 )  # fmt: skip
 def test_a_broken_form_is_refused(serve: object, body: bytes, kind: str, message: str) -> None:
-    url = serve(NamedRecogniser("lengths", lengths))  # type: ignore[operator]
+    url = serve(NamedRecogniser("lengths", lengths))
     status, answer = ask(url, body, kind)
     assert status == 400 and message in json.loads(answer)["error"]["message"]
     assert ask(url, GOOD, KIND) == (200, b'{"text": "20 samples"}')  # the server goes on
@@ -128,7 +128,7 @@ def test_a_broken_form_is_refused(serve: object, body: bytes, kind: str, message
     ],
 )
 def test_lengths_and_routes(serve: object, headers: dict[str, str], route: str, status: int) -> None:
-    url = serve(NamedRecogniser("lengths", lengths))  # type: ignore[operator]
+    url = serve(NamedRecogniser("lengths", lengths))
     assert ask(url, b"", KIND, route, **headers)[0] == status
 
 

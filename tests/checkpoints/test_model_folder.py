@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from noisewise.checkpoints import model_folder
 from noisewise.errors import ModelError
 from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.lm import TransformerLM
 from noisewise.models.logmel_transformer import tiny
+from noisewise.models.whisper.encoder import WhisperEncoderConfig
 from noisewise.text.tokenizer import CharacterTokenizer
 
 
@@ -21,17 +23,51 @@ def folder(model_dir: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(model_dir, tmp_path / "model"))
 
 
-def test_half_precision_is_half_the_size_and_nearly_the_same(tmp_path: Path) -> None:
-    model, config = CTC(CTCConfig(encoder=tiny())), CTCConfig(encoder=tiny())
-    sizes = []
-    for half in (False, True):
-        saved = model_folder.save(tmp_path / str(half), model, config, CharacterTokenizer(), card="", half=half)
-        sizes.append((saved / "model.safetensors").stat().st_size)
-    assert sizes[1] < 0.6 * sizes[0]
-    loaded = model_folder.load(tmp_path / "True").model
-    assert {tensor.dtype for tensor in loaded.state_dict().values()} == {torch.float32}
-    for name, tensor in model.state_dict().items():
-        torch.testing.assert_close(loaded.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)
+def test_precisions_shrink_the_file_and_leave_nearly_the_same_weights(tmp_path: Path) -> None:
+    config = CTCConfig(encoder=WhisperEncoderConfig(dim=96, layers=2, heads=2, feed_forward=384, positions=8))
+    model = CTC(config)
+    sizes = {}
+    for precision in model_folder.PRECISIONS:
+        saved = model_folder.save(
+            tmp_path / precision, model, config, CharacterTokenizer(), card="", precision=precision
+        )
+        sizes[precision] = (saved / "model.safetensors").stat().st_size
+        loaded = model_folder.load(saved).model
+        for name, tensor in model.state_dict().items():
+            found = loaded.state_dict()[name]
+            assert found.dtype == torch.float32
+            if precision == "int8" and tensor.dim() > 1 and name.endswith("weight"):
+                rows, error = tensor.flatten(1), (found - tensor).flatten(1).abs()
+                assert (error.amax(dim=1) <= 0.501 * rows.abs().amax(dim=1) / 127).all(), name  # half a step
+            elif precision == "float16" or tensor.dim() > 1:
+                torch.testing.assert_close(found, tensor, atol=1e-3, rtol=1e-3)
+            else:
+                assert found.equal(tensor), name
+    assert sizes["float16"] < 0.55 * sizes["float32"] and sizes["int8"] < 0.33 * sizes["float32"]
+    with pytest.raises(ModelError, match="`precision` must be one of float32, float16, int8, but is 'int4'"):
+        model_folder.save(tmp_path / "no", model, config, None, card="", precision="int4")  # type: ignore[arg-type]
+    assert not (tmp_path / "no").exists()
+
+
+def test_rows_of_zeros_and_other_signs_survive_int8(tmp_path: Path) -> None:
+    value = torch.tensor([[[0.0, 0.0]], [[-2.54, 1.27]], [[1e-6, -1e-6]]])
+    whole, scale = model_folder._quantised(value)
+    assert whole.flatten().tolist() == [0, 0, -127, 64, 127, -127] and scale.tolist()[0] == 0.0
+    stored = {"a.weight": whole, "a.weight" + model_folder.SCALE: scale}
+    torch.testing.assert_close(model_folder._widened(stored, tmp_path)["a.weight"], value, atol=0.011, rtol=0)
+
+
+@pytest.mark.parametrize("spoiled", ["scale", "length", "type"])
+def test_tensors_of_other_types_are_refused(spoiled: str, folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    whole, scale = model_folder._quantised(weights["head.weight"])
+    weights["head.weight"] = whole.to(torch.int16) if spoiled == "type" else whole
+    if spoiled != "scale":
+        weights["head.weight" + model_folder.SCALE] = scale[1:].clone() if spoiled == "length" else scale
+    save_file(weights, folder / "model.safetensors")
+    kind = "int16" if spoiled == "type" else "int8"
+    with pytest.raises(ModelError, match=rf"`head\.weight` in .* or int8 with its scales, but is {kind} instead"):
+        model_folder.load(folder)
 
 
 def test_saving_replaces_the_old_folder_whole(folder: Path) -> None:
@@ -85,7 +121,7 @@ def remove_weights(folder: Path) -> None:
     ],
 )
 def test_damage_is_explained(folder: Path, damage: object, message: str) -> None:
-    damage(folder)  # type: ignore[operator]
+    damage(folder)
     with pytest.raises(ModelError, match=message):
         model_folder.load(folder)
 

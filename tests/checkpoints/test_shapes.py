@@ -1,6 +1,7 @@
 """Models of shapes alone, bounded by their weights."""
 
 import threading
+from typing import Any
 
 import pytest
 import torch
@@ -26,12 +27,12 @@ def test_a_model_takes_no_memory() -> None:
         lambda: nn.Linear(-1, 2),
         lambda: nn.Conv1d(4, 4, 3, groups=0),
         lambda: 1 // 0,
-        lambda: {}["x"],
+        lambda: dict[str, Any]()["x"],
     ],
 )
 def test_what_describes_no_model(make: object, error: type[ModelError]) -> None:
     with pytest.raises(error, match=r"`config\.json` must describe a model that fits its weights"):
-        shapes.build(make, WEIGHTS, "config.json", error)  # type: ignore[arg-type, type-var]
+        shapes.build(make, WEIGHTS, "config.json", error)  # type: ignore[arg-type]
 
 
 def test_models_of_other_threads_are_not_counted() -> None:

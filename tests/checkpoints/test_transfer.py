@@ -218,8 +218,8 @@ def test_any_backbone_of_transformers_becomes_robust_without_pretraining(
     shutil.rmtree(source)
     loaded = model_folder.load("runs/wav2code/best")
     teacher = model_folder.load_stored("runs/codebook/best")
-    assert loaded.model.codebook.entries.equal(teacher.weights["codebook.entries"])  # type: ignore[union-attr]
-    assert loaded.config.encoder.architecture["model_type"] in ("wav2vec2", "hubert", "wavlm", "data2vec-audio")  # type: ignore[union-attr, index]
+    assert loaded.model.codebook.entries.equal(teacher.weights["codebook.entries"])
+    assert loaded.config.encoder.architecture["model_type"] in ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
     assert main(["transcribe", "corpus/u0.wav", "--model", "runs/wav2code/best"]) == 0
     assert capsys.readouterr().out.strip(), "an untrained model babbles"
 

@@ -232,7 +232,7 @@ MANIFESTS = {
     "backwards.jsonl.gz": line(duration=-1.0),
     "endless.jsonl.gz": line(duration=float("nan")),
     "words.jsonl.gz": line(start="soon"),
-    "number.jsonl.gz": line(supervisions=[{**CUT["supervisions"][0], "text": 5}]),  # type: ignore[index]
+    "number.jsonl.gz": line(supervisions=[{**CUT["supervisions"][0], "text": 5}]),
     "no_source.jsonl.gz": line(recording={**CUT["recording"], "sources": []}),  # type: ignore[dict-item]
     "empty.tsv": b"",
     "binary.tsv": bytes(range(256)),

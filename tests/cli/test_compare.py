@@ -44,13 +44,13 @@ def test_tables_and_utterances(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert "| clean | 0.0 | 0.0 | +0.0 (+0.0 to +0.0) | 1.000 |" in shown
     [car] = [line for line in shown.splitlines() if line.startswith("| car | 75.0 | 25.0 | -50.0 (-")]
     assert car.endswith("| <0.001 |")
-    assert "| cafe | 75.0 / 25.0* | 75.0 / 25.0* |" in shown
+    assert "| cafe | 75.0 / 25.0** | 75.0 / 25.0** |" in shown
     assert (
         "### Where new wins most over old_one\n\n- u10, car@0: 2 to 0 errors in 2 words\n  - reference: A B\n" in shown
     )
     assert "  - hypothesis: (empty)\n  - hypothesis: A B\n" in shown and "loses most to old_one\n\nnowhere" in shown
     text = (here / "t.tex").read_text()
-    assert r"old\_one & new & new - old\_one & p \\" in text and text.count(r"\begin{tabular}") == 3
+    assert r"old\_one & new & new - old\_one & p \\" in text and text.count(r"\begin{tabular}") == 4
 
 
 def test_every_number_is_in_the_csv(here: Path) -> None:

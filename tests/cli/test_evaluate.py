@@ -126,7 +126,7 @@ def test_a_program_gives_the_same_as_a_function(here: Path) -> None:
         (["evaluate", "nowhere", "-m", "python:my_recogniser:good", "-o", "x.json"], "there is no such path"),
         (["evaluate", "speech", "-m", "python:my_recogniser:bad", "-o", "x.json"], "'bad' is none"),
         ([*GOOD, "--types", "rain", "-o", "x.json"], "['rain'] are not"),
-        ([*GOOD, "--bootstrap", "word", "-o", "x.json"], "must be 'utterance' or 'speaker'"),
+        ([*GOOD, "--bootstrap", "word", "-o", "x.json"], "must be auto, utterance, speaker, hierarchical or a column"),
         ([*GOOD, "--limit", "0", "-o", "x.json"], "at least 1"),
         ([*GOOD, "--snr", "nan", "-o", "x.json"], "must be finite"),
     ],

@@ -153,7 +153,7 @@ def test_a_reader_that_goes_is_no_error(lines: int) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
-@pytest.mark.parametrize("verb", ["doctor", "unknown"])
+@pytest.mark.parametrize("verb", ["--help", "unknown"])
 def test_a_full_standard_output_is_one_line(verb: str) -> None:
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "noisewise", verb]

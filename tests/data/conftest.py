@@ -1,11 +1,16 @@
 """A small corpus of tones and a small pool of noises, written anew for each test."""
 
+import io
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+
+from noisewise.data.voices import espeak
 
 Save = Callable[..., Path]
 
@@ -51,3 +56,33 @@ def noise(tmp_path: Path, save: Save) -> Path:
             lines.append(f"{kind}/{take}.wav\t{kind}\ttrain")
     (folder / "manifest.tsv").write_text("\n".join(lines) + "\n")
     return folder
+
+
+Calls = list[list[str]]
+
+
+@pytest.fixture
+def espeak_calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """espeak-ng as a tone: its pitch is that of -p, its length that of the words at -s. What it was called with."""
+    calls: Calls = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[Any]:
+        if command[1] == "--version":
+            return subprocess.CompletedProcess(command, 0, "eSpeak NG text-to-speech: 1.51  Data at: /x", "")
+        calls.append(command)
+        options = dict(zip(command[2:-2:2], command[3:-2:2], strict=True))
+        if "nowhere" in options["-v"] or "unspeakable" in command[-1]:
+            return subprocess.CompletedProcess(command, 1, b"", b"Error: The specified voice\ndoes not exist.")
+        seconds = 0.0 if "silent" in command[-1] else len(command[-1].split()) * 60 / int(options["-s"])
+        tone = np.sin(2 * np.pi * (100 + 2 * int(options["-p"])) * np.arange(round(seconds * 22_050)) / 22_050)
+        return subprocess.CompletedProcess(command, 0, _wav(0.5 * np.pad(tone, 2205)), b"")
+
+    monkeypatch.setattr(espeak.subprocess, "run", run)
+    monkeypatch.setattr(espeak.shutil, "which", lambda name: f"/usr/bin/{name}")
+    return calls
+
+
+def _wav(samples: np.ndarray[Any, Any]) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, 22_050, format="WAV", subtype="PCM_16")
+    return file.getvalue()

@@ -13,7 +13,7 @@ class Table:
     """A decoder that draws its probabilities from what was said before, and from the utterance."""
 
     def __init__(self, seeds: list[int]):
-        self.said = [((seed,), ()) for seed in seeds]
+        self.said: list[tuple[tuple[int], tuple[int, ...]]] = [((seed,), ()) for seed in seeds]
         self.begun = False
 
     def step(self, tokens: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from noisewise.data.checks.quarantine import read_quarantine
 from noisewise.data.embeddings.store import EmbeddingStore
 from noisewise.data.manifests import read as manifest
+from noisewise.data.manifests.cuts import load_audio
 from noisewise.embeddings import encoders, extract
 from noisewise.embeddings.encoders import PooledEncoder
 from noisewise.embeddings.encoders.protocol import Encoding, FrozenEncoder
@@ -81,7 +82,7 @@ def test_every_clip_is_decoded_and_encoded_once(tmp_path: Path, monkeypatch: pyt
     from noisewise.embeddings import extract as embedding
 
     decoded: list[str] = []
-    load = embedding.load_audio
+    load = load_audio
     monkeypatch.setattr(embedding, "load_audio", lambda cut, **more: decoded.append(cut.id) or load(cut, **more))
     level = Level()
     encoder = PooledEncoder(level)
@@ -184,7 +185,7 @@ def test_a_clip_that_does_not_fit_alone_ends_the_call_and_not_the_clip(error: Ex
 def test_a_lack_of_memory_while_decoding_says_nothing_of_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cuts = list(manifest.read(write(tmp_path / "corpus")))
     calls = iter(range(100))
-    real = extract.load_audio
+    real = load_audio
 
     def load(*arguments: Any, **options: Any) -> Any:
         if next(calls) == 3:

@@ -270,7 +270,7 @@ def test_a_limit_is_spread_over_the_manifest(speech: Path) -> None:
 
 def test_what_cannot_be_scored_is_refused_before_anything_is_decoded(speech: Path, noise: Path) -> None:
     recording = Recording()
-    with pytest.raises(NoisewiseError, match="'utterance' or 'speaker'"):
+    with pytest.raises(NoisewiseError, match="`bootstrap_unit` must be auto, utterance"):
         run(speech, noise, recording, bootstrap_unit="word")
     with pytest.raises(NoisewiseError, match=r"\['rain'\] are not"):
         run(speech, noise, recording, types=["rain"])

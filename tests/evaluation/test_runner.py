@@ -1,5 +1,7 @@
 """Batches, hashes and failures of a run over conditions."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -69,5 +71,8 @@ def test_progress_counts_all_conditions() -> None:
 
 
 def test_a_system_that_always_fails_is_no_measurement() -> None:
+    def broken(waveforms: Sequence[object]) -> list[str | Failure]:
+        return [Failure("broken") for _ in waveforms]
+
     with pytest.raises(EvaluationError, match="failed on all of clean: broken"):
-        run_conditions(GRID, lambda waveforms: [Failure("broken")] * len(waveforms), cell, nothing())
+        run_conditions(GRID, broken, cell, nothing())

@@ -40,8 +40,11 @@ def test_whole_speakers_are_drawn() -> None:
 
 
 def test_what_cannot_be_resampled_is_refused() -> None:
-    with pytest.raises(NoisewiseError, match="must be 'utterance' or 'speaker'"):
-        check_unit(ITEMS, "word")
+    def config(unit: str) -> GridConfig:
+        return GridConfig(manifest="an4", bootstrap_unit=unit)
+
+    with pytest.raises(NoisewiseError, match="must be auto, utterance, speaker, hierarchical or a column"):
+        check_unit(ITEMS, config("word"))
     with pytest.raises(NoisewiseError, match="where no entry names a speaker"):
-        check_unit([Utterance("u", "u", "A", 1.0), Utterance("v", "v", "A", 1.0)], "speaker")
-    check_unit([Utterance("u", "s", "A", 1.0), Utterance("v", "v", "A", 1.0)], "speaker")
+        check_unit([Utterance("u", "u", "A", 1.0), Utterance("v", "v", "A", 1.0)], config("speaker"))
+    check_unit([Utterance("u", "s", "A", 1.0), Utterance("v", "v", "A", 1.0)], config("speaker"))

@@ -126,7 +126,7 @@ def test_taggers_are_given_the_mixtures_of_recognisers(clips: Path, noise: Path)
     assert other.cell("cafe", 20).mixture_sha256 != tags.cell("cafe", 20).mixture_sha256
 
 
-def cells(scores: NDArray[np.float64], *conditions: Condition) -> list[ScoreCell]:
+def cells(scores: NDArray[Any], *conditions: Condition) -> list[ScoreCell]:
     truth = np.zeros(scores.shape, bool)
     return [cell(truth, Outputs(one, list(scores.astype(np.float32)), {}, 0, "")) for one in (CLEAN, *conditions)]
 
@@ -140,7 +140,7 @@ def test_intervals_are_of_the_bootstrap_over_clips_or_what_they_were_cut_from() 
         config = parse(GridConfig, {"manifest": "", "bootstrap_unit": unit, "bootstrap_samples": 200, "seed": 7})
         result = summarise(utterances, cells(scores, in_noise("car", 0.0)), LABELS, config)
         for metric in ("accuracy", "mean_average_precision"):
-            expected = bootstrap(scores, truth, metric, groups=groups, samples=200, seed=7)  # type: ignore[arg-type]
+            expected = bootstrap(scores, truth, metric, groups=groups, samples=200, seed=7)
             assert result.clean.ci(metric) == (expected.low, expected.high)
             assert result.clean.value(metric) == pytest.approx(getattr(score(scores, truth), metric))
             assert result.averages["all"].ci(metric) == result.clean.ci(metric), "the same resamples serve all cells"
@@ -148,7 +148,7 @@ def test_intervals_are_of_the_bootstrap_over_clips_or_what_they_were_cut_from() 
 
 def test_a_clip_that_the_tagger_fails_on_is_wrong_and_named() -> None:
     truth = np.eye(3, dtype=bool)
-    answers = [np.array([3.0, 1, 2]), Failure("too loud"), np.array([-1.0, -2, 5])]
+    answers: list[Any] = [np.array([3.0, 1, 2]), Failure("too loud"), np.array([-1.0, -2, 5])]
     found = cell(truth, Outputs(CLEAN, answers, {"c1": "too loud"}, 0, ""))
     clips = [Utterance(f"c{n}", f"c{n}", LABELS[n], 1.0) for n in range(3)]
     result = summarise(clips, [found], LABELS, GridConfig(manifest=""))

@@ -53,7 +53,11 @@ def read(**chosen: object) -> Experiment:
     return Experiment.read(Path("mine/plan.yaml"), **chosen)  # type: ignore[arg-type]
 
 
-def test_from_a_kill_to_the_tables(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_a_kill_to_the_tables(
+    folder: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    """The program that is killed is one of its own; those after it are forks."""
+
     def kill(outcome: Outcome) -> None:
         for one in outcome.running:
             if one.job.position()[0] >= 2:
@@ -67,6 +71,7 @@ def test_from_a_kill_to_the_tables(folder: Path, capsys: pytest.CaptureFixture[s
     past = time.time() - 1000
     os.utime(first.folder / "log.jsonl", (past, past))
 
+    request.getfixturevalue("forked")
     assert main(["reproduce", "mine/plan.yaml", "--jobs", "1"]) == 0
     out, err = capsys.readouterr()
     assert [record["step"] for record in log.read(first.folder, "train")] == list(range(1, 31))

@@ -9,7 +9,7 @@ import pytest
 from noisewise.config import _configs, config, dump, one_of
 from noisewise.experiments import recipe_hash as hashing
 from noisewise.experiments.recipe_hash import differences, recipe_hash
-from noisewise.recipe import Recipe
+from noisewise.recipe import FREE, Recipe
 
 
 @config
@@ -112,7 +112,7 @@ def test_format_1_is_the_full_dump_of_its_time() -> None:
     from noisewise.recipe import essence
 
     full = differences(tiny(), hashing._completed_1)
-    for name in hashing.FREE:
+    for name in FREE:
         full["run"].pop(name, None)
     now = json.loads(json.dumps(essence(tiny())))
     encoder, expected = full["model"].pop("encoder"), now["model"].pop("encoder")

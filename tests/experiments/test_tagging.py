@@ -13,7 +13,7 @@ from noisewise.config import dump, parse
 from noisewise.errors import EvaluationError, RunError
 from noisewise.experiments.cells import Trained
 from noisewise.experiments.experiment import Experiment, whole
-from noisewise.experiments.plan import CurvePlan, LinePlan, TaggingPlan
+from noisewise.experiments.plan import ComparisonPlan, CurvePlan, LinePlan, TaggingPlan
 from noisewise.experiments.records import Record
 from noisewise.experiments.result import Reproduction
 from noisewise.experiments.tagging import TaggingSummary, aggregate_tagging
@@ -44,8 +44,10 @@ PLAN = TaggingPlan(
     tables=[{"title": "T", "columns": ["Stem"], "rows": [{"labels": ["plain"], "run": "p40"}]}],  # type: ignore[list-item]
     comparisons=[{"better": "h40", "than": "p40"}],  # type: ignore[list-item]
     curves=[
-        CurvePlan(title="C", lines=LINES, level={"none": "scratch"}, reach=[{"better": "helped", "than": "plain"}])
-    ],  # type: ignore[list-item]
+        CurvePlan(
+            title="C", lines=LINES, level={"none": "scratch"}, reach=[ComparisonPlan(better="helped", than="plain")]
+        )
+    ],
 )
 
 
@@ -79,7 +81,7 @@ def test_means_pairs_and_the_crossing_by_hand() -> None:
     assert gain.ci[0] <= 0.375 <= gain.ci[1]
     (reached,) = found.curves[0].reached
     assert reached.updates == pytest.approx(10 + 30 * (0.5 - 0.25) / (0.875 - 0.25)) and reached.than_updates == 40
-    assert reached.seconds == pytest.approx(5 + 2 * reached.updates) and reached.than_seconds == 80.0
+    assert reached.seconds == pytest.approx(5 + 2 * (reached.updates or 0)) and reached.than_seconds == 80.0
     assert reached.by_seed == pytest.approx([10 + 30 * 0.25 / 0.75, 10 + 30 * 0.25 / 0.5])
 
 
@@ -125,7 +127,7 @@ def test_folds_are_pooled_clip_by_clip() -> None:
     assert found is not None and found.papers_protocol
     pooled, first = found.of("all"), found.of("one")
     assert pooled is not None and first is not None and pooled.accuracy == 0.75 and first.accuracy == 1.0
-    assert aggregate_tagging(plan, records[:1]).of("all") is None  # type: ignore[union-attr]
+    assert aggregate_tagging(plan, records[:1]).of("all") is None
     with pytest.raises(EvaluationError, match="must be tested on other clips each"):
         aggregate_tagging(plan, [replace(records[0], test=tests[1]), records[1]])
 
@@ -147,6 +149,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("forked")
 def test_the_tiny_plan_from_beginning_to_end(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "mine/plan.yaml", "--jobs", "1"]) == 0
     out = capsys.readouterr().out

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 
 from noisewise.audio import waveform
 from noisewise.errors import AudioError, ModelError, NoisewiseError
+from noisewise.inference.sources import Source
 from noisewise.inference.tagger import Tagger
-from noisewise.inference.windowing import Source
 
 RATE = 16_000
-SOUNDS: list[Callable[[NDArray[np.float64]], NDArray[np.float64]]] = [
+SOUNDS: list[Callable[[NDArray[np.float64]], NDArray[Any]]] = [
     lambda time: 0.3 * np.sin(2 * np.pi * 300 * time),
     lambda time: 0.1 * np.random.Generator(np.random.Philox(1)).standard_normal(len(time)),
     lambda time: 0.3 * np.sin(2 * np.pi * (500 + 2000 * time) * time),
@@ -101,7 +102,8 @@ def test_formats_and_rates_are_tagged_alike(tagger: Tagger, tmp_path: Path) -> N
     samples = sound(2, 1.5)
     waveform.save(tmp_path / "a.flac", samples)
     waveform.save(tmp_path / "b.wav", waveform.resample(samples, RATE, 44_100), sample_rate=44_100)
-    one, flac, other = tagger.tag([samples, tmp_path / "a.flac", str(tmp_path / "b.wav")])
+    sources: list[Source] = [samples, tmp_path / "a.flac", str(tmp_path / "b.wav")]
+    one, flac, other = tagger.tag(sources)
     np.testing.assert_allclose(one.probabilities, flac.probabilities, atol=1e-2)
     np.testing.assert_allclose(one.probabilities, other.probabilities, atol=5e-2)
     assert flac.source == str(tmp_path / "a.flac")

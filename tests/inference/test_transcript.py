@@ -215,7 +215,7 @@ def test_a_textgrid_covers_the_recording_and_quotes_double() -> None:
 
 def test_a_textgrid_has_a_tier_of_letters_where_they_are_known() -> None:
     letters = [Word("H", 0.1, 0.14, 0.9), Word("I", 0.18, 0.22, 0.9)]
-    words = [AlignedWord("Hi!", 0.1, 0.22, 0.9, letters), AlignedWord("*", 0.22, 0.5, 0.0)]
+    words: list[Word] = [AlignedWord("Hi!", 0.1, 0.22, 0.9, letters), AlignedWord("*", 0.22, 0.5, 0.0)]
     tiers = read_textgrid(render([Transcript("a.wav", "", words, 0.4)], "textgrid"))  # the last frame is not whole
     assert tiers["words"] == [(0.0, 0.1, ""), (0.1, 0.22, "Hi!"), (0.22, 0.5, "*")]
     assert tiers["characters"][1:4] == [(0.1, 0.14, "H"), (0.14, 0.18, ""), (0.18, 0.22, "I")]

@@ -31,7 +31,7 @@ def run(sources: list[NDArray[np.float32]], batch_seconds: float, sizes: list[in
 
 def ramp(samples: int) -> NDArray[np.float32]:
     """Each sample says where it is, in seconds over 16. (T,)"""
-    return np.arange(samples, dtype=np.float32) / 256_000
+    return np.arange(samples, dtype=np.float32) / np.float32(256_000)
 
 
 @pytest.mark.parametrize("batch_seconds", [1.0, 2.5, 100.0])

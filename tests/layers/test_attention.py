@@ -41,9 +41,11 @@ def test_bfloat16_that_learns_is_the_same_attention() -> None:
     torch.manual_seed(0)
     query, key, value = (torch.randn(2, 3, 9, 8).bfloat16().requires_grad_() for _ in range(3))
     mask = (torch.arange(9) < torch.tensor([[9], [6]]))[:, None, None, :]
-    for where in (None, mask):
-        exact = torch.nn.functional.scaled_dot_product_attention(query.double(), key.double(), value.double(), where)
-        found = attend(query, key, value, where)
+    for where, is_causal in ((None, False), (mask, False), (None, True)):
+        exact = torch.nn.functional.scaled_dot_product_attention(
+            query.double(), key.double(), value.double(), where, is_causal=is_causal
+        )
+        found = attend(query, key, value, where, is_causal=is_causal)
         assert found.dtype == torch.bfloat16
         torch.testing.assert_close(found.double(), exact, rtol=0.02, atol=0.02)
         expected = torch.autograd.grad(exact.square().sum(), (query, key, value))

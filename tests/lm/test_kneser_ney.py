@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -113,7 +114,7 @@ def test_the_recursion_of_the_paper_and_sums_to_one(tmp_path: Path, prune: list[
     expected, words = reference(sentences, 3, prune)
     draw = random.Random(1)
     for _ in range(25):
-        state, history = model.start(), ("<s>",)
+        state, history = model.start(), cast("tuple[str, ...]", ("<s>",))
         for token in draw.choices(sorted(words - {"</s>", "<unk>"}), k=draw.randint(0, 3)):
             state, history = model.score(state, token)[1], (*history, token)
         given = {word: math.exp(model.score(state, word)[0]) for word in words}

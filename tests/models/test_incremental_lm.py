@@ -33,7 +33,8 @@ def histories(count: int, longest: int = 12) -> list[History]:
 
 
 def test_word_by_word_is_the_whole_sentence(model: TransformerLM) -> None:
-    asked, state, read = IncrementalLM(model, TOKENS), (0,), [0]
+    asked, read = IncrementalLM(model, TOKENS), [0]
+    state: History = (0,)
     for token in "CABBAGEXCAB":  # X is no token
         expected = whole(model, tuple(read))
         number = TOKENS.index(token) if token in TOKENS else 1

@@ -7,7 +7,7 @@ import torch
 
 from noisewise.errors import ConfigError
 from noisewise.models.lm import END, UNKNOWN, TransformerLM, TransformerLMConfig, tiny
-from noisewise.text import vocabulary
+from noisewise.text import tokenizer, vocabulary
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_it_learns_a_sentence() -> None:
 
 def test_the_marks_are_those_of_vocabularies() -> None:
     assert vocabulary.Vocabulary.of_characters().tokens[END] == vocabulary.END
-    assert vocabulary.Vocabulary.of_characters().tokens[UNKNOWN] == vocabulary.UNKNOWN
+    assert vocabulary.Vocabulary.of_characters().tokens[UNKNOWN] == tokenizer.UNKNOWN
 
 
 def test_the_one_of_the_paper_has_as_many_parameters_as_is_said() -> None:

@@ -62,7 +62,7 @@ def test_masks_repeat_with_the_seed_and_the_convolutions_are_frozen(a_folder: Ma
         torch.manual_seed(seed)
         found.append(encoder(waveform, lengths).features)
     assert found[0].equal(found[1]) and not found[0].equal(found[2])
-    found[0].square().sum().backward()  # type: ignore[no-untyped-call]
+    found[0].square().sum().backward()
     gradients = {name.split(".")[1]: value.grad is not None for name, value in encoder.named_parameters()}
     assert not gradients["feature_extractor"] and gradients["encoder"] and gradients["masked_spec_embed"]
 

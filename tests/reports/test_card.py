@@ -2,6 +2,7 @@
 
 import base64
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,7 +155,7 @@ def test_what_does_not_belong_together_is_refused() -> None:
 
 @pytest.mark.parametrize("bad", ["<script>alert(1)</script>", "x``\n# Hacked", "a\x1b[2J|b", "![x](http://a)"])
 def test_a_foreign_grid_adds_nothing_to_the_page_but_text(bad: str) -> None:
-    foreign = {"command": bad, "normaliser": bad, "system": "python:a:b", "system_details": {"k": bad}}
+    foreign: dict[str, Any] = {"command": bad, "normaliser": bad, "system": "python:a:b", "system_details": {"k": bad}}
     grids = [replace(one, config=replace(one.config, manifest=bad), **foreign) for one in (noise(), degraded())]
     page = markdown(make("python:a:b", *grids), "a (1).png")
     assert "<script" not in page and "\n# Hacked" not in page and "\x1b" not in page

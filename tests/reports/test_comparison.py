@@ -13,6 +13,7 @@ from noisewise.evaluation.result import GridResult
 from noisewise.evaluation.test_set import Utterance
 from noisewise.evaluation.words import TextCell, summarise
 from noisewise.reports.comparison import compare
+from noisewise.scoring.significance import holm
 
 UTTERANCES = [Utterance(f"u{index}", f"s{index // 4}", "A B", 1.0) for index in range(12)]
 CONDITIONS = [CLEAN, *(in_noise(kind, snr) for kind in ("traffic", "babble") for snr in (0, 5))]
@@ -118,9 +119,24 @@ def test_results_that_say_nothing_about_one_another_are_refused() -> None:
         compare([BASE, OTHER], ["one"])
     with pytest.raises(NoisewiseError, match="names must differ"):
         compare([BASE, OTHER], ["one", "one"])
-    with pytest.raises(NoisewiseError, match="'utterance' or 'speaker'"):
+    with pytest.raises(NoisewiseError, match="`bootstrap_unit` must be auto, utterance"):
         compare([BASE, OTHER], unit="word")
 
 
 def test_one_recogniser_twice_has_two_names() -> None:
     assert compare([BASE, OTHER, BASE]).names == ["base (1)", "other", "base (3)"]
+
+
+def test_segments_improvement_and_the_correction_over_the_grid() -> None:
+    found = compare([BASE, OTHER], samples=200).lines
+    pair = found["traffic@0"].pairs[0]
+    assert pair.improvement == 1.0 and found["clean"].pairs[0].improvement == 0.0
+    assert found["babble@0"].pairs[0].improvement == 0.5, "ties count half"
+    assert pair.segment_z is not None and pair.segment_z < 0 and pair.most_powerful_p == pair.segment_p
+    given = [line.pairs[0].most_powerful_p for line in found.values() if line.is_condition]
+    assert len(given) == 5
+    assert [line.pairs[0].corrected_p for line in found.values() if line.is_condition] == holm(given)
+    mean = found["all"].pairs[0]
+    assert mean.segment_p is None and mean.corrected_p is None and mean.most_powerful_p == mean.p
+    bare = compare([BASE.without_transcripts(), OTHER], samples=20).lines["traffic@0"].pairs[0]
+    assert bare.segment_p is None and bare.p == pair.p

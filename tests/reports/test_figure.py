@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,7 +94,7 @@ def test_lines_of_systems_over_snr(tmp_path: Path) -> None:
 
 
 def test_no_line_leaves_its_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[matplotlib.figure.Figure] = []
+    drawn: list[Any] = []
     monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
     one = result(("cafe", 0, 10), ("cafe", 5, 5), ("car", 0, 90), ("car", 5, 150))
     plot_comparison(compare([one, one], ["old", "new"]), tmp_path / "lines.svg")
@@ -119,7 +120,7 @@ def test_lines_of_an_inspection(tmp_path: Path) -> None:
 def test_frames_around_the_codebook_have_the_colour_of_their_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[matplotlib.figure.Figure] = []
+    drawn: list[Any] = []
     monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
     plane = np.arange(10, dtype=np.float32).reshape(5, 2)
     plot_codes(Scene(plane, plane[:3] + 0.1, plane[:3] - 0.1, np.array([4, 1, 4])), tmp_path / "codes.png")
@@ -138,7 +139,7 @@ SHOWN = ("clean", "true_codes", "restored", "nearest_by_teacher", "noisy_by_teac
 def test_the_clean_representation_is_drawn_below_what_is_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[matplotlib.figure.Figure] = []
+    drawn: list[Any] = []
     monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
     clean = np.random.default_rng(0).standard_normal((7, 4)).astype(np.float32)
     views = {name: clean + shift for shift, name in enumerate(SHOWN)}

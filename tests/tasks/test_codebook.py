@@ -61,8 +61,9 @@ def test_equation_10_times_the_frames_beta_on_the_commitment(reduction: Any) -> 
     assert loss.weight == frames
     torch.testing.assert_close(loss.total, (terms[0] + 0.4 * terms[1]) * frames)
     loss.total.backward()
-    encoder = task.model.encoder.projection.weight.grad
-    expected = torch.autograd.grad(terms[1] * 0.4 * frames, task.model.encoder.projection.weight)[0]
+    projection: Any = task.model.encoder.projection
+    encoder = projection.weight.grad
+    expected = torch.autograd.grad(terms[1] * 0.4 * frames, projection.weight)[0]
     torch.testing.assert_close(encoder, expected)  # beta weighs what moves the encoder, and the codes go without
     codes = torch.autograd.grad(terms[0] * frames, task.model.codebook.entries)[0]
     torch.testing.assert_close(task.model.codebook.entries.grad, codes)

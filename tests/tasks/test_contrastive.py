@@ -12,11 +12,12 @@ from noisewise.audio.mix import add, gain_for_snr
 from noisewise.batch import Batch
 from noisewise.checkpoints import model_folder
 from noisewise.config import load
+from noisewise.data.loading.dataset import DataConfig
 from noisewise.data.loading.loader import build_loader
 from noisewise.data.manifests.cuts import load_audio
 from noisewise.data.manifests.read import read
 from noisewise.data.noise.pool import NoisePool
-from noisewise.errors import ConfigError
+from noisewise.errors import ConfigError, ModelError
 from noisewise.models.wav2vec2.encoder import tiny
 from noisewise.models.wav2vec2.ew2 import EW2, EW2Config
 from noisewise.models.wav2vec2.pretraining import ContrastConfig, Wav2Vec2Pretraining, Wav2Vec2PretrainingConfig
@@ -131,7 +132,7 @@ def test_release_can_be_started_from(tmp_path: Path) -> None:
     stage = model_folder.load_stored(tmp_path / "best")
     assert stage.config == EW2_CONFIG
     assert all(stage.weights[name].equal(value) for name, value in task.model.state_dict().items())
-    with pytest.raises(model_folder.ModelError, match="must hold a recogniser, but holds a model of kind ew2"):
+    with pytest.raises(ModelError, match="must hold a recogniser, but holds a model of kind ew2"):
         model_folder.load(tmp_path / "best")
 
 
@@ -139,6 +140,7 @@ def test_noisy_and_clean_are_one_crop_and_differ_by_the_scaled_noise_alone(tmp_p
     """From the files to the batch of recipes/tiny/ew2.yaml: noisy is clean + gain * noise bit for bit."""
     write_corpus(tmp_path)
     data = load(Recipe, write_recipe(tmp_path, "ew2"), ["train.workers=0"]).train
+    assert isinstance(data, DataConfig)
     batches = list(build_loader(data, seed=3, training=False))
     assert data.noise is not None and data.crop_to_shortest
     pool = NoisePool.load(data.noise, 3)

@@ -10,7 +10,6 @@ from torch import Tensor
 from noisewise.batch import Batch
 from noisewise.errors import ConfigError
 from noisewise.models.cat.alignment import AlignmentConfig
-from noisewise.tasks import external_vectors
 from noisewise.tasks.external_vectors import ExternalVectors, OnTheFlyConfig
 
 
@@ -39,7 +38,7 @@ def peaks(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         asked.append({"name": name, **values})
         return Peaks()
 
-    monkeypatch.setattr(external_vectors.external, "load", load)
+    monkeypatch.setattr("noisewise.tasks.external_vectors.external.load", load)
     Peaks.heard = 0
     return asked
 

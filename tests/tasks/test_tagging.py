@@ -35,7 +35,7 @@ def a_task(*, model: dict[str, Any] | None = None, **values: Any) -> TaggingTask
     return TaggingTask(TaggingTaskConfig(**values), CATTagger(config), ["a", "b", "c"])
 
 
-ONE = [[1.0, 0, 0], [0, 0, 1], [0, 1, 0]]
+ONE: list[list[float]] = [[1.0, 0, 0], [0, 0, 1], [0, 1, 0]]
 
 
 def test_the_loss_is_the_sum_over_clips_and_does_not_depend_on_the_batch() -> None:

@@ -133,7 +133,7 @@ def test_weights_and_moments_of_another_model_are_refused(tmp_path: Path) -> Non
     fits(module, torch.optim.AdamW(own.param_groups).state_dict())  # a parameter that was frozen has no moments
     shrunk = own.state_dict()
     shrunk["state"] = {number: {"exp_avg": torch.zeros(1, 3)} for number in shrunk["state"]}
-    for odd in (
+    odds: tuple[tuple[Any, ...], ...] = (
         (wider, own.state_dict()),
         (deeper, own.state_dict()),
         (module, own.state_dict(), wider),
@@ -142,7 +142,8 @@ def test_weights_and_moments_of_another_model_are_refused(tmp_path: Path) -> Non
         (module, shrunk),
         (module, {"state": {}}),
         (module, {**own.state_dict(), "state": {"0": 1}}),
-    ):
+    )
+    for odd in odds:
         with pytest.raises(ModelError, match="must be a checkpoint of this recipe"):
             fits(*odd)
 

@@ -5,9 +5,11 @@ import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from noisewise.batch import Batch, Skipped
-from noisewise.errors import ConfigError, ModelError, RunError
+from noisewise.config import load
+from noisewise.errors import ConfigError, ModelError, NoisewiseError, RunError
+from noisewise.recipe import Recipe
+from noisewise.run import train
 from noisewise.training import checkpoint, log
 from noisewise.training.health import TrainingDiverged
 from noisewise.training.loop import Interrupted, Progress, RunConfig, Trainer
@@ -102,12 +107,12 @@ def test_cutting_a_batch_into_pieces_changes_nothing(tmp_path: Path) -> None:
 def test_loss_falls_and_frozen_parameters_wait(tmp_path: Path) -> None:
     seen: list[Progress] = []
     run = trainer(tmp_path, Numbers(size=32), steps=60, save_every=2)
-    bias = run.task.model.bias.item()  # type: ignore[union-attr, operator]
+    bias = run.task.model.bias.item()
     run.train(seen.append)
     losses = [progress.terms["loss"] for progress in seen]
     assert losses[-1] < 0.2 * losses[0]
     assert seen[-1].step == 60 and seen[-1].seconds_left == 0
-    assert run.task.model.bias.item() != bias  # type: ignore[union-attr, operator]
+    assert run.task.model.bias.item() != bias
 
 
 class Seen(Regression):
@@ -148,7 +153,8 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
 def test_best_is_released_and_old_checkpoints_go(tmp_path: Path) -> None:
     run = trainer(tmp_path, Numbers(), steps=12, keep=2)
     metrics = run.train()
-    assert run.task.released and set(run.task.released) == {"best"}  # type: ignore[attr-defined]
+    released: Any = run.task.released
+    assert released and set(released) == {"best"}
     assert run.state.best == pytest.approx(min(r["error"] for r in log.read(tmp_path, "validation")))
     assert metrics["error"] == log.read(tmp_path, "validation")[-1]["error"]
     assert checkpoint.steps(tmp_path) == [9, 12]
@@ -158,7 +164,7 @@ def test_models_are_released_when_asked(tmp_path: Path) -> None:
     run = trainer(tmp_path, Numbers(), release_at=(2, 5))
     seen: list[tuple[str, torch.Tensor]] = []
     run.task.release = lambda folder, config, about: seen.append(  # type: ignore[method-assign]
-        (folder.name, run.task.model.weight.detach().clone())  # type: ignore[union-attr, operator]
+        (folder.name, run.task.model.weight.detach().clone())
     )
     run.train()
     named = dict(seen)
@@ -171,7 +177,7 @@ def test_what_no_metric_can_choose_is_released_last(tmp_path: Path) -> None:
     run = trainer(tmp_path, Numbers())
     run.task.criterion = None
     run.train()
-    assert run.state.best_step == 6 and run.task.released == ["best", "best"]  # type: ignore[attr-defined]
+    assert run.state.best_step == 6 and run.task.released == ["best", "best"]
 
 
 def test_a_bad_step_is_named_kept_and_not_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -191,11 +197,11 @@ def test_too_many_bad_steps_stop_the_run(tmp_path: Path) -> None:
         trainer(tmp_path, Numbers(bad=tuple(range(100))), steps=20).train()
 
 
-def emptied(name: str) -> Callable[[Path], None]:
+def emptied(name: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_bytes(b"no")
 
 
-def gone(name: str) -> Callable[[Path], None]:
+def gone(name: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).unlink()
 
 
@@ -300,7 +306,7 @@ class Skipping(Numbers):
         return batch
 
 
-SHORT = {"steps": 4, "save_every": 2, "validate_every": 4, "keep": 1}
+SHORT: dict[str, Any] = {"steps": 4, "save_every": 2, "validate_every": 4, "keep": 1}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -373,23 +379,76 @@ def test_a_signal_saves_and_is_named(number: signal.Signals, tmp_path: Path) -> 
     assert checkpoint.steps(tmp_path)[0] in (2, 3)
 
 
-TWO = """
-import sys, torch
-from pathlib import Path
-from tests.training.test_loop import Numbers, trainer
-trainer(Path(sys.argv[1]), Numbers(size=2), devices=2, steps=4, save_every=4).train()
-"""
+def together(run: Callable[[int], object], shown: Path) -> list[int]:
+    """Exit statuses of the two processes of one run, which are forked from this one: no interpreter has to start."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    processes = []
+    for rank in (0, 1):
+        process = os.fork()
+        if process == 0:
+            os.environ.update(LOCAL_RANK=str(rank), NODE_RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+            sys.stdout = sys.stderr = shown.open("a", buffering=1)
+            try:
+                run(rank)
+            except NoisewiseError as error:
+                print(f"rank {rank}: {error}", file=sys.stderr)
+                os._exit(2)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        processes.append(process)
+    return [ended(process, 100) for process in processes]
+
+
+def ended(process: int, seconds: float) -> int:
+    """Exit status of a process that was forked; it is killed at its deadline."""
+    deadline = time.monotonic() + seconds
+    while (found := os.waitpid(process, os.WNOHANG))[0] == 0:
+        if time.monotonic() > deadline:
+            os.kill(process, signal.SIGKILL)
+        time.sleep(0.02)
+    return os.waitstatus_to_exitcode(found[1])
 
 
 def test_two_processes_give_the_loss_of_one(tmp_path: Path) -> None:
     trainer(tmp_path / "one", Numbers(size=4), steps=4, save_every=4).train()
-    script = tmp_path / "two.py"
-    script.write_text(TWO)
-    subprocess.run([sys.executable, script, tmp_path / "two"], check=True, env=environment(), timeout=300)
+    shown = tmp_path / "shown.txt"
+
+    def run(rank: int) -> None:
+        trainer(tmp_path / "two", Numbers(size=2), devices=2, steps=4, save_every=4).train()
+
+    assert together(run, shown) == [0, 0], shown.read_text()
     one, two = log.read(tmp_path / "one", "train"), log.read(tmp_path / "two", "train")
     assert [r["loss"] for r in two] == pytest.approx([r["loss"] for r in one], rel=1e-5)
     for name, tensor in weights(tmp_path / "one", 4).items():
         torch.testing.assert_close(weights(tmp_path / "two", 4)[name], tensor)
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_process_that_is_lost_while_stepping_ends_the_other_in_one_line(lost: int, tmp_path: Path) -> None:
+    write_corpus(tmp_path)
+    values = ["run.devices=2", "train.workers=0", "run.timeout_seconds=300"]
+    recipe, shown = load(Recipe, write_recipe(tmp_path), values), tmp_path / "shown.txt"
+    gather = Trainer._gather
+
+    def lose(self: Trainer, *arguments: Any) -> Any:
+        if self.state.step == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return gather(self, *arguments)
+
+    def run(rank: int) -> None:
+        if rank == lost:
+            Trainer._gather = lose  # type: ignore[method-assign]
+        train(recipe, tmp_path / "run")
+
+    statuses = together(run, shown)
+    text = shown.read_text()
+    assert (statuses[lost], statuses[1 - lost]) == (-signal.SIGKILL, 2), text
+    assert f"process {1 - lost} has lost another one" in text and text.count("\n") == 1, text
+    assert "must answer within 300 s (`run.timeout_seconds`)" in text
 
 
 LOST = """
@@ -397,30 +456,17 @@ import os, signal, sys
 from pathlib import Path
 from noisewise import config, recipe, run
 from noisewise.errors import NoisewiseError
-from noisewise.training import loop
 
-rank, lost, moment = int(os.environ.get("LOCAL_RANK", 0)), int(sys.argv[3]), sys.argv[4]
-mine = rank == lost
-
-if mine and moment == "start":
+rank = int(os.environ.get("LOCAL_RANK", 0))
+if rank == 0:  # the other one is started, and then this one is killed before it meets it
     from lightning_fabric import Fabric
     real = Fabric.launch
     def launch(self, *arguments):
-        if rank == 0:  # the others are started, and then it is killed before it meets them
-            from lightning_fabric.strategies import ddp
-            ddp._init_dist_connection = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
-        else:
-            os.kill(os.getpid(), signal.SIGKILL)
+        from lightning_fabric.strategies import ddp
+        ddp._init_dist_connection = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
         return real(self, *arguments)
     Fabric.launch = launch
-if mine and moment == "step":
-    real_gather = loop.Trainer._gather
-    def gather(self, *arguments):
-        if self.state.step == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real_gather(self, *arguments)
-    loop.Trainer._gather = gather
-values = ["run.devices=2", "run.accelerator=cpu", "train.workers=0", f"run.timeout_seconds={sys.argv[5]}"]
+values = ["run.devices=2", "run.accelerator=cpu", "train.workers=0", "run.timeout_seconds=300"]
 try:
     run.train(config.load(recipe.Recipe, sys.argv[1], values), Path(sys.argv[2]))
 except NoisewiseError as error:
@@ -429,23 +475,18 @@ except NoisewiseError as error:
 """
 
 
-@pytest.mark.parametrize(
-    ("lost", "moment", "seconds", "within"), [(0, "start", 300, 100), (0, "step", 300, 100), (1, "step", 300, 100)]
-)
-def test_a_lost_process_ends_the_others_in_one_line(
-    lost: int, moment: str, seconds: int, within: int, tmp_path: Path
-) -> None:
+def test_the_loss_of_the_process_that_started_the_others_ends_them_in_one_line(tmp_path: Path) -> None:
     write_corpus(tmp_path)
     recipe = str(write_recipe(tmp_path))
     script = tmp_path / "lost.py"
     script.write_text(LOST)
     shown = tmp_path / "shown.txt"
     with shown.open("wb") as file:
-        words = [sys.executable, script, recipe, tmp_path / "run", str(lost), moment, str(seconds)]
+        words = [sys.executable, str(script), recipe, str(tmp_path / "run")]
         first = subprocess.Popen(words, env=environment(), stderr=file, stdout=file, start_new_session=True)
         try:
             first.wait(timeout=240)
-            deadline = time.monotonic() + within
+            deadline = time.monotonic() + 100
             while is_alive(first.pid) and time.monotonic() < deadline:
                 time.sleep(0.2)
             assert not is_alive(first.pid), "the other process has ended"
@@ -481,13 +522,13 @@ if __name__ == "__main__":
 
 
 def test_exact_resume_after_kill_9(tmp_path: Path) -> None:
-    """Six steps equal three, two lost with the process, and three more: bit for bit, with workers and noise."""
+    """Six steps equal three, two lost with the process, and three more: bit for bit, with noise and with workers."""
     write_corpus(tmp_path)
     recipe = str(write_recipe(tmp_path))
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
     command = [sys.executable, "-m", "noisewise", "train", recipe, "--output"]
-    subprocess.run([*command, tmp_path / "whole"], check=True, env=environment(), timeout=300)
+    train(load(Recipe, recipe, ["train.workers=0"]), tmp_path / "whole")
     killed = subprocess.run([sys.executable, script, recipe, tmp_path / "killed"], env=environment(), timeout=300)
     assert killed.returncode == -signal.SIGKILL
     assert checkpoint.steps(tmp_path / "killed") == [3]
@@ -502,7 +543,8 @@ def test_exact_resume_after_kill_9(tmp_path: Path) -> None:
 def test_an_error_ends_the_workers_too(tmp_path: Path) -> None:
     """They are deaf to SIGTERM, by which an interpreter that ends would ask them to."""
     write_corpus(tmp_path)
-    recipe = str(write_recipe(tmp_path))
+    recipe = write_recipe(tmp_path)
+    recipe.write_text(recipe.read_text().replace("workers: 2", "workers: 1"))
     script = tmp_path / "failing.py"
     script.write_text(KILLED.replace("os.kill(os.getpid(), signal.SIGKILL)", "raise ArithmeticError('as planned')"))
     failed = subprocess.run(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from lightning_fabric import Fabric
-from torch.distributed import DistBackendError, DistNetworkError, DistStoreError, TCPStore
+from torch.distributed import DistBackendError, DistNetworkError, DistStoreError, TCPStore  # type: ignore[attr-defined]
 
 from noisewise.training.loop import RunConfig, fabric_for
 from noisewise.training.processes import LostProcess, lost_process
@@ -63,12 +63,13 @@ from noisewise.training import processes
 if sys.argv[1] == "parent":
     processes.name_parent()
     subprocess.Popen([sys.executable, __file__, sys.argv[2]], env={**os.environ, "LOCAL_RANK": "1"})
-    time.sleep(1)
+    time.sleep(0.2)
     os._exit(9)
+processes.LOOK_EVERY_SECONDS = 0.05
 processes.watch_parent(2, 300)
 if sys.argv[1] == "over":
     processes.let_parent_end()
-time.sleep(8)
+time.sleep(4 if sys.argv[1] == "waiting" else 1)
 print("went on", flush=True)
 """
 

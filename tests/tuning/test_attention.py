@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -37,7 +38,9 @@ def posteriors() -> DevSetPosteriors:
 
 
 @pytest.mark.parametrize("mode", ["one_pass", "rescoring"])
-def test_better_weights_are_found_and_searched_with(posteriors: DevSetPosteriors, mode: str) -> None:
+def test_better_weights_are_found_and_searched_with(
+    posteriors: DevSetPosteriors, mode: Literal["one_pass", "rescoring"]
+) -> None:
     seen: list[tuple[Weights, float]] = []
     assert CONFIG.attention is not None
     config = replace(CONFIG, attention=replace(CONFIG.attention, mode=mode))

@@ -10,7 +10,7 @@ model that gives no tokens yet (pre-training, a codebook) is the same folder wit
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, overload
@@ -28,6 +28,7 @@ from noisewise.files import read_json, replaced_folder
 from noisewise.models import AcousticConfig, AcousticModel, AnyModel, Model, ModelConfig, build, settled
 from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig
 from noisewise.models.lm import TransformerLM
+from noisewise.models.whisper.tokenizer import WhisperTokenizer
 from noisewise.text import subword
 from noisewise.text.tokenizer import Tokenizer
 from noisewise.text.vocabulary import Vocabulary
@@ -35,6 +36,13 @@ from noisewise.text.vocabulary import Vocabulary
 FORMAT = "noisewise-model-1"
 CONFIG, WEIGHTS, LABELS = "config.json", "model.safetensors", "labels.txt"
 """Files of a model folder."""
+Precision = Literal["float32", "float16", "int8"]
+"""Type of stored weights: int8 of matrices and convolutions, with a scale for each row of outputs."""
+PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
+SCALE = ".scale_of_int8"
+"""End of the name of the scales of a weight in int8: what its rows are multiplied by. (R,) float32"""
+KNOWN_TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.int32, torch.bool)
+"""Types of tensors, beside int8 with scales, that a file may hold."""
 SECONDS = ("window_seconds", "lead_seconds", "trail_seconds")
 """Values of config.json, beside the model, that recognition uses."""
 BOX = Path(noisewise.__file__).parent / "assets" / "box"
@@ -239,7 +247,7 @@ def _read(folder: Path) -> tuple[StoredModel, dict[str, Any]]:
     config, about = _read_config(folder)
     path = folder / WEIGHTS
     try:
-        weights = {name: tensor.float() for name, tensor in load_file(path).items()}
+        weights = _widened(load_file(path), path)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"`{path}` must be a safetensors file, but cannot be read: {error}") from error
     return StoredModel(config, weights, folder), about
@@ -269,8 +277,9 @@ def save(
     *,
     card: str,
     about: dict[str, Any] | None = None,
-    half: bool = False,
+    precision: Precision = "float32",
     labels: Sequence[str] = (),
+    pieces: WhisperTokenizer | None = None,
 ) -> Path:
     """Write a model folder whole or not at all.
 
@@ -281,21 +290,27 @@ def save(
         tokenizer: its tokens, or those of a language model; None for a model without any.
         card: the text of README.md.
         about: further plain values for config.json (version, metrics, the recipe).
-        half: whether to store the weights as float16, half the size; `load` gives float32 again.
+        precision: type of the weights in the file; `load` gives float32 again. float16 is half the size; int8 a
+            quarter: matrices and convolutions in steps of 1/127 of the largest value of each row of outputs, vectors
+            in float32, the rest in float16.
         labels: names of the classes of a tagger, in the order of its logits.
+        pieces: tokens of the decoder of a Whisper.
+
+    Raises:
+        ModelError: there is no such precision.
     """
+    if precision not in PRECISIONS:
+        raise ModelError(f"`precision` must be one of {', '.join(PRECISIONS)}, but is '{precision:.80}' instead")
     folder = Path(folder)
     with replaced_folder(folder) as temporary:
         values = {"format": FORMAT, "model": dump(settled(config, model)), **(about or {})}
         (temporary / CONFIG).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        weights = {
-            name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
-            for name, tensor in model.state_dict().items()
-        }
-        save_file(weights, temporary / WEIGHTS, metadata={"format": FORMAT})
+        save_file(_narrowed(model.state_dict(), precision), temporary / WEIGHTS, metadata={"format": FORMAT})
         (temporary / WEIGHTS).chmod(0o644)  # written readable by its owner alone
         if tokenizer is not None:
             tokenizer.save(temporary / tokenizer.FILE)
+        if pieces is not None:
+            pieces.save(temporary / pieces.FILE)
         if labels:
             (temporary / LABELS).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
         (temporary / "README.md").write_text(card, encoding="utf-8")
@@ -310,6 +325,53 @@ def weights_hash(name: str | Path) -> str:
             while piece := stream.read(1 << 24):
                 digest.update(piece)
     return digest.hexdigest()
+
+
+def _narrowed(weights: Mapping[str, torch.Tensor], precision: Precision) -> dict[str, torch.Tensor]:
+    """The tensors of a file, in a precision."""
+    found: dict[str, torch.Tensor] = {}
+    for name, tensor in weights.items():
+        value = tensor.detach().cpu()
+        if precision == "float32" or not value.is_floating_point():
+            found[name] = value.contiguous()
+        elif precision == "int8" and value.dim() >= 2 and name.endswith("weight"):
+            found[name], found[name + SCALE] = _quantised(value.float())
+        elif precision == "int8" and value.dim() == 1:
+            found[name] = value.float().contiguous()
+        else:
+            found[name] = value.half().contiguous()
+    return found
+
+
+def _quantised(value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Whole numbers from -127 to 127, and what each row is multiplied by. (R, ...) -> (R, ...) int8, (R,) float32"""
+    rows = value.reshape(len(value), -1)
+    scale = rows.abs().amax(dim=1) / 127 if rows.numel() else rows.new_zeros(len(rows))
+    whole = (rows / scale.where(scale > 0, 1.0)[:, None]).round().to(torch.int8)
+    return whole.reshape(value.shape).contiguous(), scale
+
+
+def _widened(stored: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
+    """The weights of a file in float32.
+
+    Raises:
+        ModelError: a tensor is of a type that no release has, or has not the scales that it needs.
+    """
+    found: dict[str, torch.Tensor] = {}
+    for name, value in stored.items():
+        if name.endswith(SCALE) and name.removesuffix(SCALE) in stored:
+            continue
+        scale = stored.get(name + SCALE)
+        if value.dtype == torch.int8 and value.dim() and scale is not None and scale.shape == value.shape[:1]:
+            found[name] = value.float() * scale.float().reshape(-1, *[1] * (value.dim() - 1))
+        elif value.dtype in KNOWN_TYPES:
+            found[name] = value.float()
+        else:
+            raise ModelError(
+                f"`{name}` in `{path}` must be of a floating-point type, or int8 with its scales, but is "
+                f"{str(value.dtype).removeprefix('torch.')} instead; copy the folder whole"
+            )
+    return found
 
 
 def _foreign_ctc(path: Path, device: str | torch.device) -> LoadedRecogniser:

@@ -3,10 +3,11 @@
 | from | into | taken |
 | --- | --- | --- |
 | any kind | the same kind | everything |
-| wav2vec2_pretraining, ew2, codebook_learning, ctc, wav2code, encoder_decoder | any other kind | the encoder |
+| wav2vec2_pretraining, ew2, codebook_learning, ctc, wav2code, encoder_decoder, whisper | any other kind | the encoder |
 | wav2vec2_pretraining | ew2 (and back) | everything: their parts are the same |
-| ctc, wav2code, encoder_decoder | another of these | the encoder and the linear layer of CTC |
-| ctc, wav2code, encoder_decoder | one of these with another vocabulary | the encoder |
+| ctc, wav2code, encoder_decoder, whisper | another of these | the encoder and the linear layer of CTC |
+| ctc, wav2code, encoder_decoder, whisper | one of these with another vocabulary | the encoder |
+| whisper | whisper with another vocabulary of CTC | the encoder and the decoder |
 | cat_pretraining | cat_tagger | the student, as encoder |
 | cat_tagger | cat_pretraining | the encoder, as student and as teacher |
 
@@ -83,6 +84,8 @@ def transfer_weights(source: StoredModel, model: AnyModel, kind: str, *, same_vo
 
 def _parts(source: str, target: str, same_vocabulary: bool) -> frozenset[str] | None:
     """Top-level modules that are taken; None for all."""
+    if source == target == "whisper" and not same_vocabulary:
+        return frozenset({"encoder", "decoder"})
     if {source, target} <= RECOGNISERS and not same_vocabulary:
         return frozenset({"encoder"})
     if source == target or {source, target} <= CONTRASTIVE:

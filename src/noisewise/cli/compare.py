@@ -11,8 +11,12 @@ def command(
     results: Annotated[list[Path], typer.Argument(help="Results of `noisewise evaluate`, the baseline first.")],
     names: Annotated[str | None, typer.Option(help="Names of the systems, with commas between.")] = None,
     bootstrap: Annotated[
-        str, typer.Option(help="What is resampled: utterance (clip) or speaker (source).")
-    ] = "utterance",
+        str,
+        typer.Option(
+            help="What is resampled: utterance (clip), speaker (source), hierarchical (both), a column that the "
+            "results hold, or auto: speakers where ten or more are named."
+        ),
+    ] = "auto",
     samples: Annotated[int, typer.Option(help="Number of bootstrap resamples.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the resamples.")] = 0,
     utterances: Annotated[int, typer.Option(help="Number of greatest wins and of greatest losses to list.")] = 0,

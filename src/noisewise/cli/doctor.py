@@ -13,6 +13,7 @@ EXTRAS = {
     "figures": (("matplotlib", "scikit-learn"), "`noisewise plot`, `noisewise inspect`, heat maps of evaluations"),
     "media": (("av",), "m4a, webm and video files"),
     "tracking": (("tensorboard",), "training curves in TensorBoard"),
+    "speech": (("piper-tts",), "Piper voices in `noisewise prepare spoken-text`"),
     "lm": (("flashlight-text",), "language models read by KenLM; not needed for ARPA files"),
     "hf": (("transformers",), "checkpoints of transformers as systems under test: `evaluate --model hf:...`"),
     "serve": (("starlette", "uvicorn", "python-multipart", "prometheus-client", "websockets"), "`noisewise serve`"),

@@ -60,8 +60,12 @@ def command(
         int | None, typer.Option(help="Number of utterances or clips, evenly spaced over the manifest.")
     ] = None,
     bootstrap: Annotated[
-        str, typer.Option(help="What the confidence intervals resample: utterance or speaker.")
-    ] = "utterance",
+        str,
+        typer.Option(
+            help="What the confidence intervals resample: utterance, speaker, hierarchical (both), a column of the "
+            "manifest, or auto: speakers where ten or more are named."
+        ),
+    ] = "auto",
     bootstrap_samples: Annotated[int, typer.Option(help="Number of bootstrap resamples.")] = 1000,
     normaliser: Annotated[
         str,
@@ -108,7 +112,7 @@ def command(
         label_column=label_column,
         seed=seed,
         limit=limit,
-        bootstrap_unit=bootstrap,  # type: ignore[arg-type]  # checked with the test set
+        bootstrap_unit=bootstrap,
         bootstrap_samples=bootstrap_samples,
         normaliser=normaliser,  # type: ignore[arg-type]  # checked with the test set
     )

@@ -41,6 +41,7 @@ EXTRAS = {
     "sklearn": "figures",
     "av": "media",
     "tensorboard": "tracking",
+    "piper": "speech",
     "transformers": "hf",
     "huggingface_hub": "hf",
     "starlette": "serve",

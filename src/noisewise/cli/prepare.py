@@ -49,11 +49,25 @@ CORPORA = {
     ),
     "shards": Corpus("shards", "MANIFEST OUT", "few large files instead of many small ones", ("shard_size", "workers")),
     "spoken-commands": Corpus("spoken_commands", "OUT", "words and digits spoken by espeak-ng", MADE),
+    "spoken-text": Corpus(
+        "spoken_text",
+        "TEXT OUT",
+        "sentences of a text file, or a folder of them, spoken by espeak-ng and Piper voices",
+        ("voice", "licence", "seed", "limit", "hours", "minimum_words", "maximum_words", "rooms", "workers"),
+    ),
     "babble": Corpus(
         "babble", "SPEECH OUT", "several speakers of a manifest at once", ("seed", "clips", "seconds", "voices")
     ),
 }
-DEFAULTS = {"shard_size": 1000, "seed": 0, "utterances": 1000, "clips": 20, "seconds": 30.0, "voices": (4, 10)}
+DEFAULTS = {
+    "voice": (),
+    "shard_size": 1000,
+    "seed": 0,
+    "utterances": 1000,
+    "clips": 20,
+    "seconds": 30.0,
+    "voices": (4, 10),
+}
 
 
 def command(
@@ -92,7 +106,7 @@ def command(
         int | None, typer.Option(min=1, help="Number of entries in each shard, for shards.", show_default="1000")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Seed, for spoken-commands, babble, table.", show_default="0")
+        int | None, typer.Option(help="Seed, for spoken-commands, spoken-text, babble, table.", show_default="0")
     ] = None,
     utterances: Annotated[
         int | None, typer.Option(min=1, help="Number of utterances, for spoken-commands.", show_default="1000")
@@ -104,6 +118,31 @@ def command(
     voices: Annotated[
         tuple[int, int] | None,
         typer.Option(help="Fewest and most speakers in a clip, for babble.", show_default="4 10"),
+    ] = None,
+    voice: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Voice, for spoken-text: espeak (all), espeak:NAME, piper:FILE.onnx or piper:PACKAGE; given twice, it "
+            "speaks twice as often."
+        ),
+    ] = None,
+    licence: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VOICE=TERMS", help="Licence of a voice that does not say it, for spoken-text."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most sentences, for spoken-text.")] = None,
+    hours: Annotated[
+        float | None, typer.Option(help="Speech after which no more is made, in hours, for spoken-text.")
+    ] = None,
+    minimum_words: Annotated[
+        int | None, typer.Option(min=1, help="Fewest words of a sentence, for spoken-text.", show_default="4")
+    ] = None,
+    maximum_words: Annotated[
+        int | None, typer.Option(min=1, help="Most words of a sentence, for spoken-text.", show_default="22")
+    ] = None,
+    rooms: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Share that is spoken in a room, for spoken-text.", show_default="0"),
     ] = None,
 ) -> None:
     """Turn a corpus into validated manifests; a second run skips the finished ones.
@@ -119,7 +158,7 @@ def command(
         "channels": channels or None,
         "wsj0": Path(wsj0) if wsj0 else None,
         "librispeech": Path(librispeech) if librispeech else None,
-        "columns": _named_columns(columns) if columns else None,
+        "columns": _pairs(columns, "--columns", "NAME=COLUMN", "path=file text=words") if columns else None,
         "hold_out": hold_out,
         "shard_size": shard_size,
         "seed": seed,
@@ -127,6 +166,13 @@ def command(
         "clips": clips,
         "seconds": seconds,
         "voices": voices,
+        "voice": voice or None,
+        "licence": _pairs(licence, "--licence", "VOICE=TERMS", "piper:joe.onnx=CC0-1.0") if licence else None,
+        "limit": limit,
+        "hours": hours,
+        "minimum_words": minimum_words,
+        "maximum_words": maximum_words,
+        "rooms": rooms,
     }
     made = _checked(corpus, paths)
     options = _options(corpus, made, {name: value for name, value in given.items() if value is not None})
@@ -138,16 +184,16 @@ def command(
     _tell(parts, paths[-1], made.rejected)
 
 
-def _named_columns(given: list[str]) -> dict[str, str]:
+def _pairs(given: list[str], option: str, form: str, example: str) -> dict[str, str]:
     from noisewise.errors import ConfigError
 
-    columns = {}
+    pairs = {}
     for each in given:
         ours, equals, theirs = each.partition("=")
-        if not equals or not ours or not theirs or ours in columns:
-            raise ConfigError(f"`--columns` must be NAME=COLUMN, each once, but has '{each}'; say path=file text=words")
-        columns[ours] = theirs
-    return columns
+        if not equals or not ours or not theirs or ours in pairs:
+            raise ConfigError(f"`{option}` must be {form}, each once, but has '{each}'; say {example}")
+        pairs[ours] = theirs
+    return pairs
 
 
 def _warn_of_no_text(source: Any, output: str, entries: int) -> None:

@@ -1,7 +1,6 @@
 """What is measured: the test set, the conditions, the seed and the bootstrap, as one configuration."""
 
 from dataclasses import field, replace
-from typing import Literal
 
 from noisewise.config import config
 from noisewise.errors import ConfigError
@@ -37,18 +36,28 @@ class GridConfig:
     """Seed of the mixtures and of the bootstrap resamples."""
     limit: int | None = None
     """Number of utterances or clips, evenly spaced over the manifest; null for all."""
-    bootstrap_unit: Literal["utterance", "speaker"] = "utterance"
-    """What the confidence intervals resample: utterances (clips), or speakers (what clips were cut from)."""
+    bootstrap_unit: str = "auto"
+    """What the confidence intervals resample: `utterance` (clips), `speaker` (what clips were cut from), `hierarchical`
+    (speakers, then utterances of each), a column of the manifest, or `auto`: speakers where ten or more are named, else
+    utterances."""
     bootstrap_samples: int = 1000
     """Number of bootstrap resamples."""
     normaliser: NormaliserName = "english"
     """Form in which references and hypotheses are compared; see `noisewise.text.normalise`."""
+    subgroups: list[str] = field(default_factory=list)
+    """Columns of the manifest, such as gender, for whose values error rates are given apart."""
 
     def __post_init__(self) -> None:
         if self.noise is not None and self.levels:
             raise ConfigError(
                 "`noise` and `levels` must be measured one after the other, but are both given; take one of them out"
             )
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the manifest that are read with each item: those of subgroups and of blocks."""
+        block = [] if self.bootstrap_unit in ("auto", "utterance", "speaker", "hierarchical") else [self.bootstrap_unit]
+        return list(dict.fromkeys([*self.subgroups, *block]))
 
     def portable(self) -> "GridConfig":
         """The same without absolute paths of this machine, as results store it."""
@@ -66,7 +75,8 @@ class GridConfig:
         words += ["--types", ",".join(self.types)] if self.types else []
         words += ["--seed", str(self.seed)]
         words += ["--limit", str(self.limit)] if self.limit is not None else []
-        words += ["--bootstrap", self.bootstrap_unit] if self.bootstrap_unit != "utterance" else []
+        words += ["--bootstrap", self.bootstrap_unit] if self.bootstrap_unit != "auto" else []
         words += ["--bootstrap-samples", str(self.bootstrap_samples)] if self.bootstrap_samples != 1000 else []
+        words += ["--subgroups", ",".join(self.subgroups)] if self.subgroups else []
         words += ["--normaliser", self.normaliser] if self.normaliser != "english" else []
         return words + (["--label-column", self.label_column] if self.label_column != "label" else [])

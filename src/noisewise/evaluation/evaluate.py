@@ -90,7 +90,7 @@ def _evaluate(
     progress: Callable[[Progress], None] | None,
 ) -> GridResult:
     speech = task.read(config)
-    check_unit(speech.utterances, config.bootstrap_unit)
+    check_unit(speech.utterances, config)
     grid = Grid.build(config, speech)
     name, details = portable(task.system.name), task.system.details
     identity = _identity(config, grid, name, details)

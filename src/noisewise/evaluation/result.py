@@ -112,6 +112,8 @@ class PerItem:
     """Condition to the hypotheses, or to the best classes; left out where they are not wanted."""
     failures: dict[str, dict[str, str]] = field(default_factory=dict)
     """Condition to id to the reason of the failure."""
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    """Column of the manifest to the value of each item, empty where it has none: what subgroups and blocks are of."""
 
 
 @dataclass(frozen=True)
@@ -284,6 +286,7 @@ def _by_item(items: PerItem) -> dict[str, Sequence[Any]]:
     """The lists over the items, by their names."""
     found: dict[str, Sequence[Any]] = {"ids": items.ids, "groups": items.groups, "words": items.words}
     found |= {f"errors.{key}": each for key, each in items.errors.items()}
+    found |= {f"columns.{key}": each for key, each in items.columns.items()}
     found |= {f"hypotheses.{key}": each for key, each in (items.hypotheses or {}).items()}
     return found | ({} if items.references is None else {"references": items.references})
 

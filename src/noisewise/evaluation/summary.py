@@ -4,19 +4,20 @@ Legend: N utterances or clips, R resamples.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from noisewise.errors import EvaluationError
+from noisewise.evaluation import blocks
 from noisewise.evaluation.conditions import averaged, degradations, noise_types
 from noisewise.evaluation.config import GridConfig
 from noisewise.evaluation.result import Average, GridResult, PerItem, Rate, Row
 from noisewise.evaluation.resume import Cell
 from noisewise.evaluation.test_set import Utterance
 from noisewise.scoring import words
-from noisewise.scoring.words import Counts, interval, resample
+from noisewise.scoring.words import Counts, interval
 
 
 @dataclass(frozen=True)
@@ -36,25 +37,41 @@ class Scored:
     """Word errors, as in `Row`."""
 
 
-def check_unit(items: Sequence[Utterance], bootstrap_unit: str) -> None:
-    """Refuse what cannot be resampled.
+def check_unit(items: Sequence[Utterance], config: GridConfig) -> None:
+    """Refuse what cannot be resampled, or has no subgroups.
 
     Raises:
-        EvaluationError: the bootstrap unit is unknown, or is the speaker where no entry names one.
+        EvaluationError: the bootstrap unit is unknown, or is the speaker where no entry names one; no entry has a
+            value in a column of subgroups.
     """
-    if bootstrap_unit not in ("utterance", "speaker"):
-        raise EvaluationError(f"`bootstrap_unit` must be 'utterance' or 'speaker', but is '{bootstrap_unit}' instead")
-    if bootstrap_unit == "speaker" and all(one.speaker == one.id for one in items):
-        raise EvaluationError(
-            "`bootstrap_unit` must be 'utterance' where no entry names a speaker, but is 'speaker' instead; add a "
-            "column speaker, or resample utterances"
-        )
+    columns = _columns(items, config)
+    blocks.check(config.bootstrap_unit, [one.id for one in items], [one.speaker for one in items], columns)
+    for name in config.subgroups:
+        if not any(columns[name]):
+            raise EvaluationError(f"`subgroups` must be columns of the manifest, but no entry has '{name}'")
 
 
 def draws(items: Sequence[Utterance], config: GridConfig) -> Counts:
     """How often each item is drawn in each resample, the same for all conditions. (R, N)"""
-    groups = [one.speaker for one in items] if config.bootstrap_unit == "speaker" else None
-    return resample(len(items), groups=groups, samples=config.bootstrap_samples, seed=config.seed)
+    return blocks.draws(
+        config.bootstrap_unit,
+        [one.id for one in items],
+        [one.speaker for one in items],
+        _columns(items, config),
+        samples=config.bootstrap_samples,
+        seed=config.seed,
+    )
+
+
+def _columns(items: Sequence[Utterance], config: GridConfig) -> dict[str, list[str]]:
+    """Columns of the manifest, each with the value of every item; empty where an item has none. (N,) each"""
+    return {name: [one.columns.get(name, "") for one in items] for name in config.columns}
+
+
+def _settled(items: Sequence[Utterance], config: GridConfig) -> GridConfig:
+    """The configuration as stored: without paths of this machine, with the unit that `auto` stands for."""
+    unit = blocks.resolved(config.bootstrap_unit, [one.id for one in items], [one.speaker for one in items])
+    return replace(config.portable(), bootstrap_unit=unit)
 
 
 def summarise(
@@ -85,7 +102,7 @@ def summarise(
     means = averaged([one.cell.condition for one in scored[1:]])
     return GridResult(
         task=task,
-        config=config.portable(),
+        config=_settled(items, config),
         items=len(items),
         groups=len({one.speaker for one in items}),
         seconds=round(sum(one.seconds for one in items), 3),
@@ -100,6 +117,7 @@ def summarise(
             references=[one.text for one in items],
             hypotheses={one.cell.condition.key: one.hypotheses for one in scored},
             failures={one.cell.condition.key: one.cell.failures for one in scored if one.cell.failures},
+            columns=_columns(items, config),
         ),
         normaliser=normaliser,
         lost={side: counts for side, counts in (lost or {}).items() if counts},

@@ -73,7 +73,7 @@ class Tagging:
         """
         known = frozenset(self.system.labels)
         text_of = partial(_labels, config.label_column, known)
-        return Speech.read(config.manifest, config.limit, text_of=text_of, group_of=_group)
+        return Speech.read(config.manifest, config.limit, text_of=text_of, group_of=_group, columns=config.columns)
 
     def run(self, waveforms: list[Waveform]) -> list[Probabilities | Failure]:
         """Scores (K,), or failures."""
@@ -116,7 +116,7 @@ def summarise(
     Raises:
         EvaluationError: the bootstrap unit cannot be used.
     """
-    summary.check_unit(clips, config.bootstrap_unit)
+    summary.check_unit(clips, config)
     truth, times = _truth(clips, labels), summary.draws(clips, config)
     metrics: list[Metric] = ["accuracy", "mean_average_precision"]
     if not (truth.sum(axis=1) == 1).all():

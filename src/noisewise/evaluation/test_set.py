@@ -3,7 +3,7 @@
 Legend: T samples.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +35,8 @@ class Utterance:
     """Reference: the words, or the labels with ";" between several."""
     seconds: float
     """Duration in seconds."""
+    columns: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Further columns of the manifest that were asked for."""
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Speech:
     cuts: "dict[str, Cut]" = field(default_factory=dict)
     text_of: "Callable[[Cut], str | None]" = manifests.text_of
     group_of: "Callable[[Cut], str | None]" = speaker_of
+    columns: Sequence[str] = ()
 
     @classmethod
     def read(
@@ -55,6 +58,7 @@ class Speech:
         *,
         text_of: "Callable[[Cut], str | None]" = manifests.text_of,
         group_of: "Callable[[Cut], str | None]" = speaker_of,
+        columns: Sequence[str] = (),
     ) -> "Speech":
         """Read a manifest, and decode every file once to find those that cannot be used.
 
@@ -63,6 +67,7 @@ class Speech:
             limit: take this many, evenly spaced, so that a few utterances still come from many speakers.
             text_of: reference of an entry; it may raise an EvaluationError with the reason why it cannot be used.
             group_of: what utterances belong together by: their speaker.
+            columns: names of columns that are kept with each utterance.
 
         Raises:
             EvaluationError: no utterance is left.
@@ -73,7 +78,7 @@ class Speech:
             raise EvaluationError(f"`limit` must be at least 1, but is {limit} instead")
         if limit is not None and limit < len(cuts):
             cuts = [cuts[index * len(cuts) // limit] for index in range(limit)]
-        speech = cls(cuts={cut.id: cut for cut in cuts}, text_of=text_of, group_of=group_of)
+        speech = cls(cuts={cut.id: cut for cut in cuts}, text_of=text_of, group_of=group_of, columns=columns)
         for name in speech.cuts:
             speech._check(name)
         if not speech.utterances:
@@ -100,4 +105,6 @@ class Speech:
         clean = self.waveform(name)
         if rms(clean) <= SILENCE_RMS:
             raise EvaluationError(f"it must be audible, but its RMS is {rms(clean):.2g} of full scale")
-        return Utterance(name, self.group_of(self.cuts[name]) or name, clean_text(text), len(clean) / SAMPLE_RATE)
+        cut = self.cuts[name]
+        values = {key: clean_text(value) for key in self.columns if (value := manifests.column(cut, key))}
+        return Utterance(name, self.group_of(cut) or name, clean_text(text), len(clean) / SAMPLE_RATE, values)

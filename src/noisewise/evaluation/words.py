@@ -54,7 +54,9 @@ class Recognition:
             DataError: the manifest cannot be used.
         """
         normaliser = choose(config.normaliser)
-        speech = Speech.read(config.manifest, config.limit, text_of=lambda cut: _reference(cut, normaliser))
+        speech = Speech.read(
+            config.manifest, config.limit, text_of=lambda cut: _reference(cut, normaliser), columns=config.columns
+        )
         check_references(speech.utterances, normaliser)
         return speech
 
@@ -101,7 +103,7 @@ def summarise(utterances: Sequence[Utterance], cells: Sequence[TextCell], config
     Raises:
         EvaluationError: the bootstrap unit cannot be used, or no reference has a word.
     """
-    summary.check_unit(utterances, config.bootstrap_unit)
+    summary.check_unit(utterances, config)
     normaliser = choose(config.normaliser)
     references = [one.text for one in utterances]
     scores = [score(references, cell.hypotheses, normaliser=normaliser) for cell in cells]

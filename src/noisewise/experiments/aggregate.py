@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from noisewise.evaluation import blocks
 from noisewise.evaluation.provenance import portable, versions
 from noisewise.evaluation.result import GridResult
 from noisewise.experiments.bootstrap import MEANS, Resampler, check_same, groups, mixtures
@@ -51,7 +52,8 @@ def aggregate(
     if plan.grid is None or not named:
         return result
     check_same(named)
-    unit, first = plan.grid.bootstrap_unit, named[0][1]
+    first = named[0][1]
+    unit = blocks.resolved(plan.grid.bootstrap_unit, first.per_item.ids, first.per_item.groups)
     resampler = Resampler.of(first, unit, RESAMPLES, plan.grid.seed)
     return Reproduction(
         **{

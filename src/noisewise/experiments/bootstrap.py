@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.errors import EvaluationError
+from noisewise.evaluation import blocks
 from noisewise.evaluation.conditions import averaged
 from noisewise.evaluation.result import GridResult
 from noisewise.experiments.cells import Difference, Rate
 from noisewise.scoring.significance import matched_pairs, sign_test
-from noisewise.scoring.words import Counts, Rates, interval, resample, resampled_rates
+from noisewise.scoring.words import Counts, Rates, interval, resampled_rates
 
 MEANS = ("type_a", "type_b", "all", "type_a_above_0_db", "type_b_above_0_db", "all_above_0_db")
 
@@ -59,9 +60,8 @@ class Resampler:
 
     @classmethod
     def of(cls, grid: GridResult, unit: str, samples: int, seed: int) -> "Resampler":
-        """Draws of the utterances or speakers of a grid."""
-        speakers = grid.per_item.groups if unit == "speaker" else None
-        return cls(resample(len(grid.per_item.ids), groups=speakers, samples=samples, seed=seed))
+        """Draws of the utterances or blocks of a grid."""
+        return cls(blocks.draws_of(grid, unit, samples=samples, seed=seed))
 
     def rate(self, grids: Sequence[GridResult], conditions: Sequence[str]) -> Rate:
         """Mean over the seeds of a run."""

@@ -21,7 +21,7 @@ class Bootstrap:
     """How the confidence intervals were made."""
 
     unit: str
-    """What was resampled: `utterance` or `speaker`."""
+    """What was resampled: `utterance`, `speaker`, `hierarchical` or a column of the manifest."""
     samples: int
     """Number of resamples."""
     level: float = 0.95

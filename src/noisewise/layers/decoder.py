@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from noisewise.layers.attention import MultiHeadAttention
+from noisewise.layers.attention import MultiHeadAttention, attend
 from noisewise.layers.transformer import FeedForward
 
 
@@ -66,7 +66,7 @@ class CausalAttention(MultiHeadAttention):
         """(B, L, D) -> (B, L, D). Padding stands behind what is valid, so `valid` is not needed."""
         query, key, value = (self._split(project(features)) for project in (self.query, self.key, self.value))
         dropout = self.dropout if self.training else 0.0
-        return self._joined(F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True))
+        return self._joined(attend(query, key, value, None, dropout, is_causal=True))
 
     def step(self, features: Tensor, cache: LayerCache) -> Tensor:
         """The same for the next token alone. (B * K, 1, D) -> (B * K, 1, D)"""
@@ -112,12 +112,8 @@ class CrossAttention(nn.Module):
         Returns:
             (B, L, D).
         """
-        attended = F.scaled_dot_product_attention(
-            _split(self.query(features), self.heads),
-            *keys,
-            attn_mask=valid[:, None, None, :],
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        query, dropout = _split(self.query(features), self.heads), self.dropout if self.training else 0.0
+        attended = attend(query, *keys, valid[:, None, None, :], dropout)
         return self.output(attended.transpose(1, 2).flatten(2))
 
 

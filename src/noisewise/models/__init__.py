@@ -18,6 +18,7 @@ from noisewise.models.wav2code.codebook_learning import CodebookLearningConfig
 from noisewise.models.wav2code.wav2code import Wav2CodeConfig
 from noisewise.models.wav2vec2.ew2 import EW2Config
 from noisewise.models.wav2vec2.pretraining import Wav2Vec2PretrainingConfig
+from noisewise.models.whisper.whisper import Whisper, WhisperConfig
 
 __all__ = [
     "AcousticConfig",
@@ -31,7 +32,7 @@ __all__ = [
     "settled",
 ]
 
-AcousticConfig = CTCConfig | Wav2CodeConfig | EncoderDecoderConfig
+AcousticConfig = CTCConfig | Wav2CodeConfig | EncoderDecoderConfig | WhisperConfig
 """Models that give log-probabilities of tokens: recognisers."""
 ModelUnion = (
     AcousticConfig
@@ -61,5 +62,7 @@ def model_type(config: type[Any]) -> type[AnyModel]:
 def settled(config: Any, model: AnyModel) -> Any:
     """The configuration as a released model needs it: what a pre-trained encoder's source holds is written out, and so
     are the statistics that CAT has measured."""
+    if isinstance(model, Whisper):
+        return replace(config, encoder=model.config.encoder, decoder=model.config.decoder)
     encoder: Any = getattr(model, "encoder", None)
     return replace(config, encoder=encoder.settled()) if hasattr(encoder, "settled") else config

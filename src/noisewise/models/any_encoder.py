@@ -7,8 +7,9 @@ from noisewise.models.encoder import Encoder
 from noisewise.models.logmel_transformer import LogMelTransformerConfig
 from noisewise.models.pretrained import PretrainedConfig
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
+from noisewise.models.whisper.encoder import WhisperEncoderConfig
 
-EncoderUnion = LogMelTransformerConfig | Wav2Vec2Config | PretrainedConfig
+EncoderUnion = LogMelTransformerConfig | Wav2Vec2Config | PretrainedConfig | WhisperEncoderConfig
 EncoderConfig = Annotated[EncoderUnion, one_of("kind")]
 
 

@@ -21,11 +21,12 @@ import numpy as np
 
 from noisewise import safe_text
 from noisewise.errors import EvaluationError
+from noisewise.evaluation import blocks
 from noisewise.evaluation.provenance import portable
 from noisewise.evaluation.result import GridResult, PerItem
 from noisewise.reports import tables as table
 from noisewise.reports.metrics import ACCURACY, Metric, shown
-from noisewise.scoring.words import Interval, Rates, interval, resample, resampled_rates
+from noisewise.scoring.words import Interval, Rates, interval, resampled_rates
 
 WORST = 8
 """Conditions listed as those where it breaks."""
@@ -51,7 +52,7 @@ class Card:
     score: float
     """0 to 100."""
     interval: Interval
-    """95 % of bootstrap resamples of the utterances, or clips, around the score."""
+    """95 % of bootstrap resamples around the score, of what the results resample."""
     test: str
     """First twelve digits of a hash; equal for systems that were given the same mixtures."""
 
@@ -108,7 +109,7 @@ def make(model: str, noise: GridResult, degraded: GridResult, *, seed: int = 0) 
     items = (noise.per_item, degraded.per_item)
     noisy = _conditions(noise, noise.averages["all"].names)
     groups = {name: _conditions(degraded, [name]) for name in degraded.degradations}
-    times = [resample(len(one.ids), samples=SAMPLES, seed=seed) for one in items]
+    times = [blocks.draws_of(one, one.config.bootstrap_unit, samples=SAMPLES, seed=seed) for one in (noise, degraded)]
     resampled = (
         _accuracy(items[0], noisy, times[0])
         + np.mean([_accuracy(items[1], group, times[1]) for group in groups.values()], axis=0)
@@ -209,7 +210,7 @@ def _measured(card: Card) -> str:
         if result.command:
             lines.append(f"- rebuilt by: {safe_text.code(result.command)}")
     rule = f"scored under {safe_text.markdown(noise.normaliser)}" if card.of_words else "scored by the best class"
-    lines.append(f"- {rule}; intervals are 95 % of bootstrap resamples")
+    lines.append(f"- {rule}; intervals are 95 % of bootstrap resamples of {noise.config.bootstrap_unit}s")
     return "\n".join(lines) + "\n"
 
 

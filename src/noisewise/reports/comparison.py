@@ -6,24 +6,29 @@ utterances that both systems were given:
 
 - the paired bootstrap interval (Bisani and Ney, ICASSP 2004): both systems are scored on the same resamples;
 - the matched-pairs test (Gillick and Cox, ICASSP 1989; MAPSSWE) with whole utterances as segments: the differences of
-  errors per utterance, summed over the conditions of a mean, against mean 0 by the normal distribution;
+  errors per utterance, summed over the conditions of a mean, against mean 0 by the normal distribution; and, within
+  one condition whose texts were kept, with the parts of utterances between words that both got right as segments;
 - the exact sign test over utterances in which one of the two makes fewer errors.
+
+With the bootstrap comes the probability of improvement, the share of resamples in which the other makes fewer errors.
+A grid is many tests: the probabilities of its conditions are corrected after Holm (1979).
 
 Legend: N utterances or clips, C conditions, R resamples.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.errors import EvaluationError
+from noisewise.evaluation import blocks
 from noisewise.evaluation.conditions import Condition, averaged, degradations, in_order, noise_types, snrs_db
 from noisewise.evaluation.result import GridResult
 from noisewise.reports.tables import label
-from noisewise.scoring.significance import matched_pairs, sign_test
-from noisewise.scoring.words import Counts, interval, resample, resampled_rates
+from noisewise.scoring.significance import holm, matched_pairs, segment_errors, sign_test
+from noisewise.scoring.words import Counts, choose, interval, resampled_rates
 
 Errors = NDArray[np.int64]
 
@@ -44,6 +49,18 @@ class Pair:
     worse: int
     sign_p: float
     """Sign test, two-sided."""
+    improvement: float
+    """Probability of improvement: share of resamples in which the other makes fewer errors, ties counted half."""
+    segment_z: float | None = None
+    segment_p: float | None = None
+    """Matched pairs of the parts between words that both got right; None for means, and where texts were not kept."""
+    corrected_p: float | None = None
+    """Probability of the condition after Holm's correction over all conditions and systems; None for means."""
+
+    @property
+    def most_powerful_p(self) -> float:
+        """Matched pairs by segments where there are any, else by utterances."""
+        return self.p if self.segment_p is None else self.segment_p
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,11 @@ class Line:
     ci: list[tuple[float, float]]
     pairs: list[Pair]
     """Difference of each system but the baseline."""
+
+    @property
+    def is_condition(self) -> bool:
+        """Whether it is a condition, and no mean over conditions."""
+        return self.conditions == [self.name]
 
 
 @dataclass(frozen=True)
@@ -92,7 +114,7 @@ class Comparison:
     normaliser: str
     """Empty where taggers are compared."""
     unit: str
-    """What was resampled: utterance or speaker."""
+    """What was resampled: utterance, speaker, hierarchical or a column of the manifest."""
     noise_types: list[str]
     snrs_db: list[float]
     """Signal-to-noise ratios in dB."""
@@ -123,7 +145,7 @@ def compare(
     results: Sequence[GridResult],
     names: Sequence[str] | None = None,
     *,
-    unit: str = "utterance",
+    unit: str = "auto",
     samples: int = 1000,
     seed: int = 0,
 ) -> Comparison:
@@ -132,7 +154,8 @@ def compare(
     Args:
         results: the baseline first; two or more.
         names: one for each; those of the systems when left out.
-        unit: `utterance` or `speaker`, what is resampled.
+        unit: what is resampled, as `bootstrap_unit` of a grid: `auto`, `utterance`, `speaker`, `hierarchical` or a
+            column that the first result holds.
         samples: number of resamples R.
         seed: seed of the resamples.
 
@@ -140,14 +163,14 @@ def compare(
         EvaluationError: they are of other utterances or mixtures, or were scored by other rules.
     """
     chosen = list(names) if names else _names(results)
-    _check_kinds(results, chosen, unit)
+    _check_kinds(results, chosen)
     first = results[0]
     _check(results, chosen)
     common = [row.condition for row in first.rows.values() if all(_has(one, row.condition) for one in results)]
     _check_mixtures(results, common, chosen)
     words = np.array(first.per_item.words, dtype=np.int64)
-    groups = first.per_item.groups if unit == "speaker" else None
-    times = resample(len(words), groups=groups, samples=samples, seed=seed)
+    unit = blocks.resolved(unit, first.per_item.ids, first.per_item.groups)
+    times = blocks.draws_of(first, unit, samples=samples, seed=seed)
     errors = [
         {one.key: np.array(result.per_item.errors[one.key], dtype=np.int64) for one in common} for result in results
     ]
@@ -160,7 +183,12 @@ def compare(
         noise_types=noise_types(common),
         snrs_db=snrs_db(common),
         degradations=in_order(degradations(common)),
-        lines={name: _line(name, group, errors, words, times) for name, group in _groups(common).items()},
+        lines=_corrected(
+            [
+                _with_segments(_line(name, group, errors, words, times), results)
+                for name, group in _groups(common).items()
+            ]
+        ),
         differences=[_differences(first, other, common) for other in results[1:]],
         left_out=sorted({name for result in results for name in result.rows} - {one.key for one in common}),
     )
@@ -177,9 +205,47 @@ def _line(name: str, group: list[str], errors: list[dict[str, Errors]], words: C
         found = interval(resampled[other] - resampled[0])
         better, worse = int((differences < 0).sum()), int((differences > 0).sum())
         z, p = matched_pairs(differences)
+        gain = resampled[other] - resampled[0]
+        improvement = float(np.mean(gain < 0) + np.mean(gain == 0) / 2)
         ci = (found.low, found.high)
-        pairs.append(Pair(rates[other] - rates[0], ci, z, p, better, worse, sign_test(better, worse)))
+        pairs.append(Pair(rates[other] - rates[0], ci, z, p, better, worse, sign_test(better, worse), improvement))
     return Line(name, group, rates, [(one.low, one.high) for one in intervals], pairs)
+
+
+def _with_segments(line: Line, results: Sequence[GridResult]) -> Line:
+    """A line of one condition with its matched pairs of segments, where the texts were kept."""
+    texts = [_texts(one, line.name) if line.is_condition else None for one in results]
+    first, pairs = texts[0], []
+    for pair, other in zip(line.pairs, texts[1:], strict=True):
+        if first is not None and other is not None:
+            before, after = segment_errors(first[0], first[1], other[1])
+            z, p = matched_pairs(after - before)
+            pair = replace(pair, segment_z=z, segment_p=p)
+        pairs.append(pair)
+    return replace(line, pairs=pairs)
+
+
+def _texts(result: GridResult, key: str) -> tuple[list[str], list[str]] | None:
+    """References and hypotheses of a condition, normalised; None where they were not kept, or are no words."""
+    items = result.per_item
+    if result.task != "recognition" or items.references is None or items.hypotheses is None:
+        return None
+    normaliser = choose(result.config.normaliser)
+    return [normaliser(text) for text in items.references], [normaliser(text) for text in items.hypotheses[key]]
+
+
+def _corrected(lines: Sequence[Line]) -> dict[str, Line]:
+    """The lines by their names, the probabilities of single conditions corrected as one family."""
+    family = [(line.name, place) for line in lines if line.is_condition for place in range(len(line.pairs))]
+    by_name = {line.name: line for line in lines}
+    found = dict(zip(family, holm([by_name[name].pairs[place].most_powerful_p for name, place in family]), strict=True))
+    return {
+        name: replace(
+            line,
+            pairs=[replace(pair, corrected_p=found.get((name, place))) for place, pair in enumerate(line.pairs)],
+        )
+        for name, line in by_name.items()
+    }
 
 
 def _groups(conditions: Sequence[Condition]) -> dict[str, list[str]]:
@@ -210,7 +276,7 @@ def _has(result: GridResult, condition: Condition) -> bool:
     return row is not None and row.condition == condition
 
 
-def _check_kinds(results: Sequence[GridResult], names: Sequence[str], unit: str) -> None:
+def _check_kinds(results: Sequence[GridResult], names: Sequence[str]) -> None:
     if len(results) < 2 or len(names) != len(results):
         raise EvaluationError(
             f"`results` must be two or more, with a name for each, but are {len(results)} with {len(names)} names"
@@ -220,8 +286,6 @@ def _check_kinds(results: Sequence[GridResult], names: Sequence[str], unit: str)
         raise EvaluationError(f"`results` must all be of recognition or all of tagging, but are of both: {tasks}")
     if len(set(names)) != len(names):
         raise EvaluationError(f"names must differ, but are {', '.join(names)}; give --names A,B")
-    if unit not in ("utterance", "speaker"):
-        raise EvaluationError(f"`unit` must be 'utterance' or 'speaker', but is '{unit}' instead")
 
 
 def _check(results: Sequence[GridResult], names: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from noisewise.reports.tables import NAMES, Table, as_latex, as_markdown
 
 RATES = ["condition", "system", "wer", "wer_low", "wer_high"]
 PAIRS = ["baseline", "difference", "difference_low", "difference_high", "z", "p", "better", "worse", "sign_p"]
+TESTS = ["improvement", "segment_z", "segment_p", "corrected_p"]
 
 
 def markdown(comparison: Comparison, utterances: int = 0) -> str:
@@ -42,7 +43,7 @@ def comma_separated(comparison: Comparison) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*RATES, *PAIRS])
+    writer.writerow([*RATES, *PAIRS, *TESTS])
     for line in comparison.lines.values():
         for index, name in enumerate(comparison.names):
             rates = [line.wer[index], *line.ci[index]]
@@ -54,9 +55,11 @@ def comma_separated(comparison: Comparison) -> str:
 
 def _fields(pair: Pair | None, baseline: str) -> list[object]:
     if pair is None:
-        return [""] * len(PAIRS)
+        return [""] * len([*PAIRS, *TESTS])
     numbers = [*map(_number, (pair.difference, *pair.ci, pair.z)), f"{pair.p:.4g}"]
-    return [baseline, *numbers, pair.better, pair.worse, f"{pair.sign_p:.4g}"]
+    tests = [pair.improvement, pair.segment_z, pair.segment_p, pair.corrected_p]
+    shown = ["" if value is None else f"{value:.4g}" for value in tests]
+    return [baseline, *numbers, pair.better, pair.worse, f"{pair.sign_p:.4g}", *shown]
 
 
 def _head(comparison: Comparison) -> str:
@@ -68,7 +71,8 @@ def _head(comparison: Comparison) -> str:
     baseline = safe_text.markdown(comparison.names[0])
     text += (
         f"Differences are to {baseline}, with 95 % of paired bootstrap resamples ({_unit(comparison)}s), "
-        "p of matched pairs.\n"
+        "p of matched pairs. A star marks p below 0.05 in a cell, two stars that it is below 0.05 after Holm's "
+        "correction over all conditions.\n"
     )
     if comparison.left_out:
         text += f"Not measured for all, and left out: {safe_text.markdown(', '.join(comparison.left_out))}.\n"
@@ -76,8 +80,9 @@ def _head(comparison: Comparison) -> str:
 
 
 def _unit(comparison: Comparison) -> str:
-    names = {"utterance": "clip", "speaker": "source"}
-    return names[comparison.unit] if comparison.of_taggers else comparison.unit
+    names = {"utterance": "clip", "speaker": "source"} if comparison.of_taggers else {}
+    names |= {"hierarchical": "speakers, then utterance"}
+    return safe_text.markdown(names.get(comparison.unit, comparison.unit))
 
 
 def _measure(comparison: Comparison) -> str:
@@ -95,6 +100,7 @@ def _tables(comparison: Comparison) -> Iterator[Table]:
         by_snr = [f"all@{snr:g}" for snr in comparison.snrs_db if f"all@{snr:g}" in comparison.lines]
         yield _table(comparison, f"{measure}, all types", by_snr, lambda name: f"{name.partition('@')[2]} dB")
         yield _cells(comparison)
+    yield _improvements(comparison, ["clean", *names, *means])
 
 
 def _table(comparison: Comparison, corner: str, rows: list[str], shown: Callable[[str], str]) -> Table:
@@ -109,7 +115,8 @@ def _table(comparison: Comparison, corner: str, rows: list[str], shown: Callable
 
 
 def _cells(comparison: Comparison) -> Table:
-    """The rates of all systems, in their order, at each type and SNR; a star where p of matched pairs is below 0.05."""
+    """The rates of all systems, in their order, at each type and SNR; a star where p of matched pairs is below 0.05,
+    two where it still is after Holm's correction over the grid."""
     lines = [
         [f"{_measure(comparison)}: {' / '.join(comparison.names)}", *(f"{snr:g} dB" for snr in comparison.snrs_db)]
     ]
@@ -120,8 +127,22 @@ def _cells(comparison: Comparison) -> Table:
 
 
 def _cell(line: Line) -> str:
-    stars = ["", *("*" if pair.p < 0.05 else "" for pair in line.pairs)]
+    stars = ["", *map(_stars, line.pairs)]
     return " / ".join(f"{100 * rate:.1f}{star}" for rate, star in zip(line.wer, stars, strict=True))
+
+
+def _stars(pair: Pair) -> str:
+    if pair.corrected_p is not None and pair.corrected_p < 0.05:
+        return "**"
+    return "*" if pair.p < 0.05 else ""
+
+
+def _improvements(comparison: Comparison, rows: list[str]) -> Table:
+    """How sure it is that each system makes fewer errors than the baseline."""
+    lines = [["probability of improvement (%)", *comparison.names[1:]]]
+    for name in rows:
+        lines.append([_shown(name), *(f"{100 * pair.improvement:.1f}" for pair in comparison.lines[name].pairs)])
+    return lines
 
 
 def _listing(title: str, differences: list[ItemDifference], of_taggers: bool) -> str:

@@ -222,11 +222,21 @@ def bootstrap(
     return interval(resampled_rates(times, errors, words), level)
 
 
-def resample(count: int, *, groups: Sequence[str] | None = None, samples: int = 1000, seed: int = 0) -> Counts:
+def resample(
+    count: int, *, groups: Sequence[str] | None = None, within: bool = False, samples: int = 1000, seed: int = 0
+) -> Counts:
     """How often each of `count` utterances is drawn in each resample, (R, N).
 
     The same draws serve every condition of the same utterances, so that averages over conditions and
     differences between recognisers are resampled in pairs.
+
+    Args:
+        count: number of utterances N.
+        groups: block of each utterance, such as its speaker; whole blocks are drawn (Liu and Peng 2020,
+            arXiv 1912.09508). Utterances are drawn when left out.
+        within: draw utterances, with replacement, within each block that was drawn: the hierarchical bootstrap.
+        samples: number of resamples R.
+        seed: seed of the draws.
 
     Raises:
         EvaluationError: `groups` does not name one group per utterance, or there is nothing to draw.
@@ -240,7 +250,18 @@ def resample(count: int, *, groups: Sequence[str] | None = None, samples: int = 
     _, membership = np.unique(np.asarray(names), return_inverse=True)
     size = int(membership.max()) + 1
     drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), size=samples)  # (R, G)
-    times: Counts = drawn[:, membership]
+    if not within:
+        return drawn[:, membership].astype(np.int64)
+    return _within(drawn, membership, np.random.default_rng([seed, 1]))
+
+
+def _within(drawn: Counts, membership: Counts, generator: np.random.Generator) -> Counts:
+    """As many utterances of each block as it has, for each time that it was drawn. (R, G), (N,) -> (R, N)"""
+    times = np.zeros((len(drawn), len(membership)), dtype=np.int64)
+    for block in range(drawn.shape[1]):
+        members = np.flatnonzero(membership == block)
+        share = np.full(len(members), 1 / len(members))
+        times[:, members] = generator.multinomial(drawn[:, block] * len(members), share)
     return times
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from noisewise.config import one_of
 from noisewise.errors import ConfigError
 from noisewise.models import AnyModel, ModelUnion, model_type
+from noisewise.models.whisper.tokenizer import WhisperTokenizer
 from noisewise.tasks.codebook import CodebookTaskConfig
 from noisewise.tasks.contrastive import ContrastiveTaskConfig
 from noisewise.tasks.ctc import CTCTaskConfig
@@ -20,6 +21,7 @@ from noisewise.tasks.language_modelling import LanguageModellingTaskConfig
 from noisewise.tasks.representation import RepresentationTaskConfig
 from noisewise.tasks.tagging import TaggingTaskConfig
 from noisewise.tasks.wav2code import Wav2CodeTaskConfig
+from noisewise.tasks.whisper import WhisperTaskConfig
 from noisewise.text.tokenizer import Tokenizer
 from noisewise.text.vocabulary import Vocabulary
 from noisewise.training.task import Task
@@ -33,6 +35,7 @@ TaskUnion = (
     | RepresentationTaskConfig
     | TaggingTaskConfig
     | LanguageModellingTaskConfig
+    | WhisperTaskConfig
 )
 TaskConfig = Annotated[TaskUnion, one_of("kind")]
 
@@ -43,6 +46,7 @@ def build(
     tokenizer: Tokenizer,
     labels: Sequence[str] = (),
     vocabulary: Vocabulary | None = None,
+    pieces: WhisperTokenizer | None = None,
 ) -> Task:
     """The task that a configuration describes, over a model.
 
@@ -52,6 +56,7 @@ def build(
         tokenizer: of transcripts, for tasks that need them.
         labels: names of the classes, for tasks that learn them.
         vocabulary: of a language model.
+        pieces: tokens of the decoder of Whisper.
 
     Raises:
         ConfigError: the task is not one for this kind of model.
@@ -63,7 +68,7 @@ def build(
             f"`task.kind` must suit the model, but is {config.kind} for a {type(model).__name__}; take {takes}"
         )
     suiting: Any = model
-    return config.build(suiting, TaskInputs(tokenizer, labels, vocabulary))
+    return config.build(suiting, TaskInputs(tokenizer, labels, vocabulary, pieces))
 
 
 def suited(task: Any) -> list[str]:

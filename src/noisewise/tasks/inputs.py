@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from noisewise.errors import ConfigError
+from noisewise.models.whisper.tokenizer import WhisperTokenizer
 from noisewise.text.tokenizer import Tokenizer
 from noisewise.text.vocabulary import Vocabulary
 
@@ -18,6 +19,8 @@ class TaskInputs:
     """Names of the classes, in the order of a tagger's logits."""
     vocabulary: Vocabulary | None = None
     """Words or characters of a language model."""
+    pieces: WhisperTokenizer | None = None
+    """Tokens of the decoder of Whisper."""
 
     def words(self) -> Vocabulary:
         """The vocabulary.
@@ -28,3 +31,16 @@ class TaskInputs:
         if self.vocabulary is None:
             raise ConfigError("`train.kind` must be text for a language model, but there is no vocabulary")
         return self.vocabulary
+
+    def decoder_tokens(self) -> WhisperTokenizer:
+        """The tokens of the decoder of Whisper.
+
+        Raises:
+            ConfigError: there are none.
+        """
+        if self.pieces is None:
+            raise ConfigError(
+                "`model.encoder.source` or `start_from` must name a Whisper with a tokenizer.json, but neither does; "
+                "its decoder writes in these tokens"
+            )
+        return self.pieces

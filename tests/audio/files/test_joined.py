@@ -11,7 +11,7 @@ from noisewise.audio.files.protocol import OpenAudio, cut_off
 from noisewise.errors import AudioError
 
 
-class Memory:
+class Memory(OpenAudio):
     """A source of samples (T, C); the last `lacking` of them are promised and not there."""
 
     name, format, fault = "memory", "MEMORY", None

@@ -74,7 +74,7 @@ def test_a_pipe() -> None:
 def test_what_is_no_recording(tmp_path: Path) -> None:
     for wrong in ({"rate": 10}, {"rate": 16_000, "channels": 0}, {"rate": 16_000, "dtype": "s12"}):
         with pytest.raises(AudioError, match="must be"):
-            waveform.open_raw(tmp_path / "a.raw", **wrong)  # type: ignore[arg-type]
+            waveform.open_raw(tmp_path / "a.raw", **wrong)
     with pytest.raises(AudioError) as caught:
         waveform.load(waveform.open_raw(io.BytesIO(b""), 16_000))
     assert caught.value.reason == "empty"

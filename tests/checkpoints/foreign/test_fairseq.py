@@ -119,7 +119,7 @@ def test_a_pretraining_file_with_args(archive: bool, a_folder: Maker, tmp_path: 
     state["final_proj.bias"] = state.pop("project_hid.bias")
     values = settings()
     values["arch"] = values.pop("_name")
-    content = {"args": argparse.Namespace(**values, normalize=False), "cfg": None, "model": state}
+    content: dict[str, Any] = {"args": argparse.Namespace(**values, normalize=False), "cfg": None, "model": state}
     content["last_optimizer_state"] = {"state": {0: {"exp_avg": torch.zeros(3)}}}
     path = saved(tmp_path / "small.pt", content, archive=archive)
     same(path, folder)
@@ -162,7 +162,7 @@ def test_letters_beside_the_file_inside_it_or_given(a_folder: Maker, tmp_path: P
     with pytest.raises(InteropError, match=r"must stand beside its letters, dict\.ltr\.txt"):
         foreign.read(plain)
     (tmp_path / "mine.txt").write_text("| 9\nB 5\nA 3\n")
-    assert foreign.read(plain, tmp_path / "mine.txt").head.tokenizer.symbols == own  # type: ignore[union-attr]
+    assert foreign.read(plain, tmp_path / "mine.txt").head.tokenizer.symbols == own
     (tmp_path / "dict.ltr.txt").write_text("| 9\nB 5\n")
     with pytest.raises(InteropError, match=r"dict.ltr.txt` must hold 3 letters.* but holds 2"):
         foreign.read(plain)

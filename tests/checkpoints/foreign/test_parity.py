@@ -41,7 +41,7 @@ def test_without_an_extractor_the_waveform_is_normalised_as_the_model_wants(a_fo
     (folder / "preprocessor_config.json").unlink()
     checkpoint = read(folder)
     for normalise in (False, True):
-        front_end: Any = checkpoint.config.front_end  # type: ignore[union-attr]
+        front_end: Any = checkpoint.config.front_end
         config: Any = replace(checkpoint.config, front_end=replace(front_end, normalise=normalise))
         (found,) = parity.compare(replace(checkpoint, config=config), [5 * WAVES[0] + 0.2])
         assert found.agrees

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def in_shards(save: Callable[[State, Path], None], stem: str, suffix: str) -> Ca
     def write(folder: Path, state: State) -> None:
         names = sorted(state)
         parts = [names[: len(names) // 2], names[len(names) // 2 :]]
-        placed = {}
+        placed: dict[str, Any] = {}
         for number, part in enumerate(parts, start=1):
             file = f"{stem}-0000{number}-of-00002{suffix}"
             save({name: state[name] for name in part}, folder / file)

@@ -22,7 +22,7 @@ def corpus(tmp_path: Path, save: object) -> Path:
         (folder / f"etc/an4_{split}.fileids").write_text("".join(f"{name}\n" for name, _ in rows))
         (folder / f"etc/an4_{split}.transcription").write_text("".join(f"{line}\n" for _, line in rows))
         for name, _ in rows:
-            save(folder / "wav" / f"{name}.wav", 0.5)  # type: ignore[operator]
+            save(folder / "wav" / f"{name}.wav", 0.5)
     return folder
 
 

@@ -13,7 +13,7 @@ HEADER = "# Segments csv created Sun Mar  5 10:54:31 2017\n# num_ytids=3\n# YTID
 def corpus(tmp_path: Path, save: object) -> Path:
     root = tmp_path / "in"
     for name in ("eval/--PJHxphWEs_30.000_40.000", "eval/Yab-_cdEFghi", "bal/Y2345678901_10000", "bal/other"):
-        save(root / f"{name}.wav", 0.3)  # type: ignore[operator]
+        save(root / f"{name}.wav", 0.3)
     (root / "class_labels_indices.csv").write_text(
         'index,mid,display_name\n0,/m/09x0r,"Speech"\n1,/t/dd00088,"Male speech, man speaking"\n'
     )

@@ -1,10 +1,12 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from noisewise.audio.mix import rms
 from noisewise.data.corpora import babble
+from noisewise.data.corpora.preparation import Part
 from noisewise.data.manifests.read import column, load_audio, read
 from noisewise.data.noise.pool import NoiseConfig, NoisePool
 from noisewise.data.random_streams import Draws
@@ -28,9 +30,9 @@ def talkers(tmp_path: Path) -> Path:
     return folder
 
 
-def prepare(talkers: Path, out: Path, **values: object) -> object:
-    options = {"clips": 4, "seconds": 1.5, "voices": (2, 3), "seed": 1, **values}
-    return babble.prepare(str(talkers), out, **options)  # type: ignore[arg-type]
+def prepare(talkers: Path, out: Path, **values: Any) -> list[Part]:
+    options: dict[str, Any] = {"clips": 4, "seconds": 1.5, "voices": (2, 3), "seed": 1, **values}
+    return babble.prepare(str(talkers), out, **options)
 
 
 def test_clips_are_noise_of_the_type_babble(talkers: Path, tmp_path: Path) -> None:
@@ -61,12 +63,12 @@ def test_the_same_again(talkers: Path, tmp_path: Path) -> None:
     prepare(talkers, tmp_path / "two")
     for path in (tmp_path / "one/flac").iterdir():
         assert path.read_bytes() == (tmp_path / "two/flac" / path.name).read_bytes()
-    assert [part.fresh for part in prepare(talkers, tmp_path / "one")] == [False]  # type: ignore[attr-defined]
+    assert [part.fresh for part in prepare(talkers, tmp_path / "one")] == [False]
 
 
 def test_a_bad_voice_is_listed(talkers: Path, tmp_path: Path) -> None:
     (talkers / "00.wav").write_bytes(b"")
-    (part,) = prepare(talkers, tmp_path / "out", clips=8, voices=(5, 5))  # type: ignore[misc]
+    (part,) = prepare(talkers, tmp_path / "out", clips=8, voices=(5, 5))
     assert [item.reason for item in part.rejected] == ["empty"]
     assert part.utterances == 8
 

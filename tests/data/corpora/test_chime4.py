@@ -29,16 +29,16 @@ def corpus(tmp_path: Path, save: object) -> Path:
                 name = f"{speaker}_050C0101_{environment.upper()}"
                 folder = part.replace("_", f"_{environment}_")
                 for channel in range(first, 7):
-                    save(isolated / folder / f"{name}.CH{channel}.wav", 0.1)  # type: ignore[operator]
+                    save(isolated / folder / f"{name}.CH{channel}.wav", 0.1)
                 rows.append(line.format(speaker=speaker, env=environment.upper()))
                 track.append(f"{folder}/{name}.CH{3 if speaker == 'F01' else 6}.wav")
         (data / f"transcriptions/{part}.dot_all").write_text("\n".join(rows) + "\n")
         (data / f"annotations/{part}_1ch_track.list").write_text("\n".join(track) + "\n")
     for speaker in ("F01", "M03"):
         for channel in range(7):
-            save(isolated / f"dt05_bth/{speaker}_050C0101_BTH.CH{channel}.wav", 0.1)  # type: ignore[operator]
+            save(isolated / f"dt05_bth/{speaker}_050C0101_BTH.CH{channel}.wav", 0.1)
     (data / "transcriptions/dt05_bth.dot_all").write_text("B (F01_050C0101_BTH)\nB (M03_050C0101_BTH)\n")
-    save(isolated / "tr05_bus_simu/011_011C0201_BUS.CH5.wav", 0.1)  # type: ignore[operator]
+    save(isolated / "tr05_bus_simu/011_011C0201_BUS.CH5.wav", 0.1)
     dots = data / "WSJ0/wsj0/transcrp/dots/si_tr_s/011"
     dots.mkdir(parents=True)
     (dots / "011c0200.dot").write_text("the sale of Hotels rose (011c0201)\n")
@@ -95,7 +95,7 @@ def test_the_one_channel_track_is_read_from_its_list_or_its_folder(corpus: Path,
     assert listed[0] == "isolated/dt05_bus_simu/F01_050C0101_BUS.CH3"
     assert listed[-1] == "isolated/dt05_str_simu/M03_050C0101_STR.CH6"
     track = corpus / "CHiME4/data/audio/16kHz/isolated_1ch_track/dt05_bus_simu"
-    save(track / "M03_050C0101_BUS.wav", 0.1)  # type: ignore[operator]
+    save(track / "M03_050C0101_BUS.wav", 0.1)
     chime4.prepare(corpus, tmp_path / "again")
     (cut,) = read(tmp_path / "again/cuts_dt05_simu_1ch.jsonl.gz")
     assert (cut.id, column(cut, "channel")) == ("isolated_1ch_track/dt05_bus_simu/M03_050C0101_BUS", "6")
@@ -105,7 +105,7 @@ def test_the_one_channel_track_is_read_from_its_list_or_its_folder(corpus: Path,
 def test_close_talk_and_references_of_other_tracks(corpus: Path, tmp_path: Path, save: object) -> None:
     audio = corpus / "CHiME4/data/audio/16kHz"
     name = "F01_050C0101_BUS"
-    save(audio / f"isolated_ext/dt05_bus_simu/{name}.CH4.Clean.wav", 0.1)  # type: ignore[operator]
+    save(audio / f"isolated_ext/dt05_bus_simu/{name}.CH4.Clean.wav", 0.1)
     headset = audio / f"isolated/dt05_bus_real/{name}.CH0.wav"
     moved = audio / f"isolated_6ch_track/dt05_bus_real/{name}.CH0.wav"
     moved.parent.mkdir(parents=True)

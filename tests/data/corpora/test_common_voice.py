@@ -14,7 +14,7 @@ HEADER = "client_id\tpath\tsentence\tup_votes\tdown_votes\tage\tgender\taccents\
 def corpus(tmp_path: Path, save: object) -> Path:
     root = tmp_path / "in/en"
     for index in range(3):
-        wave = save(tmp_path / "wave.wav", 0.5, seed=index)  # type: ignore[operator]
+        wave = save(tmp_path / "wave.wav", 0.5, seed=index)
         (root / "clips").mkdir(parents=True, exist_ok=True)
         soundfile.write(root / f"clips/common_voice_en_{index}.mp3", *soundfile.read(wave))
     (root / "train.tsv").write_text(

@@ -16,7 +16,7 @@ TABLE = """filename,fold,target,category,esc10,src_file,take
 def corpus(tmp_path: Path, save: object) -> Path:
     root = tmp_path / "in/ESC-50-master"
     for name in ("1-100032-A-0", "2-1001-B-14"):
-        save(root / f"audio/{name}.wav", 0.3, rate=44_100)  # type: ignore[operator]
+        save(root / f"audio/{name}.wav", 0.3, rate=44_100)
     (root / "meta").mkdir()
     (root / "meta/esc50.csv").write_text(TABLE)
     return tmp_path / "in"

@@ -10,7 +10,7 @@ from noisewise.errors import DataError
 @pytest.fixture
 def corpus(tmp_path: Path, save: object) -> Path:
     for name in ("0_jackson_0", "0_jackson_4", "0_jackson_5", "7_theo_49", "9_theo_2"):
-        save(tmp_path / "in/recordings" / f"{name}.wav", 0.3, rate=8000)  # type: ignore[operator]
+        save(tmp_path / "in/recordings" / f"{name}.wav", 0.3, rate=8000)
     return tmp_path / "in"
 
 
@@ -24,7 +24,7 @@ def test_words_speakers_and_the_official_split(corpus: Path, tmp_path: Path) -> 
 
 
 def test_a_wrong_name_is_rejected_once(corpus: Path, tmp_path: Path, save: object) -> None:
-    save(corpus / "recordings/ten_theo_1.wav")  # type: ignore[operator]
+    save(corpus / "recordings/ten_theo_1.wav")
     parts = free_spoken_digits.prepare(corpus, tmp_path / "out")
     assert [item.reason for part in parts for item in part.rejected] == ["bad_name"]
 

@@ -19,7 +19,7 @@ def corpus(tmp_path: Path, save: object) -> Path:
     root = tmp_path / "in/LibriSpeech"
     for folder, lines in LINES.items():
         for index, line in enumerate(lines):
-            save(root / folder / f"{line.split()[0]}.flac", 0.2 + 0.1 * index)  # type: ignore[operator]
+            save(root / folder / f"{line.split()[0]}.flac", 0.2 + 0.1 * index)
         name = "-".join(folder.split("/")[1:])
         (root / folder / f"{name}.trans.txt").write_text("\n".join(lines) + "\n")
     return tmp_path / "in"

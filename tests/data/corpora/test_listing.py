@@ -6,15 +6,15 @@ import pytest
 
 from noisewise.data.corpora.listing import audio_below, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Rejected
+from noisewise.data.manifests.columns import Row
 from noisewise.data.manifests.read import read
-from noisewise.data.manifests.table import Row
 from noisewise.errors import DataError
 
 
 @pytest.fixture
 def root(tmp_path: Path, save: object) -> Path:
     for index in range(9):
-        save(tmp_path / f"in/u{index}.wav", 0.1, seed=index)  # type: ignore[operator]
+        save(tmp_path / f"in/u{index}.wav", 0.1, seed=index)
     return tmp_path / "in"
 
 
@@ -50,7 +50,7 @@ def test_a_changed_file_makes_its_part_anew(root: Path, tmp_path: Path, save: ob
     parts = {"a": lambda: rows(root), "b": lambda: iter([{"path": "u0.wav"}]), "c": lambda: iter(())}
     first = prepare_parts("c", root, tmp_path / "out", parts, layout="")
     assert [(part.file, part.fresh) for part in first] == [("cuts_a.jsonl.gz", True), ("cuts_b.jsonl.gz", True)]
-    save(root / "u5.wav", 0.2)  # type: ignore[operator]
+    save(root / "u5.wav", 0.2)
     again = prepare_parts("c", root, tmp_path / "out", parts, layout="")
     assert [part.fresh for part in again] == [True, False]
 

@@ -14,7 +14,7 @@ def corpus(tmp_path: Path, save: object) -> Path:
     root = tmp_path / "in/musan"
     for name in ("music/fma/music-fma-0000", "music/fma/music-fma-0001", "noise/free-sound/noise-free-sound-0000",
                  "noise/sound-bible/noise-sound-bible-0000", "speech/librivox/speech-librivox-0000"):  # fmt: skip
-        save(root / f"{name}.wav", 0.3)  # type: ignore[operator]
+        save(root / f"{name}.wav", 0.3)
     (root / "music/fma/ANNOTATIONS").write_text("music-fma-0000 rock,pop Y The Two Words\nmusic-fma-0001 jazz N X\n")
     (root / "speech/librivox/ANNOTATIONS").write_text("speech-librivox-0000 m english\n")
     (root / "noise/README").write_text("about\n")

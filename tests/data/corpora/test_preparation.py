@@ -45,7 +45,7 @@ def test_items_are_taken_no_faster_than_results() -> None:
 @pytest.fixture
 def cuts(tmp_path: Path, save: object) -> list[Cut]:
     """Three recordings of half a second."""
-    paths = [save(tmp_path / f"in/{index}.wav", 0.5, seed=index) for index in range(3)]  # type: ignore[operator]
+    paths = [save(tmp_path / f"in/{index}.wav", 0.5, seed=index) for index in range(3)]
     return [Cut(path.stem, str(path), 0.5, recording_seconds=0.5) for path in paths]
 
 

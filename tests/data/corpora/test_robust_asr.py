@@ -19,11 +19,11 @@ RATIOS = (0, 5, 10, 15, 20)
 def corpus(tmp_path: Path, save: object) -> Path:
     root = tmp_path / "in"
     for kind in FILES:
-        save(root / f"noise_train/{kind}_1_of_ten.wav", 0.2)  # type: ignore[operator]
-        save(root / f"noise_test/{kind}_2.wav", 0.2)  # type: ignore[operator]
+        save(root / f"noise_train/{kind}_1_of_ten.wav", 0.2)
+        save(root / f"noise_test/{kind}_2.wav", 0.2)
         for utterance in UTTERANCES:
             for ratio in RATIOS:
-                save(root / f"NoisySet/{utterance}_{kind}_{ratio}db.wav", 0.1)  # type: ignore[operator]
+                save(root / f"NoisySet/{utterance}_{kind}_{ratio}db.wav", 0.1)
     for utterance, words in UTTERANCES.items():
         speaker, chapter, _ = utterance.split("-")
         folder = tmp_path / f"LibriSpeech/test-clean/{speaker}/{chapter}"

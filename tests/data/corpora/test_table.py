@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from noisewise.data.corpora import table
+from noisewise.data.corpora.preparation import checked
 from noisewise.data.manifests import table as tables
 from noisewise.data.manifests.read import read
 from noisewise.errors import DataError
@@ -17,7 +18,7 @@ from noisewise.errors import DataError
 
 @pytest.fixture
 def folder(tmp_path: Path, save: object) -> Path:
-    save(tmp_path / "a.wav", 0.5)  # type: ignore[operator]
+    save(tmp_path / "a.wav", 0.5)
     return tmp_path
 
 
@@ -54,8 +55,8 @@ def test_prepare_rejects_and_lists_what_is_bad(speech: Path, tmp_path: Path) -> 
         lines.write("train/u3.flac\tonly two\n")
     parts = table.prepare(str(speech), tmp_path / "out")
     assert sum(part.utterances for part in parts) == 10
-    lines = (tmp_path / "out/rejected.jsonl").read_text().splitlines()
-    assert sorted(json.loads(line)["reason"] for line in lines) == ["bad_row", "empty", "silent"]
+    rejected = (tmp_path / "out/rejected.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["reason"] for line in rejected) == ["bad_row", "empty", "silent"]
 
 
 def test_prepare_again_does_only_what_has_changed(speech: Path, tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_killed_run_leaves_nothing_half_done(speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
-    real = table.checked
+    real = checked
     calls = []
 
     def killed(cuts: object) -> object:
@@ -170,7 +171,7 @@ def test_prepare_counts_texts_and_speakers(speech: Path, tmp_path: Path) -> None
 def corpus(folder: Path, save: object, names: list[str], speakers: list[str] | None = None) -> Path:
     rows = []
     for index, name in enumerate(names):
-        save(folder / name, 0.1, seed=index)  # type: ignore[operator]
+        save(folder / name, 0.1, seed=index)
         rows.append(f"{name}\tYES\t{speakers[index] if speakers else ''}")
     (folder / "manifest.tsv").write_text("path\ttext\tspeaker\n" + "\n".join(rows) + "\n")
     return folder

@@ -19,7 +19,7 @@ def corpus(tmp_path: Path, save: object) -> Path:
     for name in ("p225_001", "p225_002", "p226_001"):
         speaker = name[:4]
         for microphone in ("mic1", "mic2"):
-            save(root / f"wav48_silence_trimmed/{speaker}/{name}_{microphone}.flac", 0.3)  # type: ignore[operator]
+            save(root / f"wav48_silence_trimmed/{speaker}/{name}_{microphone}.flac", 0.3)
         (root / f"txt/{speaker}").mkdir(parents=True, exist_ok=True)
         (root / f"txt/{speaker}/{name}.txt").write_text(f"Please call {name}.\n")
     (root / "speaker-info.txt").write_text(INFO.format(p="p"))
@@ -37,14 +37,14 @@ def test_agrees_with_the_recipe_of_lhotse(corpus: Path, tmp_path: Path) -> None:
 
 
 def test_a_speaker_without_texts_is_rejected(corpus: Path, tmp_path: Path, save: object) -> None:
-    save(corpus / "wav48_silence_trimmed/p315/p315_001_mic1.flac")  # type: ignore[operator]
+    save(corpus / "wav48_silence_trimmed/p315/p315_001_mic1.flac")
     first, second = vctk.prepare(corpus, tmp_path / "out")
     assert [item.reason for item in first.rejected] == ["no_text"] and not second.rejected
 
 
 def test_the_older_version(tmp_path: Path, save: object) -> None:
     root = tmp_path / "VCTK-Corpus"
-    save(root / "wav48/p225/p225_001.wav", rate=48_000)  # type: ignore[operator]
+    save(root / "wav48/p225/p225_001.wav", rate=48_000)
     (root / "txt/p225").mkdir(parents=True)
     (root / "txt/p225/p225_001.txt").write_text("Please call Stella.\n")
     (root / "speaker-info.txt").write_text(INFO.format(p=""))

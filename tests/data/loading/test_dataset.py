@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,7 +182,7 @@ def test_a_bad_noise_leaves_the_speech_clean_and_is_listed(speech: Path, noise: 
         ({"reverb": {"manifest": "x", "probability": 2.0}}, "between 0 and 1"),
     ],
 )
-def test_values_that_make_no_sense(speech: Path, values: dict[str, object], message: str) -> None:
+def test_values_that_make_no_sense(speech: Path, values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         dataset(speech, **values)
 
@@ -197,7 +198,12 @@ def with_partner(speech: Path, name: str, samples: np.ndarray) -> None:
 def test_a_partner_of_the_manifest_is_the_clean_speech(speech: Path, noise: Path) -> None:
     recorded = load_audio(list(read(speech))[5])
     with_partner(speech, "c5.wav", recorded[:-100] / 2)
-    values = {"keep_clean": True, "clean_from": ["none", "clean"], "gain_db": [-6, 6], "crop_seconds": 0.3}
+    values: dict[str, Any] = {
+        "keep_clean": True,
+        "clean_from": ["none", "clean"],
+        "gain_db": [-6, 6],
+        "crop_seconds": 0.3,
+    }
     batch = dataset(speech, None, **values)[BatchRequest(0, (5, 6))]
     assert batch.clean is not None and batch.lengths.tolist() == [4800, 4800]
     torch.testing.assert_close(batch.waveform[0], 2 * batch.clean[0])  # one crop, one gain

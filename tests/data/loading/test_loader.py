@@ -147,7 +147,8 @@ def test_a_lack_of_memory_does_not_make_a_recording_bad(
     def fail(*arguments: object, **options: object) -> None:
         raise AudioError("`a` must be audio") from RuntimeError("std::bad_alloc")
 
-    monkeypatch.setattr(*((made.dataset, "_item") if name == "_item" else (made.dataset.noise, "apply")), fail)
+    holder, method = (made.dataset, "_item") if name == "_item" else (made.dataset.noise, "apply")
+    monkeypatch.setattr(holder, method, fail)
     with pytest.raises(MemoryError):
         next(iter(made))
 

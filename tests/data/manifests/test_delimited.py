@@ -105,4 +105,4 @@ def test_a_hundred_thousand_columns(tmp_path: Path) -> None:
 
 def test_an_empty_table_has_no_rows(tmp_path: Path) -> None:
     assert read(tmp_path / "t.csv", "") == read(tmp_path / "t.tsv", "\n \n") == []
-    assert lines.MAX_LINE_BYTES == delimited.MAX_LINE_BYTES
+    assert vars(delimited)["MAX_LINE_BYTES"] == lines.MAX_LINE_BYTES

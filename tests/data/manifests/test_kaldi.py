@@ -11,7 +11,7 @@ from noisewise.errors import DataError
 @pytest.fixture
 def folder(tmp_path: Path, save: object) -> Path:
     for name in ("r1", "r2"):
-        save(tmp_path / f"wav/{name}.wav", 2.0)  # type: ignore[operator]
+        save(tmp_path / f"wav/{name}.wav", 2.0)
     (tmp_path / "wav.scp").write_text(f"r1 wav/r1.wav\nr2 {tmp_path}/wav/r2.wav\n")
     (tmp_path / "text").write_text("r1 HELLO  WORLD\nu1 ONE TWO\nu2\tTHREE\n")
     (tmp_path / "utt2spk").write_text("r1 ann\nu1 ann\nu2 bob\n")

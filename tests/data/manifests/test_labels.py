@@ -85,7 +85,9 @@ def test_rare_classes_weigh_more(corpus: Path) -> None:
 
 
 def test_rolled_recordings_begin_anywhere_the_same_each_time(corpus: Path) -> None:
-    plain, rolled = (DataConfig(manifests=[str(corpus)], batch_seconds=1, workers=0, roll=roll) for roll in (0, 1))
+    plain, rolled = (
+        DataConfig(manifests=[str(corpus)], batch_seconds=1, workers=0, roll=roll) for roll in (False, True)
+    )
     still, first, again = (next(iter(build_loader(each, training=False))) for each in (plain, rolled, rolled))
     count = int(still.lengths[0])
     a, b = still.waveform[0, :count], first.waveform[0, :count]

@@ -10,7 +10,7 @@ from noisewise.errors import DataError
 
 
 def test_a_nemo_manifest_names_parts_of_recordings(tmp_path: Path, save: object) -> None:
-    save(tmp_path / "a.wav", 2.0)  # type: ignore[operator]
+    save(tmp_path / "a.wav", 2.0)
     lines = [
         {"audio_filepath": "a.wav", "duration": 0.5, "offset": 0.0, "text": "ONE"},
         {"audio_filepath": "a.wav", "duration": 9.0, "offset": 1.5, "text": "TWO"},
@@ -31,7 +31,7 @@ def test_json_lines_of_the_datasets_library(tmp_path: Path) -> None:
         '{"audio": {"path": "a.wav", "bytes": null}, "sentence": "YES", "client_id": 7}\n'
     )
     assert list(records.rows(tmp_path / "t.jsonl")) == [(1, {"path": "a.wav", "text": "YES", "speaker": 7})]
-    assert next(records.rows(tmp_path / "t.jsonl", {"text": "client_id"}))[1]["text"] == 7  # type: ignore[index]
+    assert next(records.rows(tmp_path / "t.jsonl", {"text": "client_id"}))[1]["text"] == 7
 
 
 @pytest.mark.parametrize("content", ["[\n{}\n]", '[{"path": "a.wav"}]', "{", "1" * 5000, "[" * 100_000, '"x"', "null"])

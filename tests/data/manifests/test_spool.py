@@ -1,4 +1,5 @@
 import sqlite3
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,11 @@ def test_the_first_line_of_a_name_is_remembered() -> None:
 
 
 def test_rows_come_back_by_split_in_their_order_as_they_were() -> None:
-    values = [{"path": "x", "nested": [1, 2.5, None, {"b": True}]}, {"path": "\ud800"}, {"path": "y", "text": ""}]
+    values: list[dict[str, Any]] = [
+        {"path": "x", "nested": [1, 2.5, None, {"b": True}]},
+        {"path": "\ud800"},
+        {"path": "y", "text": ""},
+    ]
     with RowSpool() as rows:
         for split, value in zip(["b", "", "b"], values, strict=True):
             rows.add(split, value)

@@ -12,12 +12,12 @@ from noisewise.errors import DataError
 
 @pytest.fixture
 def folder(tmp_path: Path, save: object) -> Path:
-    recording = Recording.from_file(save(tmp_path / "a.wav", 2.0))  # type: ignore[operator]
+    recording = Recording.from_file(save(tmp_path / "a.wav", 2.0))
     parts = [
         SupervisionSegment(f"s{part}", recording.id, part, 1.0, text=f"TEXT {part}", speaker="ann") for part in (0, 1)
     ]
     for name, values in (("recordings", [recording]), ("supervisions", parts)):
-        lines = "".join(json.dumps(value.to_dict()) + "\n" for value in values)  # type: ignore[attr-defined]
+        lines = "".join(json.dumps(value.to_dict()) + "\n" for value in values)
         (tmp_path / f"mine_{name}_train.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
     return tmp_path
 

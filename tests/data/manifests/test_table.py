@@ -24,7 +24,7 @@ ROWS = [
 @pytest.fixture
 def folder(tmp_path: Path, save: object) -> Path:
     for row in ROWS:
-        save(tmp_path / row["path"], 0.5)  # type: ignore[operator]
+        save(tmp_path / row["path"], 0.5)
     return tmp_path
 
 
@@ -57,12 +57,12 @@ def test_a_plain_folder_is_every_audio_file_in_it(folder: Path) -> None:
 
 def test_a_plain_folder_is_read_in_the_order_of_paths(tmp_path: Path, save: object) -> None:
     for name in ("b/a.wav", "b.wav", "b-1/x.flac", "b/b/c.wav", ".hidden/y.wav", "a.WAV", "b/0.wav"):
-        save(tmp_path / name.lower(), 0.1).rename(tmp_path / name)  # type: ignore[operator]
+        save(tmp_path / name.lower(), 0.1).rename(tmp_path / name)
     (tmp_path / "loop").symlink_to(tmp_path)
     (tmp_path / "c.wav").symlink_to(tmp_path / "b.wav")
     (tmp_path / "folder.wav").mkdir()
     expected = sorted(path for path in tmp_path.rglob("*.[wWf]*") if path.is_file() and path.parent.name != ".hidden")
-    found = [tmp_path / row["path"] for _, row in table.entries(tmp_path)]  # type: ignore[index]
+    found = [tmp_path / row["path"] for _, row in table.entries(tmp_path)]
     assert found == expected and len(found) == 7
 
 

@@ -1,5 +1,6 @@
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_types_are_uniform_whatever_their_files(noise: Path, save: object) -> No
     text = (noise / "manifest.tsv").read_text()
     (noise / "manifest.tsv").write_text(text + "".join(f"car/{take}.wav\tcar\tdev\n" for take in range(2, 9)))
     for take in range(2, 9):
-        save(noise / f"car/{take}.wav", 0.2, seed=take)  # type: ignore[operator]
+        save(noise / f"car/{take}.wav", 0.2, seed=take)
     made = pool(noise)
     drawn = [made.draw(0, f"u{index}", 1000) for index in range(600)]
     types = Counter(draw.type for draw in drawn if draw)
@@ -156,9 +157,7 @@ def test_long_files_are_read_in_parts(noise: Path, monkeypatch: pytest.MonkeyPat
         ({"split": "nowhere"}, DataError, "at least one entry"),
     ],
 )
-def test_choices_that_make_no_sense(
-    noise: Path, values: dict[str, object], error: type[Exception], message: str
-) -> None:
+def test_choices_that_make_no_sense(noise: Path, values: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         pool(noise, **values)
 

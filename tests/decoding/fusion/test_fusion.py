@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from noisewise.decoding.ctc.beam import BeamConfig, PrefixBeam
 from noisewise.decoding.fusion.fusion import Fusion, Scorer
@@ -19,7 +20,11 @@ from tests.decoding.fusion.checked import FRAME, SMALL
 
 
 def test_all_together_in_batches_chunks_and_twice(words: LanguageModel) -> None:
-    scorers = [WordScorer(words, SMALL, 0.5, 0.5), Hotwords(["BA B"], SMALL), Lexicon(["A", "B", "BA"], SMALL)]
+    scorers: list[Scorer] = [
+        WordScorer(words, SMALL, 0.5, 0.5),
+        Hotwords(["BA B"], SMALL),
+        Lexicon(["A", "B", "BA"], SMALL),
+    ]
     decoder = PrefixBeam(SMALL, BeamConfig(beam=10, nbest=3), Fusion(scorers, len(SMALL)))
     log_probs, lengths = random_log_probs(4, 30, len(SMALL)), torch.tensor([30, 0, 11, 29])
     together = decoder.decode(log_probs, lengths, FRAME)
@@ -47,7 +52,7 @@ def test_more_states_than_the_table_holds_at_first(tmp_path: Path) -> None:
         def step(self, state: int, token: int) -> int:
             return state + 1
 
-        def add(self, state: int, row: Tensor) -> None:
+        def add(self, state: int, row: NDArray[np.float64]) -> None:
             row += state
 
         def final(self, state: int) -> float:

@@ -83,7 +83,7 @@ def test_how_words_are_cut_plays_no_part_for_models_over_words(said: list[str], 
 
 
 def test_a_lexicon_forbids_what_is_not_in_it() -> None:
-    allowed = [SubwordScorers([Lexicon(["ONE", "TEN"], TOKENIZER.pieces)], TOKENIZER.pieces)]
+    allowed: list[Scorer] = [SubwordScorers([Lexicon(["ONE", "TEN"], TOKENIZER.pieces)], TOKENIZER.pieces)]
     assert total(allowed, 40, TOKENIZER.encode("TEN ONE")) == 0.0
     assert total(allowed, 40, TOKENIZER.encode("TWO")) == -math.inf
     assert total(allowed, 40, TOKENIZER.encode("TEN ON")) == -math.inf

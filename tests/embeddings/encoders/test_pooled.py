@@ -19,7 +19,7 @@ class Blocks(FrozenEncoder):
     details: dict[str, str] = {}  # noqa: RUF012
 
     def __init__(self, window: int | None = None) -> None:
-        self.window = window  # type: ignore[misc]
+        self.window = window
         self.sizes: list[list[int]] = []
 
     def encode(self, clips: Sequence[Tensor]) -> list[Encoding]:
@@ -48,7 +48,7 @@ def test_a_longer_clip_is_encoded_in_equal_parts_and_their_vectors_are_averaged(
     encoder, clip = PooledEncoder(inner), torch.arange(120.0)
     (vector,) = encoder.vectors([clip])
     assert inner.sizes[-1] == [40, 40, 40]
-    assert torch.allclose(vector, torch.stack([inner.one(part).frames.mean(0) for part in clip.chunk(3)]).mean(0))  # type: ignore[union-attr]
+    assert torch.allclose(vector, torch.stack([inner.one(part).frames.mean(0) for part in clip.chunk(3)]).mean(0))
     (frames,) = encoder.frame_vectors([clip])
     assert torch.equal(frames, inner.one(clip).frames)  # type: ignore[arg-type]
     inner.sizes.clear()

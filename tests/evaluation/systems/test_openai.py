@@ -92,10 +92,10 @@ def parts(content_type: str, body: bytes) -> dict[str, Any]:
     message = email.message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
     found: dict[str, Any] = {}
     for part in message.get_payload():
-        name = part.get_param("name", header="Content-Disposition")  # type: ignore[union-attr]
-        found[str(name)] = part.get_payload(decode=True)  # type: ignore[union-attr]
+        name = part.get_param("name", header="Content-Disposition")
+        found[str(name)] = part.get_payload(decode=True)
         if name == "file":
-            found["filename"] = part.get_filename()  # type: ignore[union-attr]
+            found["filename"] = part.get_filename()
     with wave.open(io.BytesIO(found["file"])) as file:
         found["form"], found["length"] = file.getparams()[:3], file.getnframes()
         found["samples"] = np.frombuffer(file.readframes(-1), "<i2")

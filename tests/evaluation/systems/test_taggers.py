@@ -55,7 +55,7 @@ def test_a_folder_and_a_function_give_a_row_for_each_waveform(here: Path, tagger
     assert isinstance(silent[1], Failure) and "silent" in silent[1].reason and not isinstance(silent[0], Failure)
     from_module = load("python:my_tagger:score")
     assert from_module.details == {"version": "1"} and from_module.labels == ["dog", "sea"]
-    np.testing.assert_array_equal(from_module.run(waveforms)[2], [8002.0, 0.0])  # type: ignore[arg-type]
+    np.testing.assert_array_equal(from_module.run(waveforms)[2], [8002.0, 0.0])
 
 
 @pytest.mark.parametrize("answer", [[[1.0]], [[1.0, 2.0], [1.0, 2.0]], [["a", "b"]], [[1.0, float("nan")]], 3])

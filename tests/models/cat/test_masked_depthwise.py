@@ -65,6 +65,7 @@ def test_a_block_keeps_the_order_of_its_branches() -> None:
     block = MaskedDepthwiseBlock(CHANNELS)
     cells, index = torch.randn(4, SIDE, SIDE, CHANNELS), torch.tensor([3, 5, 8, 20])
     entered = block.entrance(block.mixing_norm(cells))
+    assert block.depthwise.bias is not None
     mixed = masked_depthwise(entered, block.depthwise.weight, block.depthwise.bias, index, GRID)
     middle = cells + block.exit(mixed)
     torch.testing.assert_close(block(cells, index, GRID), middle + block.feed_forward(block.feed_forward_norm(middle)))

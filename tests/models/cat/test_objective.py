@@ -205,8 +205,9 @@ def test_frames_are_aligned_with_the_features_of_their_time() -> None:
     patches = drawn(96, 64)
     where = torch.zeros(6, 12, dtype=torch.bool)
     where[:3, 4] = where[3:, 3] = True  # times 2 and 1
-    torch.nn.init.zeros_(made.alignments[0].head.weight)
-    torch.nn.init.ones_(made.alignments[0].head.bias)
+    head: Any = made.alignments[0].head
+    torch.nn.init.zeros_(head.weight)
+    torch.nn.init.ones_(head.bias)
     features = torch.randn(2, 6, 2)
     features[0, 2], features[1, 1] = 1.0, 1.0
     external = {"e": External(features, torch.tensor([6, 4]))}

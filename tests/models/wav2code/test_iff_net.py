@@ -1,5 +1,6 @@
 """IFF-Net: each equation against a few lines of plain code, padding, gates, gradients, sizes."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -241,12 +242,13 @@ def test_padding_never_reaches_a_valid_frame(changes: dict[str, Any], fill: floa
 def test_each_mask_does_something(kind: str) -> None:
     torch.manual_seed(0)
     features, masked, unmasked = torch.randn(1, 6, 8), Frames(torch.tensor([4]), 6), whole(6)
-    layer = {
+    layers: dict[str, Callable[..., Tensor]] = {
         "temporal": temporal_attention,
         "embedding": embedding_attention,
         "norm": TimeNorm(8),
         "convolution": TimeConvolution(8, 8, 3),
-    }[kind]
+    }
+    layer = layers[kind]
     assert not torch.allclose(layer(features, masked)[0, :4], layer(features, unmasked)[0, :4], atol=1e-3)
     torch.testing.assert_close(layer(features, masked)[:, :4], layer(features[:, :4], whole(4)))
 

@@ -1,7 +1,7 @@
 """The code predictors of Wav2code: Eq. 11 and 12 in a few plain lines."""
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -60,8 +60,9 @@ def test_equations_11_and_12_in_plain_code() -> None:
 
 def test_positions_make_the_predictor_tell_frames_apart() -> None:
     noisy, lengths = torch.randn(1, 1, 24).expand(1, 5, 24), torch.tensor([5])
-    for positions, alike in (("none", True), ("sinusoidal", False)):
-        config = TransformerPredictorConfig(layers=1, dim=16, heads=4, feed_forward=24, positions=positions)  # type: ignore[arg-type]
+    cases: tuple[tuple[Literal["none", "sinusoidal"], bool], ...] = (("none", True), ("sinusoidal", False))
+    for positions, alike in cases:
+        config = TransformerPredictorConfig(layers=1, dim=16, heads=4, feed_forward=24, positions=positions)
         logits = TransformerPredictor(config, 24, 9).eval()(noisy, lengths)
         assert torch.allclose(logits[0, 0], logits[0, 4], atol=1e-5) == alike
 
@@ -73,6 +74,6 @@ def test_the_convolutional_predictor_in_plain_code() -> None:
     x = noisy[1, :7]
     for convolution in (predictor.first, predictor.second):
         padded = torch.cat((torch.zeros(1, x.size(1)), x, torch.zeros(1, x.size(1))))
-        rows = [sum(padded[t + k] @ convolution.weight[:, :, k].T for k in range(3)) for t in range(7)]
-        x = F.gelu(torch.stack(rows) + convolution.bias)  # type: ignore[arg-type]
+        rows: list[Any] = [sum(padded[t + k] @ convolution.weight[:, :, k].T for k in range(3)) for t in range(7)]
+        x = F.gelu(torch.stack(rows) + convolution.bias)
     torch.testing.assert_close(logits[1, :7], predictor.output(x), atol=1e-5, rtol=1e-4)

@@ -172,8 +172,8 @@ def test_an_utterance_without_a_frame_harms_none(predictor: str) -> None:
 def test_the_head_hears_the_fusion_of_noisy_and_restored() -> None:
     model = a_model(fusion=ConcatFusionConfig())
     output = model.restore(*a_batch(9_000))
-    expected = torch.cat((output.noisy, output.restored), dim=-1) @ model.fusion.convolution.weight[:, :, 0].T  # type: ignore[union-attr, index, operator]
-    torch.testing.assert_close(output.fused, expected + model.fusion.convolution.bias, atol=1e-5, rtol=1e-4)  # type: ignore[union-attr, operator, arg-type]
+    expected = torch.cat((output.noisy, output.restored), dim=-1) @ model.fusion.convolution.weight[:, :, 0].T
+    torch.testing.assert_close(output.fused, expected + model.fusion.convolution.bias, atol=1e-5, rtol=1e-4)
     log_probs = torch.log_softmax(output.fused @ model.head.weight.T + model.head.bias, dim=-1)
     torch.testing.assert_close(model.recognise(output), log_probs, atol=1e-5, rtol=1e-4)
 

@@ -276,7 +276,7 @@ def test_gradient_reaches_everything_and_the_convolutions_at_a_tenth() -> None:
             torch.manual_seed(2)
             model.zero_grad()
             term(model(waveform, lengths)).backward()
-            found[factor].append(model.encoder.cnn.layers[0].convolution.weight.grad.clone())  # type: ignore[union-attr]
+            found[factor].append(model.encoder.cnn.layers[0].convolution.weight.grad.clone())
     for full, tenth in zip(found[1.0], found[0.1], strict=True):
         assert full.abs().max() > 0
         torch.testing.assert_close(tenth, full * 0.1, atol=1e-9, rtol=1e-3)

@@ -9,7 +9,7 @@ import gzip
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -175,8 +175,8 @@ def usable(cut: Cut) -> Cut | Rejected:
     return cut
 
 
-def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """`map` in threads: results in the order of the items, which are taken no faster than results are."""
+def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Generator[R, None, None]:
+    """`map` in threads: results in the order of the items, of which at most 4 a worker are taken in advance."""
     if workers <= 1:
         yield from map(function, items)
         return

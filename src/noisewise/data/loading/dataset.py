@@ -240,6 +240,7 @@ class SpeechDataset(Dataset[Batch]):
             lengths=torch.tensor([len(each) for each in noisy]),
             ids=[item.cut.id for item in items],
             texts=[item.text for item in items],
+            written=[text_of(item.cut) or "" for item in items],
             clean=_padded([torch.from_numpy(item.clean) for item in items]) if self.config.keep_clean else None,
             tokens=None if tokens is None else _padded(tokens),
             token_lengths=None if tokens is None else torch.tensor([len(each) for each in tokens]),

@@ -33,14 +33,15 @@ def unpadded_on_cpu(function: Callable[[Owner, Tensor, Tensor], Tensor]) -> Call
     return wrapped
 
 
-def suits(features: Tensor, frames: Tensor) -> bool:
+def suits(features: Tensor, frames: Tensor, *, learning: bool = False) -> bool:
     """Whether utterances go one by one: no gradient, on a CPU, a second or more each, a tenth of all padding.
 
     Args:
         features: (B, F, D).
         frames: valid ones. (B,)
+        learning: whether they may go one by one with a gradient too.
     """
-    if features.requires_grad or features.device.type != "cpu" or torch.compiler.is_compiling():
+    if (features.requires_grad and not learning) or features.device.type != "cpu" or torch.compiler.is_compiling():
         return False
     total = int(frames.sum())
     return total >= 50 * len(frames) and total < 0.9 * len(frames) * features.size(1)
