@@ -4,8 +4,10 @@
 
 The project writes a valid file for each target. A mutation flips bits, cuts, repeats or removes bytes, or (of JSON, and
 of the JSON inside gzip) puts a hostile value in the place of one that is there. A fault is an exception that is no
-`NoisewiseError`, more than 5 s of processor time, or more than 1 GiB of memory more than before. The result is the
-number of inputs and of faults of each target, and the place of each fault with the seed that repeats it.
+`NoisewiseError`, more than 5 s of processor time (a watchdog ends what reads for longer), or more than 1 GiB of memory
+more than before. All inputs are read in one process, and the folder is made anew only where a reader has written into
+it, so that an input takes about as long as its reader. The result is the number of inputs and of faults of each target,
+and the place of each fault with the seed that repeats it.
 """
 
 import argparse
@@ -16,11 +18,13 @@ import platform
 import random
 import resource
 import shutil
+import signal
 import tempfile
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +35,7 @@ import torch
 
 from noisewise import __version__, config
 from noisewise.checkpoints import model_folder
+from noisewise.checkpoints.foreign import unpickle
 from noisewise.data.corpora import shards
 from noisewise.data.corpora.preparation import write_cuts
 from noisewise.data.embeddings.store import EmbeddingFacts, EmbeddingStore
@@ -56,6 +61,7 @@ from noisewise.reports.comparison import compare
 from noisewise.reports.tables import latex, markdown
 from noisewise.text.subword import SubwordTokenizer
 from noisewise.text.tokenizer import CharacterTokenizer
+from noisewise.training import checkpoint
 
 MOST_SECONDS, MOST_BYTES = 5.0, 2**30
 HOSTILE: tuple[Any, ...] = (
@@ -63,6 +69,7 @@ HOSTILE: tuple[Any, ...] = (
     "9" * 5000, "A" * 5000, [], {}, [[]], [None], {"": {}}, [1] * 1000,
 )  # fmt: skip
 ARPA = "\\data\\\nngram 1=4\nngram 2=2\n\n\\1-grams:\n-1\t<s>\t-0.3\n-1\t</s>\n-0.6\tYES\t-0.2\n-0.6\tNO\n\n\\2-grams:\n-0.2\t<s> YES\n-0.3\tYES </s>\n\n\\end\\\n"  # noqa: E501
+OVERRIDES = "run.steps=20\ntrain.workers=0\ntrain.noise={manifest: n, snr_db: [0, 5]}\nrun.release_at=[1, 2]\n"
 RECIPE = "train: {manifests: [a]}\nvalidation: {manifests: [b]}\nrun: {steps: 10}\n"
 
 
@@ -143,15 +150,17 @@ def fuzz(name: str, inputs: int, seconds: float, seed: int, keep: Path | None = 
         valid.mkdir()
         target.make(valid)
         target.read(valid)
-        end = time.monotonic() + seconds
+        end, before = time.monotonic() + seconds, _listed(valid)
+        originals = sorted(path.relative_to(valid) for path in valid.glob(target.mutated))
         for number in range(seed, seed + inputs):
             if time.monotonic() > end:
                 break
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(valid, folder)
+            if _listed(folder) != before:
+                shutil.rmtree(folder, ignore_errors=True)
+                shutil.copytree(valid, folder)
             draws = random.Random(f"{name} {number}")
-            file = draws.choice(sorted(folder.glob(target.mutated)))
-            file.write_bytes(mutated(file.read_bytes(), draws))
+            file = draws.choice(originals)
+            (folder / file).write_bytes(mutated((valid / file).read_bytes(), draws))
             outcome.inputs += 1
             fault = _fault(target, folder, outcome)
             if fault is not None:
@@ -159,16 +168,52 @@ def fuzz(name: str, inputs: int, seconds: float, seed: int, keep: Path | None = 
                 if outcome.seeds.setdefault(fault, number) == number and keep is not None:
                     shutil.copytree(folder, keep / f"{name}-{number}", dirs_exist_ok=True)
                     (keep / f"{name}-{number}" / "why.txt").write_text(f"{fault}\n", encoding="utf-8")
+            shutil.copy2(valid / file, folder / file)
     return outcome
+
+
+def _listed(folder: Path) -> dict[str, tuple[int, int]]:
+    """Files under a folder, with their sizes and times of change."""
+    found = {path: path.stat() for path in folder.rglob("*")} if folder.is_dir() else {}
+    return {
+        path.relative_to(folder).as_posix(): (0, 0) if path.is_dir() else (facts.st_size, facts.st_mtime_ns)
+        for path, facts in found.items()
+    }
+
+
+class TooLong(BaseException):
+    """A reader has used its processor time."""
+
+
+@contextmanager
+def _watchdog() -> Iterator[None]:
+    """Raise `TooLong` in what uses more than `MOST_SECONDS` of processor time, again and again until it ends.
+
+    Code that does not come back to the interpreter cannot be ended so; it is told by its time.
+    """
+
+    def end(*_: object) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGPROF, end)
+    signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def _fault(target: Target, folder: Path, outcome: Outcome) -> str | None:
     """What went wrong as an input was read; None for nothing."""
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     try:
-        target.read(folder)
+        with _watchdog():
+            target.read(folder)
     except NoisewiseError:
         outcome.refused += 1
+    except TooLong:
+        return "time"
     except Exception as error:  # whatever it is, it is what is looked for
         frames = [one for one in traceback.extract_tb(error.__traceback__) if "/noisewise/" in one.filename]
         place = f"{frames[-1].filename.rpartition('/noisewise/')[2]}:{frames[-1].lineno}" if frames else "?"
@@ -335,6 +380,47 @@ def _read_lexicon(folder: Path) -> None:
     build(DecodingConfig(lexicon=str(folder / "words.txt")), CharacterTokenizer())
 
 
+def _make_overrides(folder: Path) -> None:
+    (folder / "r.yaml").write_text(RECIPE, encoding="utf-8")
+    (folder / "words.txt").write_text(OVERRIDES, encoding="utf-8")
+
+
+def _read_overrides(folder: Path) -> None:
+    words = (folder / "words.txt").read_bytes().decode(errors="surrogateescape").split("\n")
+    config.dump_yaml(config.load(Recipe, folder / "r.yaml", [word for word in words if word]))
+
+
+def _trained() -> tuple[torch.nn.Linear, torch.optim.Optimizer]:
+    module = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(module.parameters())
+    module(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    return module, optimizer
+
+
+def _make_checkpoint(folder: Path) -> None:
+    module, optimizer = _trained()
+    unfinished = checkpoint.unfinished(folder, 1)
+    checkpoint.write_random(unfinished, 0)
+    state = checkpoint.State(step=1, metrics={"wer": 0.5}, recipe={"run": {"steps": 2}}, version=__version__)
+    checkpoint.write(unfinished, module.state_dict(), module.state_dict(), optimizer.state_dict(), state)
+    (checkpoint.finish(unfinished, folder, 1) / checkpoint.MANIFEST).unlink()  # whose hashes would refuse everything
+
+
+def _read_checkpoint(folder: Path) -> None:
+    place = checkpoint.folder_of(folder, 1)
+    checkpoint.must_fit(checkpoint.read(place, averaged=True), *_trained(), place)
+
+
+def _make_pt(folder: Path, archive: bool = True) -> None:
+    content = {"model": {"a": torch.ones(2, 3), "b": torch.zeros(4).half()}, "cfg": {"steps": [1, 2.5, None, "x"]}}
+    torch.save(content, folder / "a.pt", _use_new_zipfile_serialization=archive)
+
+
+def _make_legacy_pt(folder: Path) -> None:
+    _make_pt(folder, archive=False)
+
+
 def _make_cache(folder: Path) -> None:
     TranscriptCache(folder / "cache.jsonl", "key").add([("a", "YES"), ("b", "NO")])
 
@@ -353,6 +439,10 @@ TARGETS = {
     "arpa": Target(_writes("a.arpa", ARPA), lambda folder: NGram.load(folder / "a.arpa"), "a.arpa"),
     "lexicon": Target(_writes("words.txt", "YES\nNO\n"), _read_lexicon, "words.txt"),
     "audio": Target(_speech, _load, "*.wav"),
+    "overrides": Target(_make_overrides, _read_overrides, "words.txt"),
+    "checkpoint": Target(_make_checkpoint, _read_checkpoint, "checkpoints/*/*"),
+    ".pt": Target(_make_pt, lambda folder: unpickle.plain(unpickle.load(folder / "a.pt")), "a.pt"),
+    "legacy .pt": Target(_make_legacy_pt, lambda folder: unpickle.plain(unpickle.load(folder / "a.pt")), "a.pt"),
     "safetensors": Target(
         _make_model, lambda folder: model_folder.load_stored(folder / "model"), "model/model.safetensors"
     ),

@@ -1,6 +1,8 @@
 """What tests share: where the real recordings are, and a small untrained model."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,14 @@ settings.load_profile("steady")
 """The same examples on every machine, however slow: a failure is a failure for everyone."""
 
 REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """What a test has set for its process, such as `run.threads` of a recipe, does not slow the tests after it."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

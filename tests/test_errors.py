@@ -1,11 +1,12 @@
 """Errors: one base that the command line catches, and what an audio error says beside its sentence."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 
 from noisewise import errors
-from noisewise.errors import AudioError, NoisewiseError, lacks_memory
+from noisewise.errors import AudioError, NoisewiseError, install_line, lacks_memory
 
 CLASSES = [found for _, found in inspect.getmembers(errors, inspect.isclass) if issubclass(found, Exception)]
 
@@ -38,3 +39,16 @@ def test_a_lack_of_memory_is_told_from_bad_input(error: Exception, lacks: bool) 
     outer = AudioError("`a.wav` must be audio, but cannot be read")
     outer.__cause__ = error
     assert lacks_memory(outer) is lacks
+
+
+def test_an_extra_is_installed_from_the_checkout_that_the_package_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "checkout"
+    (root / "src/noisewise").mkdir(parents=True)
+    monkeypatch.setattr(errors, "__file__", str(root / "src/noisewise/errors.py"))
+    assert install_line("hf") == "pip install 'noisewise[hf]'"
+    (root / "pyproject.toml").touch()
+    assert install_line("hf") == f"pip install -e '{root.resolve()}[hf]'"
+    monkeypatch.chdir(root)
+    assert install_line("hf") == "pip install -e '.[hf]'"

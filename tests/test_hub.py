@@ -44,7 +44,7 @@ def test_the_revision_is_asked_for_and_no_pickle(tmp_path: Path, monkeypatch: py
 def test_an_old_pickle_where_there_is_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = install(monkeypatch, Hub(tmp_path))
     hub.fetch("hf:a/b@main")
-    assert [asked["allow_patterns"][1] for asked in made.asked] == ["*.safetensors", "pytorch_model.bin"]
+    assert [asked["allow_patterns"][1] for asked in made.asked] == ["*.safetensors", "pytorch_model.bin", "model.bin"]
 
 
 def test_a_commit_in_the_cache_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

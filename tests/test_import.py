@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from noisewise.audio.waveform import save
+from noisewise.errors import install_line
 
 HEAVY = ("torch", "numpy", "typer", "rich", "pydantic", "lhotse", "transformers", "soundfile")
 
@@ -110,4 +111,4 @@ def test_a_plain_installation_with_figures_writes_cards(tables: Path) -> None:
 
 def test_what_is_missing_is_named_with_its_extra(tables: Path) -> None:
     done = plainly("check", f"shar:{tables}/speech")
-    assert done.returncode == 2 and "needs fsspec; install it with: pip install 'noisewise[train]'" in done.stderr
+    assert done.returncode == 2 and f"needs fsspec; install it with: {install_line('train')}" in done.stderr

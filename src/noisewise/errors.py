@@ -4,6 +4,7 @@ Every message says what is wrong and what to do: "`x` must be A, but is B instea
 one line.
 """
 
+from pathlib import Path
 from typing import Literal
 
 Reason = Literal["missing", "not_audio", "empty", "truncated", "nan", "silent", "too_long", "too_short"]
@@ -81,3 +82,11 @@ def lacks_memory(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
+
+
+def install_line(extra: str) -> str:
+    """The command that installs an extra: from the checkout that the package is in, or else from the package index."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "pyproject.toml").is_file():
+        return f"pip install 'noisewise[{extra}]'"
+    return f"pip install -e '{'.' if root == Path.cwd().resolve() else root}[{extra}]'"

@@ -27,6 +27,8 @@ from noisewise.models.wav2code.codebook_learning import CodebookLearningConfig
 from noisewise.models.wav2code.wav2code import Wav2CodeConfig
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.models.wav2vec2.ew2 import EW2Config
+from noisewise.models.whisper.encoder import WhisperEncoderConfig
+from noisewise.models.whisper.whisper import WhisperConfig
 
 SAMPLE_RATE = 16_000
 Convention = Literal["macs", "flops", "hook"]
@@ -153,6 +155,11 @@ def _without_source(config: Any) -> Any:
     if isinstance(config, PretrainedConfig):
         return settled(config)
     encoder = getattr(config, "encoder", None)
+    if isinstance(config, WhisperEncoderConfig):
+        return config.build().settled() if config.source else config
+    if isinstance(encoder, WhisperEncoderConfig) and encoder.source:
+        whole = isinstance(config, WhisperConfig)
+        return config.build().config if whole else replace(config, encoder=encoder.build().settled())
     return replace(config, encoder=settled(encoder)) if isinstance(encoder, PretrainedConfig) else config
 
 

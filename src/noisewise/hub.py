@@ -9,8 +9,8 @@ PREFIX = "hf:"
 """Beginning of the names of models of the hub."""
 NAME = re.compile(r"hf:(?P<name>[\w.-]+(/[\w.-]+)?)@(?P<revision>[\w./-]+)")
 SETTINGS = ("*.json",)
-WEIGHTS = (("*.safetensors",), ("pytorch_model.bin",))
-"""Old pickles are downloaded only where there is no safetensors file."""
+WEIGHTS = (("*.safetensors",), ("pytorch_model.bin",), ("model.bin", "vocabulary.txt"))
+"""Old pickles are downloaded only where there is no safetensors file; those of CTranslate2, where there is neither."""
 
 
 def fetch(name: str) -> Path:
@@ -35,7 +35,7 @@ def fetch(name: str) -> Path:
     folder = Path()
     for weights in WEIGHTS:
         folder = _snapshot(name, found["name"], found["revision"], [*SETTINGS, *weights])
-        if any(path for pattern in weights for path in folder.glob(pattern)):
+        if any(path for path in folder.glob(weights[0])):
             break
     return folder
 

@@ -31,6 +31,7 @@ from noisewise.files import remove_leftovers, replaced
 from noisewise.models import AcousticConfig, AcousticModel
 from noisewise.models.cat.tagger import CATTaggerConfig
 from noisewise.models.lm import TransformerLMConfig
+from noisewise.models.whisper.encoder import WhisperEncoderConfig
 from noisewise.models.whisper.tokenizer import WhisperTokenizer
 from noisewise.models.whisper.weights import fetch
 from noisewise.models.whisper.whisper import WhisperConfig
@@ -159,7 +160,7 @@ def _assemble_speech(recipe: Recipe, folder: Path) -> Assembly:
                 f"`model.vocabulary` must be {len(tokenizer)}, the tokens of the tokenizer, but is {config.vocabulary} "
                 "instead; write null for as many as there are"
             )
-    if isinstance(config, WhisperConfig) and recipe.start_from is not None:
+    if isinstance(getattr(config, "encoder", None), WhisperEncoderConfig) and recipe.start_from is not None:
         config = _sized(config, recipe.start_from)
     model = _model(recipe, config, tokenizer)
     pieces = _pieces(recipe, folder) if isinstance(config, WhisperConfig) else None
@@ -289,19 +290,20 @@ def tokenizer_of(name: str) -> Tokenizer | None:
     return subword.load(located.path) if subword.is_in(located.path) else None
 
 
-def _sized(config: WhisperConfig, start_from: str) -> WhisperConfig:
-    """A Whisper of the sizes of a model folder, in the place of a source, which is not read."""
+def _sized(config: Any, start_from: str) -> Any:
+    """A model on the encoder of a Whisper, of the sizes of a model folder; no source is read then."""
     stored = model_folder.load_config(start_from)
-    if not isinstance(stored, WhisperConfig):
+    if not isinstance(getattr(stored, "encoder", None), WhisperEncoderConfig):
         return config
-    kept = {name: getattr(config.encoder, name) for name in training_only(type(config.encoder))}
-    return replace(
-        config,
-        encoder=replace(stored.encoder, **{**kept, "source": ""}),
-        decoder=replace(
-            stored.decoder, **{name: getattr(config.decoder, name) for name in training_only(type(config.decoder))}
-        ),
-    )
+    parts: dict[str, Any] = {"encoder": replace(_kept(config.encoder, stored.encoder), source="")}
+    if isinstance(config, WhisperConfig) and isinstance(stored, WhisperConfig):
+        parts["decoder"] = _kept(config.decoder, stored.decoder)
+    return replace(config, **parts)
+
+
+def _kept(config: Any, stored: Any) -> Any:
+    """A stored configuration, with the values of another that are for training alone."""
+    return replace(stored, **{name: getattr(config, name) for name in training_only(type(stored))})
 
 
 def _pieces(recipe: Recipe, folder: Path) -> WhisperTokenizer | None:

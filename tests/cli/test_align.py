@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from noisewise.audio import waveform
 from noisewise.cli.main import main
+from noisewise.inference.recogniser import Recogniser
 
 SECONDS = 1.6
 
@@ -93,3 +95,24 @@ def test_requests_that_cannot_be_met(recordings: Path, capsys: pytest.CaptureFix
         assert sentence in shown.err
         assert shown.err.count("\n") == 1
         assert shown.out == ""
+
+
+def test_channels_are_aligned_apart_and_a_run_goes_on(
+    recordings: Path, model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides = [waveform.load(recordings / name) for name in ("a.wav", "b.wav")]
+    soundfile.write(recordings / "call.wav", np.stack(sides, axis=1), 16_000, subtype="FLOAT")
+    output = tmp_path / "out.json"
+    words = ["align", str(recordings / "call.wav"), "TWO NO", "--model", str(model_dir), "--output", str(output)]
+    assert main([*words, "--channels", "2,1", "--resume"]) == 0
+    first = output.read_text()
+    found = json.loads(first)["transcripts"]
+    assert [each["channel"] for each in found] == [2, 1]
+    for each, name in zip(found, ("b.wav", "a.wav"), strict=True):
+        alone = tmp_path / f"{name}.json"
+        assert main(["align", str(recordings / name), "TWO NO", "--model", str(model_dir), "--output", str(alone)]) == 0
+        assert each["words"] == json.loads(alone.read_text())["transcripts"][0]["words"]
+    assert main([*words, "--channels", "auto"]) == 2
+    output.unlink()
+    monkeypatch.setattr(Recogniser, "log_probs", None)  # nothing is left for the model
+    assert main([*words, "--channels", "2,1", "--resume"]) == 0 and output.read_text() == first

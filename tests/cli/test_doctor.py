@@ -9,6 +9,7 @@ import torch
 
 from noisewise.cli import doctor
 from noisewise.cli.main import EXTRAS, main
+from noisewise.errors import install_line
 
 
 def test_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,7 +38,7 @@ def test_a_missing_extra_says_what_it_would_give(
     monkeypatch.setitem(doctor.EXTRAS, "media", (("no-such-distribution",), "m4a, webm and video files"))
     assert main(["doctor"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if "no-such-distribution" in line)
-    assert "m4a, webm and video files: pip install 'noisewise[media]'" in line
+    assert f"m4a, webm and video files: {install_line('media')}" in line
 
 
 def test_the_extras_are_those_of_the_package() -> None:

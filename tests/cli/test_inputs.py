@@ -73,3 +73,13 @@ def test_requests_that_cannot_be_met(folder: Path) -> None:
     for given, sentence in (((None, 2, None), "with --rate"), ((5, None, None), "`rate`"), ((8000, 1, "x"), "`dtype`")):
         with pytest.raises(NoisewiseError, match=sentence):
             raw_samples(*given)
+
+
+def test_raw_samples_without_a_rate_are_told_of_the_option(tmp_path: Path) -> None:
+    (tmp_path / "a.raw").write_bytes(b"\1\2" * 8000)
+    waveform.save(tmp_path / "b.wav", np.sin(np.arange(8000) / 9).astype(np.float32))
+    (tmp_path / "b.wav").rename(tmp_path / "b.raw")  # a header after all
+    first, second = entries([str(tmp_path / "a.raw"), str(tmp_path / "b.raw")])
+    assert "or come with --rate" in str(first.input.fault) and second.input.fault is None
+    (told,) = entries([str(tmp_path / "a.raw")], RawSamples(8000))
+    assert told.input.fault is None

@@ -1,7 +1,9 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +12,16 @@ import torch
 from noisewise.audio.waveform import save
 from noisewise.checkpoints import model_folder
 from noisewise.cli.main import main
+from noisewise.decoding.config import DecodingConfig
+from noisewise.inference.recogniser import Recogniser
 from noisewise.models.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from noisewise.models.encoder_decoder import tiny as tiny_decoder
 from noisewise.models.lm import TransformerLM
 from noisewise.models.logmel_transformer import tiny as tiny_encoder
 from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.text.vocabulary import Vocabulary
+from noisewise.tuning import model as tuning
+from noisewise.tuning.ctc import tune_ctc
 from tests.inference.test_language_model import WORDS, write_lm
 
 TEXT = "\n".join(f"one {'two ' * (at % 4)}three {'four' if at % 3 else 'five'}" for at in range(50))
@@ -104,12 +110,31 @@ def test_what_was_tuned_is_what_transcribe_does(
     assert not set(capsys.readouterr().out.split()) <= {"YES", "NO"}
 
 
-def test_a_copy_leaves_the_model_as_it_was(development: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("weight", [None, 0.5])
+def test_a_copy_leaves_the_model_as_it_was(
+    weight: float | None, development: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what was found, where weight 0 is as good as any and the language model goes; and where it counts."""
+    tune = tune_ctc
+
+    def found_to_count(posteriors: Any, config: DecodingConfig, **options: Any) -> Any:
+        return replace(config, lm_weight=weight or 0.0, bonus=0.0), tune(posteriors, config, **options)[1]
+
+    if weight is not None:
+        monkeypatch.setattr(tuning, "tune_ctc", found_to_count)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()}
     assert main([*development, "--output", str(tmp_path / "tuned")]) == 0
-    assert not (tmp_path / "model" / "decoding.json").exists()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before
     found = json.loads((tmp_path / "tuned" / "decoding.json").read_text())
-    assert (found["lm"], found["lexicon"], found["search"]["beam"]) == (None, "lexicon.txt", 10)  # weight 0 is as good
+    assert (found["lexicon"], found["search"]["beam"]) == ("lexicon.txt", 10)
     assert (tmp_path / "tuned" / "model.safetensors").is_file()
+    copied = [path for path in (tmp_path / "tuned").iterdir() if "arpa" in path.name]
+    if weight is None:
+        assert found["lm"] is None and not copied
+    else:
+        assert found["lm_weight"] == weight and [path.name for path in copied] == [found["lm"]]
+        assert copied[0].read_bytes() == (tmp_path / "lm.arpa.gz").read_bytes()
+        Recogniser.load(tmp_path / "tuned")
 
 
 def test_a_test_set_and_the_box_are_refused(

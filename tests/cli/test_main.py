@@ -9,7 +9,7 @@ import pytest
 
 from noisewise import __version__
 from noisewise.cli import main as cli
-from noisewise.errors import NoisewiseError
+from noisewise.errors import NoisewiseError, install_line
 
 
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,7 +51,7 @@ def test_every_verb_has_a_module_with_help(verb: str, capsys: pytest.CaptureFixt
         (
             ModuleNotFoundError("No module named 'lhotse.cut'", name="lhotse.cut"),
             2,
-            "noisewise: `doctor` needs lhotse; install it with: pip install 'noisewise[train]'\n",
+            f"noisewise: `doctor` needs lhotse; install it with: {install_line('train')}\n",
         ),
         (
             FileNotFoundError(2, "No such file or directory", "a.yaml"),

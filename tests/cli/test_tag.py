@@ -30,7 +30,7 @@ def test_a_folder_as_json(recordings: Path, tagger_dir: Path, capsys: pytest.Cap
     assert [Path(each["source"]).name for each in (first, second)] == ["b.wav", "A.FLAC"]
     assert [(each["start"], each["end"]) for each in first["windows"]] == [(0.0, 2.0), (0.5, 2.5)]
     assert [len(each["tags"]) for each in (first, second)] == [2, 2]
-    (expected,) = Tagger.load(tagger_dir).tag(recordings / "b.wav")
+    expected = Tagger.load(tagger_dir).tag(recordings / "b.wav")
     assert first["tags"][0]["probability"] == pytest.approx(float(expected.probabilities.max()), abs=1e-3)
 
 
@@ -79,3 +79,19 @@ def test_requests_that_cannot_be_met(
         assert main(["tag", *words]) == 2
         shown = capsys.readouterr()
         assert sentence in shown.err and shown.err.count("\n") == 1 and shown.out == ""
+
+
+def test_parts_of_a_table_and_a_run_that_goes_on(
+    recordings: Path, tagger_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, output = recordings / "parts.tsv", tmp_path / "out.json"
+    table.write_text("path\tstart\tduration\nb.wav\t0\t1\nb.wav\t1.5\t1\n")
+    words = ["tag", str(table), "--model", str(tagger_dir), "--format", "json", "--output", str(output), "--resume"]
+    assert main(words) == 0
+    first = output.read_text()
+    starts = [[each["start"] for each in one["windows"]] for one in json.loads(first)["recordings"]]
+    assert starts == [[0.0], [1.5]]
+    monkeypatch.setattr(Tagger, "probabilities", None)  # nothing is left for the model
+    output.unlink()
+    assert main(words) == 0 and output.read_text() == first
+    assert main([*words[:-3], "--resume"]) == 2, "beside what should the state be?"

@@ -245,3 +245,62 @@ def test_channels_cut_recordings_and_manifests(
 def test_nothing_is_loaded_when_nothing_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["transcribe", "none.wav", "nothing.flac", "--model", "nowhere"]) == 1
     assert capsys.readouterr().err.count("no such file") == 2
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A function as a recogniser, which tells the length of what it is given."""
+    (tmp_path / "my_recogniser.py").write_text(
+        "def lengths(waveforms):\n    return [f'{len(each) / 16000:g} seconds' for each in waveforms]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "python:my_recogniser:lengths"
+
+
+def test_any_recogniser_transcribes(recordings: Path, mine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["transcribe", str(recordings), "--model", mine]
+    assert main([*words, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["transcripts"]
+    assert [each["text"] for each in found] == ["1.5 seconds", "1 seconds"]
+    assert found[0]["words"] == [] == found[0]["segments"]
+    assert main([*words, "--format", "tsv", "--output", "out.tsv"]) == 0
+    assert main([*words, "--format", "tsv", "--output", "out.tsv", "--resume"]) == 0
+    assert "1.5 seconds" in Path("out.tsv").read_text()
+
+
+def test_times_that_a_recogniser_does_not_tell_are_said(
+    recordings: Path, mine: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["transcribe", str(recordings / "b.wav"), "--model", mine]
+    assert main([*words, "--format", "srt"]) == 2
+    assert "srt must have times, but `python:my_recogniser:lengths` tells none" in capsys.readouterr().err
+    assert main([*words, "--format", "srt", "--window-seconds", "1"]) == 0
+    assert "00:00:00,000 --> " in capsys.readouterr().out
+    assert main([*words, "--format", "ctm", "--window-seconds", "1"]) == 2
+    assert "ctm must have the times of words" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--beam", "4"], "decoding and hotwords must be of a model folder"),
+        (["--hotword", "GO"], "decoding and hotwords must be of a model folder"),
+        (["--least-confidence", "0.5"], "--least-confidence must come with confidences"),
+    ],
+)
+def test_what_only_noisewise_models_do_is_refused(
+    recordings: Path, mine: str, more: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["transcribe", str(recordings / "b.wav"), "--model", mine, *more]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_segments_become_subtitles_and_tiers() -> None:
+    from noisewise.decoding.hypothesis import Segment
+    from noisewise.inference.transcript import render
+
+    one = Transcript("a.wav", "GO ON", duration=3.0, segments=[Segment("GO ON", 1.0, 3.0)])
+    assert "00:00:01,000 --> 00:00:03,200\nGO ON" in render([one], "srt")
+    assert 'name = "segments"' in render([one], "textgrid") and "SPEAKER a 1 1.000 2.000" in render([one], "rttm")
+    assert Transcript.from_dict(one.to_dict()) == one

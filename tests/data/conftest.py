@@ -1,6 +1,7 @@
 """A small corpus of tones and a small pool of noises, written anew for each test."""
 
 import io
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-
-from noisewise.data.voices import espeak
 
 Save = Callable[..., Path]
 
@@ -77,8 +76,8 @@ def espeak_calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         tone = np.sin(2 * np.pi * (100 + 2 * int(options["-p"])) * np.arange(round(seconds * 22_050)) / 22_050)
         return subprocess.CompletedProcess(command, 0, _wav(0.5 * np.pad(tone, 2205)), b"")
 
-    monkeypatch.setattr(espeak.subprocess, "run", run)
-    monkeypatch.setattr(espeak.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     return calls
 
 

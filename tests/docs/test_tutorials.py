@@ -54,6 +54,7 @@ def run(block: Block, names: dict[str, object], page: str) -> None:
 def follow(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run all blocks of a tutorial in a folder of its own."""
     monkeypatch.chdir(folder)
+    monkeypatch.setattr("torch.set_num_threads", lambda count: None)  # a reader has the machine, a test a core of it
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     names: dict[str, object] = {"__name__": "tutorial"}

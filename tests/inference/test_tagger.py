@@ -11,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from noisewise.audio import waveform
-from noisewise.errors import AudioError, ModelError, NoisewiseError
-from noisewise.inference.sources import Source
+from noisewise.errors import AudioError, DataError, ModelError, NoisewiseError
+from noisewise.inference.sources import Input, Source
 from noisewise.inference.tagger import Tagger
+from noisewise.inference.tags import Tags
 
 RATE = 16_000
 SOUNDS: list[Callable[[NDArray[np.float64]], NDArray[Any]]] = [
@@ -40,7 +41,7 @@ def sounds() -> list[NDArray[np.float32]]:
 
 
 def test_batches_and_padding_never_change_a_probability(tagger: Tagger, sounds: list[NDArray[np.float32]]) -> None:
-    alone = [tagger.tag(each)[0] for each in sounds]
+    alone = [tagger.tag(each) for each in sounds]
     assert len({int(each.probabilities.argmax()) for each in alone}) > 1, "sounds must differ, or the test says nothing"
     assert max(np.ptp([each.probabilities[k] for each in alone]) for k in range(4)) > 0.3
     for batch_seconds in (0.5, 5.0, 1000.0):
@@ -55,7 +56,7 @@ def test_batches_and_padding_never_change_a_probability(tagger: Tagger, sounds: 
 
 def test_windows_slide_and_the_last_ends_with_the_recording(tagger: Tagger, tmp_path: Path) -> None:
     samples = np.concatenate([sound(0, 3.0), sound(1, 2.3)])
-    (found,) = tagger.tag(samples, window_seconds=2.0, hop_seconds=1.0)
+    found = tagger.tag(samples, window_seconds=2.0, hop_seconds=1.0)
     assert [(round(each.start, 6), round(each.end, 6)) for each in found.windows] == [
         (0.0, 2.0),
         (1.0, 3.0),
@@ -71,7 +72,7 @@ def test_windows_slide_and_the_last_ends_with_the_recording(tagger: Tagger, tmp_
     assert found.probabilities.sum() == pytest.approx(1.0, abs=1e-5)
     assert found.duration == 5.3
     waveform.save(tmp_path / "long.wav", samples, subtype="FLOAT")
-    (from_file,) = tagger.tag(tmp_path / "long.wav", window_seconds=2.0, hop_seconds=1.0, batch_seconds=2.0)
+    from_file = tagger.tag(tmp_path / "long.wav", window_seconds=2.0, hop_seconds=1.0, batch_seconds=2.0)
     np.testing.assert_allclose(np.stack([each.probabilities for each in from_file.windows]), every, atol=1e-4)
 
 
@@ -80,7 +81,7 @@ def test_where_a_sound_may_have_several_labels_the_loudest_window_speaks(tagger_
     about = json.loads((folder / "config.json").read_text())
     about["model"]["labels"] = "many"
     (folder / "config.json").write_text(json.dumps(about))
-    (found,) = Tagger.load(folder).tag(np.concatenate([sound(0, 2.0), sound(1, 2.0)]))
+    found = Tagger.load(folder).tag(np.concatenate([sound(0, 2.0), sound(1, 2.0)]))
     every = np.stack([each.probabilities for each in found.windows])
     assert len(every) == 3
     np.testing.assert_array_equal(found.probabilities, every.max(axis=0))
@@ -144,3 +145,35 @@ def test_settings_that_cannot_be_met_are_named(tagger: Tagger, tagger_dir: Path,
         Tagger.load(tagger_dir, "gpuu")
     with pytest.raises(ModelError, match="must hold a tagger"):
         Tagger.load(model_dir)
+
+
+def test_one_source_gives_one_result_and_its_error_is_raised(tagger: Tagger, tmp_path: Path) -> None:
+    one = tagger.tag(sound(0, 1.0))
+    assert isinstance(one, Tags) and isinstance(tagger.tag([sound(0, 1.0)]), list)
+    with pytest.warns(DeprecationWarning):
+        assert one[0] is one
+    with pytest.raises(AudioError, match="no such file") as caught:
+        tagger.tag(tmp_path / "no.wav")
+    assert caught.value.reason == "missing"
+    kept = tagger.tag(tmp_path / "no.wav", errors="keep")
+    assert kept.has_failed and kept.reason == "missing"
+    with pytest.raises(AudioError):
+        tagger.tag([sound(0, 1.0), tmp_path / "no.wav"], errors="raise")
+    with pytest.raises(NoisewiseError, match="`errors` must be raise or keep"):
+        tagger.tag(sound(0, 1.0), errors="ignore")
+
+
+def test_a_part_is_tagged_as_it_is_alone_and_has_the_times_of_the_recording(tagger: Tagger, tmp_path: Path) -> None:
+    samples = np.concatenate([sound(0, 1.0), sound(1, 2.0), sound(2, 1.0)])
+    waveform.save(tmp_path / "a.wav", samples)
+    ((_, part),) = tagger.each([Input("a.wav", tmp_path / "a.wav", start=1.0, duration=2.0)])
+    alone = tagger.tag(samples[16_000:48_000])
+    np.testing.assert_allclose(part.probabilities, alone.probabilities, atol=1e-2)
+    assert [(each.start, each.end) for each in part.windows] == [
+        (each.start + 1.0, each.end + 1.0) for each in alone.windows
+    ]
+    again = Tags.from_dict(part.to_dict())
+    np.testing.assert_array_equal(again.probabilities, part.probabilities)
+    assert [each.start for each in again.windows] == [each.start for each in part.windows]
+    with pytest.raises(DataError, match="to_dict"):
+        Tags.from_dict({"source": "a"})

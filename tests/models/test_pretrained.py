@@ -87,7 +87,8 @@ def test_a_recipe_fine_tunes_it_and_the_release_needs_no_source(a_folder: Maker,
     ("config", "message"),
     [
         (PretrainedConfig(), "`encoder.source` must be a folder"),
-        (PretrainedConfig(architecture={"model_type": "whisper"}), "must be one of wav2vec2, hubert"),
+        (PretrainedConfig(architecture={"model_type": "bert"}), "must be one of wav2vec2, hubert"),
+        (PretrainedConfig(architecture={"model_type": "whisper"}), "write `kind: whisper` in the place of"),
         (PretrainedConfig(architecture={"model_type": "hubert", "hidden_size": 7}), "cannot be built"),
     ],
 )

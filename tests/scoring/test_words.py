@@ -161,3 +161,10 @@ def test_speakers_give_a_wider_interval_when_errors_go_with_them() -> None:
 def test_no_errors_have_no_width() -> None:
     found = bootstrap(list(itertools.repeat(WordErrors(0, 0, 0, 4), 10)))
     assert (found.low, found.high) == (0.0, 0.0)
+
+
+def test_a_hypothesis_is_scored_in_its_nearest_reading_and_a_reference_has_one() -> None:
+    references, hypotheses = ["ENTER SIX TWO SIX FOUR", "BORN IN 1905"], ["Enter 6264.", "Born in nineteen oh five"]
+    found = score(references, hypotheses, normaliser="english-spoken")
+    assert found.words.total == 0 and found.words.reference_words == 10 and found.normaliser == "noisewise-en-spoken-1"
+    assert score(references, ["Enter 6265.", ""], normaliser="english-spoken").words.total == 6

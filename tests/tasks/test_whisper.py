@@ -14,9 +14,12 @@ from torch import Tensor
 from noisewise import tasks
 from noisewise.batch import Batch
 from noisewise.checkpoints import model_folder
+from noisewise.config import load
 from noisewise.errors import ConfigError
 from noisewise.models.encoder_decoder import IGNORED
 from noisewise.models.whisper.tokenizer import WhisperTokenizer
+from noisewise.recipe import Recipe
+from noisewise.run import train
 from noisewise.tasks.whisper import WhisperTask, WhisperTaskConfig
 from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.training import checkpoint
@@ -25,6 +28,7 @@ from tests.models.whisper import small, tokens
 from tests.tasks.test_ctc import batch_of
 
 PIECES = tokens.tokenizer()
+RECIPES = Path(__file__).parents[2] / "recipes" / "whisper"
 
 
 def task_of(**values: Any) -> WhisperTask:
@@ -58,7 +62,8 @@ def by_hand(task: WhisperTask, each: Batch) -> dict[str, Tensor]:
 
 def test_the_losses_are_summed_and_weighted_by_the_tokens_of_the_decoder() -> None:
     task = task_of(ctc_weight=0.3, distillation=0.5).eval()
-    torch.nn.init.normal_(task.model.encoder.transformer.final_norm.weight)  # no longer as in the beginning
+    final: Any = task.model.encoder.transformer.final_norm
+    torch.nn.init.normal_(final.weight)  # no longer as in the beginning
     texts = ("Go home, please.", "Yes")
     alone = [by_hand(task, batch_row(batch(*texts), row)) for row in range(2)]
     wanted = {name: torch.stack([each[name] for each in alone]).sum() for name in alone[0]}
@@ -222,6 +227,26 @@ def test_a_stopped_run_goes_on_exactly_and_its_model_is_whole(folder: Path) -> N
     on = run_tiny("whisper", [f"start_from={whole}/best", "run.steps=1", "model.encoder.source=none"], run="on")
     first, second = (model_folder.load(run / "best") for run in (whole, on))
     assert second.config == first.config and (on / "best" / "tokenizer.json").is_file()
+
+
+def test_the_stages_of_wav2code_go_on_from_it(folder: Path) -> None:
+    if not (folder / "runs/whole").exists():
+        run_tiny("whisper", ["run.steps=1"], run="whole")
+    quick = ["run.steps=1", "run.validate_every=1", "run.accelerator=cpu", "train.workers=0", "model.codes=8"]
+    data = [f"{part}.manifests=[{folder}/corpus]" for part in ("train", "validation")]
+    noise = [f"{part}.noise.manifest={folder}/noise" for part in ("train", "validation")]
+    begun = "start_from=runs/whole/best"
+    stage_2 = load(Recipe, RECIPES / "codebook.yaml", [*quick, *data, begun, "task.initial_frames=50"])
+    train(stage_2, Path("runs/codebook"))
+    small_parts = [
+        "model.fusion.repeats=1",
+        "model.predictor.kind=transformer",
+        "model.predictor.layers=1",
+        "model.predictor.dim=16",
+    ]
+    train(load(Recipe, RECIPES / "wav2code.yaml", [*quick, *data, *noise, begun, *small_parts]), Path("runs/wav2code"))
+    encoders = [model_folder.load_config(f"runs/{name}/best").encoder for name in ("whole", "codebook", "wav2code")]
+    assert {(each.dim, each.layers, each.source) for each in encoders} == {(16, 2, "")}
 
 
 def test_without_a_tokenizer_it_is_said_what_to_name() -> None:

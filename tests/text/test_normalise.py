@@ -1,13 +1,17 @@
 """Normalisers, each a named choice."""
 
 import pickle
+import sys
+from importlib import metadata
+from types import ModuleType
 
+import jiwer
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from noisewise.errors import ConfigError
-from noisewise.text.normalise import ENGLISH, NORMALISERS, choose, fitting, normalise, said
+from noisewise.text.normalise import ENGLISH, NORMALISERS, _whisper_rules, choose, fitting, normalise, said
 from noisewise.text.tokenizer import CharacterTokenizer
 
 
@@ -55,6 +59,66 @@ def test_other_choices(name: str, text: str, expected: str) -> None:
 def test_an_unknown_choice_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="`normaliser` must be one of english, german"):
         choose("klingon")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Mr. and Mrs. Lee paid $5.50 & 3% in 1905.", "MISTER AND MISSUS LEE PAID FIVE DOLLARS FIFTY AND "
+         "THREE PERCENT IN NINETEEN OH FIVE"),
+        ("At 9:05 p.m. on the 21st", "AT NINE OH FIVE P M ON THE TWENTY FIRST"),
+        ("R-U-B-O-U-T, A.B.C.", "R U B O U T A B C"),
+        ("<unk> B12 caf\u00e9 \uff11\uff12", "B TWELVE CAFE TWELVE"),
+    ],
+)  # fmt: skip
+def test_spoken_english(text: str, expected: str) -> None:
+    assert choose("english-spoken")(text) == expected
+
+
+@given(st.text(alphabet="abcxyzABXYé 'd-,?\n", max_size=60))
+def test_without_numerals_spoken_english_is_english(text: str) -> None:
+    assert choose("english-spoken")(text) == normalise(text)
+
+
+@given(st.text(max_size=40), st.text(alphabet="AB TWO", max_size=20))
+def test_spoken_english_is_stable_and_its_nearest_reading_no_worse(text: str, other: str) -> None:
+    spoken = choose("english-spoken")
+    once = spoken(text)
+    assert spoken(once) == once and set(once) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ' ")
+    reference = spoken(other)
+    distances = [jiwer.process_words(reference or "X", each) for each in (spoken.nearest(text, reference), once)]
+    first, second = (each.substitutions + each.deletions + each.insertions for each in distances)
+    assert first <= second or not reference
+
+
+def test_spoken_english_loses_only_what_it_does_not_read() -> None:
+    assert choose("english-spoken").lost("5 \u00a5 3, caf\u00e9 & \u4f60") == {"\u00a5": 1, "\u4f60": 1}
+    assert choose("english").lost("5") == {"5": 1}
+
+
+def test_the_rules_of_whisper_name_their_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "version", lambda name: "0.1.15")
+    module = ModuleType("whisper_normalizer.english")
+    module.EnglishTextNormalizer = lambda: lambda text: f" {text.lower()} "  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "whisper_normalizer.english", module)
+    _whisper_rules.cache_clear()
+    found = choose("whisper")
+    assert (found.name, found("Go")) == ("whisper-english-0.1.15", "go") and not found.lost("5")
+    _whisper_rules.cache_clear()
+
+
+def test_the_rules_of_whisper_need_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    with pytest.raises(ConfigError, match="needs whisper-normalizer"):
+        choose("whisper")
+
+
+def test_the_rules_of_whisper() -> None:
+    pytest.importorskip("whisper_normalizer", reason="pip install whisper-normalizer")
+    assert choose("whisper")("Mr. Colour paid twenty-one dollars, um.") == "mister color paid $21"
 
 
 @given(st.text())

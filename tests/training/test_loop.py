@@ -163,7 +163,7 @@ def test_best_is_released_and_old_checkpoints_go(tmp_path: Path) -> None:
 def test_models_are_released_when_asked(tmp_path: Path) -> None:
     run = trainer(tmp_path, Numbers(), release_at=(2, 5))
     seen: list[tuple[str, torch.Tensor]] = []
-    run.task.release = lambda folder, config, about: seen.append(  # type: ignore[method-assign]
+    run.task.release = lambda folder, config, about: seen.append(  # type: ignore[assignment, method-assign]
         (folder.name, run.task.model.weight.detach().clone())
     )
     run.train()

@@ -1,4 +1,4 @@
-"""Long recordings in overlapping windows, in memory that does not grow."""
+"""Long recordings in overlapping windows, in memory that does not grow; or in parts that end at pauses."""
 
 from collections.abc import Iterable, Iterator
 
@@ -38,3 +38,46 @@ def windows(blocks: Iterable[Samples], size: int, step: int, hop: int = 1) -> It
             following += step
     start = -(-(origin + len(kept) - size) // hop) * hop if following else 0
     yield start, kept[start - origin :]
+
+
+QUIET_SECONDS = 0.2
+"""Length of the stretch whose level says where speech pauses."""
+GRAIN = 160
+"""Samples from one such stretch to the next, 10 ms at 16 kHz."""
+
+
+def at_pauses(samples: Samples, size: int, sample_rate: int = 16_000) -> list[tuple[int, Samples]]:
+    """Cut a recording into parts that end where it is quietest: no word is cut where there is a pause.
+
+    A part ends in the middle of the quietest `QUIET_SECONDS` of the last third of the longest part that is allowed, the
+    first of several. The parts together are the recording.
+
+    Args:
+        samples: (T,)
+        size: most samples of a part.
+        sample_rate: samples per second.
+
+    Returns:
+        The first sample of each part, and its samples.
+
+    Example:
+        >>> speech = np.ones(40_000, np.float32)
+        >>> speech[24_000:30_000] = 0
+        >>> [(start, len(part)) for start, part in at_pauses(speech, 32_000)]
+        [(0, 25600), (25600, 14400)]
+    """
+    parts, start = list[tuple[int, Samples]](), 0
+    while len(samples) - start > size:
+        end = start + _quietest(samples[start : start + size], round(QUIET_SECONDS * sample_rate))
+        parts.append((start, samples[start:end]))
+        start = end
+    return [*parts, (start, samples[start:])]
+
+
+def _quietest(samples: Samples, width: int) -> int:
+    """Middle of the quietest `width` samples of the last third. (T,)"""
+    first = max(1, len(samples) * 2 // 3)
+    energy = np.concatenate([[0.0], np.cumsum(np.square(samples[first:], dtype=np.float64))])
+    width = min(width, len(energy) - 1)
+    sums = energy[width::GRAIN] - energy[: len(energy) - width : GRAIN]
+    return first + int(np.argmin(sums)) * GRAIN + width // 2

@@ -1,28 +1,30 @@
-"""Models from one layout to another: noisewise and transformers both ways; files of fairseq are only read."""
+"""Models from one layout to another: noisewise, transformers and CTranslate2; files of fairseq are only read."""
 
 from pathlib import Path
 from typing import Literal
 
 from noisewise.checkpoints import foreign, model_folder
-from noisewise.checkpoints.foreign import huggingface_folder
+from noisewise.checkpoints.foreign import huggingface_folder, whisper_folder
 from noisewise.checkpoints.foreign.checkpoint import Checkpoint, Head
-from noisewise.checkpoints.model_folder import LoadedRecogniser
+from noisewise.checkpoints.model_folder import LoadedRecogniser, Precision
 from noisewise.errors import InteropError
 from noisewise.models.ctc import CTC
 from noisewise.models.pretrained import PretrainedConfig
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config
 from noisewise.models.wav2vec2.front_end import WaveformFrontEnd
+from noisewise.models.whisper.tokenizer import WhisperTokenizer
+from noisewise.models.whisper.whisper import Whisper, WhisperConfig
 from noisewise.text.tokenizer import CharacterTokenizer
 
-Layout = Literal["noisewise", "huggingface"]
-LAYOUTS: tuple[Layout, ...] = ("noisewise", "huggingface")
+Layout = Literal["noisewise", "huggingface", "ctranslate2"]
+LAYOUTS: tuple[Layout, ...] = ("noisewise", "huggingface", "ctranslate2")
 
 
 def read(source: str | Path, dictionary: Path | None = None, language: str | None = None) -> Checkpoint:
     """Read a model in any known layout.
 
     Args:
-        source: a folder of transformers, a file of fairseq, or a model folder of noisewise.
+        source: a folder of transformers or CTranslate2, a file of fairseq, or a model folder of noisewise.
         dictionary: the letters of a fairseq model, if they are not beside it.
         language: of a model of many languages, such as MMS; that of its tokenizer if left out.
 
@@ -32,26 +34,47 @@ def read(source: str | Path, dictionary: Path | None = None, language: str | Non
     located = model_folder.locate(source)
     if located.is_foreign:
         return foreign.read(located.path, dictionary, language)
+    if isinstance(model_folder.load_config(source), WhisperConfig):
+        return whisper_folder.of_model(model_folder.load_stored(source).model(Whisper), located.path)
     return _checkpoint(model_folder.load(source))
 
 
-def write(checkpoint: Checkpoint, folder: Path, layout: Layout) -> None:
+def write(checkpoint: Checkpoint, folder: Path, layout: Layout, precision: Precision = "float32") -> None:
     """Write a model, whole or not at all.
+
+    Args:
+        checkpoint: the model.
+        folder: a new folder.
+        layout: whose folder it becomes; that of CTranslate2, which faster-whisper loads, takes a whole Whisper alone.
+        precision: type of the weights in the file; int8 is of noisewise and CTranslate2.
 
     Raises:
         InteropError: the folder exists; what is in it is never replaced.
-        InteropError: the layout of noisewise is asked for, and the model is an encoder without a CTC head.
+        InteropError: the layout cannot hold the model, such as an encoder without a CTC head in that of noisewise.
     """
     if folder.exists():
         raise InteropError(f"`{folder}` must be a new folder, but exists; choose another or remove it")
+    card = f"# {folder.name}\n\nConverted by `noisewise convert` from `{checkpoint.source.name}`.\n"
+    about = {"origin": checkpoint.origin}
+    whisper = checkpoint.whole
+    if whisper is not None and whisper.decoder and layout == "noisewise":
+        whole = checkpoint.whisper()
+        pieces = WhisperTokenizer.load(checkpoint.source)
+        model_folder.save(folder, whole, whole.config, None, card=card, about=about, precision=precision, pieces=pieces)
+        return
+    if whisper is not None and layout != "noisewise":
+        whisper_folder.write(folder, whisper, checkpoint.source, layout, precision)
+        return
+    if layout == "ctranslate2" or (layout == "huggingface" and precision != "float32"):
+        raise InteropError(
+            f"`{checkpoint.source}` must be a Whisper with its decoder for {layout} in {precision}, but is not"
+        )
     if layout == "huggingface":
         huggingface_folder.write(folder, checkpoint)
         return
     model, config = checkpoint.ctc()
     assert checkpoint.head is not None
-    card = f"# {folder.name}\n\nConverted by `noisewise convert` from `{checkpoint.source.name}`.\n"
-    about = {"origin": checkpoint.origin}
-    model_folder.save(folder, model, config, checkpoint.head.tokenizer, card=card, about=about)
+    model_folder.save(folder, model, config, checkpoint.head.tokenizer, card=card, about=about, precision=precision)
 
 
 def _checkpoint(loaded: LoadedRecogniser) -> Checkpoint:

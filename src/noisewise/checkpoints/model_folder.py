@@ -56,7 +56,7 @@ class Located:
 
     path: Path
     """A folder, or the file of a fairseq checkpoint."""
-    layout: Literal["noisewise", "transformers", "fairseq"]
+    layout: Literal["noisewise", "transformers", "ctranslate2", "fairseq"]
 
     @property
     def is_foreign(self) -> bool:

@@ -1,9 +1,10 @@
 """`noisewise align AUDIO TEXT`: when each word and letter of a known text was spoken."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,9 @@ from noisewise.cli.subtitles import SubtitleOptions, with_subtitles
 
 if TYPE_CHECKING:
     from noisewise.cli.inputs import Entry
+    from noisewise.cli.resume import Progress
+    from noisewise.inference.recogniser import Recogniser
+    from noisewise.inference.sources import ChannelChoice
     from noisewise.inference.transcript import Transcript
 
 FORMS = ("json", "textgrid", "ctm", "srt", "vtt", "rttm")
@@ -33,6 +37,12 @@ def command(
     output: Annotated[
         Path | None, typer.Option(help="A file, or a folder for one file per recording; default: print.")
     ] = None,
+    channels: Annotated[
+        str, typer.Option(help="mix, or numbers such as 1,2: the text is aligned with each of these channels.")
+    ] = "mix",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a run with the same --output was ended.")
+    ] = False,
     unknown: Annotated[
         str,
         typer.Option(help="Words that the alphabet cannot spell, such as 2014: `error`, or `star` to time them too."),
@@ -49,7 +59,7 @@ def command(
     """Align texts with recordings. Exit status 1 when some could not be aligned; the others are written."""
     from noisewise.cli.outputs import Faults, Output, is_folder
     from noisewise.cli.signals import ends_by_signals
-    from noisewise.cli.transcribe import SUFFIX_OF, is_shown
+    from noisewise.cli.transcribe import SUFFIX_OF, channels_of, is_shown
     from noisewise.errors import ConfigError, NoisewiseError
     from noisewise.inference.transcript import SINGLE, Document
 
@@ -59,6 +69,11 @@ def command(
         raise ConfigError(f"--format must be one of {', '.join(FORMS)}, but is '{form}' instead")
     if unknown not in ("error", "star"):
         raise NoisewiseError(f"--unknown must be error or star, but is '{unknown}' instead")
+    if resume and output is None:
+        raise ConfigError("--resume must come with --output, beside which the state is kept; give --output")
+    chosen = channels_of(channels)
+    if chosen in ("auto", "split"):
+        raise ConfigError(f"--channels must be mix or numbers such as 1,2, but is '{channels}' instead")
     cues = subtitles.chosen()
     found = pairs_of(audio, text)
     if form in SINGLE and len(found) > 1 and not is_folder(output):
@@ -72,23 +87,66 @@ def command(
     written: Output[Transcript] = Output(
         [each.name for each in found], document, output, SUFFIX_OF.get(form, form), is_shown
     )
-    with ends_by_signals():
+    with ends_by_signals(), ExitStack() as stack:
         from noisewise.inference.recogniser import Recogniser
 
+        options = {"unknown": unknown, "strict": strict, "window_seconds": window_seconds}
         recogniser = Recogniser.load(model, device)
-        for position, transcript in recogniser.align(
-            [(each.input, each.text or "") for each in found],
-            unknown="star" if unknown == "star" else "error",
-            strict=strict,
-            batch_seconds=batch_seconds,
-            window_seconds=window_seconds,
-        ):
-            faults.say([transcript])
-            if output is not None or form not in SINGLE or is_shown([transcript]):
-                written.put(position, [transcript])
+        progress = None
+        if output is not None:
+            progress = stack.enter_context(_progress(output, recogniser, options, resume))
+        options["batch_seconds"] = batch_seconds
+        for position, transcripts in _each(recogniser, found, chosen, progress, options):
+            faults.say(transcripts)
+            if output is not None or form not in SINGLE or is_shown(transcripts):
+                written.put(position, transcripts)
         if output is not None or form not in SINGLE or not faults.count:
             written.finish()
     raise typer.Exit(faults.status())
+
+
+def _progress(output: Path, recogniser: "Recogniser", options: dict[str, Any], resume: bool) -> "Progress[Transcript]":
+    """The state beside an output; its settings are all that changes times."""
+    from noisewise import __version__
+    from noisewise.cli.outputs import is_folder
+    from noisewise.cli.resume import Progress, state_file
+    from noisewise.files import sha256_of
+    from noisewise.inference.transcript import Transcript
+
+    settings = {"version": __version__, "model": sha256_of(recogniser.folder), **options}
+    return Progress(state_file(output, is_folder(output)), Transcript, settings, resume)
+
+
+def _each(
+    recogniser: "Recogniser",
+    found: Sequence["Entry"],
+    channels: "ChannelChoice",
+    progress: "Progress[Transcript] | None",
+    options: dict[str, Any],
+) -> Iterator[tuple[int, list["Transcript"]]]:
+    """The alignments of each entry, one for each channel, as soon as all are there."""
+    from noisewise.inference.sources import by_channel
+
+    done: list[dict[int, Transcript]] = [{} for _ in found]
+    inputs = [by_channel(each.input, channels) for each in found]
+    waiting: list[tuple[int, int]] = []  # position, place among its channels
+    for position, entry in enumerate(found):
+        for place, each in enumerate(inputs[position]):
+            kept = None if progress is None else progress.get(each, entry.text)
+            if kept is None:
+                waiting.append((position, place))
+            else:
+                done[position][place] = kept
+        if len(done[position]) == len(inputs[position]):
+            yield position, [done[position][place] for place in sorted(done[position])]
+    pairs = [(inputs[position][place], found[position].text or "") for position, place in waiting]
+    for index, transcript in recogniser.align(pairs, **options):
+        position, place = waiting[index]
+        if progress is not None:
+            progress.add(inputs[position][place], transcript, found[position].text)
+        done[position][place] = transcript
+        if len(done[position]) == len(inputs[position]):
+            yield position, [done[position][place] for place in sorted(done[position])]
 
 
 def pairs_of(audio: str, text: str | None) -> list["Entry"]:

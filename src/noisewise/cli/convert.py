@@ -1,4 +1,4 @@
-"""`noisewise convert SOURCE OUT`: a model of transformers or fairseq as one of noisewise, and back."""
+"""`noisewise convert SOURCE OUT`: a model of transformers, CTranslate2 or fairseq as one of noisewise, and back."""
 
 import sys
 from pathlib import Path
@@ -11,9 +11,14 @@ if TYPE_CHECKING:
 
 
 def command(
-    source: Annotated[str, typer.Argument(help="A folder of transformers, a .pt file of fairseq, or a model folder.")],
+    source: Annotated[
+        str, typer.Argument(help="A folder of transformers or CTranslate2, a .pt file of fairseq, or a model folder.")
+    ],
     output: Annotated[Path | None, typer.Argument(help="A new folder; may be left out with --check.")] = None,
-    to: Annotated[str, typer.Option(help="noisewise or huggingface.")] = "noisewise",
+    to: Annotated[str, typer.Option(help="noisewise, huggingface or ctranslate2 (faster-whisper).")] = "noisewise",
+    precision: Annotated[
+        str, typer.Option(help="Type of the weights: float32, float16 or int8 (not of huggingface).")
+    ] = "float32",
     dictionary: Annotated[
         Path | None, typer.Option(help="Letters of a fairseq model; default: dict.ltr.txt beside it.")
     ] = None,
@@ -30,21 +35,27 @@ def command(
     ] = None,
 ) -> None:
     """Convert a model, or check it. Exit status 1 when the check finds a difference of more than rounding."""
-    from noisewise.checkpoints import convert
+    from noisewise.checkpoints import convert, model_folder
     from noisewise.errors import InteropError
 
     if to not in convert.LAYOUTS:
         raise InteropError(f"--to must be one of {', '.join(convert.LAYOUTS)}, but is '{to}' instead")
+    if precision not in model_folder.PRECISIONS:
+        raise InteropError(
+            f"--precision must be one of {', '.join(model_folder.PRECISIONS)}, but is '{precision}' instead"
+        )
     if output is None and not check:
         raise InteropError("`OUT` must be given, but is missing; or ask for --check alone")
     checkpoint = convert.read(source, dictionary, language)
     if checkpoint.left_out:
         print(f"noisewise: left out of {source}: {', '.join(checkpoint.left_out)}", file=sys.stderr)
+    if check and checkpoint.whole is not None:
+        raise InteropError(f"--check must be asked of models that take a waveform, but `{source}` is a Whisper")
     if output is not None:
-        convert.write(checkpoint, output, to)
+        convert.write(checkpoint, output, to, precision)
         print(output)
     if check and "do_normalize" in checkpoint.origin.get("guessed", ()):
-        state = "on" if checkpoint.config.normalise else "off"
+        state = "on" if getattr(checkpoint.config, "normalise", False) else "off"
         print(
             f"noisewise: {source} has no values of a feature extractor: whether inputs are normalised ({state}) is a "
             "guess, which --check cannot compare",

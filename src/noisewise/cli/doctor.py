@@ -17,6 +17,8 @@ EXTRAS = {
     "lm": (("flashlight-text",), "language models read by KenLM; not needed for ARPA files"),
     "hf": (("transformers",), "checkpoints of transformers as systems under test: `evaluate --model hf:...`"),
     "serve": (("starlette", "uvicorn", "python-multipart", "prometheus-client", "websockets"), "`noisewise serve`"),
+    "whisper": (("faster-whisper",), "Whisper as a recogniser: `--model whisper:tiny.en`"),
+    "onnx": (("onnx-asr",), "models of ONNX (Parakeet, Canary, GigaAM, ...) as recognisers: `--model onnx:...`"),
     "docs": (("mkdocs-material", "mkdocstrings"), "the documentation site, `make docs`"),
     "dev": (("pytest", "ruff", "mypy"), "the tests and checks of the project"),
 }
@@ -124,11 +126,13 @@ def _gpu() -> dict[str, Any]:
 
 
 def _extra(name: str) -> str:
+    from noisewise.errors import install_line
+
     distributions, gives = EXTRAS[name]
     missing = [each for each in distributions if _version(each) is None]
     if not missing:
         return "present: " + ", ".join(f"{each} {_version(each)}" for each in distributions)
-    return f"missing {', '.join(missing)}; for {gives}: pip install 'noisewise[{name}]'"
+    return f"missing {', '.join(missing)}; for {gives}: {install_line(name)}"
 
 
 def _formats() -> dict[str, str]:

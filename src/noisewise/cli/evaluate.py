@@ -36,7 +36,8 @@ def command(
         typer.Option(
             "--model",
             "-m",
-            help="'box', a model folder, 'hf:FOLDER_OR_ID', 'openai:URL#MODEL', 'command:PROGRAM ARGS {}' or "
+            help="'box', a model folder, 'whisper:SIZE_OR_FOLDER', 'hf:FOLDER_OR_ID', 'onnx:NAME_OR_FOLDER' (these "
+            "with options: '?beam=5&language=en'), 'openai:URL#MODEL', 'command:PROGRAM ARGS {}' or "
             "'python:module:function'; for clips the folder of a tagger, or a function of a module with LABELS.",
         ),
     ] = "box",
@@ -69,7 +70,10 @@ def command(
     bootstrap_samples: Annotated[int, typer.Option(help="Number of bootstrap resamples.")] = 1000,
     normaliser: Annotated[
         str,
-        typer.Option(help="Form in which words are compared: english, german, turkish, unicode, unicode-cased, none."),
+        typer.Option(
+            help="Form in which words are compared: english, english-spoken (numerals read), whisper, "
+            "german, turkish, unicode, unicode-cased, none."
+        ),
     ] = "english",
     markdown: Annotated[Path | None, typer.Option(help="Also write the table here, Markdown.")] = None,
     latex: Annotated[Path | None, typer.Option(help="Also write the table here, LaTeX.")] = None,
@@ -78,7 +82,9 @@ def command(
     label_column: Annotated[
         str, typer.Option(help="Column of the manifest with the labels of clips, for a tagger.")
     ] = "label",
-    workers: Annotated[int, typer.Option(help="Utterances at the same time, for command:, openai: and hf:.")] = 1,
+    workers: Annotated[
+        int, typer.Option(help="Utterances at the same time, for all but noisewise models and functions.")
+    ] = 1,
     timeout: Annotated[float, typer.Option(help="Seconds for one file, for command: and openai:.")] = 60.0,
     device: Annotated[str, typer.Option(help="Where a model runs: cpu, cuda.")] = "cpu",
     cache: Annotated[

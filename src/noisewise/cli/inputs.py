@@ -200,7 +200,28 @@ def _exists(path: str) -> bool:
 
 def _of_file(path: str, raw: RawSamples | None) -> Entry:
     found = _named(path)
+    if raw is None and found.fault is None and Path(path).suffix.lower() in RAW_SUFFIXES:
+        found = _with_header(found, path)
     return Entry(found if found.fault else _as_raw(found, path, raw), found.name)
+
+
+def _with_header(found: "Input", path: str) -> "Input":
+    """A file whose name is that of raw samples: as it is where it has a header after all, else what is lacking."""
+    from dataclasses import replace
+
+    from noisewise.audio.waveform import info
+    from noisewise.errors import AudioError
+
+    try:
+        info(path)
+    except AudioError:
+        error = AudioError(
+            f"`{found.name}` must have a header, or come with --rate, but has samples alone; give --rate 16000 to "
+            "`noisewise transcribe`, and --raw-format and --raw-channels where they are not 16 bits and one channel",
+            path=found.name,
+        )
+        return replace(found, fault=error)
+    return found
 
 
 def _as_raw(found: "Input", file: Any, raw: RawSamples | None) -> "Input":

@@ -15,6 +15,7 @@ VERBS = {
     "evaluate": "error rates of a recogniser, or scores of a tagger, by noise type and signal-to-noise ratio",
     "compare": "grids of several recognisers side by side: differences, intervals, tests",
     "card": "the robustness of a recogniser on one page, from its grid and its degradations",
+    "label": "transcripts for speech that has none, by recognisers, where they are sure or agree",
     "prepare": "turn a corpus, or your own folder or table, into validated manifests",
     "check": "problems of a corpus: broken audio, transcripts, duplicates, leaks",
     "mix": "write, rebuild or verify a fixed set of noisy recordings",
@@ -50,6 +51,8 @@ EXTRAS = {
     "prometheus_client": "serve",
     "python_multipart": "serve",
     "websockets": "serve",
+    "faster_whisper": "whisper",
+    "onnx_asr": "onnx",
 }
 """Module to the extra that brings it."""
 
@@ -113,7 +116,7 @@ def unknown(verb: str) -> str:
 def run(verb: str, words: list[str]) -> int:
     """Import the module of a verb, hand it its words, and turn a user's error into one line."""
     from noisewise.cli import streams
-    from noisewise.errors import NoisewiseError, lacks_memory
+    from noisewise.errors import NoisewiseError, install_line, lacks_memory
 
     signals = streams.Signals()
     try:
@@ -133,7 +136,7 @@ def run(verb: str, words: list[str]) -> int:
         module = (error.name or "").partition(".")[0]
         if module not in EXTRAS:
             raise
-        return refuse(f"`{verb}` needs {module}; install it with: pip install 'noisewise[{EXTRAS[module]}]'")
+        return refuse(f"`{verb}` needs {module}; install it with: {install_line(EXTRAS[module])}")
     except Exception as error:
         if lacks_memory(error):
             return refuse(

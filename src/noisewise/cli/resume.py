@@ -10,14 +10,39 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TextIO, TypeVar
 
 if TYPE_CHECKING:
     from noisewise.inference.sources import Input
-    from noisewise.inference.transcript import Transcript
 
 NAME = ".noisewise-progress.jsonl"
 """Name of the state in a folder of outputs; beside an output file its name stands before it."""
+
+
+class Result(Protocol):
+    """What a command makes of a recording: a transcript, or tags."""
+
+    @property
+    def source(self) -> str:
+        """Name of the recording."""
+        ...
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether there is none."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON holds them."""
+        ...
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The same from these."""
+        ...
+
+
+R = TypeVar("R", bound=Result)
 
 
 def state_file(output: Path, is_folder: bool) -> Path:
@@ -25,28 +50,29 @@ def state_file(output: Path, is_folder: bool) -> Path:
     return output / NAME if is_folder else output.with_name(f".{output.name}{NAME}")
 
 
-class Progress:
-    """The transcripts that are finished.
+class Progress(Generic[R]):
+    """The results that are finished.
 
     Used as a context: the file is removed when the block ends well, unless `resume` asks for it to be kept, for more
     recordings to be added later.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any], resume: bool):
+    def __init__(self, path: Path, kind: type[R], settings: Mapping[str, Any], resume: bool):
         """Begin, or go on.
 
         Args:
             path: the state.
-            settings: plain values of all options that change a transcript.
+            kind: class of the results.
+            settings: plain values of all options that change a result.
             resume: whether what is in the state counts.
         """
         self.path, self.resume = path, resume
         self._settings = json.dumps(settings, sort_keys=True, default=str)
         self._digests: dict[str, str] = {}
-        self._found = _read(path) if resume else {}
+        self._found = _read(path, kind) if resume else {}
         self._file: TextIO | None = None
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if not self.resume:
             self.path.unlink(missing_ok=True)
@@ -61,22 +87,23 @@ class Progress:
         if kind is None and not self.resume:
             self.path.unlink(missing_ok=True)
 
-    def key(self, found: "Input") -> str:
-        """What the transcript of an input is kept under."""
+    def key(self, found: "Input", text: str | None = None) -> str:
+        """What the result of an input is kept under, with the text that belongs to it where there is one."""
         parts = [self._digest(found), found.start, found.duration, found.channel, self._settings]
+        parts += [] if text is None else [text]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    def get(self, found: "Input") -> "Transcript | None":
-        """The transcript of an input, if it is finished."""
+    def get(self, found: "Input", text: str | None = None) -> R | None:
+        """The result of an input, if it is finished."""
         if not self._found or found.audio is None:
             return None
-        kept = self._found.get(self.key(found))
+        kept: Any = self._found.get(self.key(found, text))
         return None if kept is None else replace(kept, source=found.name)
 
-    def add(self, found: "Input", transcript: "Transcript") -> None:
-        """Keep a transcript; what has failed is tried again."""
-        if self._file is not None and not transcript.has_failed:
-            self._file.write(json.dumps({"key": self.key(found), "transcript": transcript.to_dict()}) + "\n")
+    def add(self, found: "Input", result: R, text: str | None = None) -> None:
+        """Keep a result; what has failed is tried again."""
+        if self._file is not None and not result.has_failed:
+            self._file.write(json.dumps({"key": self.key(found, text), "result": result.to_dict()}) + "\n")
             self._file.flush()
 
     def _digest(self, found: "Input") -> str:
@@ -108,18 +135,17 @@ def _sha256(audio: Any) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> dict[str, "Transcript"]:
-    """Keys and transcripts of a state; lines that are torn are passed over."""
+def _read(path: Path, kind: type[R]) -> dict[str, R]:
+    """Keys and results of a state; lines that are torn are passed over."""
     from noisewise.errors import DataError
-    from noisewise.inference.transcript import Transcript
 
-    found: dict[str, Transcript] = {}
+    found: dict[str, R] = {}
     if not path.is_file():
         return found
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             values = json.loads(line)
-            found[str(values["key"])] = Transcript.from_dict(values["transcript"])
+            found[str(values["key"])] = kind.from_dict(values["result"])
         except (ValueError, KeyError, TypeError, RecursionError, DataError):
             continue
     return found

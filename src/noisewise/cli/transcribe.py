@@ -15,9 +15,9 @@ from noisewise.cli.subtitles import SubtitleOptions, with_subtitles
 if TYPE_CHECKING:
     from noisewise.cli.inputs import Entry
     from noisewise.cli.resume import Progress
-    from noisewise.inference.recogniser import Recogniser
     from noisewise.inference.sources import ChannelChoice, Input
     from noisewise.inference.tagger import Tagger
+    from noisewise.inference.transcriber import Transcriber
     from noisewise.inference.transcript import Transcript
 
 WITH_SOUNDS = ("txt", "tsv", "csv", "json")
@@ -45,7 +45,13 @@ def command(
             help="Audio files, folders of them, manifests or tables (.tsv, .csv, .jsonl), or - for standard input."
         ),
     ],
-    model: Annotated[str, typer.Option(help="`box`, or the folder of a model.")] = "box",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="`box`, the folder of a model, or any recogniser that `evaluate --model` takes: whisper:tiny.en, "
+            "hf:FOLDER_OR_ID, onnx:NAME, openai:URL#MODEL, command:PROGRAM {}, python:module:function."
+        ),
+    ] = "box",
     form: Annotated[
         str, typer.Option("--format", help="txt, json, srt, vtt, tsv, csv, ctm, rttm or textgrid.")
     ] = "txt",
@@ -75,6 +81,10 @@ def command(
         float | None, typer.Option(help="Cut longer recordings into windows of this length.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps.")] = "cpu",
+    workers: Annotated[
+        int, typer.Option(help="Recordings at the same time, for recognisers that are no noisewise models.")
+    ] = 1,
+    timeout: Annotated[float, typer.Option(help="Seconds for one recording, for command: and openai:.")] = 600.0,
     least_confidence: Annotated[
         float | None,
         typer.Option(
@@ -125,7 +135,11 @@ def command(
     with ends_by_signals(), ExitStack() as stack:
         missing = [each for each in found if each.input.fault is not None]
         faults.say(_failed(each.input) for each in missing)  # before a model is loaded, which takes time
-        recogniser, tagger = _models(model, device, tag, options, len(missing) == len(found))
+        is_idle = len(missing) == len(found)
+        recogniser = None if is_idle else _recogniser(model, device, workers, timeout, options)
+        tagger = None if is_idle else _tagger(tag, device)
+        if recogniser is not None:
+            _must_suit(recogniser, model, form, window_seconds, least_confidence)
         if recogniser is not None and least_confidence is not None:
             recogniser.least_confidence = least_confidence
         run = _Run(recogniser, tagger, chosen, batch_seconds, window_seconds, strict, options.boosts(), None)
@@ -195,32 +209,60 @@ def channels_of(text: str) -> "ChannelChoice":
 def _failed(found: "Input") -> "Transcript":
     from noisewise.inference.transcript import Transcript
 
-    return Transcript(found.name, error=str(found.fault))
+    reason = None if found.fault is None else found.fault.reason
+    return Transcript(found.name, error=str(found.fault), reason=reason)
 
 
-def _models(
-    model: str, device: str, tag: str | None, options: DecodingOptions, is_idle: bool
-) -> tuple["Recogniser | None", "Tagger | None"]:
-    """The recogniser and the tagger that are asked for; none where there is nothing to do."""
-    if is_idle:
-        return None, None
-    from noisewise.inference.recogniser import Recogniser
+def _recogniser(model: str, device: str, workers: int, timeout: float, options: DecodingOptions) -> "Transcriber":
+    """The recogniser that is asked for."""
+    from noisewise.evaluation.systems.specification import kind_of
+
+    if kind_of(model) == "model":
+        from noisewise.inference.recogniser import Recogniser
+
+        return Recogniser.load(model, device, options.chosen(model))
+    from noisewise.evaluation.systems import loading
+    from noisewise.evaluation.systems.transcriber import SystemTranscriber
+
+    given = {"decoding": options.chosen(model), "hotwords": options.boosts()}
+    named = loading.load(model, workers=workers, timeout_seconds=timeout, device=device, **given)  # type: ignore[arg-type]
+    return SystemTranscriber(named)
+
+
+def _tagger(tag: str | None, device: str) -> "Tagger | None":
+    if tag is None:
+        return None
     from noisewise.inference.tagger import Tagger
 
-    tagger = None if tag is None else Tagger.load(tag, device)
-    return Recogniser.load(model, device, options.chosen(model)), tagger
+    return Tagger.load(tag, device)
 
 
-def _progress(output: Path, into_folder: bool, resume: bool, run: "_Run", options: DecodingOptions) -> "Progress":
+def _must_suit(
+    recogniser: "Transcriber", model: str, form: str, window_seconds: float | None, least_confidence: float | None
+) -> None:
+    """Refuse what a recogniser cannot tell: times, and confidences, which come with words."""
+    from noisewise.errors import ConfigError
+    from noisewise.inference.transcriber import must_tell_times
+
+    is_cut = recogniser.times == "none" and window_seconds is not None
+    must_tell_times(form, "segments" if is_cut else recogniser.times, model)
+    if least_confidence and recogniser.times != "words":
+        raise ConfigError(f"--least-confidence must come with confidences of words, but `{model}` tells none")
+
+
+def _progress(
+    output: Path, into_folder: bool, resume: bool, run: "_Run", options: DecodingOptions
+) -> "Progress[Transcript]":
     """The state beside an output; its settings are all that changes a transcript."""
     from noisewise import __version__
     from noisewise.cli.resume import Progress, state_file
     from noisewise.files import sha256_of
+    from noisewise.inference.transcript import Transcript
 
     used = [options.lm, options.rescore, options.lexicon]
     settings = {
         "version": __version__,
-        "model": sha256_of(run.recogniser.folder) if run.recogniser is not None else None,
+        "model": None if run.recogniser is None else run.recogniser.identity,
         "tagger": None if run.tagger is None else sha256_of(Path(run.tagger.folder)),
         "decoding": options.words(),
         "files": [sha256_of(Path(file)) for file in used if file is not None],
@@ -228,7 +270,7 @@ def _progress(output: Path, into_folder: bool, resume: bool, run: "_Run", option
         "strict": run.strict,
         "least_confidence": None if run.recogniser is None else run.recogniser.least_confidence,
     }
-    return Progress(state_file(output, into_folder), settings, resume)
+    return Progress(state_file(output, into_folder), Transcript, settings, resume)
 
 
 class _Run:
@@ -236,14 +278,14 @@ class _Run:
 
     def __init__(
         self,
-        recogniser: "Recogniser | None",
+        recogniser: "Transcriber | None",
         tagger: "Tagger | None",
         channels: "ChannelChoice",
         batch_seconds: float,
         window_seconds: float | None,
         strict: bool,
         hotwords: Mapping[str, float | None],
-        progress: "Progress | None",
+        progress: "Progress[Transcript] | None",
     ):
         self.recogniser, self.tagger, self.channels = recogniser, tagger, channels
         self.batch_seconds, self.window_seconds, self.strict = batch_seconds, window_seconds, strict

@@ -22,6 +22,18 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Segment:
+    """A stretch of a transcript whose times are known, where those of its words may not be."""
+
+    text: str
+    """Its words."""
+    start: float
+    """When it begins, in seconds from the beginning of the recording."""
+    end: float
+    """When it ends, in seconds."""
+
+
+@dataclass(frozen=True)
 class Hypothesis:
     """One hypothesis of the transcript of an utterance."""
 

@@ -25,8 +25,8 @@ def portable(text: str) -> str:
     kind, colon, rest = text.partition(":")
     if colon and kind == "command":
         return "command:" + " ".join(portable(word) for word in rest.split(" "))
-    if colon and kind == "hf":
-        return "hf:" + portable(rest)
+    if colon and kind in ("hf", "whisper", "onnx"):
+        return f"{kind}:" + portable(rest)
     option, equals, value = text.partition("=")
     if equals and option.startswith("--"):
         return f"{option}={portable(value)}"

@@ -27,11 +27,13 @@ from noisewise.decoding.config import DecodingConfig
 from noisewise.decoding.hypothesis import Hypothesis
 from noisewise.decoding.recording_decoder import Greedy, Hotwords, RecordingDecoder, Search, batches_of, nbest
 from noisewise.decoding.stitch import Stitcher
-from noisewise.errors import AlignmentError, AudioError, NoisewiseError
+from noisewise.errors import AlignmentError, AudioError, NoisewiseError, Reason
+from noisewise.files import sha256_of
 from noisewise.inference import language_model
 from noisewise.inference.decoding_options import with_options
 from noisewise.inference.silence import outputs_without_silence
 from noisewise.inference.sources import ChannelChoice, Input, Source, as_input, by_channel, is_one
+from noisewise.inference.transcriber import Times
 from noisewise.inference.transcript import Alternative, Transcript, moved, overall_confidence, without_doubtful
 from noisewise.inference.windowing import (
     BATCH_SECONDS,
@@ -111,6 +113,8 @@ class Posteriors:
     """Seconds of audio."""
     error: str | None = None
     """A sentence that says what is wrong with the recording; None if nothing is."""
+    reason: Reason | None = None
+    """The reason of that error in one word."""
     frames: Tensor | None = None
     """Frames of the encoder that an attention decoder attends to; None if there is none. (F, E)"""
     truncated: bool = False
@@ -153,6 +157,16 @@ class Recogniser:
         self.trail_seconds = float(loaded.about.get("trail_seconds", 0.0))
         self.least_confidence = float(loaded.about.get("least_confidence", 0.0))
         """Stretches of words of less mean confidence are no speech; 0 keeps all (`transcript.without_doubtful`)."""
+
+    @property
+    def times(self) -> Times:
+        """What it can tell the times of: words."""
+        return "words"
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the files of its folder."""
+        return sha256_of(self.folder)
 
     @classmethod
     def load(
@@ -427,10 +441,12 @@ class Recogniser:
         """The outputs for a recording, its windows joined."""
         name, error, channel = recording.name, recording.error, recording.channel
         if error is not None and not recording.truncated:
-            return Posteriors(name, torch.empty(0, len(self.tokenizer)), error=error, channel=channel)
+            nothing = torch.empty(0, len(self.tokenizer))
+            return Posteriors(name, nothing, error=error, reason=recording.reason, channel=channel)
         log_probs, frames = recording.outputs.result().tensor_split((len(self.tokenizer),), dim=1)
         kept = frames if self._attends else None
-        return Posteriors(name, log_probs, recording.seconds, error, kept, recording.truncated, channel)
+        reason, truncated = recording.reason, recording.truncated
+        return Posteriors(name, log_probs, recording.seconds, error, reason, kept, truncated, channel)
 
     def _window(self, window_seconds: float | None, overlap_seconds: float | None) -> tuple[int, int]:
         """Samples of a window, and from one window to the next; whole frames."""
@@ -485,14 +501,16 @@ class Recogniser:
         found = iter(nbest(log_probs, self.tokenizer, self._frame_seconds, search, frames))
         for position, each in items:
             if each.has_failed:
-                yield position, Transcript(each.source, error=each.error, channel=each.channel)
+                yield position, Transcript(each.source, error=each.error, reason=each.reason, channel=each.channel)
                 continue
             yield position, _transcript(each, next(found), self.least_confidence)
 
     def _aligned(self, posteriors: Posteriors, text: str, unknown: Unknown) -> Transcript:
         """Align a text with a recording."""
         if posteriors.has_failed:
-            return Transcript(posteriors.source, error=posteriors.error, channel=posteriors.channel)
+            return Transcript(
+                posteriors.source, error=posteriors.error, reason=posteriors.reason, channel=posteriors.channel
+            )
         try:
             words = align(posteriors.log_probs, text, self.tokenizer, self._frame_seconds, unknown=unknown).words
         except AlignmentError as error:
@@ -527,7 +545,7 @@ def _transcript(posteriors: Posteriors, hypotheses: Sequence[Hypothesis], least_
 def _marked(transcript: Transcript, posteriors: Posteriors) -> Transcript:
     """A transcript with its channel, and with what is missing of its recording."""
     marks: dict[str, Any] = {"channel": posteriors.channel, "truncated": posteriors.truncated}
-    return replace(transcript, error=posteriors.error, **marks)
+    return replace(transcript, error=posteriors.error, reason=posteriors.reason, **marks)
 
 
 def _checked(found: Iterable[tuple[int, Transcript]], raises: bool) -> dict[int, Transcript]:
@@ -535,7 +553,7 @@ def _checked(found: Iterable[tuple[int, Transcript]], raises: bool) -> dict[int,
     done: dict[int, Transcript] = {}
     for position, transcript in found:
         if raises and transcript.has_failed:
-            raise AudioError(str(transcript.error), path=transcript.source)
+            raise AudioError(str(transcript.error), transcript.reason or "not_audio", transcript.source)
         if transcript.truncated:
             warnings.warn(str(transcript.error), stacklevel=3)
         done[position] = transcript

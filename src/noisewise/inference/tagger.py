@@ -5,7 +5,7 @@ Legend: K classes.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal, overload
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from noisewise.checkpoints import model_folder
 from noisewise.checkpoints.model_folder import LoadedTagger
 from noisewise.config import above
 from noisewise.errors import AudioError, NoisewiseError
-from noisewise.inference.sources import Input, Source, is_one
+from noisewise.inference.sources import Input, Source, as_input, is_one
 from noisewise.inference.tags import Probabilities, Tags, Window
 from noisewise.inference.windowing import (
     BATCH_SECONDS,
@@ -39,7 +39,7 @@ class Tagger:
 
     Example:
         >>> tagger = Tagger.load("tagger")  # a folder that `noisewise train` wrote
-        >>> tags = tagger.tag("enter_six_two_four.flac")[0]
+        >>> tags = tagger.tag("enter_six_two_four.flac")
         >>> len(tags.probabilities) == len(tagger.labels)
         True
         >>> tags.sounds(top=1).tags[0].label in tagger.labels
@@ -74,31 +74,49 @@ class Tagger:
         must_be_device(device)
         return cls(model_folder.load_tagger(model, device), device)
 
+    @overload
     def tag(
+        self, sources: str | Path | bytes | BinaryIO | NDArray[Any] | Tensor | tuple[Any, int], **options: Any
+    ) -> Tags: ...
+    @overload
+    def tag(self, sources: Sequence[Source], **options: Any) -> list[Tags]: ...
+    def tag(  # type: ignore[misc]  # the options of the overloads are those below
         self,
         sources: Source | Sequence[Source],
         *,
+        errors: Literal["raise", "keep"] | None = None,
         window_seconds: float | None = None,
         hop_seconds: float | None = None,
         batch_seconds: float = BATCH_SECONDS,
-    ) -> list[Tags]:
-        """Tag recordings; the results stand in the order of the sources.
-
-        A recording that cannot be used does not stop the others: its `Tags.error` says what is wrong.
+    ) -> Tags | list[Tags]:
+        """Tag recordings: one gives `Tags`, several give a list in the order of the sources.
 
         Args:
             sources: as `Recogniser.transcribe` takes them; one or several.
+            errors: what becomes of a recording that cannot be used: `raise`, or `keep` tags whose `error` says what is
+                wrong. Left out: `raise` for one source, and `keep` for several, so that one does not stop the others.
             window_seconds: longer recordings are cut into windows of this length; what the model was trained on if left
                 out.
             hop_seconds: from the beginning of one window to that of the next; half a window if left out. The last
                 window ends with the recording, and so may begin sooner.
             batch_seconds: audio that goes through the model at once, padding included.
+
+        Raises:
+            AudioError: a recording cannot be used, and `errors` is `raise`.
+            NoisewiseError: an option that cannot be met.
         """
-        many: list[Any] = [sources] if is_one(sources) else list(sources)  # type: ignore[arg-type]
-        done = dict(
-            self.each(many, window_seconds=window_seconds, hop_seconds=hop_seconds, batch_seconds=batch_seconds)
-        )
-        return [done[position] for position in range(len(many))]
+        single = is_one(sources)
+        many: list[Any] = [sources] if single else list(sources)  # type: ignore[arg-type]
+        if errors not in (None, "raise", "keep"):
+            raise NoisewiseError(f"`errors` must be raise or keep, but is '{errors}' instead; leave it out")
+        raises, done = errors == "raise" or (errors is None and single), dict[int, Tags]()
+        for position, tags in self.each(
+            many, window_seconds=window_seconds, hop_seconds=hop_seconds, batch_seconds=batch_seconds
+        ):
+            if raises and tags.error is not None:
+                raise AudioError(tags.error, tags.reason or "not_audio", tags.source)
+            done[position] = tags
+        return done[0] if single else [done[position] for position in range(len(many))]
 
     def each(
         self,
@@ -108,15 +126,16 @@ class Tagger:
         hop_seconds: float | None = None,
         batch_seconds: float = BATCH_SECONDS,
     ) -> Iterator[tuple[int, Tags]]:
-        """Tag recordings, short ones first; see `tag`.
+        """Tag recordings, short ones first; see `tag`. Windows of a part of a recording have the recording's times.
 
         Yields:
             Position among the sources, and tags, each as soon as they are ready.
         """
         size, step = self._window(window_seconds, hop_seconds)
         runner = WindowedRunner(self.probabilities, _Windows, size=size, step=step, batch_seconds=batch_seconds)
-        for recording in runner.each(sources):
-            yield recording.position, self._tags(recording, size / SAMPLE_RATE)
+        inputs = [as_input(source, number) for number, source in enumerate(sources, start=1)]
+        for recording in runner.each(inputs):
+            yield recording.position, self._tags(recording, size / SAMPLE_RATE, inputs[recording.position].start)
 
     def scores(self, waveforms: Sequence[NDArray[Any]]) -> list[Probabilities]:
         """Probabilities over whole waveforms (T,) at 16 kHz. -> (K,) each
@@ -124,11 +143,7 @@ class Tagger:
         Raises:
             AudioError: a waveform is empty, too short, silent or not finite.
         """
-        found = self.tag(waveforms)
-        for each in found:
-            if each.error is not None:
-                raise AudioError(each.error, path=each.source)
-        return [each.probabilities for each in found]
+        return [each.probabilities for each in self.tag(list(waveforms), errors="raise")]
 
     @torch.inference_mode()
     def probabilities(self, waveforms: Sequence[NDArray[Any]]) -> list[Tensor]:
@@ -158,16 +173,17 @@ class Tagger:
             )
         return size, step
 
-    def _tags(self, recording: "Recording[_Windows]", window_seconds: float) -> Tags:
+    def _tags(self, recording: "Recording[_Windows]", window_seconds: float, begin: float) -> Tags:
         """Tags of a recording: over all of it the mean of its windows where each sound has one label, or the
         greatest where it may have several, for a sound that is in one window is in the recording."""
         if recording.error is not None:
-            return Tags(recording.name, self.labels, np.zeros(0, np.float32), error=recording.error)
+            nothing = np.zeros(0, np.float32)
+            return Tags(recording.name, self.labels, nothing, error=recording.error, reason=recording.reason)
         parts = recording.outputs.parts
         every = np.stack([probabilities for _, probabilities in parts])  # (windows, K)
         whole = every.mean(axis=0) if self.single else every.max(axis=0)
         windows = [
-            Window(start, min(start + window_seconds, recording.seconds), probabilities)
+            Window(begin + start, begin + min(start + window_seconds, recording.seconds), probabilities)
             for start, probabilities in parts
         ]
         return Tags(recording.name, self.labels, whole, windows, recording.seconds)

@@ -7,14 +7,16 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.config import within
-from noisewise.errors import ConfigError
+from noisewise.errors import ConfigError, DataError, Reason
 from noisewise.safe_text import csv_cell, terminal
 
 Probabilities = NDArray[np.float32]
@@ -82,6 +84,43 @@ class Tags:
     """Duration of the audio in seconds."""
     error: str | None = None
     """A sentence that says what is wrong with the recording; None when it was tagged."""
+    reason: Reason | None = None
+    """The same in one word, as `AudioError.reason`."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether there are no tags; `error` says why."""
+        return self.error is not None
+
+    def __getitem__(self, index: int) -> "Tags":
+        """Itself as `[0]`: `tag` gave a list for one source up to version 0.2."""
+        if index not in (0, -1):
+            raise IndexError(index)
+        warnings.warn("`tag` gives one Tags for one source; leave out `[0]`", DeprecationWarning, 2)
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON holds them."""
+        values = {**vars(self), "probabilities": self.probabilities.tolist()}
+        values["windows"] = [{**vars(each), "probabilities": each.probabilities.tolist()} for each in self.windows]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Tags":
+        """Tags from what `to_dict` gave.
+
+        Raises:
+            DataError: they are not the values of tags.
+        """
+        try:
+            windows = [
+                Window(float(each["start"]), float(each["end"]), np.asarray(each["probabilities"], np.float32))
+                for each in values["windows"]
+            ]
+            probabilities = np.asarray(values["probabilities"], np.float32)
+            return cls(**{**values, "probabilities": probabilities, "windows": windows})
+        except (TypeError, KeyError, ValueError) as error:
+            raise DataError(f"`values` must be those of `Tags.to_dict`, but are not: {error}") from error
 
     def sounds(self, top: int = TOP, threshold: float = 0.0) -> Sounds:
         """The likeliest labels, those of equal probability in the order of the classes.

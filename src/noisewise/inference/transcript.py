@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from noisewise.decoding.alignment.align import AlignedWord
-from noisewise.decoding.hypothesis import Word
-from noisewise.errors import ConfigError, DataError
+from noisewise.decoding.hypothesis import Segment, Word
+from noisewise.errors import ConfigError, DataError, Reason
 from noisewise.inference.subtitles import PAUSE, Cue, SubtitleConfig, cues
 from noisewise.inference.tags import Sounds, Tag, TaggedWindow, rounded, spelled
 from noisewise.safe_text import csv_cell, terminal
@@ -74,12 +74,16 @@ class Transcript:
     """Labels of the sounds in the recording; None when no tagger was run."""
     error: str | None = None
     """A sentence that says what is wrong with the recording; None when it was transcribed as a whole."""
+    reason: Reason | None = None
+    """The same in one word, as `AudioError.reason`; None where the fault is not that of the audio."""
     channel: int | None = None
     """Number of the channel, from 1; None for all of them as one."""
     start: float = 0.0
     """Where the part that was transcribed begins in the recording, in seconds."""
     truncated: bool = False
     """Whether the end of the recording is missing: the text is that of what is there, and `error` says so."""
+    segments: list[Segment] = field(default_factory=list)
+    """Stretches of the text with their times, of recognisers that tell these; empty for a noisewise model."""
 
     @property
     def has_failed(self) -> bool:
@@ -108,6 +112,7 @@ class Transcript:
             known = {each.name: values[each.name] for each in fields(cls) if each.name in values}
             known["words"] = [_word(each) for each in known.get("words", [])]
             known["left_out"] = [_word(each) for each in known.get("left_out", [])]
+            known["segments"] = [Segment(**each) for each in known.get("segments", [])]
             known["alternatives"] = [Alternative(**each) for each in known.get("alternatives", [])]
             sounds = known.get("sounds")
             known["sounds"] = None if sounds is None else _sounds_of(sounds)
@@ -163,13 +168,34 @@ def moved(transcript: Transcript, seconds: float) -> Transcript:
     if not seconds:
         return transcript
     words, left_out = ([_later(word, seconds) for word in some] for some in (transcript.words, transcript.left_out))
-    return replace(transcript, start=seconds, words=words, left_out=left_out)
+    segments = [replace(each, start=each.start + seconds, end=each.end + seconds) for each in transcript.segments]
+    return replace(transcript, start=seconds, words=words, left_out=left_out, segments=segments)
 
 
 def _later(word: Word, seconds: float) -> Word:
     letters = getattr(word, "characters", None)
     more: dict[str, Any] = {} if letters is None else {"characters": [_later(letter, seconds) for letter in letters]}
     return replace(word, start=word.start + seconds, end=word.end + seconds, **more)
+
+
+def placed_words(transcript: Transcript) -> list[Word]:
+    """The words of a transcript; where times of segments alone are known, words share these by their letters.
+
+    Example:
+        >>> one = Transcript("a.wav", "GO ON", segments=[Segment("GO ON", 1.0, 3.0)])
+        >>> [(word.text, word.start, word.end) for word in placed_words(one)]
+        [('GO', 1.0, 2.0), ('ON', 2.0, 3.0)]
+    """
+    return transcript.words or [word for segment in transcript.segments for word in _shared(segment)]
+
+
+def _shared(segment: Segment) -> Iterator[Word]:
+    texts = segment.text.split()
+    each = (segment.end - segment.start) / max(1, sum(map(len, texts)))
+    start = segment.start
+    for text in texts:
+        yield Word(text, start, start + each * len(text), 0.0)
+        start += each * len(text)
 
 
 def overall_confidence(words: Sequence[Word]) -> float:
@@ -410,7 +436,7 @@ def _cues(document: Document, transcripts: Sequence[Transcript], named: bool) ->
     found: list[tuple[int | None, Cue]] = []
     for each in transcripts:
         label = f"Channel {each.channel}:" if named and each.channel is not None else ""
-        words = [replace(word, text=text) for word in each.words if (text := clean(word.text))]
+        words = [replace(word, text=text) for word in placed_words(each) if (text := clean(word.text))]
         found += [(each.channel, cue) for cue in cues(words, document.subtitles, label)]
     return sorted(found, key=lambda pair: pair[1].start)
 
@@ -466,7 +492,7 @@ def _rttm(document: Document, transcripts: Sequence[Transcript]) -> str:
     lines = []
     for each in transcripts:
         channel = each.channel or 1
-        for start, end in _stretches(each.words):
+        for start, end in _stretches(each.words or each.segments):
             name = _column(document.names[each.source])
             lines.append(
                 f"SPEAKER {name} {channel} {start:.3f} {end - start:.3f} <NA> <NA> channel_{channel} <NA> <NA>\n"
@@ -474,7 +500,7 @@ def _rttm(document: Document, transcripts: Sequence[Transcript]) -> str:
     return "".join(lines)
 
 
-def _stretches(words: Sequence[Word]) -> Iterator[tuple[float, float]]:
+def _stretches(words: Sequence[Word | Segment]) -> Iterator[tuple[float, float]]:
     """Start and end of the words between pauses."""
     starts = [0]
     for position, word in enumerate(words):
@@ -491,16 +517,20 @@ def _column(text: str) -> str:
 
 
 def _textgrid(document: Document, transcripts: Sequence[Transcript]) -> str:
-    """Praat's TextGrid, long text form: a tier of words for each channel, and one of letters where they are known."""
-    tiers: dict[str, list[Word]] = {}
+    """Praat's TextGrid, long text form: a tier of words for each channel, or of segments where their times alone are
+    known, and one of letters where these are."""
+    tiers: dict[str, list[Word | Segment]] = {}
     for one in transcripts:
         channel = "" if one.channel is None else f" channel {one.channel}"
-        tiers[f"words{channel}"] = list(one.words)
+        if one.words or not one.segments:
+            tiers[f"words{channel}"] = list(one.words)
+        else:
+            tiers[f"segments{channel}"] = list(one.segments)
         letters = [letter for word in one.words for letter in getattr(word, "characters", [])]
         if letters:
             tiers[f"characters{channel}"] = letters
     duration = max([each.start + each.duration for each in transcripts], default=0.0)
-    duration = max([duration, *(word.end for each in transcripts for word in each.words)])
+    duration = max([duration, *(span.end for spans in tiers.values() for span in spans)])
     lines = [
         'File type = "ooTextFile"',
         'Object class = "TextGrid"',
@@ -519,7 +549,7 @@ def _textgrid(document: Document, transcripts: Sequence[Transcript]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _filled(spans: Sequence[Word], duration: float) -> list[tuple[float, float, str]]:
+def _filled(spans: Sequence[Word | Segment], duration: float) -> list[tuple[float, float, str]]:
     """Start, end and text of spans, with empty ones between them, so that they cover the whole recording."""
     filled: list[tuple[float, float, str]] = []
     now = 0.0

@@ -12,7 +12,7 @@ from torch import Tensor
 from noisewise.audio.waveform import SAMPLE_RATE, SILENCE
 from noisewise.audio.windows import windows
 from noisewise.config import above
-from noisewise.errors import AudioError, NoisewiseError
+from noisewise.errors import AudioError, NoisewiseError, Reason
 from noisewise.inference.sources import Input, Source, as_input
 
 MIN_SECONDS = 0.1
@@ -24,7 +24,7 @@ BATCH_SECONDS = 120.0
 class Collector(Protocol):
     """Takes the outputs of a model for the windows of one recording, in the order of time."""
 
-    def add(self, start: int, output: Tensor, /) -> None:
+    def add(self, start: int, output: Any, /) -> None:
         """Take one window: where it begins, in steps of the model, and its output."""
 
 
@@ -49,6 +49,8 @@ class Recording(Generic[C]):
     """Whether the last window was cut."""
     error: str | None = None
     """A sentence that says what is wrong with the recording; None if nothing is."""
+    reason: Reason | None = None
+    """The reason of that error in one word."""
     truncated: bool = False
     """Whether the end is missing, which `error` says, and the outputs are those of what is there."""
     channel: int | None = None
@@ -68,7 +70,7 @@ class WindowedRunner(Generic[C]):
 
     def __init__(
         self,
-        model: Callable[[list[NDArray[np.float32]]], Sequence[Tensor]],
+        model: Callable[[list[NDArray[np.float32]]], Sequence[Any]],
         collector: Callable[[], C],
         *,
         size: int,
@@ -80,7 +82,7 @@ class WindowedRunner(Generic[C]):
         """Choose model, windows and batches.
 
         Args:
-            model: maps a batch of windows, (T,) each, to one tensor each, on the CPU.
+            model: maps a batch of windows, (T,) each, to one output each, such as a tensor on the CPU.
             collector: makes the collector of one recording.
             size: samples of a window.
             step: samples from one window to the next, a multiple of `hop`.
@@ -112,7 +114,7 @@ class WindowedRunner(Generic[C]):
                     recording.waiting += 1
                 recording.whole = True
             except AudioError as error:
-                recording.error, recording.truncated = str(error), False
+                recording.error, recording.reason, recording.truncated = str(error), error.reason, False
                 self._batch = [window for window in self._batch if window[0] is not recording]
                 yield recording
         yield from self._run()
@@ -136,7 +138,8 @@ class WindowedRunner(Generic[C]):
         except AudioError as error:
             if self.strict or error.reason != "truncated" or not recording.samples:
                 raise
-            recording.truncated, recording.error = True, f"{error} (what is there was used)"
+            recording.truncated, recording.reason = True, error.reason
+            recording.error = f"{error} (what is there was used)"
         _must_hold_sound(recording.name, recording.seconds, (high - low) / 2)
 
     def _seconds_with(self, samples: int) -> float:

@@ -145,6 +145,11 @@ def _built(config: PretrainedConfig) -> tuple[PretrainedConfig, nn.Module]:
     known = settled(config)
     values = dict(known.architecture or {})
     family = values.pop("model_type", None)
+    if family == "whisper":
+        raise ModelError(
+            "`encoder` must be of another kind for Whisper: write `kind: whisper` in the place of `kind: pretrained`, "
+            "with the same `source`"
+        )
     if family not in FAMILIES or values.get("add_adapter"):
         raise ModelError(f"`encoder` must be one of {', '.join(FAMILIES)} without an adapter, but is {family} instead")
     values = {name: value for name, value in values.items() if name not in ("dtype", "torch_dtype")}  # float32 here

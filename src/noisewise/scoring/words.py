@@ -1,7 +1,8 @@
 """Word and character error rates, and how sure one can be of them.
 
 Both texts are normalised (`noisewise.text.normalise`; `english` unless another is chosen), aligned by edit distance
-(jiwer), and counted:
+(jiwer), and counted. Where a normaliser knows several readings of a hypothesis (`english-spoken`: 1905), the one with
+the fewest edits counts; a reference has one reading, so that N is the same for every recogniser and condition:
 
     WER = (S + D + I) / N
 
@@ -142,7 +143,8 @@ def score(
             f"`hypotheses` must be one per reference, {len(references)}, but are {len(hypotheses)} instead; "
             "give an empty text where there is no hypothesis"
         )
-    given, found = [normaliser(text) for text in references], [normaliser(text) for text in hypotheses]
+    given = [normaliser(text) for text in references]
+    found = [_nearest(normaliser, text, reference) for text, reference in zip(hypotheses, given, strict=True)]
     if isinstance(normaliser, Normaliser):
         for reference, text in zip(references, given, strict=True):
             if not text:
@@ -152,6 +154,11 @@ def score(
     per_utterance = _errors(jiwer.process_words(given, found))
     characters = _errors(jiwer.process_characters(given, found))
     return Score(sum(per_utterance, WordErrors()), sum(characters, WordErrors()), per_utterance, normaliser_name)
+
+
+def _nearest(normaliser: Callable[[str], str], text: str, reference: str) -> str:
+    """A normalised hypothesis: of several readings the one that is nearest to the normalised reference."""
+    return normaliser.nearest(text, reference) if isinstance(normaliser, Normaliser) else normaliser(text)
 
 
 def must_stay(text: str, normaliser: Normaliser) -> None:

@@ -181,6 +181,8 @@ async def _transcriptions(request: Request, service: Service) -> Response:
             asked = transcription_request.parse(form.multi_items(), service.limits)
             model = service.models.recogniser(asked.model)
             language = service.check_languages(model, asked.languages)
+            if isinstance(model, ServedSystem) and model.times == "none" and asked.response_format in ("srt", "vtt"):
+                raise ApiError(f"`{model.name}` tells no times", "unsupported_value", param="response_format")
             hotwords, passed_over = service.hotwords(model, asked.hotwords, asked.prompt)
             upload = uploaded_file(form)
             recording = await service.decoded(upload.file, upload.filename or "file")

@@ -18,8 +18,10 @@ from noisewise.decoding.fusion.spelling import spells
 from noisewise.decoding.recording_decoder import Greedy, Hotwords, normalised_hotwords
 from noisewise.errors import AudioError, ConfigError
 from noisewise.evaluation.systems import loading
-from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, attempt
+from noisewise.evaluation.systems.protocol import NamedRecogniser
+from noisewise.evaluation.systems.specification import kind_of
 from noisewise.evaluation.systems.taggers import is_tagger
+from noisewise.evaluation.systems.transcriber import SystemTranscriber
 from noisewise.files import read_json
 from noisewise.inference.recogniser import Recogniser
 from noisewise.inference.tagger import Tagger
@@ -32,8 +34,6 @@ from noisewise.text.normalise import fitting
 
 CARD = "card.json"
 """File of a model folder with the numbers of its robustness card, as `noisewise card --numbers` writes it."""
-SYSTEMS = ("command", "python", "openai", "hf")
-"""Kinds of systems of others."""
 _NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._/-]*)=(.+)", re.DOTALL)
 WARM_UP_SECONDS = 1.0
 R = TypeVar("R")
@@ -122,20 +122,21 @@ class ServedRecogniser(ServedModel[Transcript]):
 
 
 class ServedSystem(ServedModel[Transcript]):
-    """A system of others, which gives texts alone: their words have no times."""
+    """A system of others; `times` says whether its words or segments have times."""
 
     def __init__(self, name: str, system: NamedRecogniser, queue: Mapping[str, Any]):
-        self.system = system
+        self._transcriber = SystemTranscriber(system)
+        self.times = system.times
         super().__init__(name, self._run, {}, queue)
 
     def _run(self, jobs: Sequence[Job[Transcript]]) -> list[Transcript | BaseException]:
-        outputs = attempt(self.system.recognise, [job.samples for job in jobs])
-        return [
-            ApiError(f"`{self.name}` failed: {output.reason}", "model_failed", status=502, kind=SERVER)
-            if isinstance(output, Failure)
-            else Transcript("file", output, duration=job.seconds)
-            for job, output in zip(jobs, outputs, strict=True)
-        ]
+        found = dict(self._transcriber.each([job.samples for job in jobs]))
+        return [self._or_error(found[position]) for position in range(len(jobs))]
+
+    def _or_error(self, transcript: Transcript) -> Transcript | BaseException:
+        if not transcript.has_failed:
+            return transcript
+        return ApiError(str(transcript.error), "model_failed", status=502, kind=SERVER)
 
 
 class ServedTagger(ServedModel[Tags]):
@@ -220,9 +221,8 @@ def named(specification: str) -> tuple[str, str]:
     """
     if found := _NAMED.fullmatch(specification):
         return found[1], found[2]
-    kind, colon, rest = specification.partition(":")
-    if colon and kind in SYSTEMS:
-        return rest.rpartition("#")[2].strip() or kind, specification
+    if kind_of(specification) != "model":
+        return specification.partition(":")[2].rpartition("#")[2].strip() or specification, specification
     return Path(specification).name or specification, specification
 
 
@@ -269,8 +269,7 @@ def _load(
     hotwords: Hotwords,
     queue: Mapping[str, Any],
 ) -> AnyServed:
-    kind, colon, _ = specification.partition(":")
-    if colon and kind in SYSTEMS:
+    if kind_of(specification) != "model":
         return ServedSystem(name, loading.load(specification, device=device, workers=4), queue)
     if is_tagger(specification):
         return ServedTagger(name, Tagger.load(specification, device), queue)

@@ -8,10 +8,13 @@
 | `unicode` | letters, marks and digits of every script | upper |
 | `unicode-cased` | the same | kept |
 | `none` | everything; only white space is made single | kept |
+| `english-spoken` | those of `english`, after numerals and abbreviations are read (`noisewise.text.spoken`) | upper |
+| `whisper` | what Whisper's own rules leave (package `whisper-normalizer`, extra `whisper`) | lower |
 
-All but `none` work alike: apostrophes of every shape are `'`, tags such as `<unk>` and `[laughter]` are no words, a
-letter that does not stay is written in letters that do (é is E, Æ is AE) or removed, and other punctuation parts words.
-What is spoken and yet removed (digits, letters of other scripts, symbols) and tags are counted by `Normaliser.lost`.
+`english` to `unicode-cased` work alike: apostrophes of every shape are `'`, tags such as `<unk>` and `[laughter]` are
+no words, a letter that does not stay is written in letters that do (é is E, Æ is AE) or removed, and other punctuation
+parts words. What is spoken and yet removed (digits, letters of other scripts, symbols) and tags are counted by
+`Normaliser.lost`.
 """
 
 import re
@@ -20,12 +23,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from importlib import import_module, metadata
 from string import ascii_uppercase
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from noisewise.errors import ConfigError
+from noisewise.errors import ConfigError, install_line
+from noisewise.text import spoken
 
-NormaliserName = Literal["english", "german", "turkish", "unicode", "unicode-cased", "none"]
+NormaliserName = Literal[
+    "english", "german", "turkish", "unicode", "unicode-cased", "none", "english-spoken", "whisper"
+]
 Case = Literal["upper", "lower", "kept"]
 
 APOSTROPHE = "'"
@@ -80,6 +87,15 @@ class Normaliser:
             words = [word.strip(APOSTROPHE) for word in words]
         return " ".join(word for word in words if word.strip(APOSTROPHE))
 
+    def nearest(self, text: str, reference: str) -> str:
+        """The normalised text in the reading that is nearest to a reference, where it can be read in several ways.
+
+        Args:
+            text: a hypothesis.
+            reference: normalised.
+        """
+        return self(text)
+
     def lost(self, text: str) -> Counter[str]:
         """What is spoken in a text and yet removed, and the tags, each with how often it occurs.
 
@@ -103,10 +119,15 @@ class Normaliser:
         return Counter(each for each, written in found if written and written != self._cased(each))
 
     @staticmethod
-    def _unified(text: str) -> str:
-        """One shape of apostrophes, and no forms of typesetting; dots that part words are spaces."""
+    def _shaped(text: str) -> str:
+        """One shape of apostrophes, and no forms of typesetting."""
         text = _PRESENTATION.sub(lambda form: unicodedata.normalize("NFKC", form[0]), text.translate(_APOSTROPHES))
-        return _PAUSE.sub(" ", text.translate(_APOSTROPHES))
+        return text.translate(_APOSTROPHES)
+
+    @classmethod
+    def _unified(cls, text: str) -> str:
+        """The same, and dots that part words are spaces."""
+        return _PAUSE.sub(" ", cls._shaped(text))
 
     @cached_property
     def _table(self) -> "_Table":
@@ -138,6 +159,79 @@ class Normaliser:
         return "" if inner else " "
 
 
+@dataclass(frozen=True)
+class SpokenNormaliser(Normaliser):
+    """Reduces English text to words as they are spoken; see `noisewise.text.spoken`.
+
+    A text without numerals, abbreviations and signs becomes what `english` makes of it.
+
+    Example:
+        >>> spoken = choose("english-spoken")
+        >>> spoken("Mr. Lee paid $5 in 1905.")
+        'MISTER LEE PAID FIVE DOLLARS IN NINETEEN OH FIVE'
+        >>> spoken.nearest("Room 6264.", "ROOM SIX TWO SIX FOUR")
+        'ROOM SIX TWO SIX FOUR'
+    """
+
+    def __call__(self, text: str) -> str:
+        """The normalised text, numerals read in the usual way; the same when it is applied again."""
+        return " ".join(spoken.readings(self._written(text), self._words).first())
+
+    def nearest(self, text: str, reference: str) -> str:
+        """See `Normaliser.nearest`: the reading with the fewest edits, the most usual one of several."""
+        words = reference.split()
+        lattice = spoken.readings(self._written(text), self._words, {word for word in words if len(word) == 1})
+        return " ".join(spoken.nearest(lattice, words))
+
+    def lost(self, text: str) -> Counter[str]:
+        """See `Normaliser.lost`; what is read is not lost."""
+        return super().lost(" ".join(each for each in spoken.pieces(self._written(text)) if isinstance(each, str)))
+
+    def _written(self, text: str) -> str:
+        return TAG.sub(" ", self._shaped(unicodedata.normalize("NFC", text)))
+
+    def _words(self, text: str) -> list[str]:
+        return super().__call__(text).split()
+
+
+@dataclass(frozen=True)
+class WhisperNormaliser(Normaliser):
+    """The rules with which Whisper is scored (Radford et al. 2022, appendix C), from the package whisper-normalizer.
+
+    Numerals become digits, contractions and abbreviations words, British spellings American; words in brackets and
+    "hmm", "uh" are removed.
+    """
+
+    @classmethod
+    def load(cls) -> "WhisperNormaliser":
+        """The rules of the version that is installed, which their name holds.
+
+        Raises:
+            ConfigError: the package is not installed.
+        """
+        try:
+            version = metadata.version("whisper-normalizer")
+        except metadata.PackageNotFoundError as error:
+            raise ConfigError(
+                "`normaliser` whisper needs whisper-normalizer, which is not installed; install it with: "
+                f"{install_line('whisper')}"
+            ) from error
+        return cls(f"whisper-english-{version}", case="lower")
+
+    def __call__(self, text: str) -> str:
+        """The normalised text."""
+        return str(_whisper_rules()(text)).strip()
+
+    def lost(self, text: str) -> Counter[str]:
+        """Nothing: what these rules remove is taken for what is not spoken."""
+        return Counter()
+
+
+@lru_cache(maxsize=1)
+def _whisper_rules() -> Any:
+    return import_module("whisper_normalizer.english").EnglishTextNormalizer()
+
+
 class _Table(dict[int, str]):
     """What becomes of each character, found out when it first occurs."""
 
@@ -162,8 +256,9 @@ NORMALISERS: dict[str, Normaliser] = {
     "unicode": Normaliser("noisewise-unicode-1"),
     "unicode-cased": Normaliser("noisewise-unicode-cased-1", case="kept"),
     "none": Normaliser("noisewise-none-1", case="kept", keeps_all=True),
+    "english-spoken": SpokenNormaliser("noisewise-en-spoken-1", _ENGLISH, keeps_quotes=True),
 }
-"""The choices by the names under which users choose them."""
+"""The choices by the names under which users choose them, but for `whisper`, which needs a package."""
 NORMALISER = ENGLISH.name
 """Name of the rules of `normalise`."""
 
@@ -184,8 +279,10 @@ def choose(name: str) -> Normaliser:
     """The normaliser of a name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or its package is not installed.
     """
+    if name == "whisper":
+        return WhisperNormaliser.load()
     if name not in NORMALISERS:
         raise ConfigError(f"`normaliser` must be one of {', '.join(get_args(NormaliserName))}, but is '{name}' instead")
     return NORMALISERS[name]

@@ -19,7 +19,7 @@ from string import ascii_uppercase
 from typing import Annotated, Any, Literal
 
 from noisewise.config import config, one_of
-from noisewise.errors import ModelError
+from noisewise.errors import ModelError, install_line
 from noisewise.files import read_json
 from noisewise.text.normalise import NormaliserName, letters_of, said
 from noisewise.text.tokenizer import BLANK, BOUNDARY, UNKNOWN, CharacterTokenizer, Tokenizer
@@ -237,5 +237,5 @@ def _library() -> Any:
         return import_module("tokenizers")
     except ImportError as error:
         raise ModelError(
-            "`tokenizers` must be installed to learn subwords, but is not; pip install 'noisewise[train]'"
+            f"`tokenizers` must be installed to learn subwords, but is not; {install_line('train')}"
         ) from error

@@ -23,7 +23,8 @@ def text(tmp_path: Path) -> Path:
 
 
 def made(text: Path, output: Path, **options: Any) -> Part:
-    (part,) = spoken_text.prepare(text, output, **{"voice": ["espeak"], "seed": 3, "workers": 1} | options)
+    chosen: dict[str, Any] = {"voice": ["espeak"], "seed": 3, "workers": 1} | options
+    (part,) = spoken_text.prepare(text, output, **chosen)
     return part
 
 

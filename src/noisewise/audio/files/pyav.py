@@ -22,7 +22,7 @@ from noisewise.audio.files.protocol import (
     silence,
     unreadable,
 )
-from noisewise.errors import AudioError
+from noisewise.errors import AudioError, install_line
 
 PREROLL_SECONDS = 0.5
 """Decoding starts this much before a part, because codecs lean on what came before."""
@@ -57,7 +57,7 @@ class PyAVAudio:
         except ImportError as error:
             raise AudioError(
                 f"`{name}` must be wav, flac, ogg or mp3 unless PyAV is installed, but is {container} instead; "
-                "run: pip install 'noisewise[media]'",
+                f"run: {install_line('media')}",
                 path=name,
             ) from error
         self.name, self.fault, self._av = name, fault, av

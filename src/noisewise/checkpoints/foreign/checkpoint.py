@@ -18,6 +18,10 @@ from noisewise.models.ctc import CTC, CTCConfig
 from noisewise.models.pretrained import PretrainedConfig, PretrainedEncoder
 from noisewise.models.wav2vec2.encoder import Wav2Vec2Config, Wav2Vec2Encoder
 from noisewise.models.wav2vec2.pretraining import Wav2Vec2Pretraining
+from noisewise.models.whisper.decoder import WhisperDecoderConfig
+from noisewise.models.whisper.encoder import WhisperEncoder, WhisperEncoderConfig
+from noisewise.models.whisper.state import WhisperWeights
+from noisewise.models.whisper.whisper import Whisper, WhisperConfig
 from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
 
 
@@ -41,7 +45,7 @@ class Checkpoint:
 
     source: Path
     """Folder or file that was read."""
-    config: Wav2Vec2Config | PretrainedConfig
+    config: Wav2Vec2Config | PretrainedConfig | WhisperEncoderConfig
     """Configuration of the encoder."""
     weights: Mapping[str, Tensor]
     """Weights of the encoder, under the names of noisewise."""
@@ -53,8 +57,10 @@ class Checkpoint:
     """Plain values of the source that are needed to write it back unchanged."""
     pretraining: Mapping[str, Tensor] = field(default_factory=dict)
     """Quantizer and projections of a model before fine-tuning, under the names of noisewise."""
+    whole: WhisperWeights | None = None
+    """A Whisper with its decoder; None of other models."""
 
-    def encoder(self) -> Wav2Vec2Encoder | PretrainedEncoder:
+    def encoder(self) -> Wav2Vec2Encoder | PretrainedEncoder | WhisperEncoder:
         """Build the encoder with its weights.
 
         Raises:
@@ -69,8 +75,8 @@ class Checkpoint:
     def begin(self, model: AnyModel, tokenizer: Tokenizer) -> tuple[str, ...]:
         """Put the weights into a model that will be trained further.
 
-        Those of the encoder always; those of the head if its tokens are the same; quantizer and projections if the
-        model is one before fine-tuning and their shapes agree.
+        Those of the encoder always; those of the head if its tokens are the same; the decoder of a Whisper if the model
+        is one; quantizer and projections if the model is one before fine-tuning and their shapes agree.
 
         Args:
             model: what is filled, in place.
@@ -83,8 +89,9 @@ class Checkpoint:
             InteropError: the model's encoder is another one.
         """
         encoder = getattr(model, "encoder", None)
-        if isinstance(encoder, Wav2Vec2Encoder) and isinstance(self.config, Wav2Vec2Config):
-            given, wanted = architecture(self.config), architecture(encoder.config)
+        same = (Wav2Vec2Encoder, Wav2Vec2Config), (WhisperEncoder, WhisperEncoderConfig)
+        if any(isinstance(encoder, kind) and isinstance(self.config, config) for kind, config in same):
+            given, wanted = architecture(self.config), architecture(getattr(encoder, "config", None))
             differing = [name for name, value in given.items() if wanted.get(name) != value]
             remedy = "set " + ", ".join(f"{name}={given[name]}" for name in differing)
         elif isinstance(encoder, PretrainedEncoder) and isinstance(self.config, PretrainedConfig):
@@ -97,6 +104,10 @@ class Checkpoint:
             )
         if differing:
             raise InteropError(f"`{self.source}` must begin an encoder like its own, but differs; {remedy}")
+        assert isinstance(encoder, torch.nn.Module)
+        if isinstance(model, Whisper) and self.whole is not None and self.whole.decoder:
+            model.fill(self.whole.weights, self.source)
+            return ("encoder", "decoder")
         fit(encoder, self.weights)
         if isinstance(model, Wav2Vec2Pretraining):
             return ("encoder", *pretraining.begin(model, self.pretraining, self.source))
@@ -106,6 +117,19 @@ class Checkpoint:
             return ("encoder",)
         model.head.load_state_dict({"weight": self.head.weight, "bias": self.head.bias})
         return ("encoder", "head")
+
+    def whisper(self) -> Whisper:
+        """Build the whole Whisper, which has learned on 30 s and has no CTC head.
+
+        Raises:
+            InteropError: it is none, or an encoder alone.
+        """
+        if self.whole is None or not self.whole.decoder:
+            raise InteropError(f"`{self.source}` must hold a Whisper with its decoder, but does not")
+        encoder, decoder = WhisperEncoderConfig(**self.whole.encoder), WhisperDecoderConfig(**self.whole.decoder)  # type: ignore[arg-type]
+        model = WhisperConfig(encoder=encoder, decoder=decoder, vocabulary=0, pad_seconds=30.0).build()
+        model.fill(self.whole.weights, self.source)
+        return model.eval()
 
     def ctc(self) -> tuple[CTC, CTCConfig]:
         """Build the whole recogniser, and its configuration.
@@ -129,5 +153,7 @@ class Checkpoint:
         return model.eval(), config
 
 
-def _empty(config: Wav2Vec2Config | PretrainedConfig) -> Wav2Vec2Encoder | PretrainedEncoder:
-    return Wav2Vec2Encoder(config) if isinstance(config, Wav2Vec2Config) else PretrainedEncoder(config)
+def _empty(
+    config: Wav2Vec2Config | PretrainedConfig | WhisperEncoderConfig,
+) -> Wav2Vec2Encoder | PretrainedEncoder | WhisperEncoder:
+    return config.build()

@@ -162,7 +162,9 @@ def _token(value: Any, default: str) -> str:
 
 def _config(checkpoint: Checkpoint) -> dict[str, Any]:
     config = checkpoint.config
-    values = huggingface.config_to_huggingface(config) if isinstance(config, Wav2Vec2Config) else config.architecture
+    if isinstance(config, Wav2Vec2Config):
+        return {**huggingface.config_to_huggingface(config), "dtype": "float32"}
+    values: dict[str, Any] | None = getattr(config, "architecture", None)
     return {**(values or {}), "dtype": "float32"}
 
 
@@ -183,7 +185,7 @@ def _described(checkpoint: Checkpoint, head: Head, files: dict[str, Any]) -> tup
         "sampling_rate": 16_000,
         "padding_side": "right",
         "padding_value": 0.0,
-        "do_normalize": checkpoint.config.normalise,
+        "do_normalize": getattr(checkpoint.config, "normalise", False),
         "return_attention_mask": _config(checkpoint).get("feat_extract_norm") == "layer",
     }
     size = len(head.tokenizer)

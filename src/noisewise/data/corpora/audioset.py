@@ -18,6 +18,7 @@ from noisewise.data.corpora.listing import Report, audio_below, folder_with, pre
 from noisewise.data.corpora.preparation import Part, Rejected
 from noisewise.data.manifests.audio_files import AUDIO_SUFFIXES
 from noisewise.data.manifests.columns import Row
+from noisewise.data.manifests.lines import lines
 from noisewise.errors import DataError
 
 LISTS = {
@@ -45,8 +46,7 @@ def prepare(source: Path, output: Path, *, workers: int | None = None, report: R
     root = folder_with(source)
     if not (root / CLASSES).is_file():
         raise DataError(f"`{root / CLASSES}` must exist, but does not; put it beside the segment lists")
-    with (root / CLASSES).open(encoding="utf-8", newline="") as lines:
-        names = {row["mid"]: row["display_name"] for row in csv.DictReader(lines)}
+    names = {row["mid"]: row["display_name"] for row in csv.DictReader(line for _, line in lines(root / CLASSES))}
     clips = {path.stem: path.relative_to(root).as_posix() for path in audio_below(root, *AUDIO_SUFFIXES)}
     lists = {part: root / file for part, file in LISTS.items() if (root / file).is_file()}
     parts = {part: partial(_segments, path, clips, names) for part, path in lists.items()}
@@ -64,10 +64,10 @@ def clip_names(video: str, start: float, end: float) -> Iterator[str]:
 
 
 def _segments(path: Path, clips: dict[str, str], names: dict[str, str]) -> Iterator[Row | Rejected]:
-    with path.open(encoding="utf-8", newline="") as lines:
-        for number, fields in enumerate(csv.reader(lines, skipinitialspace=True), start=1):
-            if fields and not fields[0].startswith("#"):
-                yield _segment(path, number, fields, clips, names)
+    for number, line in lines(path):
+        fields = next(csv.reader([line], skipinitialspace=True), [])
+        if fields and not fields[0].startswith("#"):
+            yield _segment(path, number, fields, clips, names)
 
 
 def _segment(

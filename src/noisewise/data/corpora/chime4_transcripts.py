@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from noisewise.data.manifests.lines import byte_lines
 from noisewise.errors import DataError
 
 LINE = re.compile(r"^(?P<words>.*?)\s*\((?P<id>[^()\s]+)\)\s*$")
@@ -72,9 +73,10 @@ def check_words(part: str, words: dict[str, str]) -> None:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(path.read_text(encoding="latin-1").splitlines(), start=1):
+    for number, content in byte_lines(path):
+        line = content.decode("latin-1").rstrip("\r\n")
         match = LINE.match(line)
         if match:
             yield match["id"].upper(), normalise_escapes(match["words"])
-        elif line.strip():
+        else:
             raise DataError(f"`{path}`, line {number}: must end in `(id)`, but is {line[:60]!r} instead; repair it")

@@ -11,6 +11,7 @@ from pathlib import Path
 from noisewise.data.corpora.listing import Report, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part, Rejected
 from noisewise.data.manifests.columns import Row
+from noisewise.data.manifests.lines import lines
 from noisewise.errors import DataError
 
 SPLITS = ("train", "dev", "test")
@@ -51,13 +52,12 @@ def _split(root: Path, split: str) -> Iterator[Row | Rejected]:
     table = root / f"{split}.tsv"
     if not table.is_file():
         return
-    with table.open(encoding="utf-8", newline="") as lines:
-        names = next(lines, "").rstrip("\r\n").split("\t")
-        if not {"client_id", "path", "sentence"} <= set(names):
-            raise DataError(f"`{table}` must have the columns client_id, path, sentence, but has {names} instead")
-        for number, line in enumerate(lines, start=2):
-            if line.strip():
-                yield _row(table, number, split, names, line.rstrip("\r\n").split("\t"))
+    rows = lines(table)
+    names = next(rows, (1, ""))[1].rstrip("\r\n").split("\t")
+    if not {"client_id", "path", "sentence"} <= set(names):
+        raise DataError(f"`{table}` must have the columns client_id, path, sentence, but has {names} instead")
+    for number, line in rows:
+        yield _row(table, number, split, names, line.rstrip("\r\n").split("\t"))
 
 
 def _row(table: Path, number: int, split: str, names: list[str], fields: list[str]) -> Row | Rejected:

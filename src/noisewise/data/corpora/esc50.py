@@ -12,6 +12,7 @@ from pathlib import Path
 from noisewise.data.corpora.listing import Report, folder_with, prepare_parts
 from noisewise.data.corpora.preparation import Part
 from noisewise.data.manifests.columns import Row
+from noisewise.data.manifests.lines import lines
 from noisewise.errors import DataError
 
 COLUMNS = ("filename", "fold", "target", "category")
@@ -32,16 +33,15 @@ def prepare(source: Path, output: Path, *, workers: int | None = None, report: R
 
 
 def _clips(table: Path) -> Iterator[Row]:
-    with table.open(encoding="utf-8", newline="") as lines:
-        reader = csv.DictReader(lines)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
-        if missing:
-            raise DataError(f"`{table}` must have the columns {', '.join(COLUMNS)}, but lacks {missing}")
-        for row in reader:
-            yield {
-                "path": f"audio/{row['filename']}",
-                "label": row["category"],
-                "fold": row["fold"],
-                "target": row["target"],
-                "recording": row.get("src_file"),
-            }
+    reader = csv.DictReader(line for _, line in lines(table))
+    missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+    if missing:
+        raise DataError(f"`{table}` must have the columns {', '.join(COLUMNS)}, but lacks {missing}")
+    for row in reader:
+        yield {
+            "path": f"audio/{row['filename']}",
+            "label": row["category"],
+            "fold": row["fold"],
+            "target": row["target"],
+            "recording": row.get("src_file"),
+        }

@@ -55,7 +55,7 @@ def cached(named: NamedRecogniser, path: str | Path, at_a_time: int = AT_A_TIME)
         cache.use = replace(cache.use, answers=cache.use.answers + answers, asked=cache.use.asked + len(found))
         return [found[index] if index in found else cache.texts[name] for index, name in enumerate(hashes)]
 
-    return NamedRecogniser(named.name, recognise, named.details, cache_use=lambda: cache.use)
+    return replace(named, recognise=recognise, cache_use=lambda: cache.use)
 
 
 def identity(named: NamedRecogniser) -> str:

@@ -8,7 +8,7 @@ from noisewise.checkpoints.model_folder import weights_hash
 from noisewise.config import dump
 from noisewise.decoding.recording_decoder import normalised_hotwords
 from noisewise.decoding.saved_config import moved
-from noisewise.evaluation.systems.protocol import NamedRecogniser
+from noisewise.evaluation.systems.protocol import NamedRecogniser, Timed, Waveform
 from noisewise.files import sha256_of
 from noisewise.inference.recogniser import Recogniser
 
@@ -31,7 +31,18 @@ def recogniser(
         details["least_confidence"] = f"{model.least_confidence:g}"
     if wanted := normalised_hotwords(hotwords):
         details["hotwords"] = json.dumps(wanted, sort_keys=True)
-    return NamedRecogniser(specification, lambda waveforms: model.recognise(waveforms, wanted), details)
+
+    def timed(waveforms: list[Waveform]) -> list[Timed]:
+        found = model.transcribe(list(waveforms), hotwords=wanted, errors="raise")
+        return [Timed(each.text, each.words) for each in found]
+
+    return NamedRecogniser(
+        specification,
+        lambda waveforms: model.recognise(waveforms, wanted),
+        details,
+        times="words",
+        with_times=timed,
+    )
 
 
 def _decoding_details(decoding: "DecodingConfig | Greedy") -> dict[str, str]:

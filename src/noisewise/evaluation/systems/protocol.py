@@ -4,13 +4,17 @@ Legend: T samples.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from noisewise.audio.waveform import SAMPLE_RATE
+from noisewise.audio.windows import at_pauses
+from noisewise.decoding.hypothesis import Segment, Word
 from noisewise.errors import RecogniserError
+from noisewise.inference.transcriber import Times
 from noisewise.safe_text import RUN, received, shortened
 
 OutputT = TypeVar("OutputT")
@@ -32,6 +36,22 @@ Output = str | Failure
 """Hypothesis of a recogniser, or why there is none."""
 Recognise = Callable[[list[Waveform]], Sequence[Output]]
 """Waveforms (T,) in, one output each out."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A hypothesis with times, in seconds from the beginning of the waveform."""
+
+    text: str
+    """The hypothesis, as without times."""
+    words: list[Word] = field(default_factory=list)
+    """Its words with times; empty where only those of the segments are known."""
+    segments: list[Segment] = field(default_factory=list)
+    """Stretches of it; empty where no times are known."""
+
+
+TimedRecognise = Callable[[list[Waveform]], Sequence[Timed | Failure]]
+"""Waveforms (T,) in, a hypothesis with times, or a failure, out for each."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +81,10 @@ class NamedRecogniser:
     """Facts about it, such as the hash of the weights, or the versions of the libraries."""
     cache_use: Callable[[], CacheUse] | None = None
     """Use of the cache in front of it; none where there is no cache."""
+    times: Times = "none"
+    """What it can tell the times of."""
+    with_times: TimedRecognise | None = None
+    """Recognises with times, where it can tell them; `attempt_timed` calls it."""
 
 
 def named_recogniser(recogniser: NamedRecogniser | Recognise) -> NamedRecogniser:
@@ -78,6 +102,41 @@ def attempt(recognise: Recognise, waveforms: list[Waveform]) -> list[Output]:
         RecogniserError: it gave something other than one text per waveform.
     """
     return run_with_isolation(recognise, waveforms, _checked)
+
+
+def attempt_timed(named: NamedRecogniser, waveforms: list[Waveform]) -> list[Timed | Failure]:
+    """Run a recogniser with times, or without where it has none; see `run_with_isolation`.
+
+    Raises:
+        RecogniserError: it gave something other than one text per waveform.
+    """
+    if named.with_times is None:
+        return [
+            output if isinstance(output, Failure) else Timed(output) for output in attempt(named.recognise, waveforms)
+        ]
+    return run_with_isolation(named.with_times, waveforms, _checked_times)
+
+
+def in_parts(
+    waveform: Waveform, seconds: float, recognise: Callable[[Waveform], "Timed | Failure"]
+) -> "Timed | Failure":
+    """Recognise a long recording in parts that end at pauses, and join what was recognised.
+
+    Args:
+        waveform: (T,)
+        seconds: most seconds of a part.
+        recognise: a part (T,) to its hypothesis; one without segments is a segment itself.
+    """
+    texts, words, segments = list[str](), list[Word](), list[Segment]()
+    for first, part in at_pauses(waveform, round(seconds * SAMPLE_RATE)):
+        found, start = recognise(part), first / SAMPLE_RATE
+        if isinstance(found, Failure):
+            return found
+        texts.append(found.text)
+        whole = [Segment(found.text, 0.0, len(part) / SAMPLE_RATE)] if found.text else []
+        segments += [replace(each, start=each.start + start, end=each.end + start) for each in found.segments or whole]
+        words += [replace(each, start=each.start + start, end=each.end + start) for each in found.words]
+    return Timed(" ".join(filter(None, texts)), words, segments)
 
 
 def run_with_isolation(
@@ -121,6 +180,20 @@ def _checked(outputs: object, count: int) -> list[Output]:
             "raise an error, or return a Failure, where there is no text"
         )
     return [received(output, shortest=RUN) if isinstance(output, str) else output for output in outputs]
+
+
+def _checked_times(outputs: object, count: int) -> list[Timed | Failure]:
+    assert isinstance(outputs, list) and len(outputs) == count
+    return [output if isinstance(output, Failure) else _received(output) for output in outputs]
+
+
+def _received(timed: Timed) -> Timed:
+    """The texts of a hypothesis, without secrets."""
+    return Timed(
+        received(timed.text, shortest=RUN),
+        [replace(word, text=received(word.text, shortest=RUN)) for word in timed.words],
+        [replace(segment, text=received(segment.text, shortest=RUN)) for segment in timed.segments],
+    )
 
 
 def _described(error: BaseException) -> str:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from noisewise.errors import NoisewiseError, RecogniserError
 from noisewise.evaluation.systems import python
 from noisewise.evaluation.systems.protocol import Failure, Waveform, run_with_isolation
+from noisewise.evaluation.systems.specification import kind_of
 from noisewise.inference.tags import Probabilities
 
 KIND = "cat_tagger"
@@ -72,7 +73,7 @@ def is_tagger(specification: str) -> bool:
             return False  # reported when it is to be used
     from noisewise.checkpoints import model_folder
 
-    if specification.startswith(("command:", "openai:", "hf:")):
+    if kind_of(specification) != "model":
         return False
     try:
         about = json.loads((model_folder.locate(specification).path / "config.json").read_text(encoding="utf-8"))
