@@ -392,7 +392,8 @@ def _read_overrides(folder: Path) -> None:
 
 def _trained() -> tuple[torch.nn.Linear, torch.optim.Optimizer]:
     module = torch.nn.Linear(3, 2)
-    optimizer = torch.optim.AdamW(module.parameters())
+    groups = [{"params": [parameter], "scale": 1.0} for parameter in module.parameters()]
+    optimizer = torch.optim.AdamW(groups)
     module(torch.ones(1, 3)).sum().backward()
     optimizer.step()
     return module, optimizer

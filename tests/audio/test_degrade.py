@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from noisewise.audio.degrade import DEGRADATIONS, DISTANCE_M, ROOM_M3, Waveform, degrade, room
+from noisewise.audio.degrade import DEGRADATIONS, Waveform, degrade
+from noisewise.audio.rooms import DISTANCE_M, ROOM_M3, room
 from noisewise.errors import NoisewiseError
 
 RATE = 16_000

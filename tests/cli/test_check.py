@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from noisewise.audio.waveform import save
 from noisewise.cli.main import main
 
 
@@ -43,7 +44,7 @@ def test_errors_are_status_1_and_go_to_the_files(
     assert main(["check", str(folder), "--report", str(report), "--quarantine", str(quarantine)]) == 1
     shown = capsys.readouterr()
     assert "2 entries with errors" in shown.out
-    assert [line.split()[:3] for line in shown.out.splitlines()[2:6]] == [
+    assert [line.split()[:3] for line in [each for each in shown.out.splitlines() if "SNR" not in each][2:6]] == [
         ["empty", "error", "1"],
         ["silent", "error", "1"],
         ["clipped", "warning", "1"],
@@ -293,3 +294,23 @@ def test_broken_vocabularies_are_refused(
     assert main(["check", str(folder), "--tokens", str(tmp_path / "tokens.txt"), "--report", str(report)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not report.exists()
+
+
+def test_signal_to_noise_ratios(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bursts in noise at 20 dB: on the terminal, in the report, and in a table; from the cache alike."""
+    random = np.random.default_rng(0)
+    sound = random.standard_normal(32_000) * (np.arange(32_000) // 4000 % 2)
+    sound += random.standard_normal(32_000) * np.sqrt(np.mean(sound**2) / 100)
+    save(tmp_path / "a.flac", (0.05 * sound).clip(-1, 1).astype(np.float32))
+    (tmp_path / "manifest.tsv").write_text("path\ttext\na.flac\tYES\n")
+    words = ["check", str(tmp_path), "--report", str(tmp_path / "r.json"), "--table", str(tmp_path / "snr.tsv")]
+    tables = []
+    for _ in range(2):
+        assert main([*words, "--cache", str(tmp_path / "cache")]) == 0
+        assert "SNR by the energy of frames: median 20." in capsys.readouterr().out
+        tables.append((tmp_path / "snr.tsv").read_text())
+    head, line = tables[0].splitlines()
+    assert tables[0] == tables[1] and head.split("\t")[2:] == ["wada_snr_db", "energy_snr_db"]
+    name, seconds, wada, energy = line.split("\t")
+    assert (name, seconds) == ("a", "2.00") and float(energy) == pytest.approx(20, abs=0.5) and float(wada) > 0
+    assert json.loads((tmp_path / "r.json").read_text())["snr_db"]["energy"] == [round(float(energy), 1)] * 3

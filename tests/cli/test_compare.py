@@ -50,7 +50,7 @@ def test_tables_and_utterances(here: Path, capsys: pytest.CaptureFixture[str]) -
     )
     assert "  - hypothesis: (empty)\n  - hypothesis: A B\n" in shown and "loses most to old_one\n\nnowhere" in shown
     text = (here / "t.tex").read_text()
-    assert r"old\_one & new & new - old\_one & p \\" in text and text.count(r"\begin{tabular}") == 4
+    assert r"old\_one & new & new - old\_one & p \\" in text and text.count(r"\begin{tabular}") == 6
 
 
 def test_every_number_is_in_the_csv(here: Path) -> None:

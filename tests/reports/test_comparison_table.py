@@ -18,11 +18,11 @@ def test_the_head_names_baseline_unit_and_what_is_left_out() -> None:
 
 def test_tables_by_type_by_ratio_and_of_every_cell() -> None:
     text = markdown(compare([BASE, OTHER]))
-    assert text.count("| --- |") == 4
+    assert text.count("| --- |") == 6
     assert "| traffic | 62.5 | 25.0 | -37.5 (" in text and "| type A | 62.5 | 25.0 | -37.5 (" in text
     assert "| 0 dB | 100.0 | 62.5 | -37.5 (" in text
     assert "| traffic | 100.0 / 25.0** | 25.0 / 25.0 |" in text, "two stars where p is below 0.05 after the correction"
-    assert latex(compare([BASE, OTHER])).count(r"\begin{tabular}") == 4
+    assert latex(compare([BASE, OTHER])).count(r"\begin{tabular}") == 6
 
 
 def test_utterances_are_listed_with_reference_and_hypotheses() -> None:

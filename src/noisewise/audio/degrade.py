@@ -7,62 +7,36 @@ Legend: T samples, R taps, P packets.
 """
 
 import io
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import soundfile
 import soxr
-from numpy.typing import NDArray
 
 from noisewise.audio.augment import reverberate, speed
+from noisewise.audio.corruptions import CORRUPTIONS
+from noisewise.audio.degradation import Degradation, Uniforms, Waveform, certain
+from noisewise.audio.rooms import room
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.errors import AudioError
 
-Waveform = NDArray[np.float32]
-Uniforms = Callable[[int], NDArray[np.float64]]
-"""Gives that many numbers in [0, 1); the same ones, from the first on, each time it is called."""
-
 PACKET = SAMPLE_RATE // 50
 """Samples of a 20 ms packet."""
-ROOM_M3 = 100.0
-"""Volume of the room of `reverb`: a small seminar room."""
-DISTANCE_M = 2.0
-"""Distance from the mouth to the microphone in metres."""
-FIRST_REFLECTION = SAMPLE_RATE // 400
-"""Samples (2.5 ms) between the direct path and the tail."""
 MP3_DELAY = 1105
 """Samples that LAME and its decoder put in front: 576 + 529."""
-
-
-@dataclass(frozen=True)
-class Degradation:
-    """One way of making speech worse, at levels of its own unit."""
-
-    unit: str
-    """Unit of the level, as it is written after the number."""
-    levels: tuple[float, ...]
-    """Default levels, mild and hard ones."""
-    least: float
-    """Least level."""
-    most: float
-    """Greatest level."""
-    apply: Callable[[Waveform, float, Uniforms], Waveform]
-    """Function of a waveform (T,), the level and uniform numbers that gives the degraded waveform."""
 
 
 def degrade(kind: str, waveform: Waveform, level: float, uniforms: Uniforms) -> Waveform:
     """Make a recording worse.
 
     Args:
-        kind: a key of `DEGRADATIONS`.
+        kind: a key of `KNOWN`.
         waveform: 16 kHz samples in [-1, 1]. (T,)
         level: in the unit of the kind.
         uniforms: where chance is needed; for the same utterance always the same.
 
     Returns:
-        16 kHz samples; (T,), but for the kinds `speed` and `silence`.
+        16 kHz samples; (T,), but for the kinds `speed` and `silence`, and some of the corruptions.
 
     Raises:
         AudioError: there is no such kind or level, or libsndfile lacks the codec.
@@ -84,7 +58,7 @@ def checked(kind: str, level: float) -> Degradation:
     Raises:
         AudioError: there is no such kind or level.
     """
-    chosen = DEGRADATIONS.get(kind)
+    chosen = KNOWN.get(kind)
     if chosen is None:
         raise AudioError(f"a degradation must be one of {', '.join(DEGRADATIONS)}, but is '{kind}' instead")
     if not chosen.least <= level <= chosen.most:
@@ -98,21 +72,6 @@ def checked(kind: str, level: float) -> Degradation:
 def reverb(waveform: Waveform, seconds: float, uniforms: Uniforms) -> Waveform:
     """Put speech into a room in which sound falls by 60 dB in `seconds`; the energy stays. (T,) -> (T,)"""
     return reverberate(waveform, room(seconds, uniforms))
-
-
-def room(seconds: float, uniforms: Uniforms) -> Waveform:
-    """An impulse response: the direct path, then white noise that decays exponentially (Polack 1988). (R,)
-
-    The energy of the tail is that of a diffuse field at `DISTANCE_M` in a room of `ROOM_M3`: the square of the
-    distance over that of the critical distance, 0.057 sqrt(V / T60).
-    """
-    noise = 2 * uniforms(round(seconds * SAMPLE_RATE)) - 1  # (R,)
-    noise *= np.exp(-3 * math.log(10) / (seconds * SAMPLE_RATE) * np.arange(len(noise)))
-    noise[:FIRST_REFLECTION] = 0
-    energy = (DISTANCE_M / (0.057 * math.sqrt(ROOM_M3 / seconds))) ** 2
-    noise *= math.sqrt(energy / float(np.sum(np.square(noise))))
-    noise[0] = 1.0
-    return noise.astype(np.float32)
 
 
 def clip(waveform: Waveform, db: float) -> Waveform:
@@ -193,11 +152,6 @@ def offset(waveform: Waveform, percent: float) -> Waveform:
     return clipped
 
 
-def _certain(function: Callable[[Waveform, float], Waveform]) -> Callable[[Waveform, float, Uniforms], Waveform]:
-    """Give a function without chance the form of one with it."""
-    return lambda waveform, level, uniforms: function(waveform, level)
-
-
 def _through(waveform: Waveform, format: str, subtype: str, **options: float | str) -> Waveform:
     """Encode and decode in memory."""
     buffer = io.BytesIO()
@@ -222,18 +176,20 @@ def _fitted(waveform: Waveform, samples: int) -> Waveform:
 
 DEGRADATIONS: Mapping[str, Degradation] = {
     "reverb": Degradation("s", (0.3, 0.6, 0.9, 1.2), 0.05, 10.0, reverb),
-    "clip": Degradation("dB", (6, 12, 18, 24), 0, 60, _certain(clip)),
-    "lowpass": Degradation("Hz", (4000, 3000, 2000, 1000), 200, 8000, _certain(lowpass)),
-    "mulaw": Degradation("kHz", (8,), 2, 16, _certain(mulaw)),
-    "opus": Degradation("kbit/s", (24, 12, 6), 6, 256, _certain(opus)),
-    "vorbis": Degradation("of 10", (4, 0), 0, 10, _certain(vorbis)),
-    "mp3": Degradation("kbit/s", (32, 16), 16, 160, _certain(mp3)),
-    "gain": Degradation("dB", (-60, -40, -20, 20), -80, 60, _certain(gain)),
-    "speed": Degradation("times", (0.8, 0.9, 1.1, 1.25), 0.5, 2.0, _certain(change_speed)),
+    "clip": Degradation("dB", (6, 12, 18, 24), 0, 60, certain(clip)),
+    "lowpass": Degradation("Hz", (4000, 3000, 2000, 1000), 200, 8000, certain(lowpass)),
+    "mulaw": Degradation("kHz", (8,), 2, 16, certain(mulaw)),
+    "opus": Degradation("kbit/s", (24, 12, 6), 6, 256, certain(opus)),
+    "vorbis": Degradation("of 10", (4, 0), 0, 10, certain(vorbis)),
+    "mp3": Degradation("kbit/s", (32, 16), 16, 160, certain(mp3)),
+    "gain": Degradation("dB", (-60, -40, -20, 20), -80, 60, certain(gain)),
+    "speed": Degradation("times", (0.8, 0.9, 1.1, 1.25), 0.5, 2.0, certain(change_speed)),
     "loss": Degradation("%", (1, 5, 10, 20), 0, 100, lose),
-    "silence": Degradation("s", (0.5, 3, 10), 0, 600, _certain(surround)),
-    "gaps": Degradation("dB", (50, 40, 30), 0, 120, _certain(mute_pauses)),
-    "dc": Degradation("%", (1, 10, 30), -100, 100, _certain(offset)),
+    "silence": Degradation("s", (0.5, 3, 10), 0, 600, certain(surround)),
+    "gaps": Degradation("dB", (50, 40, 30), 0, 120, certain(mute_pauses)),
+    "dc": Degradation("%", (1, 10, 30), -100, 100, certain(offset)),
 }
 """Name to degradation."""
+KNOWN: Mapping[str, Degradation] = {**DEGRADATIONS, **CORRUPTIONS}
+"""The same with the corruptions of Speech Robust Bench, whose names begin with `srb_`."""
 CODECS = ("mulaw", "opus", "vorbis", "mp3")

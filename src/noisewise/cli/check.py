@@ -2,7 +2,8 @@
 
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,8 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from noisewise.data.checks.audio_stats import AudioStats
     from noisewise.data.checks.check import Rules, Summary
     from noisewise.data.checks.reasons import Finding
+    from noisewise.data.manifests.cuts import Cut
     from noisewise.text.tokenizer import Tokenizer
 
 SHOWN = 3
@@ -40,6 +43,13 @@ def command(
     quarantine: Annotated[
         str | None, typer.Option(help="Write the ids with errors to this file, for `quarantine` of a recipe.")
     ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            help="Write length and signal-to-noise ratio of each recording to this file, tab-separated: by WADA, and "
+            "by the energy of its frames."
+        ),
+    ] = None,
     cache: Annotated[
         str | None,
         typer.Option(help="Keep the statistics of recordings in this file; a second check decodes changed files only."),
@@ -63,12 +73,13 @@ def command(
     rules = Rules(
         tokenizer, hop or found_hop, clipped, max_seconds, not audio_only, ignore=_codes(ignore), strict=strict
     )
-    for path in filter(None, (report, quarantine, cache)):
+    for path in filter(None, (report, quarantine, table, cache)):
         _check_parent(Path(path))
     spool, progress = Spool(), _Progress()
     chosen = workers or min(8, os.cpu_count() or 1)
     kept = None if cache is None else Path(cache)
-    summary = check(manifests, rules, spool.add, workers=chosen, cache=kept, report=progress.show)
+    with _Table(table) as rows:
+        summary = check(manifests, rules, spool.add, workers=chosen, cache=kept, each=rows.add, report=progress.show)
     progress.end(summary)
     _tell(summary, spool, rules)
     if report is not None:
@@ -135,6 +146,7 @@ def _facts(manifests: list[str], rules: "Rules", summary: "Summary") -> dict[str
         "entries": summary.entries,
         "entries_with_errors": summary.bad,
         "seconds": round(summary.seconds, 3),
+        "snr_db": {name: summary.percentiles(name) for name in summary.snrs_db},
         "counts": dict(summary.counts.most_common()),
     }
 
@@ -143,6 +155,10 @@ def _tell(summary: "Summary", findings: "Iterable[Finding]", rules: "Rules") -> 
     from noisewise.data.checks.reasons import REASONS
 
     print(f"{summary.entries} entries, {summary.seconds / 60:.1f} minutes, {summary.bad} entries with errors")
+    for name, method in (("wada", "WADA"), ("energy", "the energy of frames")):
+        if shares := summary.percentiles(name):
+            low, median, high = shares
+            print(f"SNR by {method}: median {median:.1f} dB, 90 % between {low:.1f} and {high:.1f} dB")
     if not summary.counts:
         return
     print(f"{'reason':<20} {'severity':<8} {'entries':>8}  meaning")
@@ -156,6 +172,37 @@ def _tell(summary: "Summary", findings: "Iterable[Finding]", rules: "Rules") -> 
         if left[item.reason] >= 0 and item.severity != "note":
             name = "" if item.reason == "bad_row" else f"`{item.manifest}`, line {item.line}, {item.id}: "
             print(f"{item.severity} ({item.reason}): {name}{' '.join(item.message.split())}", file=sys.stderr)
+
+
+class _Table:
+    """A line for each recording, whole or not at all."""
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path
+        self.stack = ExitStack()
+        self.file: IO[str] | None = None
+
+    def __enter__(self) -> "_Table":
+        from pathlib import Path
+
+        from noisewise.files import replaced
+
+        if self.path is not None:
+            self.file = self.stack.enter_context(replaced(Path(self.path)))
+            self.file.write("id\tduration_seconds\twada_snr_db\tenergy_snr_db\n")
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.stack.__exit__(*error)
+
+    def add(self, cut: "Cut", stats: "AudioStats") -> None:
+        """Write one line; fields of what is not known are empty."""
+        from noisewise.safe_text import csv_cell
+
+        if self.file is not None:
+            values = (stats.seconds or None, stats.wada_snr_db, stats.energy_snr_db)
+            numbers = ("" if value is None else f"{value:.2f}" for value in values)
+            self.file.write("\t".join([csv_cell(" ".join(cut.id.split())), *numbers]) + "\n")
 
 
 class _Progress:

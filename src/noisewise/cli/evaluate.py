@@ -46,6 +46,12 @@ def command(
         list[float] | None,
         typer.Option(help="Signal-to-noise ratios in dB: 0 5 10.", show_default="0 5 10 15 20"),
     ] = None,
+    speech_free: Annotated[
+        str | None,
+        typer.Option(
+            help="Manifest of noise without speech, in which the words that a recogniser invents are counted."
+        ),
+    ] = None,
     degrade: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,6 +59,14 @@ def command(
             "commas between, or reverb=0.5,1 with levels of your own, several times."
         ),
     ] = None,
+    suite: Annotated[
+        str,
+        typer.Option(
+            help="Instead of noise: srb, the corruptions of Speech Robust Bench (with --noise and --rir those that "
+            "need recordings too), or srb-lite, without recordings."
+        ),
+    ] = "",
+    rir: Annotated[str | None, typer.Option(help="Manifest of impulse responses, for --suite srb.")] = None,
     types: Annotated[
         str | None, typer.Option(help="Noise types, with commas between.", show_default="all there are")
     ] = None,
@@ -68,6 +82,13 @@ def command(
         ),
     ] = "auto",
     bootstrap_samples: Annotated[int, typer.Option(help="Number of bootstrap resamples.")] = 1000,
+    subgroups: Annotated[
+        str | None,
+        typer.Option(help="Columns of the manifest with rates for each of their values, commas between: gender,age."),
+    ] = None,
+    nll: Annotated[
+        bool, typer.Option("--nll", help="Keep the negative log-likelihood of the references, of our own models.")
+    ] = False,
     normaliser: Annotated[
         str,
         typer.Option(
@@ -78,6 +99,10 @@ def command(
     markdown: Annotated[Path | None, typer.Option(help="Also write the table here, Markdown.")] = None,
     latex: Annotated[Path | None, typer.Option(help="Also write the table here, LaTeX.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Also draw it here, PNG, PDF or SVG.")] = None,
+    trn: Annotated[
+        Path | None,
+        typer.Option(help="Also write references and hypotheses to this folder, one trn file a condition, for sclite."),
+    ] = None,
     transcripts: Annotated[bool, typer.Option(help="Keep references and hypotheses in the result.")] = True,
     label_column: Annotated[
         str, typer.Option(help="Column of the manifest with the labels of clips, for a tagger.")
@@ -112,15 +137,20 @@ def command(
     config = GridConfig(
         manifest=manifest,
         noise=noise,
-        types=[name.strip() for name in (types or "").split(",") if name.strip()],
+        types=_names(types),
         snrs_db=list(SNRS_DB) if snr is None else snr,
         levels=_levels(degrade, noise),
+        suite=suite,  # type: ignore[arg-type]  # checked by the configuration
+        rir=rir,
         label_column=label_column,
         seed=seed,
         limit=limit,
         bootstrap_unit=bootstrap,
         bootstrap_samples=bootstrap_samples,
         normaliser=normaliser,  # type: ignore[arg-type]  # checked with the test set
+        subgroups=_names(subgroups),
+        nll=nll,
+        speech_free=speech_free,
     )
     try:
         with _progress() as report:
@@ -132,10 +162,19 @@ def command(
     words += [*([] if transcripts else ["--no-transcripts"]), "--output", str(output), *options.words()]
     result = replace(result, command=provenance.command(words), versions=provenance.versions())
     _report_lost(result)
+    if trn is not None:
+        from noisewise.evaluation.sclite import write_trn
+
+        write_trn(result, trn)
     _write(result if transcripts else result.without_transcripts(), output, markdown, latex, figure)
     partial.unlink(missing_ok=True)
     if _report_losses(result):
         raise typer.Exit(1)
+
+
+def _names(text: str | None) -> list[str]:
+    """What stands between commas."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def _system(

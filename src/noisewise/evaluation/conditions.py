@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from noisewise.audio.degrade import DEGRADATIONS
+from noisewise.audio.degrade import KNOWN
 
 TYPE_A = ("traffic", "metro", "car")
 """Stationary noise (Wav2code, Tables I and II)."""
@@ -21,8 +21,9 @@ class Condition:
         ('traffic@5', 'clean')
     """
 
-    kind: Literal["clean", "noise", "degradation"] = "clean"
-    """`clean` for nothing, `noise` for added noise, `degradation` for a room, a codec, clipping and their like."""
+    kind: Literal["clean", "noise", "degradation", "speech_free"] = "clean"
+    """`clean` for nothing, `noise` for added noise, `degradation` for a room, a codec, clipping and their like,
+    `speech_free` for noise without speech."""
     name: str = "clean"
     """Noise type or degradation; `clean` for neither."""
     value: float | None = None
@@ -45,8 +46,8 @@ def in_noise(noise_type: str, snr_db: float) -> Condition:
 
 
 def degraded_by(degradation: str, level: float) -> Condition:
-    """A degradation at a level in its unit, see `noisewise.audio.degrade.DEGRADATIONS`."""
-    known = DEGRADATIONS.get(degradation)
+    """A degradation at a level in its unit, see `noisewise.audio.degrade.KNOWN`."""
+    known = KNOWN.get(degradation)
     return Condition("degradation", degradation, float(level), known.unit if known else "")
 
 

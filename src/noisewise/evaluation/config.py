@@ -1,6 +1,7 @@
 """What is measured: the test set, the conditions, the seed and the bootstrap, as one configuration."""
 
 from dataclasses import field, replace
+from typing import Literal
 
 from noisewise.config import config
 from noisewise.errors import ConfigError
@@ -30,6 +31,11 @@ class GridConfig:
     """Signal-to-noise ratios in dB."""
     levels: dict[str, list[float]] = field(default_factory=dict)
     """Degradations to their levels, instead of noise; see `noisewise.evaluation.degradations.parse_levels`."""
+    suite: Literal["", "srb", "srb-lite"] = ""
+    """Suite of corruptions, instead of a grid of noise: `srb` (Speech Robust Bench, with recordings from `noise` and
+    `rir`) or `srb-lite` (without any recordings); empty for none."""
+    rir: str | None = None
+    """Manifest of impulse responses, for the suite `srb`; null for none."""
     label_column: str = "label"
     """Column of the manifest with the labels of clips, for a tagger."""
     seed: int = 0
@@ -47,11 +53,20 @@ class GridConfig:
     subgroups: list[str] = field(default_factory=list)
     """Columns of the manifest, such as gender, for whose values error rates are given apart."""
 
+    nll: bool = False
+    """Whether the negative log-likelihood of the references is kept, of the project's own models."""
+    speech_free: str | None = None
+    """Manifest of noise without speech, on which the words that a recogniser invents are counted; null for none."""
+
     def __post_init__(self) -> None:
         if self.noise is not None and self.levels:
             raise ConfigError(
                 "`noise` and `levels` must be measured one after the other, but are both given; take one of them out"
             )
+        if self.suite and self.levels:
+            raise ConfigError("`suite` must come without `levels`, but both are given; take one of them out")
+        if (self.suite == "srb-lite" and self.noise is not None) or (self.suite != "srb" and self.rir is not None):
+            raise ConfigError("recordings of noise and rooms must come with the suite `srb`, but come without it")
 
     @property
     def columns(self) -> list[str]:
@@ -61,15 +76,19 @@ class GridConfig:
 
     def portable(self) -> "GridConfig":
         """The same without absolute paths of this machine, as results store it."""
-        return replace(
-            self, manifest=portable(self.manifest), noise=None if self.noise is None else portable(self.noise)
+        noise, free, rir = (
+            None if path is None else portable(path) for path in (self.noise, self.speech_free, self.rir)
         )
+        return replace(self, manifest=portable(self.manifest), noise=noise, speech_free=free, rir=rir)
 
     def options(self) -> list[str]:
         """Options of `noisewise evaluate` beside the manifest; those that change nothing are left out."""
         words = []
         if self.noise is not None:
-            words += ["--noise", self.noise, "--snr", *(f"{snr:g}" for snr in self.snrs_db)]
+            words += ["--noise", self.noise]
+            words += [] if self.suite else ["--snr", *(f"{snr:g}" for snr in self.snrs_db)]
+        words += ["--suite", self.suite] if self.suite else []
+        words += ["--rir", self.rir] if self.rir is not None else []
         for name, chosen in self.levels.items():
             words += ["--degrade", f"{name}={','.join(f'{level:g}' for level in chosen)}"]
         words += ["--types", ",".join(self.types)] if self.types else []
@@ -77,6 +96,8 @@ class GridConfig:
         words += ["--limit", str(self.limit)] if self.limit is not None else []
         words += ["--bootstrap", self.bootstrap_unit] if self.bootstrap_unit != "auto" else []
         words += ["--bootstrap-samples", str(self.bootstrap_samples)] if self.bootstrap_samples != 1000 else []
+        words += ["--speech-free", self.speech_free] if self.speech_free is not None else []
+        words += ["--nll"] if self.nll else []
         words += ["--subgroups", ",".join(self.subgroups)] if self.subgroups else []
         words += ["--normaliser", self.normaliser] if self.normaliser != "english" else []
         return words + (["--label-column", self.label_column] if self.label_column != "label" else [])

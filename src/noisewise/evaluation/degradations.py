@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from noisewise.audio.degrade import CODECS, DEGRADATIONS, degrade
+from noisewise.audio.degrade import CODECS, DEGRADATIONS, KNOWN, degrade
 from noisewise.data.random_streams import Draws
 from noisewise.errors import EvaluationError
 from noisewise.evaluation.conditions import Condition, degraded_by
@@ -40,7 +40,7 @@ def parse_levels(words: Iterable[str]) -> dict[str, list[float]]:
             continue
         for one in filter(None, (part.strip() for part in word.split(","))):
             for kind in {"all": tuple(DEGRADATIONS), "codec": CODECS}.get(one, (one,)):
-                found.setdefault(kind, [*map(float, DEGRADATIONS[kind].levels)] if kind in DEGRADATIONS else [0.0])
+                found.setdefault(kind, [*map(float, KNOWN[kind].levels)] if kind in KNOWN else [0.0])
     if not found:
         raise EvaluationError(f"degradations must be some of {', '.join(DEGRADATIONS)}, but there are none")
     checked_conditions(found)

@@ -6,6 +6,8 @@ from functools import partial as bound
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from noisewise.errors import EvaluationError
+from noisewise.evaluation import speech_free
 from noisewise.evaluation.config import GridConfig
 from noisewise.evaluation.grid import Grid
 from noisewise.evaluation.provenance import portable
@@ -78,8 +80,20 @@ def evaluate(
         1.0
     """
     if isinstance(system, NamedTagger):
-        return _evaluate(Tagging(system), config, batch_seconds, partial, progress)
-    return _evaluate(Recognition(named_recogniser(system)), config, batch_seconds, partial, progress)
+        if config.nll or config.speech_free is not None:
+            raise EvaluationError("`nll` and `speech_free` must come with a recogniser, but this is a tagger")
+        return _evaluate(Tagging(system), config, batch_seconds, partial, progress)[0]
+    task = Recognition(named_recogniser(system))
+    if config.nll and task.system.likelihoods is None:
+        raise EvaluationError(
+            f"`nll` must come with a model of this project, but `{task.system.name}` gives no likelihoods; leave it out"
+        )
+    result, kept = _evaluate(task, config, batch_seconds, partial, progress)
+    if config.speech_free is None:
+        return result
+    found = speech_free.measure(task, config, kept, batch_seconds=batch_seconds, progress=progress)
+    use = task.system.cache_use
+    return replace(result, speech_free=found, cache=result.cache if use is None else use())
 
 
 def _evaluate(
@@ -88,7 +102,8 @@ def _evaluate(
     batch_seconds: float,
     partial: Path | None,
     progress: Callable[[Progress], None] | None,
-) -> GridResult:
+) -> tuple[GridResult, Partial[CellT]]:
+    """The result of a task, and its finished conditions."""
     speech = task.read(config)
     check_unit(speech.utterances, config)
     grid = Grid.build(config, speech)
@@ -99,16 +114,23 @@ def _evaluate(
         identity["cache"] = use().file
     kept = Partial(partial, identity, task.cell_type)
     cell = bound(task.cell, speech.utterances)
-    cells = run_conditions(grid, task.run, cell, kept, batch_seconds=batch_seconds, progress=progress)
+    likelihoods = getattr(task.system, "likelihoods", None) if config.nll else None
+    cells = run_conditions(
+        grid, task.run, cell, kept, likelihoods=likelihoods, batch_seconds=batch_seconds, progress=progress
+    )
     result = task.summarise(speech.utterances, cells, config)
     cache = None if use is None else use()
-    return replace(result, system=name, system_details=details, cache=cache, skipped=speech.skipped)
+    return replace(result, system=name, system_details=details, cache=cache, skipped=speech.skipped), kept
 
 
 def _identity(config: GridConfig, grid: Grid, name: str, details: dict[str, str]) -> dict[str, Any]:
     """What makes conditions of two runs comparable; more conditions may be added to a run."""
     same = config.portable()
+    asked: dict[str, Any] = {"nll": True} if config.nll else {}
+    asked |= {key: value for key in ("suite", "rir") if (value := getattr(same, key))}
+    asked |= {} if same.speech_free is None else {"speech_free": same.speech_free}
     return {
+        **asked,
         **{key: getattr(same, key) for key in ("manifest", "noise", "label_column", "seed")},
         "system": name,
         "system_details": details,

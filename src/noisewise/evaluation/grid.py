@@ -16,6 +16,7 @@ from noisewise.errors import EvaluationError
 from noisewise.evaluation.conditions import CLEAN, Condition, in_noise, in_order
 from noisewise.evaluation.config import GridConfig
 from noisewise.evaluation.degradations import checked_conditions, degraded
+from noisewise.evaluation.suites import Suite
 from noisewise.evaluation.systems.protocol import Waveform
 from noisewise.evaluation.test_set import Speech, Utterance
 
@@ -39,6 +40,11 @@ class Grid:
             DataError: the noise cannot be used, or lacks a type.
             AudioError: a degradation or level does not exist, or a codec is missing.
         """
+        if config.suite:
+            suite = Suite.of(config)
+            return cls(speech, [CLEAN, *suite.conditions], _mixture(
+                speech, lambda one, condition, clean: suite.changed(one.id, condition, clean)
+            ))  # fmt: skip
         if config.levels:
             conditions = [CLEAN, *checked_conditions(config.levels)]
             return cls(speech, conditions, _mixture(speech, lambda one, condition, clean: degraded(

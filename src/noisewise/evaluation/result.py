@@ -79,6 +79,9 @@ class Row(Rates):
     """Mixtures above full scale, scaled down where 16-bit samples are needed."""
     mixture_sha256: str
     """Hash over ids and 16-bit samples of all inputs in order; equal for systems that were given the same mixtures."""
+    nll: dict[str, Rate] | None = None
+    """Negative log-likelihood of the references in nats per token, by CTC and by attention; none where it was not asked
+    for."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,76 @@ class PerItem:
     """Condition to id to the reason of the failure."""
     columns: dict[str, list[str]] = field(default_factory=dict)
     """Column of the manifest to the value of each item, empty where it has none: what subgroups and blocks are of."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The signal-to-noise ratio at which an error rate crosses a level."""
+
+    snr_db: float | None
+    """dB; none where the level is not crossed between the ratios that were measured."""
+    ci: list[float] | None
+    """Low and high end of the confidence interval in dB, within the ratios that were measured: an end at the lowest or
+    highest of them may lie beyond it. None where the threshold is undefined."""
+    where: Literal["within", "below", "above", "undefined"] = "within"
+    """Whether the threshold lies within the ratios that were measured, below the lowest or above the highest; undefined
+    where clean speech has no errors that could double."""
+
+
+@dataclass(frozen=True)
+class SnrThresholds:
+    """Signal-to-noise ratios at which the word error rate of a noise type crosses two levels."""
+
+    doubled: Threshold
+    """Twice the word error rate of clean speech."""
+    half: Threshold
+    """A word error rate of 50 %."""
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """Error rates of the utterances with one value of a column."""
+
+    items: int
+    """Number of utterances or clips."""
+    groups: int
+    """Number of speakers, or of what the clips were cut from."""
+    words: int
+    """Number of reference words, or of clips."""
+    rates: dict[str, Rate]
+    """Condition, or mean over conditions, to its error rate."""
+
+
+@dataclass(frozen=True)
+class SpeechFree:
+    """What a recogniser writes for recordings in which nobody speaks; the lists run over the recordings."""
+
+    manifest: str
+    """The recordings, as given."""
+    recordings: int
+    """Number of recordings."""
+    seconds: float
+    """Duration of all of them in seconds."""
+    words_per_minute: Rate
+    """Hallucinated words per minute, a number and no fraction."""
+    with_words: Rate
+    """Share of the recordings with a word."""
+    ids: list[str]
+    """Ids of the recordings."""
+    types: list[str]
+    """Noise type of each, empty where the manifest names none."""
+    durations: list[float]
+    """Seconds of each."""
+    words: list[int]
+    """Words of each."""
+    audio_sha256: str
+    """Hash over ids and 16-bit samples of all pieces in order."""
+    hypotheses: dict[str, str] | None = None
+    """Piece to its hypothesis; left out where transcripts are not wanted."""
+    failures: dict[str, str] = field(default_factory=dict)
+    """Piece to the reason, where the recogniser failed."""
+    skipped: list["Skipped"] = field(default_factory=list)
+    """Pieces that could not be used."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +234,19 @@ class GridResult:
     """File of transcripts that answered in the place of the system, in the run that ended; none without one."""
     skipped: list[Skipped] = field(default_factory=list)
     """Utterances or clips that could not be used."""
+    wada_snr_db: list[float] = field(default_factory=list)
+    """Signal-to-noise ratio of the clean recordings by WADA in dB: what 5, 50 and 95 % of them are at or below; empty
+    in older results."""
+    thresholds: dict[str, SnrThresholds] = field(default_factory=dict)
+    """Noise type, or `all`, to the SNRs at which the word error rate doubles and reaches 50 %; empty without noise, for
+    tags, and in older results."""
+    werd: dict[str, Rate] = field(default_factory=dict)
+    """Cell, group of corruptions, or `all`, to its word error rate degradation over clean speech, as a fraction; empty
+    without a suite."""
+    subgroups: dict[str, dict[str, Subgroup]] = field(default_factory=dict)
+    """Column of the manifest to its values to their error rates."""
+    speech_free: SpeechFree | None = None
+    """Hallucinated words; none where they were not measured."""
     command: str = ""
     """Shell line that rebuilds the file."""
     versions: dict[str, str] = field(default_factory=dict)
@@ -213,7 +299,9 @@ class GridResult:
     def without_transcripts(self) -> "GridResult":
         """A copy that keeps the errors of each item and the labels of clips, not references and hypotheses."""
         references = None if self.task == "recognition" else self.per_item.references
-        return replace(self, per_item=replace(self.per_item, references=references, hypotheses=None))
+        speech_free = None if self.speech_free is None else replace(self.speech_free, hypotheses=None)
+        items = replace(self.per_item, references=references, hypotheses=None)
+        return replace(self, per_item=items, speech_free=speech_free)
 
     def plain(self) -> dict[str, Any]:
         """Plain values, with the format; `GridResult.parse` undoes it."""
@@ -280,6 +368,7 @@ def _check(result: GridResult) -> None:
             raise ValueError(f"per_item.{name} must have all conditions, but has {', '.join(by_condition)}")
     _check_rates(result)
     _check_means(result)
+    _check_speech_free(result)
 
 
 def _by_item(items: PerItem) -> dict[str, Sequence[Any]]:
@@ -320,6 +409,15 @@ def _check_means(result: GridResult) -> None:
         names = result.averages[name].names
         if not names or not {*names} <= {*result.noise_types}:
             raise ValueError(f"`averages.{name}` must be over the noise types, but is over {', '.join(names)}")
+
+
+def _check_speech_free(result: GridResult) -> None:
+    found = result.speech_free
+    if found is None:
+        return
+    sizes = {len(each) for each in (found.ids, found.types, found.durations, found.words)}
+    if sizes != {found.recordings} or not all(0 <= count < MOST_WORDS for count in found.words):
+        raise ValueError(f"`speech_free` must hold a number of words for each of its {found.recordings} recordings")
 
 
 def as_json(values: dict[str, Any]) -> str:

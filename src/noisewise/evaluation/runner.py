@@ -5,7 +5,7 @@ Legend: T samples.
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from noisewise.audio.pcm import pcm16
@@ -13,7 +13,7 @@ from noisewise.errors import EvaluationError
 from noisewise.evaluation.conditions import Condition
 from noisewise.evaluation.grid import Grid
 from noisewise.evaluation.resume import CellT, Partial
-from noisewise.evaluation.systems.protocol import Failure, Waveform
+from noisewise.evaluation.systems.protocol import Failure, Likelihood, Likelihoods, Waveform
 from noisewise.evaluation.test_set import Utterance
 
 OutputT = TypeVar("OutputT")
@@ -48,6 +48,8 @@ class Outputs(Generic[OutputT]):
     """Number of mixtures that were scaled down to 16 bits, as in `Cell`."""
     mixture_sha256: str
     """Hash of all mixtures, as in `Cell`."""
+    likelihoods: list[Likelihood] = field(default_factory=list)
+    """Negative log-likelihood of each reference; empty where it was not asked for."""
 
 
 def run_conditions(
@@ -56,6 +58,7 @@ def run_conditions(
     cell: Callable[[Outputs[OutputT]], CellT],
     kept: Partial[CellT],
     *,
+    likelihoods: Likelihoods | None = None,
     batch_seconds: float = BATCH_SECONDS,
     progress: Callable[[Progress], None] | None = None,
 ) -> list[CellT]:
@@ -66,6 +69,7 @@ def run_conditions(
         run: waveforms (T,) in, one output each out.
         cell: what is kept of the outputs under a condition.
         kept: conditions that were finished before; it keeps the new ones.
+        likelihoods: negative log-likelihoods of references, where they are kept.
         batch_seconds: audio given to the system at a time.
         progress: called after each batch.
 
@@ -75,7 +79,7 @@ def run_conditions(
     Raises:
         EvaluationError: the system failed on every utterance of a condition.
     """
-    runner = _Runner(grid, run, batch_seconds, progress)
+    runner = _Runner(grid, run, batch_seconds, progress, likelihoods)
     for number, condition in enumerate(grid.conditions):
         if condition not in kept.cells:
             kept.add(cell(runner.outputs(condition, number)))
@@ -90,11 +94,13 @@ class _Runner(Generic[OutputT]):
     run: Callable[[list[Waveform]], list[OutputT | Failure]]
     batch_seconds: float
     progress: Callable[[Progress], None] | None
+    likelihoods: Likelihoods | None = None
     failures: int = 0
 
     def outputs(self, condition: Condition, number: int) -> Outputs[OutputT]:
         """All utterances under the `number`-th condition."""
         each: list[OutputT | Failure] = []
+        likelihoods: list[Likelihood] = []
         digest, scaled = hashlib.sha256(), 0
         for batch in self._batches():
             mixtures = [self.grid.mixture(one, condition) for one in batch]
@@ -105,6 +111,8 @@ class _Runner(Generic[OutputT]):
             found = self.run(mixtures)
             self.failures += sum(isinstance(output, Failure) for output in found)
             each += found
+            if self.likelihoods is not None:
+                likelihoods += self.likelihoods(mixtures, [one.text for one in batch])
             self._report(condition, number, len(each))
         failures = {
             one.id: output.reason
@@ -117,7 +125,7 @@ class _Runner(Generic[OutputT]):
                 f"the system must process some input, but failed on all of {condition.key}: {reason} (first of "
                 f"{len(each)}: {name})"
             )
-        return Outputs(condition, each, failures, scaled, digest.hexdigest())
+        return Outputs(condition, each, failures, scaled, digest.hexdigest(), likelihoods)
 
     def _batches(self) -> Iterator[list[Utterance]]:
         batch: list[Utterance] = []

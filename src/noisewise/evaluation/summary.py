@@ -35,6 +35,8 @@ class Scored:
     """Hypothesis, or best class, of each item. (N,)"""
     counts: dict[str, int]
     """Word errors, as in `Row`."""
+    nll: dict[str, Rate] | None = None
+    """Negative log-likelihoods, as in `Row`."""
 
 
 def check_unit(items: Sequence[Utterance], config: GridConfig) -> None:
@@ -106,6 +108,7 @@ def summarise(
         items=len(items),
         groups=len({one.speaker for one in items}),
         seconds=round(sum(one.seconds for one in items), 3),
+        wada_snr_db=_percentiles([one.wada_snr_db for one in items if one.wada_snr_db is not None]),
         clean=rows[0],
         cells=rows[1:],
         averages={name: _average([by_condition[one] for one in group]) for name, group in means.items()},
@@ -125,6 +128,10 @@ def summarise(
     )
 
 
+def _percentiles(values: Sequence[float]) -> list[float]:
+    return [round(float(each), 2) for each in np.percentile(values, [5, 50, 95])] if values else []
+
+
 def _row(one: Scored) -> Row:
     return Row(
         condition=one.cell.condition,
@@ -133,6 +140,7 @@ def _row(one: Scored) -> Row:
         failures=len(one.cell.failures),
         scaled=one.cell.scaled,
         mixture_sha256=one.cell.mixture_sha256,
+        nll=one.nll,
     )
 
 

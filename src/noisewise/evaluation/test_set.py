@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noisewise.audio.mix import SILENCE_RMS, Waveform, rms
+from noisewise.audio.snr import wada_snr_db
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.data.manifests import read as manifests
 from noisewise.errors import EvaluationError, NoisewiseError
@@ -37,6 +38,8 @@ class Utterance:
     """Duration in seconds."""
     columns: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Further columns of the manifest that were asked for."""
+    wada_snr_db: float | None = None
+    """Signal-to-noise ratio of the recording itself by WADA, in dB; None where it was not estimated."""
 
 
 @dataclass
@@ -78,13 +81,26 @@ class Speech:
             raise EvaluationError(f"`limit` must be at least 1, but is {limit} instead")
         if limit is not None and limit < len(cuts):
             cuts = [cuts[index * len(cuts) // limit] for index in range(limit)]
-        speech = cls(cuts={cut.id: cut for cut in cuts}, text_of=text_of, group_of=group_of, columns=columns)
-        for name in speech.cuts:
-            speech._check(name)
+        speech = cls.of(cuts, text_of=text_of, group_of=group_of, columns=columns)
         if not speech.utterances:
             raise EvaluationError(
                 f"`{manifest}` must hold a readable utterance with a text, but has none: {speech.skipped[0].reason}"
             )
+        return speech
+
+    @classmethod
+    def of(
+        cls,
+        cuts: "Sequence[Cut]",
+        *,
+        text_of: "Callable[[Cut], str | None]" = manifests.text_of,
+        group_of: "Callable[[Cut], str | None]" = speaker_of,
+        columns: Sequence[str] = (),
+    ) -> "Speech":
+        """The same of cuts; perhaps no utterance is left. Arguments as in `read`."""
+        speech = cls(cuts={cut.id: cut for cut in cuts}, text_of=text_of, group_of=group_of, columns=columns)
+        for name in speech.cuts:
+            speech._check(name)
         return speech
 
     def waveform(self, name: str) -> Waveform:
@@ -107,4 +123,6 @@ class Speech:
             raise EvaluationError(f"it must be audible, but its RMS is {rms(clean):.2g} of full scale")
         cut = self.cuts[name]
         values = {key: clean_text(value) for key in self.columns if (value := manifests.column(cut, key))}
-        return Utterance(name, self.group_of(cut) or name, clean_text(text), len(clean) / SAMPLE_RATE, values)
+        return Utterance(
+            name, self.group_of(cut) or name, clean_text(text), len(clean) / SAMPLE_RATE, values, wada_snr_db(clean)
+        )

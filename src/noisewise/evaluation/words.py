@@ -3,22 +3,36 @@
 Legend: N utterances, C conditions, R resamples.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noisewise.data.manifests.read import text_of
 from noisewise.evaluation import summary
 from noisewise.evaluation.conditions import Condition
 from noisewise.evaluation.config import GridConfig
-from noisewise.evaluation.result import GridResult
+from noisewise.evaluation.degradation_scores import degradations_of
+from noisewise.evaluation.result import GridResult, Rate
 from noisewise.evaluation.runner import Outputs
+from noisewise.evaluation.subgroups import subgroups
 from noisewise.evaluation.summary import Scored
-from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, Output, Waveform, attempt
+from noisewise.evaluation.systems.protocol import Failure, Likelihood, NamedRecogniser, Output, Waveform, attempt
 from noisewise.evaluation.test_set import Speech, Utterance
-from noisewise.scoring.words import ENGLISH, Normaliser, choose, lost, must_stay, resampled_rates, score
+from noisewise.evaluation.thresholds import thresholds
+from noisewise.scoring.words import (
+    ENGLISH,
+    Counts,
+    Normaliser,
+    choose,
+    interval,
+    lost,
+    must_stay,
+    resampled_rates,
+    score,
+)
 
 if TYPE_CHECKING:
     from noisewise.data.manifests.cuts import Cut
@@ -37,6 +51,9 @@ class TextCell:
     """Number of mixtures that were scaled down to 16 bits, as in `Cell`."""
     mixture_sha256: str
     """Hash of all mixtures, as in `Cell`."""
+    nll: dict[str, list[list[float]]] = field(default_factory=dict)
+    """Criterion to nats and number of tokens of each utterance, 0 and 0 where there is none; empty where it was not
+    asked for."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +84,21 @@ class Recognition:
     def cell(self, items: Sequence[Utterance], outputs: Outputs[str]) -> TextCell:
         """What is kept of the outputs under a condition."""
         texts = ["" if isinstance(output, Failure) else output for output in outputs.each]
-        return TextCell(outputs.condition, texts, outputs.failures, outputs.scaled, outputs.mixture_sha256)
+        nll = _by_criterion(outputs.likelihoods)
+        return TextCell(outputs.condition, texts, outputs.failures, outputs.scaled, outputs.mixture_sha256, nll)
+
+    def cell_of(self, items: Sequence[Utterance]) -> Callable[[Outputs[str]], TextCell]:
+        """The same for given utterances."""
+        return lambda outputs: self.cell(items, outputs)
 
     def summarise(self, items: Sequence[Utterance], cells: Sequence[TextCell], config: GridConfig) -> GridResult:
         """See `summarise`."""
         return summarise(items, cells, config)
+
+
+def _by_criterion(likelihoods: Sequence[Likelihood]) -> dict[str, list[list[float]]]:
+    names = dict.fromkeys(name for one in likelihoods for name in one)
+    return {name: [list(map(float, one.get(name, (0.0, 0)))) for one in likelihoods] for name in names}
 
 
 def _reference(cut: "Cut", normaliser: Normaliser) -> str | None:
@@ -109,7 +136,8 @@ def summarise(utterances: Sequence[Utterance], cells: Sequence[TextCell], config
     scores = [score(references, cell.hypotheses, normaliser=normaliser) for cell in cells]
     lengths = np.array([errors.reference_words for errors in scores[0].per_utterance], dtype=np.int64)  # (N,)
     edits = np.array([[errors.total for errors in one.per_utterance] for one in scores], dtype=np.int64).T  # (N, C)
-    resampled = resampled_rates(summary.draws(utterances, config), edits, lengths)  # (R, C)
+    times = summary.draws(utterances, config)
+    resampled = resampled_rates(times, edits, lengths)  # (R, C)
     scored = [
         Scored(
             cell=cell,
@@ -123,10 +151,11 @@ def summarise(utterances: Sequence[Utterance], cells: Sequence[TextCell], config
                 "I": one.words.insertions,
                 "words": one.words.reference_words,
             },
+            nll={name: _per_token(np.array(each), times) for name, each in cell.nll.items()} or None,
         )
         for index, (cell, one) in enumerate(zip(cells, scores, strict=True))
     ]
-    return summary.summarise(
+    result = summary.summarise(
         utterances,
         scored,
         config,
@@ -138,3 +167,12 @@ def summarise(utterances: Sequence[Utterance], cells: Sequence[TextCell], config
             "hypotheses": dict(lost((text for cell in cells for text in cell.hypotheses), normaliser)),
         },
     )
+    lost_by = degradations_of(result, times)
+    return replace(result, thresholds=thresholds(result, times), werd=lost_by, subgroups=subgroups(result))
+
+
+def _per_token(nll: NDArray[np.float64], times: Counts) -> Rate:
+    """Nats per token over all utterances, with its interval. (N, 2), (R, N)"""
+    sums = times @ nll  # (R, 2)
+    ends = interval(sums[:, 0] / np.where(sums[:, 1] > 0, sums[:, 1], np.nan))
+    return Rate(float(nll[:, 0].sum() / nll[:, 1].sum()), [ends.low, ends.high])

@@ -74,8 +74,6 @@ class Transcript:
     """Labels of the sounds in the recording; None when no tagger was run."""
     error: str | None = None
     """A sentence that says what is wrong with the recording; None when it was transcribed as a whole."""
-    reason: Reason | None = None
-    """The same in one word, as `AudioError.reason`; None where the fault is not that of the audio."""
     channel: int | None = None
     """Number of the channel, from 1; None for all of them as one."""
     start: float = 0.0
@@ -84,6 +82,8 @@ class Transcript:
     """Whether the end of the recording is missing: the text is that of what is there, and `error` says so."""
     segments: list[Segment] = field(default_factory=list)
     """Stretches of the text with their times, of recognisers that tell these; empty for a noisewise model."""
+    reason: Reason | None = None
+    """What is wrong in one word, as `AudioError.reason`; None where the fault is not that of the audio."""
 
     @property
     def has_failed(self) -> bool:

@@ -13,7 +13,7 @@ Legend: N utterances or clips, C conditions, R resamples.
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +25,8 @@ from noisewise.errors import EvaluationError
 from noisewise.evaluation import blocks
 from noisewise.evaluation.provenance import portable
 from noisewise.evaluation.result import GridResult, PerItem
+from noisewise.evaluation.thresholds import thresholds
+from noisewise.reports import measures
 from noisewise.reports import tables as table
 from noisewise.reports.metrics import ACCURACY, Metric, shown
 from noisewise.scoring.words import Interval, Rates, interval, resampled_rates
@@ -165,10 +167,22 @@ def markdown(card: Card, figure: Path | str | None = None) -> str:
         rates = f"{card.metric.name[0].upper()}{card.metric.name[1:]}"
         text = safe_text.markdown(f"{rates} of {card.name} in noise and under degradations")
         parts.append(f"![{text}]({quote(str(figure))})\n")
-    parts += ["## In noise\n", table.markdown([card.noise])]
-    parts += ["## Under degradations\n", table.markdown([card.degraded])]
+    parts += ["## In noise\n", *_grids(card.noise)]
+    parts += ["## Under degradations\n", *_grids(card.degraded)]
+    for title, rows in measures.sections(_with_thresholds(card.noise)):
+        parts += [f"## {title}\n", table.as_markdown(rows)]
     parts += ["## Where it breaks\n", table.as_markdown(_worst(card)), "## How it was measured\n", _measured(card)]
     return "\n".join(parts)
+
+
+def _grids(result: GridResult) -> list[str]:
+    """The table of each metric."""
+    return [table.as_markdown(table.one_metric(result, metric)) for metric in shown(result)]
+
+
+def _with_thresholds(noise: GridResult) -> GridResult:
+    """A result of before thresholds were stored, with its thresholds."""
+    return noise if noise.thresholds else replace(noise, thresholds=thresholds(noise))
 
 
 def _clean(card: Card) -> str:
@@ -223,6 +237,12 @@ def _measured(card: Card) -> str:
             lines.append(
                 f"- {what}: {result.cache.answers} of {result.cache.answers + result.cache.asked} transcripts came "
                 f"from the cache {safe_text.code(result.cache.file)}"
+            )
+        if result.wada_snr_db:
+            low, median, high = result.wada_snr_db
+            lines.append(
+                f"- {what}: the clean recordings have an SNR of {median:.0f} dB by WADA (median; 90 % between "
+                f"{low:.0f} and {high:.0f} dB)"
             )
         if result.command:
             lines.append(f"- rebuilt by: {safe_text.code(result.command)}")

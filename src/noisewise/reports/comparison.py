@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 from noisewise.errors import EvaluationError
 from noisewise.evaluation import blocks
 from noisewise.evaluation.conditions import Condition, averaged, degradations, in_order, noise_types, snrs_db
-from noisewise.evaluation.result import GridResult
+from noisewise.evaluation.degradation_scores import degradations_of, groups_of, normalised
+from noisewise.evaluation.result import GridResult, Rate, SnrThresholds
+from noisewise.evaluation.thresholds import thresholds
 from noisewise.reports.tables import label
 from noisewise.scoring.significance import holm, matched_pairs, segment_errors, sign_test
 from noisewise.scoring.words import Counts, choose, interval, resampled_rates
@@ -124,6 +126,11 @@ class Comparison:
     """For each system but the baseline, the items with a difference."""
     left_out: list[str]
     """Conditions that not all systems have."""
+    werd: list[dict[str, tuple[Rate, float]]]
+    """For each system, group of corruptions to its mean degradation, and that normalised by the difficulty that the
+    baseline sees; empty without a suite that all have."""
+    thresholds: list[dict[str, SnrThresholds]]
+    """For each system, the SNRs at which its word error rate doubles and reaches 50 %, on the resamples of all."""
 
     @property
     def of_taggers(self) -> bool:
@@ -191,6 +198,8 @@ def compare(
         ),
         differences=[_differences(first, other, common) for other in results[1:]],
         left_out=sorted({name for result in results for name in result.rows} - {one.key for one in common}),
+        werd=_degradation(results, times),
+        thresholds=[thresholds(result, times) for result in results],
     )
 
 
@@ -225,13 +234,27 @@ def _with_segments(line: Line, results: Sequence[GridResult]) -> Line:
     return replace(line, pairs=pairs)
 
 
+def _degradation(results: Sequence[GridResult], times: Counts) -> list[dict[str, tuple[Rate, float]]]:
+    """WERD and NWERD of each group of a suite; for the cells of the first result, where all have them."""
+    groups = groups_of(results[0])
+    if not groups or any(groups_of(one) != groups for one in results[1:]):
+        return []
+    found = []
+    for one in results:
+        rates, scaled = degradations_of(one, times), normalised(one, results[0])
+        found.append({name: (rates[name], scaled[name]) for name in groups})
+    return found
+
+
 def _texts(result: GridResult, key: str) -> tuple[list[str], list[str]] | None:
     """References and hypotheses of a condition, normalised; None where they were not kept, or are no words."""
     items = result.per_item
     if result.task != "recognition" or items.references is None or items.hypotheses is None:
         return None
     normaliser = choose(result.config.normaliser)
-    return [normaliser(text) for text in items.references], [normaliser(text) for text in items.hypotheses[key]]
+    references = [normaliser(text) for text in items.references]
+    pairs = zip(items.hypotheses[key], references, strict=True)
+    return references, [normaliser.nearest(text, reference) for text, reference in pairs]
 
 
 def _corrected(lines: Sequence[Line]) -> dict[str, Line]:

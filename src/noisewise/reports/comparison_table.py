@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from noisewise import safe_text
 from noisewise.reports.comparison import Comparison, ItemDifference, Line, Pair
+from noisewise.reports.measures import compared_degradation, compared_thresholds
 from noisewise.reports.tables import NAMES, Table, as_latex, as_markdown
 
 RATES = ["condition", "system", "wer", "wer_low", "wer_high"]
@@ -100,6 +101,10 @@ def _tables(comparison: Comparison) -> Iterator[Table]:
         by_snr = [f"all@{snr:g}" for snr in comparison.snrs_db if f"all@{snr:g}" in comparison.lines]
         yield _table(comparison, f"{measure}, all types", by_snr, lambda name: f"{name.partition('@')[2]} dB")
         yield _cells(comparison)
+    if comparison.werd:
+        yield compared_degradation(comparison.names, comparison.werd)
+    for doubled in (True, False) if all(comparison.thresholds) else ():
+        yield compared_thresholds(comparison.names, comparison.thresholds, doubled=doubled)
     yield _improvements(comparison, ["clean", *names, *means])
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from noisewise import safe_text
 from noisewise.evaluation.result import Average, GridResult, Rates
+from noisewise.reports import measures
+from noisewise.reports.measures import NAMES, Table, percent
 from noisewise.reports.metrics import Metric, shown
 
-NAMES = {"type_a": "type A", "type_b": "type B", "all": "all types"}
-Table = list[list[str]]
+__all__ = ["NAMES", "Table", "as_latex", "as_markdown", "label", "latex", "markdown", "one_metric", "percent", "tables"]
 
 
 def markdown(results: Sequence[GridResult]) -> str:
@@ -62,7 +63,8 @@ def tables(results: Sequence[GridResult]) -> list[Table]:
     """One result as a table for each metric, several as one table."""
     if len(results) > 1:
         return [(_degradations if results[0].degradations else _comparison)(results)]
-    return [one_metric(results[0], metric) for metric in shown(results[0])]
+    found = [one_metric(results[0], metric) for metric in shown(results[0])]
+    return [*found, *(table for _, table in measures.sections(results[0]))]
 
 
 def one_metric(result: GridResult, metric: Metric) -> Table:
@@ -131,11 +133,6 @@ def _degradations(results: Sequence[GridResult]) -> Table:
 def _with_interval(rates: Rates, metric: Metric) -> str:
     low, high = rates.ci(metric.key)
     return f"{percent(rates.value(metric.key))} ({percent(low)} to {percent(high)})"
-
-
-def percent(rate: float) -> str:
-    """A rate in percent, with one decimal."""
-    return f"{100 * rate:.1f}"
 
 
 def main(words: Sequence[str] | None = None) -> None:

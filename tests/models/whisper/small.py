@@ -20,7 +20,7 @@ def theirs() -> Any:
     from transformers import WhisperConfig as Values
     from transformers import WhisperForConditionalGeneration
 
-    sizes = {
+    sizes: dict[str, Any] = {
         "d_model": 16,
         **{f"{part}_layers": 2 for part in ("encoder", "decoder")},
         **{f"{part}_attention_heads": 2 for part in ("encoder", "decoder")},
@@ -29,7 +29,7 @@ def theirs() -> Any:
         "max_target_positions": 40,
         "init_std": 0.3,
     }
-    steering = {name: 330 for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
+    steering: dict[str, Any] = {name: 330 for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = WhisperForConditionalGeneration(Values(**sizes, **steering, decoder_start_token_id=331))

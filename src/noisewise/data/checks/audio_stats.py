@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.audio import waveform
+from noisewise.audio.snr import SnrMeter
 from noisewise.audio.waveform import SAMPLE_RATE, SILENCE
 from noisewise.data.manifests.cuts import Cut, audio_of, load_audio, path_of
 from noisewise.errors import AudioError
@@ -31,6 +32,10 @@ class AudioStats:
     """Share of samples at full scale."""
     digest: str = ""
     """Digest of the rate and the samples, 16 bytes in hexadecimal."""
+    wada_snr_db: float | None = None
+    """Signal-to-noise ratio by WADA in dB; none where there are no samples, and in caches of before it was kept."""
+    energy_snr_db: float | None = None
+    """Signal-to-noise ratio by the energy of frames in dB; none where all have one level."""
     problem: str = ""
     """Reason code (see `noisewise.data.checks.reasons`); empty for a recording that can be used."""
     message: str = ""
@@ -40,6 +45,11 @@ class AudioStats:
     def seconds(self) -> float:
         """Length of the recording in seconds."""
         return self.samples / self.rate if self.rate else 0.0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing that is kept today."""
+        return bool(self.problem) or self.wada_snr_db is not None
 
     def dumped(self) -> str:
         """The statistics as JSON."""
@@ -79,15 +89,17 @@ def _blocks(cut: Cut, max_seconds: float) -> tuple[int, Iterator[NDArray[np.floa
 
 
 def _measured(rate: int, blocks: Iterator[NDArray[np.float32]], path: str) -> AudioStats:
+    meter = SnrMeter(rate)
     digest = hashlib.blake2b(str(rate).encode(), digest_size=16)
     samples = full = 0
     low, high = np.inf, -np.inf
     for block in blocks:
         digest.update(block.tobytes())
+        meter.add(block)
         samples += len(block)
         full += int(np.count_nonzero(np.abs(block) >= FULL_SCALE))
         low, high = min(low, float(block.min())), max(high, float(block.max()))
     if (high - low) / 2 < SILENCE:
         message = f"`{path}` must hold sound, but is silent (below -100 dBFS); check the microphone or the channel"
         return AudioStats(problem="silent", message=message)
-    return AudioStats(rate, samples, full / samples, digest.hexdigest())
+    return AudioStats(rate, samples, full / samples, digest.hexdigest(), meter.wada_db(), meter.energy_db())

@@ -1,9 +1,11 @@
 """Faults of a corpus, found before training."""
 
 import sqlite3
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 from noisewise.audio.waveform import SAMPLE_RATE
@@ -58,6 +60,22 @@ class Summary:
     """Number of entries with an error."""
     counts: Counter[str] = field(default_factory=Counter)
     """Number of findings of each reason code."""
+    snrs_db: dict[str, Counter[float]] = field(default_factory=lambda: {"wada": Counter(), "energy": Counter()})
+    """Estimate (`wada`, `energy`) to signal-to-noise ratios in dB, rounded to a tenth, and how many recordings have
+    them."""
+
+    def count_snrs(self, stats: AudioStats) -> None:
+        """Add the estimates of a recording."""
+        for name, value in (("wada", stats.wada_snr_db), ("energy", stats.energy_snr_db)):
+            if value is not None:
+                self.snrs_db[name][round(value, 1)] += 1
+
+    def percentiles(self, name: str, shares: Sequence[float] = (0.05, 0.5, 0.95)) -> list[float]:
+        """Signal-to-noise ratios that shares of the recordings are at or below; empty where none has an estimate."""
+        found, total = self.snrs_db[name], self.snrs_db[name].total()
+        ordered = sorted(found.items())
+        sums = list(accumulate(count for _, count in ordered))
+        return [ordered[bisect_left(sums, share * total)][0] for share in shares] if total else []
 
 
 def check(
@@ -67,6 +85,7 @@ def check(
     *,
     workers: int = 1,
     cache: Path | None = None,
+    each: Callable[[Cut, AudioStats], None] = lambda cut, stats: None,
     report: Callable[[Summary], None] = lambda summary: None,
 ) -> Summary:
     """Decode every entry of manifests, in memory that does not grow with them.
@@ -77,6 +96,7 @@ def check(
         sink: called with every finding, in the order of the entries.
         workers: threads that decode.
         cache: file that keeps the statistics of recordings; an interrupted check goes on from it.
+        each: called with the statistics of every entry that can be read.
         report: called after each entry.
 
     Raises:
@@ -87,7 +107,7 @@ def check(
     try:
         for manifest in manifests:
             before = summary.entries
-            _check_one(manifest, rules, sink, index, workers, summary, report)
+            _check_one(manifest, rules, sink, index, workers, summary, each, report)
             if summary.entries == before:
                 raise DataError(f"`{manifest}` must have at least one entry, but has none; check the filter")
         index.commit()
@@ -114,6 +134,7 @@ def _check_one(
     index: DuplicateIndex,
     workers: int,
     summary: Summary,
+    each: Callable[[Cut, AudioStats], None],
     report: Callable[[Summary], None],
 ) -> None:
     def measured(entry: _Entry) -> tuple[_Entry, AudioStats]:
@@ -124,6 +145,9 @@ def _check_one(
     for entry, stats in in_order(measured, _entries(manifest, rules, index), workers):
         summary.entries += 1
         summary.seconds += stats.seconds
+        summary.count_snrs(stats)
+        if isinstance(entry.cut, Cut):
+            each(entry.cut, stats)
         worst = False
         for item in _findings(entry, stats, rules, index):
             if item.reason not in rules.ignore:
@@ -140,7 +164,8 @@ def _entries(manifest: str, rules: Rules, index: DuplicateIndex) -> Iterator[_En
             yield _Entry(manifest, line, cut)
         else:
             key = file_key(path_of(cut), cut.start, cut.duration, cut.channel, rules.max_seconds)
-            yield _Entry(manifest, line, cut, key, index.stats(key))
+            known = index.stats(key)
+            yield _Entry(manifest, line, cut, key, known if known is not None and known.is_whole else None)
 
 
 def _findings(entry: _Entry, stats: AudioStats, rules: Rules, index: DuplicateIndex) -> Iterator[Finding]:

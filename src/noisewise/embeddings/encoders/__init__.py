@@ -3,7 +3,8 @@
 An encoder is named by a specification:
 
     box, or a model folder      the encoder of a noisewise model of any kind
-    a Hugging Face folder       an audio encoder of transformers, read offline (extra `hf`)
+    a Hugging Face folder       an audio encoder of transformers, read offline (extra `hf`; Whisper needs none)
+    a CTranslate2 folder        the encoder of a Whisper, as faster-whisper has it
     hf:ORG/NAME@REVISION        the same from the hub, the only one that uses the network
     python:module:function      a function from a list of waveforms to a list of arrays: trusted code, which is run
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 import torch
 
 from noisewise import hub
+from noisewise.checkpoints.foreign import whisper_folder
 from noisewise.embeddings.encoders.pooled import PooledEncoder
 from noisewise.embeddings.encoders.protocol import FrozenEncoder
 from noisewise.errors import ModelError, NoisewiseError
@@ -53,6 +55,8 @@ def _encoder(specification: str, device: str) -> FrozenEncoder:
         return function.load(specification)
     from_hub = specification.startswith(hub.PREFIX)
     path = hub.fetch(specification) if from_hub else Path(specification).expanduser()
+    if whisper_folder.recognises(path):
+        return noisewise_model.load_whisper(specification if from_hub else path.name or specification, path, device)
     if from_hub or _is_huggingface(path):
         from noisewise.embeddings.encoders import huggingface
 

@@ -1,7 +1,7 @@
-"""Audio encoders of transformers (extra `hf`): AST, CLAP, Whisper, wav2vec 2.0, HuBERT, WavLM, data2vec and others.
+"""Audio encoders of transformers (extra `hf`): AST, CLAP, wav2vec 2.0, HuBERT, WavLM, data2vec and others.
 
 Extractor and model are called as transformers calls them for one clip; only what has the same shape runs together, so
-nothing is padded but what a family itself pads to its window (AST, CLAP, Whisper). Weights are safetensors, code is
+nothing is padded but what a family itself pads to its window (AST, CLAP). Weights are safetensors, code is
 that of transformers alone, and a folder is read offline.
 """
 

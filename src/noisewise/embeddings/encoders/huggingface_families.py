@@ -4,7 +4,6 @@
 |---|---|---|---|
 | AST | 10.26 s (its `max_length`) | zeros behind the clip | mean of the CLS and the distillation token |
 | CLAP | 10 s | the clip repeated, then zeros | its projection into the space of audio and text |
-| Whisper | 30 s | silence | none: the mean of the clip's own frames |
 | all others | any length | none | none: the mean of their frames |
 
 The encoders attend to the padding. Legend: D width, M bands, T times.
@@ -25,7 +24,7 @@ CLASSES = {"clap": "ClapAudioModelWithProjection", "clap_audio_model": "ClapAudi
 UNUSED = ("masked_spec_embed", "position_ids")
 """Weights that only training needs, or that are no weights."""
 HOP, FRAME = 160, 400
-"""Samples from frame to frame, and in a frame, of AST's and Whisper's spectrograms at 16 kHz."""
+"""Samples from frame to frame, and in a frame, of AST's spectrograms at 16 kHz."""
 
 
 def encoder_of(model: Any) -> Any:
@@ -40,8 +39,6 @@ def window(family: str, extractor: Any) -> int | None:
             return int((extractor.max_length - 1) * HOP + FRAME)
         case "clap_audio_model":
             return int(extractor.nb_max_samples)
-        case "whisper":
-            return int(extractor.n_samples)
     return None
 
 
@@ -62,8 +59,6 @@ def encoding(config: Any, output: Any, row: int, samples: int, most: int | None,
             return _ast(hidden, output.pooler_output[row], config, samples)
         case "clap_audio_model":
             return _clap(hidden, output.audio_embeds[row], samples / (most or samples))
-        case "whisper":
-            return Encoding(hidden[: max(1, math.ceil(samples / (2 * HOP)))])
     if mask is not None and len(mask) == len(hidden):
         hidden = hidden[: int(mask.sum())]
     pooler = getattr(output, "pooler_output", None)

@@ -1,6 +1,7 @@
 """The encoder of a noisewise model of any kind: a recogniser, a pre-trained stage, CAT, a tagger."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,9 +11,11 @@ from torch.nn.utils.rnn import pad_sequence
 from noisewise import __version__
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.checkpoints import model_folder
+from noisewise.checkpoints.foreign import whisper_folder
 from noisewise.embeddings.encoders.protocol import Encoding, FrozenEncoder
 from noisewise.models.cat.encoder import CAT
 from noisewise.models.encoder import EncoderOutput
+from noisewise.models.whisper.encoder import WhisperEncoder
 
 
 class NoisewiseEncoder(FrozenEncoder):
@@ -24,7 +27,9 @@ class NoisewiseEncoder(FrozenEncoder):
         self.name, self.encoder, self.weights_sha256 = name, encoder.to(device).eval(), weights_sha256
         self.device = device
         self.window = None
-        """Longest input in samples: a CAT of so many `frames` cuts what lies beyond them."""
+        """Longest input in samples: a CAT of so many `frames` cuts what lies beyond them, and a Whisper has 30 s."""
+        if isinstance(encoder, WhisperEncoder):
+            self.window = encoder.longest
         if isinstance(encoder, CAT) and encoder.config.frames:
             self.window = encoder.config.frames * encoder.features.hop
         self.pooling = "cls" if isinstance(encoder, CAT) else "mean"
@@ -50,6 +55,15 @@ def load(name: str, device: str = "cpu") -> NoisewiseEncoder:
     path = located.path
     model: Any = model_folder.load(path).model if located.is_foreign else model_folder.load_stored(path).model()
     return NoisewiseEncoder(path.name, model.encoder, model_folder.weights_hash(path), device)
+
+
+def load_whisper(name: str, folder: Path, device: str = "cpu") -> NoisewiseEncoder:
+    """Read the encoder of a Whisper of transformers or CTranslate2; clips are encoded at their own length.
+
+    Raises:
+        InteropError: a file of it cannot be used.
+    """
+    return NoisewiseEncoder(name, whisper_folder.read(folder).encoder(), model_folder.weights_hash(folder), device)
 
 
 def _encoded_by_cat(encoder: CAT, waveform: Tensor, lengths: Tensor) -> list[Encoding]:

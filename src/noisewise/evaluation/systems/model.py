@@ -10,6 +10,7 @@ from noisewise.decoding.recording_decoder import normalised_hotwords
 from noisewise.decoding.saved_config import moved
 from noisewise.evaluation.systems.protocol import NamedRecogniser, Timed, Waveform
 from noisewise.files import sha256_of
+from noisewise.inference.likelihood import likelihoods
 from noisewise.inference.recogniser import Recogniser
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def recogniser(
         specification,
         lambda waveforms: model.recognise(waveforms, wanted),
         details,
+        likelihoods=lambda waveforms, texts: likelihoods(model, waveforms, texts),
         times="words",
         with_times=timed,
     )

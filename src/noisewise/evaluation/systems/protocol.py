@@ -38,6 +38,13 @@ Recognise = Callable[[list[Waveform]], Sequence[Output]]
 """Waveforms (T,) in, one output each out."""
 
 
+Likelihood = dict[str, tuple[float, int]]
+"""Name of a criterion (`ctc`, `attention`) to -ln P(reference | waveform) in nats and its number of tokens; empty where
+a reference has none, or fits in no alignment."""
+Likelihoods = Callable[[list[Waveform], list[str]], list[Likelihood]]
+"""Waveforms (T,) and references in, their negative log-likelihoods out."""
+
+
 @dataclass(frozen=True)
 class Timed:
     """A hypothesis with times, in seconds from the beginning of the waveform."""
@@ -81,6 +88,8 @@ class NamedRecogniser:
     """Facts about it, such as the hash of the weights, or the versions of the libraries."""
     cache_use: Callable[[], CacheUse] | None = None
     """Use of the cache in front of it; none where there is no cache."""
+    likelihoods: Likelihoods | None = None
+    """Negative log-likelihoods of references; none for recognisers that give none."""
     times: Times = "none"
     """What it can tell the times of."""
     with_times: TimedRecognise | None = None
