@@ -6,10 +6,13 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from noisewise.audio.files.protocol import Samples
+from noisewise.audio.snr import wada_snr_db
 from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.inference.transcript import Transcript
 
 SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
+MOST_SECONDS = 60
+"""The SNR of a recording is estimated from its beginning, so long at most."""
 CLIPPED = 0.001
 """Share of samples at full scale from which a recording counts as clipped."""
 
@@ -45,6 +48,12 @@ class Metrics:
             **made,
         )
         self.sessions = Gauge("sessions", "Open sessions of live recognition.", ["protocol"], **made)
+        self.snr = Histogram(
+            "snr_db",
+            "Estimated SNR of recordings (WADA).",
+            buckets=(-5, 0, 5, 10, 15, 20, 25, 30, 40, 60),
+            **made,
+        )
         self.silent = Counter("silent_recordings", "Recordings without any sound.", **made)
         self.clipped = Counter("clipped_recordings", "Recordings with samples at full scale.", **made)
         self.confidence = Histogram(
@@ -56,7 +65,11 @@ class Metrics:
         self.audio.inc(len(samples) / SAMPLE_RATE)
         if is_silent:
             self.silent.inc()
-        elif float(np.mean(np.abs(samples) >= 0.999)) > CLIPPED:
+            return
+        snr_db = wada_snr_db(samples[: MOST_SECONDS * SAMPLE_RATE])
+        if snr_db is not None:
+            self.snr.observe(snr_db)
+        if float(np.mean(np.abs(samples) >= 0.999)) > CLIPPED:
             self.clipped.inc()
 
     def transcribed(self, transcript: Transcript) -> None:
