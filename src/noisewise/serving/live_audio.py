@@ -74,7 +74,7 @@ class LiveDecoder:
         elif self._width == 1:
             found = (values.astype(np.float32) - 128) / 128
         else:
-            found = values.astype(np.float32) / np.float32(2.0 ** (8 * self._width - 1))
+            found = values.astype(np.float32) / (1 << (8 * self._width - 1))
         return found
 
 
