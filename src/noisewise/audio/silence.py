@@ -125,6 +125,15 @@ class Kept:
         """What is left, parted; none if nothing is. (T,) each, a multiple of `hop` but for the last"""
         return np.split(self.samples, [step * hop for step in self.splits]) if len(self.samples) else []
 
+    def time_of(self, step: float, ends: bool = False) -> float:
+        """Where a step of what is left lies in the recording.
+
+        Args:
+            step: of what is left, perhaps a fraction.
+            ends: whether something ends there, which then ends before a silence that was cut there, not behind it.
+        """
+        return step + sum(count for place, count in self.places if place < step or (place == step and not ends))
+
     def restored(self, output: Tensor, silence: Tensor, onset: Tensor) -> Tensor:
         """Put steps of silence back where they were cut.
 

@@ -5,7 +5,17 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from noisewise.audio.waveform import SAMPLE_RATE
+
 Samples = NDArray[np.float32]
+QUIET_SECONDS = 0.2
+"""Length of the stretch whose level says where speech pauses."""
+GRAIN = 160
+"""Samples from one such stretch to the next, 10 ms at 16 kHz."""
+QUIET = round(QUIET_SECONDS * SAMPLE_RATE)
+"""The same in samples."""
+LAST = 2 * SAMPLE_RATE
+"""A window ends so much sooner than it might, so that the last of a recording is not shorter."""
 
 
 def windows(blocks: Iterable[Samples], size: int, step: int, hop: int = 1) -> Iterator[tuple[int, Samples]]:
@@ -40,10 +50,38 @@ def windows(blocks: Iterable[Samples], size: int, step: int, hop: int = 1) -> It
     yield start, kept[start - origin :]
 
 
-QUIET_SECONDS = 0.2
-"""Length of the stretch whose level says where speech pauses."""
-GRAIN = 160
-"""Samples from one such stretch to the next, 10 ms at 16 kHz."""
+def windows_at_pauses(blocks: Iterable[Samples], size: int, hop: int = 1) -> Iterator[tuple[int, Samples]]:
+    """Cut a stream of samples where it is quiet: the windows do not overlap, and together are the recording.
+
+    A window ends in the middle of the quietest 0.2 s of its second half. A recording of at most `size` samples is one.
+
+    Args:
+        blocks: the recording in pieces of any length. (T,) each
+        size: samples of a window at most.
+        hop: windows begin at multiples of this many samples.
+
+    Yields:
+        The first sample of a window, and its samples.
+    """
+    kept, origin = np.zeros(0, np.float32), 0  # samples from `origin` on
+    for block in blocks:
+        kept = np.concatenate([kept, block])
+        while len(kept) > size:
+            cut = _last_pause(kept[:size], hop)
+            yield origin, kept[:cut].copy()
+            kept, origin = kept[cut:], origin + cut
+    if len(kept):
+        yield origin, kept
+
+
+def _last_pause(samples: Samples, hop: int) -> int:
+    """The middle of the quietest stretch of the second half, a multiple of `hop`. (T,)"""
+    low = len(samples) // 2
+    high = max(len(samples) - LAST, low + QUIET)
+    power = np.cumsum(np.square(samples[low:high], dtype=np.float64))
+    stretch = power[QUIET:] - power[:-QUIET]
+    middle = low + (int(stretch.argmin()) + QUIET // 2 if len(stretch) else 0)
+    return max(hop, middle // hop * hop)
 
 
 def at_pauses(samples: Samples, size: int, sample_rate: int = 16_000) -> list[tuple[int, Samples]]:

@@ -28,9 +28,11 @@ from noisewise.files import read_json, replaced_folder
 from noisewise.models import AcousticConfig, AcousticModel, AnyModel, Model, ModelConfig, build, settled
 from noisewise.models.cat.tagger import CATTagger, CATTaggerConfig
 from noisewise.models.lm import TransformerLM
+from noisewise.models.whisper.encoder import WhisperEncoderConfig
 from noisewise.models.whisper.tokenizer import WhisperTokenizer
+from noisewise.models.whisper.whisper import Whisper, WhisperConfig
 from noisewise.text import subword
-from noisewise.text.tokenizer import Tokenizer
+from noisewise.text.tokenizer import CharacterTokenizer, Tokenizer
 from noisewise.text.vocabulary import Vocabulary
 
 FORMAT = "noisewise-model-1"
@@ -81,6 +83,8 @@ class LoadedRecogniser:
     """The model folder, or the path of the foreign checkpoint."""
     about: dict[str, Any]
     """The whole of config.json."""
+    pieces: WhisperTokenizer | None = None
+    """The tokenizer of the decoder of a Whisper; None of any other model."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,16 @@ def locate(name: str | Path) -> Located:
     return Located(path, "noisewise")
 
 
+def is_whisper(located: Located) -> bool:
+    """Whether it is a public Whisper, of transformers or of CTranslate2."""
+    if located.layout != "transformers":
+        return located.layout == "ctranslate2"
+    try:
+        return bool(read_json(located.path / CONFIG)["model_type"] == "whisper")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def load(name: str | Path = "box", device: str | torch.device = "cpu") -> LoadedRecogniser:
     """Read a recogniser: a model folder, or a CTC model of transformers or fairseq.
 
@@ -170,6 +184,8 @@ def load(name: str | Path = "box", device: str | torch.device = "cpu") -> Loaded
         InteropError: the same of a foreign checkpoint.
     """
     located = locate(name)
+    if is_whisper(located):
+        return _foreign_whisper(located.path, device)
     if located.is_foreign:
         return _foreign_ctc(located.path, device)
     folder, (stored, about) = located.path, _read(located.path)
@@ -181,6 +197,11 @@ def load(name: str | Path = "box", device: str | torch.device = "cpu") -> Loaded
             f"`{name}` must hold a recogniser, but holds a model of kind {stored.config.kind}; fine-tune it first: "
             "`start_from` in a recipe takes it as it is"
         )
+    pieces = None
+    if isinstance(model, Whisper):
+        pieces = WhisperTokenizer.load(folder)
+        if not model.has_head:
+            return LoadedRecogniser(model.to(device), stored.config, CharacterTokenizer(), folder, about, pieces)
     if not subword.is_in(folder):
         raise ModelError(f"`{name}` must hold tokens.txt or tokens.json, but lacks them; copy the folder whole")
     tokenizer = subword.load(folder)
@@ -189,7 +210,7 @@ def load(name: str | Path = "box", device: str | torch.device = "cpu") -> Loaded
             f"`{folder / tokenizer.FILE}` must hold {stored.config.vocabulary} tokens, but holds {len(tokenizer)} "
             "instead"
         )
-    return LoadedRecogniser(model.to(device), stored.config, tokenizer, folder, about)
+    return LoadedRecogniser(model.to(device), stored.config, tokenizer, folder, about, pieces)
 
 
 def load_tagger(name: str | Path, device: str | torch.device = "cpu") -> LoadedTagger:
@@ -231,6 +252,8 @@ def load_config(name: str | Path) -> Any:
         InteropError: the same of a foreign checkpoint.
     """
     located = locate(name)
+    if is_whisper(located):
+        return _public(located.path)
     return foreign.read(located.path).config if located.is_foreign else _read_config(located.path)[0]
 
 
@@ -381,6 +404,17 @@ def _foreign_ctc(path: Path, device: str | torch.device) -> LoadedRecogniser:
     if checkpoint.head is None:
         raise ModelError(f"`{path}` must hold a CTC head, but does not")
     return LoadedRecogniser(model.to(device), config, checkpoint.head.tokenizer, path, {"origin": checkpoint.origin})
+
+
+def _foreign_whisper(path: Path, device: str | torch.device) -> LoadedRecogniser:
+    """The recogniser of a public Whisper: an encoder and a decoder that were taught on 30 s, and no CTC head."""
+    model, pieces = _public(path).build().eval(), WhisperTokenizer.load(path)
+    return LoadedRecogniser(model.to(device), model.config, CharacterTokenizer(), path, {}, pieces)
+
+
+def _public(path: Path) -> WhisperConfig:
+    """The configuration of a public Whisper, whose sizes are read from its folder when it is built."""
+    return WhisperConfig(encoder=WhisperEncoderConfig(source=str(path)), vocabulary=0, pad_seconds=30.0)
 
 
 def _must_fit(model: AnyModel, weights: dict[str, torch.Tensor], path: Path) -> None:

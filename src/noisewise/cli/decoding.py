@@ -11,9 +11,12 @@ import typer
 if TYPE_CHECKING:
     from noisewise.decoding.config import DecodingConfig
     from noisewise.decoding.recording_decoder import Greedy
+    from noisewise.decoding.whisper.config import WhisperSearchConfig
 
 DECODINGS = ("greedy", "beam", "joint", "attention", "rescoring")
 OF_LM = ("lm_unit", "lm_backend", "lm_weight", "bonus")
+WHISPER_BEAM = 5
+"""Hypotheses that the decoder of a Whisper keeps where a beam is asked for without a size."""
 OF_RESCORING = {"rescore_weight": "weight", "rescore_bonus": "bonus", "rescore_nbest": "nbest"}
 
 
@@ -30,7 +33,8 @@ class DecodingOptions:
         ),
     ] = None
     beam: Annotated[
-        int | None, typer.Option(help="Hypotheses that the search keeps.", show_default="50; with attention 8")
+        int | None,
+        typer.Option(help="Hypotheses that the search keeps.", show_default="50; with attention 8; of a Whisper 1"),
     ] = None
     nbest: Annotated[
         int | None,
@@ -126,6 +130,8 @@ class DecodingOptions:
         from noisewise.decoding.attention.joint import JointConfig
         from noisewise.errors import NoisewiseError
 
+        if config.whisper is not None:
+            return replace(config, whisper=self._of_whisper(config.whisper))
         own = {"ctc_weight": self.ctc_weight, "bonus": self.length_bonus}
         wanted: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
         if self.decoding == "beam":
@@ -141,6 +147,26 @@ class DecodingOptions:
         if not wanted:
             return config
         return replace(config, rescoring=None, attention=replace(config.attention or JointConfig(), **wanted))
+
+    def _of_whisper(self, config: "WhisperSearchConfig") -> "WhisperSearchConfig":
+        """What is said of the search by the decoder of a Whisper; the sizes are left to `_changed`."""
+        from noisewise.errors import NoisewiseError
+
+        if self.decoding == "rescoring" or self.length_bonus is not None:
+            option = "--decoding rescoring" if self.decoding == "rescoring" else "--length-bonus"
+            raise NoisewiseError(
+                f"{option} must be left out for a Whisper, whose decoder searches by itself, but is given; "
+                "use --decoding beam, joint or attention"
+            )
+        if self.decoding == "attention" and self.ctc_weight:
+            raise NoisewiseError(f"--ctc-weight must be 0 with attention alone, but is {self.ctc_weight} instead")
+        weight = 0.0 if self.decoding == "attention" else self.ctc_weight
+        wide = self.decoding is not None or weight is not None
+        return replace(
+            config,
+            ctc_weight=config.ctc_weight if weight is None else weight,
+            beam=max(WHISPER_BEAM, config.beam) if wide else config.beam,
+        )
 
     def boosts(self) -> dict[str, float | None]:
         """Hotwords to their boosts; None for that of the configuration.
@@ -191,7 +217,10 @@ def _changed(config: "DecodingConfig", given: dict[str, Any]) -> "DecodingConfig
     from noisewise.config import dump, parse
     from noisewise.decoding.config import DecodingConfig
 
-    if "beam" in given and config.attention is not None:
+    if "beam" in given and config.whisper is not None:
+        several = min(config.whisper.nbest, given["beam"])
+        config = replace(config, whisper=replace(config.whisper, beam=given["beam"], nbest=several))
+    elif "beam" in given and config.attention is not None:
         config = replace(config, attention=replace(config.attention, beam=given["beam"]))
     elif "beam" in given:
         config = replace(config, search=replace(config.search, beam=given["beam"]))
@@ -225,24 +254,31 @@ def default_of(model: str) -> "DecodingConfig":
     from noisewise.decoding import saved_config as default
     from noisewise.decoding.attention.joint import JointConfig
     from noisewise.decoding.config import DecodingConfig
+    from noisewise.decoding.whisper.config import WhisperSearchConfig
     from noisewise.errors import ModelError
 
     try:
-        folder = model_folder.locate(model).path
+        located = model_folder.locate(model)
     except ModelError:
         return DecodingConfig()
-    return default.read(folder) or DecodingConfig(attention=JointConfig() if _attends(folder) else None)
+    found = default.read(located.path)
+    if found is not None:
+        return found
+    kind = "whisper" if model_folder.is_whisper(located) else _kind(located.path)
+    return DecodingConfig(
+        attention=JointConfig() if kind == "encoder_decoder" else None,
+        whisper=WhisperSearchConfig() if kind == "whisper" else None,
+    )
 
 
-def _attends(folder: Path) -> bool:
-    """Whether the model has an attention decoder, which then searches unless something else is said."""
+def _kind(folder: Path) -> str:
+    """The kind of a model, which says whether a decoder searches unless something else is said."""
     from noisewise.files import read_json
 
     try:
-        about = read_json(folder / "config.json")
-        return bool(about["model"]["kind"] == "encoder_decoder")
+        return str(read_json(folder / "config.json")["model"]["kind"])
     except (OSError, ValueError, KeyError, TypeError):
-        return False  # of another kind, or broken, which is said when it is loaded
+        return ""  # of another project, or broken, which is said when it is loaded
 
 
 def _either(names: tuple[str, ...]) -> str:

@@ -17,6 +17,7 @@ from noisewise.decoding.fusion.lm_scorers import CharacterScorer, WordScorer
 from noisewise.decoding.fusion.spelling import must_be_spelled
 from noisewise.decoding.fusion.subwords import SubwordScorers
 from noisewise.decoding.rescoring import RescoredBeam, RescoringConfig
+from noisewise.decoding.whisper.config import WhisperSearchConfig
 from noisewise.errors import ConfigError, DecodingError
 from noisewise.lm import loading
 from noisewise.lm.protocol import LanguageModel, Unit, unit_of
@@ -57,13 +58,28 @@ class DecodingConfig:
     """Second language model, which rescores the n-best hypotheses; null for a single pass."""
     attention: JointConfig | None = None
     """Search with the attention decoder of a model that has one; null for CTC alone."""
+    whisper: WhisperSearchConfig | None = None
+    """Search with the decoder of a Whisper, which writes tokens of its own; null for any other model."""
 
     def __post_init__(self) -> None:
+        if self.whisper is not None:
+            self._must_suit_whisper()
         if self.attention is not None and self.rescoring is not None:
             raise ConfigError("`rescoring` must be left out with `attention`, but is given; fuse its model as `lm`")
 
+    def _must_suit_whisper(self) -> None:
+        for name in ("lm", "lexicon", "rescoring", "attention"):
+            if getattr(self, name) is not None:
+                raise ConfigError(
+                    f"`{name}` must be left out for a Whisper, whose decoder writes tokens that no language model or "
+                    "lexicon of noisewise knows, but is given; use `beam`, `nbest` and `hotwords`, or a CTC model"
+                )
+
     def most(self, nbest: int) -> "DecodingConfig":
         """The same with so many hypotheses in the end, and a beam that holds them."""
+        if self.whisper is not None:
+            several = replace(self.whisper, nbest=nbest, beam=max(nbest, self.whisper.beam))
+            return replace(self, whisper=several)
         if self.attention is not None:
             wide = replace(self.attention, nbest=nbest, beam=max(nbest, self.attention.beam))
             return replace(self, attention=wide)

@@ -34,7 +34,10 @@ def with_options(config: DecodingConfig | Greedy, **options: Any) -> DecodingCon
     if not given:
         return config
     found = DecodingConfig() if isinstance(config, str) else config
-    if "beam" in given and found.attention is not None:
+    if "beam" in given and found.whisper is not None:
+        nbest = min(found.whisper.nbest, given["beam"])
+        found = replace(found, whisper=replace(found.whisper, beam=given["beam"], nbest=nbest))
+    elif "beam" in given and found.attention is not None:
         found = replace(found, attention=replace(found.attention, beam=given["beam"]))
     elif "beam" in given:
         found = replace(found, search=replace(found.search, beam=given["beam"]))

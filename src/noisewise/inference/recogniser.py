@@ -27,9 +27,10 @@ from noisewise.decoding.config import DecodingConfig
 from noisewise.decoding.hypothesis import Hypothesis
 from noisewise.decoding.recording_decoder import Greedy, Hotwords, RecordingDecoder, Search, batches_of, nbest
 from noisewise.decoding.stitch import Stitcher
+from noisewise.decoding.whisper.decode import WhisperSearch
 from noisewise.errors import AlignmentError, AudioError, NoisewiseError, Reason
 from noisewise.files import sha256_of
-from noisewise.inference import language_model
+from noisewise.inference import language_model, whisper
 from noisewise.inference.decoding_options import with_options
 from noisewise.inference.silence import outputs_without_silence
 from noisewise.inference.sources import ChannelChoice, Input, Source, as_input, by_channel, is_one
@@ -43,6 +44,7 @@ from noisewise.inference.windowing import (
     padded,
 )
 from noisewise.models.encoder_decoder import EncoderDecoder, Steps
+from noisewise.models.whisper.whisper import Whisper
 
 __all__ = ["Recogniser", "Source", "Transcript", "load"]
 
@@ -144,15 +146,20 @@ class Recogniser:
     ):
         self.model = loaded.model
         self.tokenizer = loaded.tokenizer
+        self.pieces = loaded.pieces
+        """The tokenizer of the decoder of a Whisper; None of any other model."""
         self.folder = loaded.folder
         self.device = device
         chosen = decoding or saved_config.read(loaded.folder)
         if chosen is None and isinstance(loaded.model, EncoderDecoder):
             chosen = DecodingConfig(attention=JointConfig())
+        if isinstance(loaded.model, Whisper):
+            chosen = whisper.suited(chosen)
         self.decoding: DecodingConfig | Greedy = with_options(chosen or "greedy", **options)
         self.hotwords = hotwords
         self._decoders = {str(self.decoding): self._made_decoder(self.decoding)}
-        self.window_seconds = float(loaded.about.get("window_seconds", WINDOW_SECONDS))
+        longest = loaded.model.longest / SAMPLE_RATE if isinstance(loaded.model, Whisper) else WINDOW_SECONDS
+        self.window_seconds = float(loaded.about.get("window_seconds", longest))
         self.lead_seconds = float(loaded.about.get("lead_seconds", 0.0))
         self.trail_seconds = float(loaded.about.get("trail_seconds", 0.0))
         self.least_confidence = float(loaded.about.get("least_confidence", 0.0))
@@ -354,6 +361,11 @@ class Recogniser:
             Position among the sources, and transcript, each as soon as it is ready; a search decodes several together.
         """
         inputs = [as_input(source, number) for number, source in enumerate(sources, start=1)]
+        search = self._search(options or {}, self.hotwords if hotwords is None else hotwords)
+        if isinstance(search, WhisperSearch):
+            for recording in self._runner_at_pauses(search, strict, batch_seconds, window_seconds).each(inputs):
+                yield recording.position, moved(self._written(recording, search), inputs[recording.position].start)
+            return
         found = self.posteriors(
             inputs,
             strict=strict,
@@ -361,7 +373,6 @@ class Recogniser:
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
         )
-        search = self._search(options or {}, self.hotwords if hotwords is None else hotwords)
         alone = ([item] for item in found)
         for items in alone if search is None else batches_of(found, lambda item: len(item[1].log_probs)):
             for position, transcript in self._transcripts(items, search):
@@ -461,11 +472,42 @@ class Recogniser:
         size = max(1, round(seconds * SAMPLE_RATE / hop)) * hop
         return size, size - round(overlap * SAMPLE_RATE / hop) * hop
 
-    def _made_decoder(self, config: DecodingConfig | Greedy) -> RecordingDecoder:
+    def _runner_at_pauses(
+        self, search: WhisperSearch, strict: bool, batch_seconds: float, window_seconds: float | None
+    ) -> WindowedRunner[whisper.WindowTexts]:
+        """Runs a Whisper, decoder and all, over windows that end in pauses."""
+        model = self.model
+        assert isinstance(model, Whisper)
+        size, _ = self._window(window_seconds, 0.0)
+        return WindowedRunner(
+            lambda windows: whisper.texts(model, search, self.device, windows),
+            lambda: whisper.WindowTexts(model.hop),
+            size=min(size, model.longest),
+            step=size,
+            hop=model.hop,
+            batch_seconds=batch_seconds,
+            least=round(model.config.pad_seconds * SAMPLE_RATE),
+            at_pauses=True,
+            strict=strict,
+        )
+
+    def _written(self, recording: Recording[whisper.WindowTexts], search: WhisperSearch) -> Transcript:
+        """The transcript of a recording that a Whisper has written."""
+        name, error, channel = recording.name, recording.error, recording.channel
+        if error is not None and not recording.truncated:
+            return Transcript(name, error=error, channel=channel)
+        empty = torch.empty(0, len(self.tokenizer))
+        about = Posteriors(name, empty, recording.seconds, error, None, recording.truncated, channel)
+        return _transcript(about, recording.outputs.result(search.config.nbest), self.least_confidence)
+
+    def _made_decoder(self, config: DecodingConfig | Greedy) -> RecordingDecoder | whisper.WhisperDecoding:
+        if isinstance(self.model, Whisper):
+            assert self.pieces is not None
+            return whisper.WhisperDecoding(self.model, self.pieces, self.tokenizer, whisper.suited(config))
         begin = self.begin if isinstance(self.model, EncoderDecoder) else None
         return RecordingDecoder(self.tokenizer, config, partial(language_model.load, device=self.device), begin)
 
-    def _search(self, options: Mapping[str, Any], hotwords: Hotwords) -> Search | None:
+    def _search(self, options: Mapping[str, Any], hotwords: Hotwords) -> Search | WhisperSearch | None:
         """The search of a request; the last one that differs from that of `load` is kept, with its language model."""
         config = with_options(self.decoding, **options)
         decoder = self._decoders.get(str(config))

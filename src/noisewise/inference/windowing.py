@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisewise.audio.waveform import SAMPLE_RATE, SILENCE
-from noisewise.audio.windows import windows
+from noisewise.audio.windows import windows, windows_at_pauses
 from noisewise.config import above
 from noisewise.errors import AudioError, NoisewiseError, Reason
 from noisewise.inference.sources import Input, Source, as_input
@@ -77,6 +77,8 @@ class WindowedRunner(Generic[C]):
         step: int,
         hop: int = 1,
         batch_seconds: float = BATCH_SECONDS,
+        least: int = 0,
+        at_pauses: bool = False,
         strict: bool = True,
     ):
         """Choose model, windows and batches.
@@ -88,6 +90,8 @@ class WindowedRunner(Generic[C]):
             step: samples from one window to the next, a multiple of `hop`.
             hop: samples of a step of the model; windows begin on one.
             batch_seconds: audio that goes through the model at once, padding included.
+            least: samples to which the model itself fills each window.
+            at_pauses: whether windows end in pauses and do not overlap; `step` is then not needed.
             strict: whether a recording whose end is missing has failed; otherwise what is there goes through.
 
         Raises:
@@ -96,7 +100,8 @@ class WindowedRunner(Generic[C]):
         above(0, batch_seconds=batch_seconds)
         self.model, self.collector = model, collector
         self.size, self.step, self.hop = size, step, hop
-        self.batch_seconds, self.strict = batch_seconds, strict
+        self.batch_seconds, self.least, self.strict = batch_seconds, least, strict
+        self.at_pauses = at_pauses
         self._batch: list[tuple[Recording[C], int, NDArray[np.float32]]] = []  # first sample, samples (T,)
 
     def each(self, sources: Sequence[Source | Input]) -> Iterator[Recording[C]]:
@@ -107,7 +112,7 @@ class WindowedRunner(Generic[C]):
         """
         for recording, source in self._ordered(sources):
             try:
-                for start, samples in windows(self._blocks(source, recording), self.size, self.step, self.hop):
+                for start, samples in self._windows(self._blocks(source, recording)):
                     if self._batch and self._seconds_with(len(samples)) > self.batch_seconds:
                         yield from self._run()
                     self._batch.append((recording, start, samples))
@@ -118,6 +123,11 @@ class WindowedRunner(Generic[C]):
                 self._batch = [window for window in self._batch if window[0] is not recording]
                 yield recording
         yield from self._run()
+
+    def _windows(self, blocks: Iterator[NDArray[np.float32]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        if self.at_pauses:
+            return windows_at_pauses(blocks, self.size, self.hop)
+        return windows(blocks, self.size, self.step, self.hop)
 
     def _ordered(self, sources: Sequence[Source | Input]) -> Iterator[tuple[Recording[C], Input]]:
         """Sources by length, so that a batch holds little padding; unknown lengths come last."""
@@ -144,7 +154,7 @@ class WindowedRunner(Generic[C]):
 
     def _seconds_with(self, samples: int) -> float:
         """Seconds of the batch, padding included, after one more window."""
-        longest = max([samples, *(len(window) for _, _, window in self._batch)])
+        longest = max([samples, self.least, *(len(window) for _, _, window in self._batch)])
         return longest * (len(self._batch) + 1) / SAMPLE_RATE
 
     def _run(self) -> Iterator[Recording[C]]:

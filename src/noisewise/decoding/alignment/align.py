@@ -88,8 +88,24 @@ def align(
     Raises:
         AlignmentError: no word, a word that cannot be spelled, or more letters than the frames can hold.
     """
-    spellings = spell(text, tokenizer, unknown)
-    tokens, firsts = _joined(spellings, tokenizer)
+    return lay(log_probs, spell(text, tokenizer, unknown), tokenizer, frame_seconds, star=star, beam=beam)
+
+
+def lay(
+    log_probs: Tensor,
+    spellings: Sequence[Spelling],
+    tokenizer: Tokenizer,
+    frame_seconds: float,
+    *,
+    star: StarScore = "best",
+    beam: float = BEAM,
+) -> Alignment:
+    """The times of words that are spelled already; arguments as of `align`.
+
+    Raises:
+        AlignmentError: more letters than the frames can hold.
+    """
+    tokens, firsts = joined_tokens(spellings, tokenizer)
     if frames_needed(tokens) > len(log_probs):
         raise AlignmentError(
             f"`text` must fit {len(log_probs) * frame_seconds:.2f} s of audio, but its {len(tokens)} letters and word "
@@ -143,11 +159,9 @@ def spell(text: str, tokenizer: Tokenizer, unknown: Unknown = "error") -> list[S
         AlignmentError: no word, or one that the alphabet cannot spell.
     """
     normaliser = fitting(tokenizer.symbols)
-    text = TAG.sub(lambda tag: tag[0] if tag[0] == UNKNOWN else " ", text)
-    words = [word for word in text.split() if word == STAR_TEXT or any(map(str.isalnum, word))]
-    if not words:
+    spellings = spellings_of(text, tokenizer)
+    if not spellings:
         raise AlignmentError("`text` must hold a word, but holds none; write what was said")
-    spellings = [Spelling(word, _tokens(word, tokenizer, normaliser)) for word in words]
     strange = [spelling.text for spelling in spellings if spelling.is_star and spelling.text != STAR_TEXT]
     if strange and unknown == "error":
         letters = "".join(symbol for symbol in tokenizer.symbols if len(symbol) == 1)
@@ -160,6 +174,14 @@ def spell(text: str, tokenizer: Tokenizer, unknown: Unknown = "error") -> list[S
     if respelled := normaliser.respelled(known):
         logger.warning("the model lacks letters that are aligned as others in their place: %s", said(respelled))
     return spellings
+
+
+def spellings_of(text: str, tokenizer: Tokenizer) -> list[Spelling]:
+    """The words of a text in tokens, stars where the alphabet cannot spell them; punctuation alone is left out."""
+    normaliser = fitting(tokenizer.symbols)
+    text = TAG.sub(lambda tag: tag[0] if tag[0] == UNKNOWN else " ", text)
+    words = [word for word in text.split() if word == STAR_TEXT or any(map(str.isalnum, word))]
+    return [Spelling(word, _tokens(word, tokenizer, normaliser)) for word in words]
 
 
 def _named(words: Sequence[str], normaliser: Normaliser) -> str:
@@ -178,7 +200,7 @@ def _tokens(word: str, tokenizer: Tokenizer, normaliser: Normaliser) -> list[int
     return tokenizer.encode(spelled)
 
 
-def _joined(spellings: Sequence[Spelling], tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
+def joined_tokens(spellings: Sequence[Spelling], tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
     """All tokens, boundaries between words but not beside stars nor before what says itself that a word begins; and
     where each word begins among them."""
     tokens: list[int] = []

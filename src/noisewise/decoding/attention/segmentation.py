@@ -38,13 +38,13 @@ def pieces(log_probs: Tensor, longest: int, blanks: Sequence[int]) -> list[tuple
 
 
 def joined(
-    parts: Sequence[tuple[float, Sequence[Hypothesis]]], tokenizer: Tokenizer, nbest: int = 1
+    parts: Sequence[tuple[float, Sequence[Hypothesis]]], tokenizer: Tokenizer | None, nbest: int = 1
 ) -> list[Hypothesis]:
     """The likeliest hypotheses of a recording from those of its pieces.
 
     Args:
         parts: when a piece begins, in seconds, and its hypotheses, best first.
-        tokenizer: knows the boundary between words.
+        tokenizer: knows the boundary between words; None where a piece begins with a word by itself.
         nbest: hypotheses kept.
     """
     found = [Hypothesis("", [])]
@@ -55,12 +55,13 @@ def joined(
     return found
 
 
-def _together(one: Hypothesis, other: Hypothesis, tokenizer: Tokenizer) -> Hypothesis:
-    words = [*one.words, *other.words]
-    is_open = one.tokens and other.tokens and not tokenizer.begins[other.tokens[0]]
-    between = [tokenizer.boundary] if is_open else []
+def _together(one: Hypothesis, other: Hypothesis, tokenizer: Tokenizer | None) -> Hypothesis:
+    words, between = [*one.words, *other.words], list[int]()
+    texts = [one.text, other.text] if tokenizer is None else [word.text for word in words]
+    if tokenizer is not None and one.tokens and other.tokens and not tokenizer.begins[other.tokens[0]]:
+        between = [tokenizer.boundary]
     return Hypothesis(
-        " ".join(word.text for word in words),
+        " ".join(filter(None, texts)),
         [*one.tokens, *between, *other.tokens],
         words,
         one.score + other.score,

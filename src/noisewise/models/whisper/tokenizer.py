@@ -161,7 +161,7 @@ class WhisperTokenizer:
         for symbol in (*SYMBOLS, *NOTES):
             encoded = (self.encode(symbol), self.encode(" " + symbol))
             found |= {ids[0] for ids in encoded if len(ids) == 1 or symbol in NOTES}
-        return sorted(found)
+        return sorted(found - {*self.encode(" ")})  # a small vocabulary may write a note as a space and bytes
 
     @cached_property
     def steering(self) -> list[int]:
