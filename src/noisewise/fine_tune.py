@@ -3,7 +3,7 @@
 | value | where a recipe does not give it |
 | --- | --- |
 | `validation` | a share of `train`, by speaker: a tenth, less above five hours; single entries of too few speakers |
-| `model` | that of `start_from`; a CTC head over it where it is an encoder alone, over that of a Whisper if it lacks letters |
+| `model` | that of `start_from`; a CTC head over it over an encoder alone, over a Whisper that lacks letters |
 | `tokenizer` | that of `start_from` where it has all but 0.1 % of the letters of the text; else those of the text |
 | `run.steps` | `epochs` times over the corpus, but `least_steps` to `most_steps` |
 | `optimizer.lr` | 1e-4, of a Whisper 5e-5; 3e-4 where the head is new, which learns alone for a tenth of the steps |
