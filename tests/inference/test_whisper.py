@@ -10,10 +10,7 @@ from numpy.typing import NDArray
 
 import noisewise
 from noisewise.checkpoints import model_folder
-from noisewise.decoding.config import DecodingConfig, build
-from noisewise.decoding.ctc.beam import BeamConfig
-from noisewise.decoding.hypothesis import Hypothesis, Word
-from noisewise.decoding.whisper.hotwords import ProposedHotwords
+from noisewise.decoding.config import DecodingConfig
 from noisewise.errors import ConfigError, ModelError
 from noisewise.inference.recogniser import Recogniser
 from noisewise.text.tokenizer import CharacterTokenizer
@@ -118,19 +115,3 @@ def test_what_no_decoder_of_whisper_takes_is_refused(folder: Path, tmp_path: Pat
     with pytest.raises(ModelError, match="must be the tokenizer of a Whisper"):
         noisewise.load(folder)
     (tmp_path / "tokenizer.json").rename(folder / "tokenizer.json")
-
-
-def test_hotwords_take_the_place_of_what_was_said_then() -> None:
-    proposer = build(DecodingConfig(search=BeamConfig(beam=4)), LETTERS, {"KLIPPITY": 1.5})
-    hotwords = ProposedHotwords({"KLIPPITY": "Klippity"}, {"KLIPPITY": 1.5}, proposer)
-    written = [
-        Word("Go", 0.0, 0.3, 1.0),
-        Word("clip", 0.4, 0.6, 1.0),
-        Word("it,", 0.6, 0.9, 1.0),
-        Word("now.", 1, 1.3, 1),
-    ]
-    heard = Hypothesis("", [], [Word("GO", 0.1, 0.3, 1.0), Word("KLIPPITY", 0.38, 0.92, 1.0), Word("NOW", 1, 1.2, 1.0)])
-    assert hotwords.texts(written, [heard]) == ["Go Klippity, now.", "Go klippity, now."]
-    assert hotwords.texts(written, [Hypothesis("", [], heard.words[:1])]) == []
-    assert hotwords.bonus("Go Klippity, now.") == pytest.approx(12.0)
-    assert hotwords.bonus("Go clip it, now.") == 0.0
