@@ -10,7 +10,7 @@
 | `schedule` | tri_stage: a tenth of the steps of warm-up |
 | `train.max_seconds` | 29 for a Whisper or its encoder, which take 30 |
 
-A Whisper (`start_from: box`) stays one, decoder and all, where its head has the letters of the text. Where it lacks
+A Whisper stays one, decoder and all, where its head has the letters of the text. Where it lacks
 them, ten minutes of speech teach a new CTC head over its encoder, but no decoder another alphabet.
 
 All fields of a recipe may stand beside these, and win. Noise is added only where `train.noise` names some.
