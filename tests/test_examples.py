@@ -31,6 +31,13 @@ MODULES = (
     "noisewise.scoring.significance",
     "noisewise.scoring.tagging",
     "noisewise.scoring.words",
+    "noisewise.serving.api_error",
+    "noisewise.serving.keys",
+    "noisewise.serving.limits",
+    "noisewise.serving.live_audio",
+    "noisewise.serving.models",
+    "noisewise.serving.responses",
+    "noisewise.serving.transcription_request",
     "noisewise.text.normalise",
     "noisewise.text.tokenizer",
 )

@@ -29,22 +29,25 @@ def corpus(folder: Path, texts: list[str], speakers: int) -> str:
     return str(folder)
 
 
-def test_ten_utterances_lower_the_loss_of_the_model_in_the_box(tmp_path: Path) -> None:
+def test_ten_utterances_lower_the_loss_of_a_small_model(tmp_path: Path, an4_dir: Path) -> None:
     mine = corpus(tmp_path / "mine", [*WORDS, "YES NO", "STOP"], 0)
-    recipe = load_recipe(RECIPE, [f"train.manifests=[{mine}]", *QUICK, "run.steps=6", "run.log_every=1"])
+    given = [f"train.manifests=[{mine}]", f"start_from={an4_dir}", *QUICK, "run.steps=6", "run.log_every=1"]
+    recipe = load_recipe(RECIPE, given)
     assert recipe.model.encoder.layers == 8 and recipe.tokenizer.letters == "model" and recipe.optimizer.lr == 1e-4
     assert "#held_out!=" in recipe.train.manifests[0] and recipe.run.validate_every == 1
     metrics = train(recipe, tmp_path / "run")
     losses = [record["loss"] for record in log.read(tmp_path / "run", "train")]
     assert losses[-1] < losses[0] and set(metrics) == {"wer", "cer", "ctc"}
-    assert model_folder.load(tmp_path / "run" / "best").tokenizer.symbols == model_folder.load("box").tokenizer.symbols
-    assert load_recipe(RECIPE, [f"train.manifests=[{mine}]", *QUICK, "run.steps=6", "run.log_every=1"]) == recipe
+    assert (
+        model_folder.load(tmp_path / "run" / "best").tokenizer.symbols == model_folder.load(an4_dir).tokenizer.symbols
+    )
+    assert load_recipe(RECIPE, given) == recipe
 
 
-def test_letters_that_the_model_lacks_come_from_the_text(tmp_path: Path) -> None:
+def test_letters_that_the_model_lacks_come_from_the_text(tmp_path: Path, an4_dir: Path) -> None:
     texts = ["привет", "мир", "да", "нет", "один два", "три", "пять", "шесть", "семь", "ёлка"]
     mine = corpus(tmp_path / "mine", texts, 5)
-    recipe = load_recipe(RECIPE, [f"train.manifests=[{mine}]", *QUICK, "run.steps=2"])
+    recipe = load_recipe(RECIPE, [f"train.manifests=[{mine}]", f"start_from={an4_dir}", *QUICK, "run.steps=2"])
     assert (recipe.tokenizer.letters, recipe.model.vocabulary, recipe.optimizer.lr) == ("text", None, 3e-4)
     train(recipe, tmp_path / "run")
     letters = Recogniser.load(tmp_path / "run" / "best").tokenizer.symbols[3:]

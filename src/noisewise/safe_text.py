@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 SECRETS = (
     "OPENAI_API_KEY",
+    "NOISEWISE_API_KEY",
     "HF_TOKEN",
     "HUGGING_FACE_HUB_TOKEN",
     "HUGGINGFACE_HUB_TOKEN",

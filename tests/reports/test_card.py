@@ -2,11 +2,13 @@
 
 import base64
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from noisewise.checkpoints.model_folder import BOX
 from noisewise.errors import NoisewiseError
 from noisewise.evaluation.conditions import CLEAN as CLEAN_CONDITION
 from noisewise.evaluation.conditions import Condition, degraded_by, in_noise
@@ -16,7 +18,8 @@ from noisewise.evaluation.tags import ScoreCell
 from noisewise.evaluation.tags import summarise as summarise_tags
 from noisewise.evaluation.test_set import Utterance
 from noisewise.evaluation.words import TextCell, summarise
-from noisewise.reports.card import make, markdown
+from noisewise.files import read_json
+from noisewise.reports.card import make, markdown, numbers
 from noisewise.reports.comparison import compare
 
 UTTERANCES = [Utterance(f"u{index}", f"s{index}", "A B C D", 30.0) for index in range(10)]
@@ -161,3 +164,9 @@ def test_a_foreign_grid_adds_nothing_to_the_page_but_text(bad: str) -> None:
     assert "<script" not in page and "\n# Hacked" not in page and "\x1b" not in page
     assert "![x](" not in page.replace("`![x](http://a)`", ""), "code is shown as it is"
     assert "](a%20%281%29.png)" in page
+
+
+def test_the_box_comes_with_the_numbers_of_its_card() -> None:
+    results = Path(__file__).parents[2] / "results" / "box"
+    grids = [GridResult.load(results / name) for name in ("an4.json", "an4_degraded.json")]
+    assert read_json(BOX / "card.json") == numbers(make("box", *grids))

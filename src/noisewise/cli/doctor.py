@@ -16,6 +16,7 @@ EXTRAS = {
     "speech": (("piper-tts",), "Piper voices in `noisewise prepare spoken-text`"),
     "lm": (("flashlight-text",), "language models read by KenLM; not needed for ARPA files"),
     "hf": (("transformers",), "checkpoints of transformers as systems under test: `evaluate --model hf:...`"),
+    "serve": (("starlette", "uvicorn", "python-multipart", "prometheus-client", "websockets"), "`noisewise serve`"),
     "whisper": (("faster-whisper",), "Whisper as a recogniser: `--model whisper:tiny.en`"),
     "onnx": (("onnx-asr",), "models of ONNX (Parakeet, Canary, GigaAM, ...) as recognisers: `--model onnx:...`"),
     "docs": (("mkdocs-material", "mkdocstrings"), "the documentation site, `make docs`"),

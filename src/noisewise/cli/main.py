@@ -9,6 +9,7 @@ from noisewise import __version__
 VERBS = {
     "demo": "transcribe the bundled noisy recordings and compare with the references",
     "transcribe": "turn audio files into text, subtitles or a table",
+    "serve": "recognisers and taggers behind a port: the transcription API of OpenAI",
     "align": "times of each word and letter of a known text, as TextGrid, CTM, JSON or subtitles",
     "tag": "name the sounds in audio files, with probabilities and times",
     "evaluate": "error rates of a recogniser, or scores of a tagger, by noise type and signal-to-noise ratio",
@@ -44,6 +45,12 @@ EXTRAS = {
     "piper": "speech",
     "transformers": "hf",
     "huggingface_hub": "hf",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "h11": "serve",
+    "prometheus_client": "serve",
+    "python_multipart": "serve",
+    "websockets": "serve",
     "faster_whisper": "whisper",
     "onnx_asr": "onnx",
 }

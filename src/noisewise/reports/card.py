@@ -15,6 +15,7 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -130,6 +131,22 @@ def make(model: str, noise: GridResult, degraded: GridResult, *, seed: int = 0) 
         interval=interval(100 * resampled),
         test=_test(noise, degraded),
     )
+
+
+def numbers(card: Card) -> dict[str, Any]:
+    """The numbers of the card as plain values, for programs: accuracies are fractions, the score is 0 to 100."""
+    return {
+        "format": "noisewise-card-1",
+        "test": card.test,
+        "score": round(card.score, 2),
+        "score_interval": [round(card.interval.low, 2), round(card.interval.high, 2)],
+        "accuracy": {
+            "of": card.accuracy,
+            "clean": round(card.clean, 4),
+            "in_noise": round(card.in_noise, 4),
+            "degraded": {kind: round(value, 4) for kind, value in card.by_degradation.items()},
+        },
+    }
 
 
 def markdown(card: Card, figure: Path | str | None = None) -> str:

@@ -1,0 +1,1 @@
+"""Recognisers and taggers behind a port: the transcription API of OpenAI, its Realtime API, and Wyoming."""
