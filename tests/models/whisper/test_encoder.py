@@ -225,6 +225,5 @@ def test_stages_2_and_3_of_wav2code_learn_on_it_from_a_public_folder_and_go_on(
     assert codes[0].equal(codes[1])
     name = "transformer.layers.1.feed_forward.inner.weight"
     assert not stages[1].weights[f"encoder.{name}"].equal(begun[name])
-    assert (
-        Recogniser.load(tmp_path / "runs" / "wav2code" / "best").transcribe(torch.randn(16_000).numpy()).error is None
-    )
+    recogniser = Recogniser.load(tmp_path / "runs" / "wav2code" / "best")
+    assert recogniser.transcribe(torch.randn(16_000).numpy()).error is None
