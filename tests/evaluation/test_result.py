@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from functools import reduce
+from itertools import product
 from operator import getitem
 from pathlib import Path
 from typing import Any
@@ -150,3 +151,14 @@ def test_what_is_no_json_of_a_result_is_refused(text: str | bytes, tmp_path: Pat
     (tmp_path / "result.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(EvaluationError):
         GridResult.load(tmp_path / "result.json")
+
+
+def test_an_interval_has_two_ends(result: GridResult) -> None:
+    for place, name in product(("doubled", "half"), result.thresholds):
+        values = json.loads(json.dumps(result.plain()))
+        values["thresholds"][name][place]["ci"] = [1.0]
+        with pytest.raises(EvaluationError, match="an interval must have two ends"):
+            GridResult.parse(values)
+    values = {**values, "thresholds": {}, "werd": {"all": {"value": 0.1, "ci": []}}}
+    with pytest.raises(EvaluationError, match="an interval must have two ends"):
+        GridResult.parse(values)
