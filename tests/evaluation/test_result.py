@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from functools import reduce
-from itertools import product
 from operator import getitem
 from pathlib import Path
 from typing import Any
@@ -153,12 +152,17 @@ def test_what_is_no_json_of_a_result_is_refused(text: str | bytes, tmp_path: Pat
         GridResult.load(tmp_path / "result.json")
 
 
-def test_an_interval_has_two_ends(result: GridResult) -> None:
-    for place, name in product(("doubled", "half"), result.thresholds):
-        values = json.loads(json.dumps(result.plain()))
-        values["thresholds"][name][place]["ci"] = [1.0]
+@pytest.mark.parametrize("ends", [[], [1.0], [1.0, 2.0, 3.0]])
+def test_an_interval_has_two_ends(result: GridResult, ends: list[float]) -> None:
+    rate, whole = {"value": 0.1, "ci": ends}, {"snr_db": 1.0, "ci": [0.0, 2.0]}
+    group = {"items": 1, "groups": 1, "words": 1, "rates": {"clean": rate}}
+    for changed in (
+        {"thresholds": {"car": {"doubled": whole, "half": {**whole, "ci": ends}}}},
+        {"thresholds": {"car": {"doubled": {**whole, "ci": ends}, "half": whole}}},
+        {"werd": {"all": rate}},
+        {"subgroups": {"gender": {"f": group}}},
+        {"clean": {**result.plain()["clean"], "nll": {"ctc": rate}}},
+    ):
         with pytest.raises(EvaluationError, match="an interval must have two ends"):
-            GridResult.parse(values)
-    values = {**values, "thresholds": {}, "werd": {"all": {"value": 0.1, "ci": []}}}
-    with pytest.raises(EvaluationError, match="an interval must have two ends"):
-        GridResult.parse(values)
+            GridResult.parse({**result.plain(), **changed})
+    GridResult.parse({**result.plain(), "thresholds": {"car": {"doubled": whole, "half": {**whole, "ci": None}}}})
