@@ -12,8 +12,10 @@ from noisewise.fine_tune import load_recipe, split
 from noisewise.inference.recogniser import Recogniser
 from noisewise.models.whisper.whisper import Whisper, WhisperConfig
 from noisewise.run import train
+from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.training import log
 from tests.corpus import WORDS, run_tiny, tones, write_corpus, write_whisper
+from tests.models.whisper import small, tokens
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "fine_tune.yaml"
 QUICK = ["train.workers=0", "train.batch_seconds=20", "run.accelerator=cpu", "run.threads=1"]
@@ -52,6 +54,28 @@ def test_letters_that_the_model_lacks_come_from_the_text(tmp_path: Path, an4_dir
     train(recipe, tmp_path / "run")
     letters = Recogniser.load(tmp_path / "run" / "best").tokenizer.symbols[3:]
     assert letters == sorted(letters) and set(letters) <= set("".join(texts).upper())
+
+
+def whisper(folder: Path) -> str:
+    """A Whisper of the smallest size with the letters of English."""
+    model, letters = small.ours(vocabulary=30), CharacterTokenizer()
+    return str(model_folder.save(folder, model, model.config, letters, card="", pieces=tokens.tokenizer()))
+
+
+def test_a_whisper_stays_one_where_it_has_the_letters_and_lends_its_encoder_where_not(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    start = f"start_from={whisper(tmp_path / 'whisper')}"
+    english = corpus(tmp_path / "english", [*WORDS, "YES NO", "STOP"], 0)
+    recipe = load_recipe(RECIPE, [f"train.manifests=[{english}]", start, *QUICK, "run.steps=2"])
+    assert (recipe.model.kind, recipe.task.kind, recipe.optimizer.lr) == ("whisper", "whisper", 5e-5)
+    assert recipe.train.max_seconds == recipe.validation.max_seconds == 29
+    train(recipe, tmp_path / "first")
+    assert isinstance(model_folder.load(tmp_path / "first" / "best").model, Whisper)
+    russian = corpus(tmp_path / "russian", ["привет", "мир", "да", "нет", "один два", "три", "пять", "шесть"], 0)
+    recipe = load_recipe(RECIPE, [f"train.manifests=[{russian}]", start, *QUICK, "run.steps=2"])
+    assert (recipe.model.kind, recipe.task.kind, recipe.model.encoder.kind) == ("ctc", "ctc", "whisper")
+    train(recipe, tmp_path / "second")
+    assert "П" in Recogniser.load(tmp_path / "second" / "best").tokenizer.symbols
 
 
 @pytest.mark.parametrize(("speakers", "by_entry"), [(0, False), (1, True), (5, False), (10, False)])
@@ -135,3 +159,6 @@ def test_a_whisper_keeps_its_decoder_and_gets_a_head_once(tmp_path: Path) -> Non
     assert len(heads) == 3 and (heads[2] - heads[0]).abs().max() < 2e-3
     assert all(0 < (each - decoders[0]).abs().max() < 1e-3 for each in decoders[1:])
     assert Recogniser.load(tmp_path / "on" / "best").transcribe(tones("GO", 0)).error is None
+    russian = corpus(tmp_path / "russian", ["привет", "мир", "да", "нет", "три", "пять", "шесть"], 0)
+    recipe = load_recipe(RECIPE, [f"train.manifests=[{russian}]", f"start_from={public}", *ONE_STEP])
+    assert (recipe.model.kind, recipe.model.encoder.dim, recipe.tokenizer.letters) == ("ctc", 16, "text")

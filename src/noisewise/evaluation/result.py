@@ -402,9 +402,9 @@ def _check_intervals(result: GridResult) -> None:
     rates += [rate for groups in result.subgroups.values() for one in groups.values() for rate in one.rates.values()]
     rates += [] if free is None else [free.words_per_minute, free.with_words]
     crossed = [each for one in result.thresholds.values() for each in (one.doubled, one.half)]
-    for given in (*rates, *crossed):
-        if len(given.ci or (0, 0)) != 2 or given.ci == []:
-            raise ValueError(f"an interval must have two ends, but is {given.ci}")
+    for ends in [*(rate.ci for rate in rates), *(one.ci for one in crossed)]:
+        if ends is not None and len(ends) != 2:
+            raise ValueError(f"an interval must have two ends, but is {ends}")
 
 
 def _check_means(result: GridResult) -> None:

@@ -145,15 +145,15 @@ def _transformers_whisper(folder: Path) -> Any:
 
 def _compared_whisper(model: Whisper, reference: Any, ids: Tensor, waveform: NDArray[np.float32]) -> Parity:
     """Each with its own log-mel, of the waveform and silence behind it. ids (1, L)"""
-    from transformers import WhisperFeatureExtractor
+    import transformers
 
     longest, mels = model.encoder.longest, model.config.encoder.mels
     samples = torch.from_numpy(np.ascontiguousarray(waveform[:longest]))
     padded = F.pad(samples, (0, longest - len(samples)))[None]  # (1, T)
     features, counts = log_mel(padded, torch.tensor([longest]), mels)
     found = model.next_token_logits(model.encoder.encode_mel(features.double(), counts), ids)  # (1, L, V)
-    extractor: Any = WhisperFeatureExtractor(feature_size=mels)
-    given = extractor(padded[0].numpy(), sampling_rate=16_000, return_tensors="pt").input_features
+    kind: Any = transformers.WhisperFeatureExtractor
+    given = kind(feature_size=mels)(padded[0].numpy(), sampling_rate=16_000, return_tensors="pt").input_features
     expected = reference(input_features=given[..., : int(counts)].double(), decoder_input_ids=ids).logits
     same = (found.argmax(dim=-1) == expected.argmax(dim=-1)).float().mean()
     difference = float((found - expected).abs().max())

@@ -31,19 +31,21 @@ CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.
 """Files of a folder of transformers; the last where the weights are in shards."""
 GENERATION = "generation_config.json"
 """What transformers decodes by."""
-ENCODER = (
+Names = tuple[tuple[str, str], ...]
+"""Beginnings of names: of transformers, of noisewise."""
+ENCODER: Names = (
     ("conv1.", "subsampling.convolutions.0."),
     ("conv2.", "subsampling.convolutions.1."),
 )
 """Beginnings of names of the encoder alone: of transformers, of noisewise."""
-DECODER = (("embed_tokens.", "embedding."),)
+DECODER: Names = (("embed_tokens.", "embedding."),)
 """The same of the decoder."""
-BOTH = (
+BOTH: Names = (
     ("embed_positions.weight", "positions"),
     ("layer_norm.", "transformer.final_norm."),
 )
 """The same of both."""
-LAYER = (
+LAYER: Names = (
     ("self_attn_layer_norm.", "attention_norm."),
     ("self_attn.q_proj.", "attention.query."),
     ("self_attn.k_proj.", "attention.key."),
