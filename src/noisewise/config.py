@@ -29,7 +29,7 @@ from typing import Any, TypeVar, dataclass_transform
 import yaml
 from pydantic import ConfigDict, Discriminator, Tag, TypeAdapter, ValidationError
 
-from noisewise.errors import ConfigError
+from noisewise.errors import ConfigError, NoisewiseError
 
 T = TypeVar("T")
 
@@ -389,6 +389,9 @@ def _explain(cls: type[Any], problem: Any) -> str:
             expected = problem["ctx"]["expected_tags"]
             given = str(problem["ctx"]["tag"])[:MOST_SHOWN]
             return f"{key or 'value'}.kind: must be one of {expected}, but is '{given}' instead"
+        case "value_error" if isinstance(problem["ctx"]["error"], NoisewiseError):
+            own = str(problem["ctx"]["error"])  # says what is wrong by itself
+            return f"{key}: {own}" if key else own
         case _:
             reason = problem["msg"][0].lower() + problem["msg"][1:]
             return f"{key}: {reason.replace('input ', '')}, but is {_short(problem['input'])} instead"

@@ -226,7 +226,7 @@ def by_the_rules(utterance: int, end_bias: float, beam: int, power: float, most:
         for _, text in grown:
             for token in LETTERS if length == 1 else [*LETTERS, PIECES.end]:  # something must be said
                 each = told(utterance, text if token == PIECES.end else [*text, token], end_bias)
-                following.append((sum(each[: length]), [*text, token]))
+                following.append((sum(each[:length]), [*text, token]))
         best = sorted(following, reverse=True)[: 2 * beam]
         ended += [(score / length**power, text[:-1]) for score, text in best[:beam] if text[-1] == PIECES.end]
         grown = [(score, text) for score, text in best if text[-1] != PIECES.end][:beam]
