@@ -87,6 +87,11 @@ def test_long_recordings_are_windows_that_end_in_pauses(recogniser: Recogniser) 
     assert found.text.startswith(recogniser.transcribe(whole[: 2 * 22_400 - 3200], window_seconds=2.9).text[:3])
 
 
+def test_windows_are_shorter_where_no_silence_fills_them(recogniser: Recogniser, public: Path) -> None:
+    assert recogniser.window_seconds == 20.0
+    assert noisewise.load(public).window_seconds == 30.0
+
+
 def test_channels_keep_their_numbers_and_failures_their_reasons(recogniser: Recogniser, tmp_path: Path) -> None:
     both = np.stack((sound(0.8), sound(0.8, 1)), axis=1)
     soundfile.write(tmp_path / "two.wav", both, 16_000)
