@@ -1,13 +1,13 @@
 """How far aligned words are from where they were said, and what an hour costs.
 
-    python benchmarks/alignment.py [--model box] [--output results/alignment/word_times.json]
+    python benchmarks/alignment.py [--model MODEL] [--output results/alignment/word_times.json]
 
 Reference: recordings of single words are joined with pauses, so that each word's place is known. Within its recording a
 word lasts from the first to the last 10 ms whose energy is within 30 dB of the loudest 10 ms. The words are the digits
 of the test split of the Free Spoken Digit Dataset, each sequence by one speaker. The pauses, 0.15 to 0.45 s long
 besides what the recordings bring along, are filled with faint noise.
 
-A word begins before the spike of its first letter and ends after that of its last. The box's `lead_seconds` and
+A word begins before the spike of its first letter and ends after that of its last. The model's `lead_seconds` and
 `trail_seconds` are the signed medians of "letters_of_training_digits", which are other recordings of the same speakers.
 
 The hour is one recording of such digits, and runs in a process of its own, so that its peak memory is its own. Times
@@ -43,7 +43,7 @@ Place = tuple[str, float, float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="box")
+    parser.add_argument("--model", default="tests/fixtures/an4_ctc")
     parser.add_argument("--output", type=Path, default=Path("results/alignment/word_times.json"))
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()

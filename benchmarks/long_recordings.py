@@ -24,7 +24,7 @@ STRETCH_SECONDS = 60.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="box")
+    parser.add_argument("--model", default="tests/fixtures/an4_ctc")
     parser.add_argument("--corpora", nargs="+", default=["an4#split=test", "librispeech_mini"])
     parser.add_argument("--minutes", nargs="+", type=float, default=[1, 10, 60])
     parser.add_argument("--windows", nargs="+", type=float, default=[12.0], help="Seconds.")

@@ -36,7 +36,7 @@ def main() -> None:
         folder = Path(name)
         make_audio(folder)
         result = {
-            "command": "python benchmarks/transcription.py",
+            "command": f"python benchmarks/transcription.py --model {options.model}",
             "model": model_of(options.model),
             "machine": machine(),
             "short_recordings": alone(options.model, folder / "short"),

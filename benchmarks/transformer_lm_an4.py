@@ -1,15 +1,15 @@
 """What a Transformer language model gives on AN4: fused into the search, or choosing among what an n-gram has found.
 
     NOISEWISE_DATA=... noisewise train recipes/mini/lm_an4.yaml
-    NOISEWISE_DATA=... python benchmarks/transformer_lm_an4.py [--model box] [--lm runs/lm_an4/best] [--grid 130]
+    NOISEWISE_DATA=... python benchmarks/transformer_lm_an4.py [--model MODEL] [--lm runs/lm_an4/best] [--grid 130]
 
 The language model has read what the n-gram of `benchmarks/decoding_an4.py` has read, the AN4 training transcripts
-without those of the eight speakers that the box's training held back; on these, clean and with training noises, weights
-and bonuses are tuned. First passes by n-grams have the weights of `--first-passes`, what `benchmarks/decoding_an4.py`
-has found for the same `--model`. The test is AN4 test, clean and in the mixtures of `results/box/an4.json`, or those of
-`--grid` evenly spaced utterances (0: clean only). All ways decode the same log-probabilities; `--keep` keeps them, and
-what was tried, in a folder for the next run, and `--ways` measures some ways and leaves the others in the file as they
-are; weights that the file has are not looked for again.
+without those of the eight speakers that the AN4 model's training held back; on these, clean and with training noises,
+weights and bonuses are tuned. First passes by n-grams have the weights of `--first-passes`, what
+`benchmarks/decoding_an4.py` has found for the same `--model`. The test is AN4 test, clean and in the mixtures of
+`results/an4_ctc/an4.json`, or those of `--grid` evenly spaced utterances (0: clean only). All ways decode the same
+log-probabilities; `--keep` keeps them, and what was tried, in a folder for the next run, and `--ways` measures some
+ways and leaves the others in the file as they are; weights that the file has are not looked for again.
 """
 
 import argparse
@@ -75,7 +75,9 @@ PAIRS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="box", help="a recogniser: its folder, or box")
+    parser.add_argument(
+        "--model", default="tests/fixtures/an4_ctc", help="a recogniser: its folder; the AN4 model if left out"
+    )
     parser.add_argument("--first-passes", type=Path, default=Path("results/decoding/an4.json"))
     parser.add_argument("--lm", type=Path, default=Path("runs/lm_an4/best"), help="folder of the language model")
     parser.add_argument("--grid", type=int, default=130, help="so many utterances in noise; 0: clean only")

@@ -10,9 +10,12 @@ from noisewise.data.manifests.read import read
 from noisewise.errors import DataError
 from noisewise.fine_tune import load_recipe, split
 from noisewise.inference.recogniser import Recogniser
+from noisewise.models.whisper.whisper import Whisper
 from noisewise.run import train
+from noisewise.text.tokenizer import CharacterTokenizer
 from noisewise.training import log
 from tests.corpus import WORDS, tones, write_corpus
+from tests.models.whisper import small, tokens
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "fine_tune.yaml"
 QUICK = ["train.workers=0", "train.batch_seconds=20", "run.accelerator=cpu", "run.threads=1"]
@@ -28,26 +31,51 @@ def corpus(folder: Path, texts: list[str], speakers: int) -> str:
     return str(folder)
 
 
-def test_ten_utterances_lower_the_loss_of_the_model_in_the_box(tmp_path: Path) -> None:
+def test_ten_utterances_lower_the_loss_of_a_small_model(tmp_path: Path, an4_dir: Path) -> None:
     mine = corpus(tmp_path / "mine", [*WORDS, "YES NO", "STOP"], 0)
-    recipe = load_recipe(RECIPE, [f"train.manifests=[{mine}]", *QUICK, "run.steps=6", "run.log_every=1"])
+    given = [f"train.manifests=[{mine}]", f"start_from={an4_dir}", *QUICK, "run.steps=6", "run.log_every=1"]
+    recipe = load_recipe(RECIPE, given)
     assert recipe.model.encoder.layers == 8 and recipe.tokenizer.letters == "model" and recipe.optimizer.lr == 1e-4
     assert "#held_out!=" in recipe.train.manifests[0] and recipe.run.validate_every == 1
     metrics = train(recipe, tmp_path / "run")
     losses = [record["loss"] for record in log.read(tmp_path / "run", "train")]
     assert losses[-1] < losses[0] and set(metrics) == {"wer", "cer", "ctc"}
-    assert model_folder.load(tmp_path / "run" / "best").tokenizer.symbols == model_folder.load("box").tokenizer.symbols
-    assert load_recipe(RECIPE, [f"train.manifests=[{mine}]", *QUICK, "run.steps=6", "run.log_every=1"]) == recipe
+    assert (
+        model_folder.load(tmp_path / "run" / "best").tokenizer.symbols == model_folder.load(an4_dir).tokenizer.symbols
+    )
+    assert load_recipe(RECIPE, given) == recipe
 
 
-def test_letters_that_the_model_lacks_come_from_the_text(tmp_path: Path) -> None:
+def test_letters_that_the_model_lacks_come_from_the_text(tmp_path: Path, an4_dir: Path) -> None:
     texts = ["привет", "мир", "да", "нет", "один два", "три", "пять", "шесть", "семь", "ёлка"]
     mine = corpus(tmp_path / "mine", texts, 5)
-    recipe = load_recipe(RECIPE, [f"train.manifests=[{mine}]", *QUICK, "run.steps=2"])
+    recipe = load_recipe(RECIPE, [f"train.manifests=[{mine}]", f"start_from={an4_dir}", *QUICK, "run.steps=2"])
     assert (recipe.tokenizer.letters, recipe.model.vocabulary, recipe.optimizer.lr) == ("text", None, 3e-4)
     train(recipe, tmp_path / "run")
     letters = Recogniser.load(tmp_path / "run" / "best").tokenizer.symbols[3:]
     assert letters == sorted(letters) and set(letters) <= set("".join(texts).upper())
+
+
+def whisper(folder: Path) -> str:
+    """A Whisper of the smallest size with the letters of English."""
+    model, letters = small.ours(vocabulary=30), CharacterTokenizer()
+    return str(model_folder.save(folder, model, model.config, letters, card="", pieces=tokens.tokenizer()))
+
+
+def test_a_whisper_stays_one_where_it_has_the_letters_and_lends_its_encoder_where_not(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    start = f"start_from={whisper(tmp_path / 'whisper')}"
+    english = corpus(tmp_path / "english", [*WORDS, "YES NO", "STOP"], 0)
+    recipe = load_recipe(RECIPE, [f"train.manifests=[{english}]", start, *QUICK, "run.steps=2"])
+    assert (recipe.model.kind, recipe.task.kind, recipe.optimizer.lr) == ("whisper", "whisper", 5e-5)
+    assert recipe.train.max_seconds == recipe.validation.max_seconds == 29
+    train(recipe, tmp_path / "first")
+    assert isinstance(model_folder.load(tmp_path / "first" / "best").model, Whisper)
+    russian = corpus(tmp_path / "russian", ["привет", "мир", "да", "нет", "один два", "три", "пять", "шесть"], 0)
+    recipe = load_recipe(RECIPE, [f"train.manifests=[{russian}]", start, *QUICK, "run.steps=2"])
+    assert (recipe.model.kind, recipe.task.kind, recipe.model.encoder.kind) == ("ctc", "ctc", "whisper")
+    train(recipe, tmp_path / "second")
+    assert "П" in Recogniser.load(tmp_path / "second" / "best").tokenizer.symbols
 
 
 @pytest.mark.parametrize(("speakers", "by_entry"), [(0, False), (1, True), (5, False), (10, False)])

@@ -79,9 +79,10 @@ def tables(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_plain_installation_measures(tables: Path) -> None:
+def test_a_plain_installation_measures(tables: Path, an4_dir: Path) -> None:
     speech, noise, grid = str(tables / "speech"), str(tables / "noise"), str(tables / "grid.json")
-    done = plainly("evaluate", speech, "--model", "box", "--noise", noise, "--snr", "0", "10", "--output", grid)
+    model = ["--model", str(an4_dir)]
+    done = plainly("evaluate", speech, *model, "--noise", noise, "--snr", "0", "10", "--output", grid)
     assert done.returncode == 0, done.stderr
     assert len(json.loads((tables / "grid.json").read_text())["cells"]) == 2
     for words in (
@@ -90,20 +91,21 @@ def test_a_plain_installation_measures(tables: Path) -> None:
         ["mix", speech, noise, str(tables / "noisy"), "--snr", "5"],
         ["mix", "--verify", str(tables / "noisy/ledger.jsonl")],
         ["prepare", "table", speech, str(tables / "prepared")],
-        ["evaluate", str(tables / "prepared/cuts.jsonl.gz"), "--output", str(tables / "clean.json")],
+        ["evaluate", str(tables / "prepared/cuts.jsonl.gz"), *model, "--output", str(tables / "clean.json")],
     ):
         done = plainly(*words)
         assert done.returncode == 0, (words, done.stderr)
 
 
-def test_a_plain_installation_with_figures_writes_cards(tables: Path) -> None:
+def test_a_plain_installation_with_figures_writes_cards(tables: Path, an4_dir: Path) -> None:
     pytest.importorskip("matplotlib")
     speech, noise = str(tables / "speech"), str(tables / "noise")
     grid, degraded = str(tables / "grid.json"), str(tables / "degraded.json")
+    model = ["--model", str(an4_dir)]
     for words in (
-        ["evaluate", speech, "--noise", noise, "--snr", "0", "10", "--output", grid],
-        ["evaluate", speech, "--degrade", "gain=-6,-12", "--output", degraded],
-        ["card", "box", "--grid", grid, "--degradations", degraded, "--output", str(tables / "card.md")],
+        ["evaluate", speech, *model, "--noise", noise, "--snr", "0", "10", "--output", grid],
+        ["evaluate", speech, *model, "--degrade", "gain=-6,-12", "--output", degraded],
+        ["card", str(an4_dir), "--grid", grid, "--degradations", degraded, "--output", str(tables / "card.md")],
     ):
         done = plainly(*words)
         assert done.returncode == 0, (words, done.stderr)

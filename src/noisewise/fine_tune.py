@@ -3,11 +3,15 @@
 | value | where a recipe does not give it |
 | --- | --- |
 | `validation` | a share of `train`, by speaker: a tenth, less above five hours; single entries of too few speakers |
-| `model` | that of `start_from`; a CTC head over it where it is an encoder alone |
+| `model` | that of `start_from`; a CTC head over it over an encoder alone, over a Whisper that lacks letters |
 | `tokenizer` | that of `start_from` where it has all but 0.1 % of the letters of the text; else those of the text |
 | `run.steps` | `epochs` times over the corpus, but `least_steps` to `most_steps` |
-| `optimizer.lr` | 1e-4; 3e-4 where the head is new, and for a tenth of the steps the head alone learns then |
+| `optimizer.lr` | 1e-4, of a Whisper 5e-5; 3e-4 where the head is new, which learns alone for a tenth of the steps |
 | `schedule` | tri_stage: a tenth of the steps of warm-up |
+| `train.max_seconds` | 29 for a Whisper or its encoder, which take 30 |
+
+A Whisper (`start_from: box`) stays one, decoder and all, where its head has the letters of the text. Where it lacks
+them, ten minutes of speech teach a new CTC head over its encoder, but no decoder another alphabet.
 
 All fields of a recipe may stand beside these, and win. Noise is added only where `train.noise` names some.
 """
@@ -40,6 +44,10 @@ LACKING = 0.001
 """Greatest share of the letters of a text that a model's vocabulary may lack and be kept."""
 TASKS = {"ctc": "ctc", "wav2code": "wav2code", "encoder_decoder": "joint", "whisper": "whisper"}
 """Kind of a model to that of its task."""
+LEARNING_RATES = {"whisper": 5e-5}
+"""Learning rates of kinds of models whose head is kept, where they are not 1e-4."""
+WHISPER_SECONDS = 29.0
+"""Longest recordings from which a Whisper learns."""
 
 
 @config
@@ -89,6 +97,8 @@ def whole(values: dict[str, Any]) -> Recipe:
     train = parse(DataConfig, given.get("train") or {})
     corpus = {source: read(source) for source in train.manifests}
     found: dict[str, Any] = {"start_from": chosen.start_from, "model": _model(chosen.start_from)}
+    if found["model"]["encoder"]["kind"] == "whisper":
+        given["train"] = {"max_seconds": WHISPER_SECONDS, **(given.get("train") or {})}
     if "validation" not in given:
         share = split(corpus, chosen.held_out)
         logger.info("validation: #%s=%s of the corpus", HELD_OUT, share)
@@ -113,8 +123,10 @@ def whole(values: dict[str, Any]) -> Recipe:
     steps = int((given.get("run") or {}).get("steps", steps))
     logger.info("%.2f hours: %d steps; %s head", seconds / 3600, steps, "a new" if is_new else "the model's own")
     found["tokenizer"] = tokenizer
+    if is_new and found["model"]["kind"] == "whisper":
+        found["model"] = {**dump(CTCConfig()), "encoder": found["model"]["encoder"], "vocabulary": None}
     found["task"] = {"kind": TASKS[found["model"]["kind"]]} | ({"frozen_start": steps // 10} if is_new else {})
-    found["optimizer"] = {"lr": 3e-4 if is_new else 1e-4}
+    found["optimizer"] = {"lr": 3e-4 if is_new else LEARNING_RATES.get(found["model"]["kind"], 1e-4)}
     found["schedule"] = {"kind": "tri_stage"}
     often = max(1, steps // 10)
     found["run"] = {

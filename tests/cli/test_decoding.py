@@ -59,11 +59,13 @@ def test_options_change_what_the_folder_says(given: dict[str, object], expected:
     assert DecodingOptions(**given).chosen(str(folder)) == expected  # type: ignore[arg-type]
 
 
-def test_a_model_with_attention_searches_with_it_even_if_its_folder_says_nothing(folder: Path, tmp_path: Path) -> None:
+def test_a_model_with_attention_searches_with_it_even_if_its_folder_says_nothing(
+    folder: Path, model_dir: Path, tmp_path: Path
+) -> None:
     bare = shutil.copytree(folder, tmp_path / "bare")
     (bare / "decoding.json").unlink()
     assert DecodingOptions(nbest=2).chosen(str(bare)) == DecodingConfig(attention=JointConfig(nbest=2))
-    assert DecodingOptions(nbest=2).chosen("box") == DecodingConfig(search=BeamConfig(nbest=2))
+    assert DecodingOptions(nbest=2).chosen(str(model_dir)) == DecodingConfig(search=BeamConfig(nbest=2))
 
 
 def test_a_command_gets_them_all_at_once() -> None:

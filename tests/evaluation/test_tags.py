@@ -95,7 +95,7 @@ def test_two_taggers_are_compared_clip_by_clip(clips: Path, noise: Path, tmp_pat
     text = comparison_table.markdown(found, utterances=9)
     assert "6 clips; errors are clips whose best class is none of their labels" in text and "WER" not in text
     assert "(clips), p of" in text and "c1, car@-20: wrong to right\n  - label: middle\n  - best class: low\n" in text
-    speech = GridResult.load(Path(__file__).parent.parent.parent / "results" / "box" / "an4_44.json")
+    speech = GridResult.load(Path(__file__).parent.parent.parent / "results" / "an4_ctc" / "an4_44.json")
     with pytest.raises(NoisewiseError, match="must all be of recognition or all of tagging"):
         compare([GridResult.load(tmp_path / "a.json"), speech], ["a", "b"])
 

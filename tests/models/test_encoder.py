@@ -14,7 +14,7 @@ from noisewise.models.wav2vec2.front_end import WaveformFrontEnd
 from noisewise.recipe import Recipe
 
 MINI = Path(__file__).parent.parent.parent / "recipes" / "mini"
-RECIPES = ["wav2code/ew2", "wav2code/ctc", "box", "encoder_decoder", "cat/cat", "cat/tagging"]
+RECIPES = ["wav2code/ew2", "wav2code/ctc", "an4", "encoder_decoder", "cat/cat", "cat/tagging"]
 WAVEFORM = {"front_end": WaveformFrontEnd(channels=64)}
 """As recipes/mini/wav2code_waveform has it."""
 

@@ -495,9 +495,11 @@ class Recogniser:
         """The transcript of a recording that a Whisper has written."""
         name, error, reason, channel = recording.name, recording.error, recording.reason, recording.channel
         if error is not None and not recording.truncated:
-            return Transcript(name, error=error, reason=reason, channel=channel)
+            return Transcript(name, error=error, channel=channel, reason=recording.reason)
         empty = torch.empty(0, len(self.tokenizer))
-        about = Posteriors(name, empty, recording.seconds, error, reason, None, recording.truncated, channel)
+        about = Posteriors(
+            name, empty, recording.seconds, error, recording.reason, truncated=recording.truncated, channel=channel
+        )
         return _transcript(about, recording.outputs.result(search.config.nbest), self.least_confidence)
 
     def _made_decoder(self, config: DecodingConfig | Greedy) -> RecordingDecoder | whisper.WhisperDecoding:

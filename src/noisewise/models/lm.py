@@ -1,7 +1,7 @@
 """A Transformer language model: P(token | tokens before) over words or characters of text.
 
 Decoder-only, with the norms first and the embeddings tied to the output (Press and Wolf 2017). The one that the tables
-of CHiME-4 stand for has 65,000 words, 16 layers of width 512 and feed-forward 2048 (docs/guides/decoding.md).
+of CHiME-4 stand for has 65,000 words, 16 layers of width 512 and feed-forward 2048 (docs/guides/language_models.md).
 
 Legend: B sentences, L tokens, V vocabulary, D width, N layers, H heads.
 """

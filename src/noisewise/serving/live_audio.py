@@ -71,11 +71,9 @@ class LiveDecoder:
         values: NDArray[Any] = np.frombuffer(content, WIDTHS[self._width])
         if self._table is not None:
             found: Samples = self._table[values]
-        elif self._width == 1:
-            found = (values.astype(np.float32) - 128) / 128
-        else:
-            found = values.astype(np.float32) / (1 << (8 * self._width - 1))
-        return found
+            return found
+        centre, scale = (128 if self._width == 1 else 0), 1 << (8 * self._width - 1)
+        return ((values.astype(np.float64) - centre) / scale).astype(np.float32)
 
 
 def _mu_law() -> NDArray[np.float32]:

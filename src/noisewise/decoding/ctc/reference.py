@@ -17,7 +17,7 @@ Prefix = tuple[int, ...]
 def prefix_beam_search(log_probs: Sequence[Sequence[float]], beam: int, blank: int = 0) -> list[tuple[Prefix, float]]:
     """The likeliest token sequences, each summed over its alignments.
 
-    b[l] and e[l] are the natural logarithms of b_t(l) and e_t(l) in docs/guides/decoding.md: the probability of all
+    b[l] and e[l] are the natural logarithms of b_t(l) and e_t(l) in docs/papers/beam_search.md: the probability of all
     alignments of the frames so far that collapse to the prefix l and end in a blank, and of those that end in its last
     token.
 

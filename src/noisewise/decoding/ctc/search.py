@@ -1,7 +1,7 @@
 """The recursions of the prefix beam search, on tensors of all prefixes of all utterances of a batch.
 
 With b(l) and e(l) for the probability of prefix l ending in a blank and in its last token, as in
-docs/guides/decoding.md.
+docs/papers/beam_search.md.
 
 Legend: B utterances, S steps, K prefixes, V tokens, C candidates of a step.
 """
