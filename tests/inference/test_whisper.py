@@ -88,7 +88,7 @@ def test_long_recordings_are_windows_that_end_in_pauses(recogniser: Recogniser) 
 
 
 def test_windows_are_shorter_where_no_silence_fills_them(recogniser: Recogniser, public: Path) -> None:
-    assert recogniser.window_seconds == 20.0
+    assert recogniser.window_seconds == 15.0
     assert noisewise.load(public).window_seconds == 30.0
 
 

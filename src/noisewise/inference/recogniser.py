@@ -493,7 +493,7 @@ class Recogniser:
 
     def _written(self, recording: Recording[whisper.WindowTexts], search: WhisperSearch) -> Transcript:
         """The transcript of a recording that a Whisper has written."""
-        name, error, reason, channel = recording.name, recording.error, recording.reason, recording.channel
+        name, error, channel = recording.name, recording.error, recording.channel
         if error is not None and not recording.truncated:
             return Transcript(name, error=error, channel=channel, reason=recording.reason)
         empty = torch.empty(0, len(self.tokenizer))

@@ -33,7 +33,7 @@ from noisewise.text.tokenizer import Tokenizer
 
 PROPOSED = BeamConfig(beam=8, nbest=8)
 """The search by CTC that proposes hotwords."""
-WINDOW_SECONDS = 20.0
+WINDOW_SECONDS = 15.0
 """Windows of a Whisper that is not given silence to 30 s, at most: one trained on single utterances may end its text
 behind the first of several sentences, and more of them stand in a longer window."""
 
