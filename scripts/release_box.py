@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - the card is Markdown, whose table rows cannot be wrapped
-"""Put a trained run into the package as the model in the box, with a card filled from measured results.
+"""Put a trained Whisper into the package as the model in the box, with a card filled from measured results.
 
     python scripts/release_box.py runs/box/best --least-confidence 0.3   # weights, then the card
     python scripts/release_box.py                                        # the card alone, after a new measurement

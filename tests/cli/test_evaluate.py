@@ -229,3 +229,14 @@ def test_what_the_normaliser_removes_is_said_and_kept(here: Path, capsys: pytest
     assert found["normaliser"] == "noisewise-unicode-1" and "--normaliser unicode" in found["command"]
     assert cli.main([*words, "--output", "three.json", "--normaliser", "latin"]) == 2
     assert "normaliser" in capsys.readouterr().err
+
+
+def test_words_with_times_of_a_model_for_sclite(here: Path, model_dir: Path) -> None:
+    command = ["evaluate", "speech", "--model", str(model_dir), "--noise", "noise", "--snr", "5", "-o", "grid.json"]
+    assert cli.main([*command, "--ctm", "ctm"]) == 0
+    assert {path.name for path in Path("ctm").iterdir()} == {"reference.stm", "clean.ctm", "car@5.ctm"}
+    heard = json.loads(Path("grid.json").read_text())["per_item"]["hypotheses"]
+    for condition, texts in heard.items():
+        lines = [line.split() for line in Path(f"ctm/{condition}.ctm").read_text().splitlines()]
+        assert [line[4] for line in lines] == " ".join(texts).split()
+        assert all(float(start) >= 0 and float(length) > 0 for _, _, start, length, *_ in lines)
