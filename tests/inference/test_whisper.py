@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from numpy.typing import NDArray
 
@@ -83,6 +84,20 @@ def test_long_recordings_are_windows_that_end_in_pauses(recogniser: Recogniser) 
     assert found.text.startswith(recogniser.transcribe(whole[: 2 * 22_400 - 3200], window_seconds=2.9).text[:3])
 
 
+def test_windows_are_shorter_where_no_silence_fills_them(recogniser: Recogniser, public: Path) -> None:
+    assert recogniser.window_seconds == 15.0
+    assert noisewise.load(public).window_seconds == 30.0
+
+
+def test_channels_keep_their_numbers_and_failures_their_reasons(recogniser: Recogniser, tmp_path: Path) -> None:
+    both = np.stack((sound(0.8), sound(0.8, 1)), axis=1)
+    soundfile.write(tmp_path / "two.wav", both, 16_000)
+    found = recogniser.transcribe_channels(tmp_path / "two.wav")
+    assert [(each.channel, each.truncated) for each in found] == [(1, False), (2, False)]
+    (failed,) = recogniser.transcribe([np.zeros(16_000, np.float32)])
+    assert failed.reason == "silent"
+
+
 def test_alternatives_are_other_texts(recogniser: Recogniser) -> None:
     found = recogniser.transcribe(sound(1.0), beam=4, nbest=3)
     texts = [found.text, *(each.text for each in found.alternatives)]
@@ -107,7 +122,7 @@ def test_a_public_folder_writes_without_a_head(public: Path) -> None:
 
 def test_what_no_decoder_of_whisper_takes_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("GO\n")
-    with pytest.raises(ConfigError, match="`lexicon` must be left out for a Whisper"):
+    with pytest.raises(ConfigError, match=r"^`lexicon` must be left out for a Whisper.*or a CTC model$"):
         noisewise.load(folder, lexicon=tmp_path / "words.txt")
     with pytest.raises(ConfigError, match="`decoding` must have `whisper`"):
         noisewise.load(folder, decoding=DecodingConfig())
