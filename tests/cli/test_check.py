@@ -307,7 +307,7 @@ def test_signal_to_noise_ratios(tmp_path: Path, capsys: pytest.CaptureFixture[st
     tables = []
     for _ in range(2):
         assert main([*words, "--cache", str(tmp_path / "cache")]) == 0
-        assert "SNR by the energy of frames: median 20." in capsys.readouterr().out
+        assert "SNR by the energy of frames: median 19.9 dB" in capsys.readouterr().out
         tables.append((tmp_path / "snr.tsv").read_text())
     head, line = tables[0].splitlines()
     assert tables[0] == tables[1] and head.split("\t")[2:] == ["wada_snr_db", "energy_snr_db"]

@@ -67,18 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0 well, 1 some items of several failed, 2 the request cannot be met, 130 interrupted (SIGINT),
         143 ended (SIGTERM).
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(overview())
-        return 0
-    if words[0] in ("-V", "--version"):
-        print(f"noisewise {__version__}")
-        return 0
     from noisewise.cli import streams
 
+    words = list(sys.argv[1:] if arguments is None else arguments)
     with streams.escaping():
         try:
-            status = run(words[0], words[1:]) if words[0] in VERBS else refuse(unknown(words[0]))
+            status = _answer(words)
             sys.stdout.flush()
             return status
         except streams.ReaderGone:
@@ -87,6 +81,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except OSError as error:
             streams.close_quietly()
             return refuse(streams.sentence(error, "standard output") or str(error))
+
+
+def _answer(words: list[str]) -> int:
+    """The status of a verb, of help, or of the version."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if words[0] in ("-V", "--version"):
+        print(f"noisewise {__version__}")
+        return 0
+    return run(words[0], words[1:]) if words[0] in VERBS else refuse(unknown(words[0]))
 
 
 def overview() -> str:

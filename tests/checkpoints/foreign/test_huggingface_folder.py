@@ -226,7 +226,7 @@ BROKEN = {
         "single",
     ),
     "another family": (
-        lambda folder: edit(folder, "config.json", model_type="whisper"),
+        lambda folder: edit(folder, "config.json", model_type="bert"),
         "`model_type` must be wav2vec2",
     ),
     "heads": (lambda folder: edit(folder, "config.json", num_attention_heads=5), "must be a multiple of `heads`"),
