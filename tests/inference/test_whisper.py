@@ -129,8 +129,10 @@ def test_hotwords_take_the_place_of_what_was_said_then() -> None:
         Word("it,", 0.6, 0.9, 1.0),
         Word("now.", 1, 1.3, 1),
     ]
-    heard = Hypothesis("", [], [Word("GO", 0.1, 0.3, 1.0), Word("KLIPPITY", 0.38, 0.92, 1.0), Word("NOW", 1, 1.2, 1.0)])
-    assert hotwords.texts(written, [heard]) == ["Go Klippity, now.", "Go klippity, now."]
-    assert hotwords.texts(written, [Hypothesis("", [], heard.words[:1])]) == []
+    decoded = Hypothesis(
+        "", [], [Word("GO", 0.1, 0.3, 1.0), Word("KLIPPITY", 0.38, 0.92, 1.0), Word("NOW", 1, 1.2, 1.0)]
+    )
+    assert hotwords.texts(written, [decoded]) == ["Go Klippity, now.", "Go klippity, now."]
+    assert hotwords.texts(written, [Hypothesis("", [], decoded.words[:1])]) == []
     assert hotwords.bonus("Go Klippity, now.") == pytest.approx(12.0)
     assert hotwords.bonus("Go clip it, now.") == 0.0

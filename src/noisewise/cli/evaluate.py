@@ -129,7 +129,7 @@ def command(
     from noisewise.evaluation.evaluate import evaluate
 
     if figure is not None:
-        import_module("noisewise.reports.figure")  # a missing extra is found now, not after the grid
+        import_module("noisewise.reports.figures.grid")  # a missing extra is found now, not after the grid
     partial = output.with_name(f".{output.name}.partial")
     if restart:
         partial.unlink(missing_ok=True)
@@ -233,7 +233,7 @@ def _write(result: "GridResult", output: Path, markdown: Path | None, latex: Pat
             with replaced(path) as file:
                 file.write(written)
     if figure is not None:
-        from noisewise.reports.figure import plot_result
+        from noisewise.reports.figures.grid import plot_result
 
         plot_result(result, figure)
 

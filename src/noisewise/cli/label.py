@@ -93,7 +93,7 @@ def command(
 
 def _must_be_sure(models: "list[NamedRecogniser]", criteria: "Criteria") -> None:
     from noisewise.errors import ConfigError
-    from noisewise.labelling.heard import gives_confidences
+    from noisewise.labelling.transcription import gives_confidences
 
     if criteria.needs_confidences and not gives_confidences(models[0]):
         raise ConfigError(

@@ -55,6 +55,10 @@ class TextCell:
     """Criterion to nats and number of tokens of each utterance, 0 and 0 where there is none; empty where it was not
     asked for."""
 
+    def is_of(self, items: int) -> bool:
+        """Whether it has a hypothesis, and nats where there are any, of each of so many utterances."""
+        return all(len(values) == items for values in (self.hypotheses, *self.nll.values()))
+
 
 @dataclass(frozen=True)
 class Recognition:
