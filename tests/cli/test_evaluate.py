@@ -11,6 +11,8 @@ import pytest
 
 from noisewise.audio.waveform import save
 from noisewise.cli import main as cli
+from noisewise.cli.evaluate import _normaliser
+from noisewise.evaluation.systems.protocol import NamedRecogniser
 
 MODULE = """
 import sys
@@ -229,3 +231,12 @@ def test_what_the_normaliser_removes_is_said_and_kept(here: Path, capsys: pytest
     assert found["normaliser"] == "noisewise-unicode-1" and "--normaliser unicode" in found["command"]
     assert cli.main([*words, "--output", "three.json", "--normaliser", "latin"]) == 2
     assert "normaliser" in capsys.readouterr().err
+
+
+def test_a_model_with_other_letters_chooses_the_normaliser(capsys: pytest.CaptureFixture[str]) -> None:
+    german = NamedRecogniser("m", lambda waveforms: [], normaliser="german")
+    plain = NamedRecogniser("m", lambda waveforms: [])
+    assert _normaliser(german, None) == "german" and "by --normaliser german" in capsys.readouterr().err
+    assert _normaliser(german, "english") == "english" and "choose --normaliser german" in capsys.readouterr().err
+    assert _normaliser(german, "unicode") == "unicode" and _normaliser(plain, None) == "english"
+    assert _normaliser(plain, "english") == "english" and not capsys.readouterr().err

@@ -90,12 +90,13 @@ def command(
         bool, typer.Option("--nll", help="Keep the negative log-likelihood of the references, of our own models.")
     ] = False,
     normaliser: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Form in which words are compared: english, english-spoken (numerals read), whisper, "
-            "german, turkish, unicode, unicode-cased, none."
+            "german, turkish, unicode, unicode-cased, none.",
+            show_default="english, or what keeps the letters of the model",
         ),
-    ] = "english",
+    ] = None,
     markdown: Annotated[Path | None, typer.Option(help="Also write the table here, Markdown.")] = None,
     latex: Annotated[Path | None, typer.Option(help="Also write the table here, LaTeX.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Also draw it here, PNG, PDF or SVG.")] = None,
@@ -147,7 +148,7 @@ def command(
         limit=limit,
         bootstrap_unit=bootstrap,
         bootstrap_samples=bootstrap_samples,
-        normaliser=normaliser,  # type: ignore[arg-type]  # checked with the test set
+        normaliser=_normaliser(system, normaliser),  # type: ignore[arg-type]  # checked with the test set
         subgroups=_names(subgroups),
         nll=nll,
         speech_free=speech_free,
@@ -198,6 +199,19 @@ def _system(
     from noisewise.evaluation.systems.cache import cached
 
     return cached(recogniser, cache)
+
+
+def _normaliser(system: "NamedRecogniser | NamedTagger", chosen: str | None) -> str:
+    """The normaliser that is asked for, else the one that keeps the letters of the model, which is said."""
+    fits: str = getattr(system, "normaliser", "english")
+    if chosen is None and fits != "english":
+        print(f"note: the model has letters beside A to Z; words are compared by --normaliser {fits}", file=sys.stderr)
+    if chosen == "english" != fits:
+        print(
+            f"warning: the normaliser english removes or replaces letters of the model; choose --normaliser {fits}",
+            file=sys.stderr,
+        )
+    return chosen or fits
 
 
 def _must_be_plain(decoding: list[str], cache: Path | None) -> None:

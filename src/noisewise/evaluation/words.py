@@ -57,7 +57,7 @@ class TextCell:
 
     def is_of(self, items: int) -> bool:
         """Whether it has a hypothesis, and nats where there are any, of each of so many utterances."""
-        return all(len(values) == items for values in (self.hypotheses, *self.nll.values()))
+        return len(self.hypotheses) == items and all(len(values) == items for values in self.nll.values())
 
 
 @dataclass(frozen=True)
