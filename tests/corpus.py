@@ -81,7 +81,8 @@ def run_tiny(name: str, overrides: Sequence[str] = (), run: str | None = None) -
     recipe = load(Recipe, path, [*workers, *overrides])
     source = getattr(getattr(recipe.model, "encoder", None), "source", "")
     if source and not Path(source).exists():
-        (write_whisper if recipe.model.kind == "whisper" else write_encoder)(Path(source))
+        is_whisper = getattr(recipe.model, "encoder").kind == "whisper"  # noqa: B009
+        (write_whisper if is_whisper else write_encoder)(Path(source))
     for before in (recipe.start_from, getattr(recipe.task, "teacher", None)):
         if before and not Path(before).exists():
             run_tiny(Path(before).parts[1])

@@ -389,6 +389,9 @@ def _explain(cls: type[Any], problem: Any) -> str:
             expected = problem["ctx"]["expected_tags"]
             given = str(problem["ctx"]["tag"])[:MOST_SHOWN]
             return f"{key or 'value'}.kind: must be one of {expected}, but is '{given}' instead"
+        case "value_error":  # of a configuration's own check: a whole sentence
+            reason = problem["msg"].removeprefix("Value error, ")
+            return f"{key}: {reason}" if key else reason
         case _:
             reason = problem["msg"][0].lower() + problem["msg"][1:]
             return f"{key}: {reason.replace('input ', '')}, but is {_short(problem['input'])} instead"

@@ -3,11 +3,16 @@
 | value | where a recipe does not give it |
 | --- | --- |
 | `validation` | a share of `train`, by speaker: a tenth, less above five hours; single entries of too few speakers |
-| `model` | that of `start_from`; a CTC head over it where it is an encoder alone |
+| `model` | that of `start_from`; a CTC head over an encoder alone, or over that of a Whisper that lacks letters |
 | `tokenizer` | that of `start_from` where it has all but 0.1 % of the letters of the text; else those of the text |
 | `run.steps` | `epochs` times over the corpus, but `least_steps` to `most_steps` |
-| `optimizer.lr` | 1e-4; 3e-4 where the head is new, and for a tenth of the steps the head alone learns then |
+| `optimizer.lr` | 1e-4, of a Whisper 5e-5; 3e-4 where the head is new, which learns alone for a tenth of the steps |
 | `schedule` | tri_stage: a tenth of the steps of warm-up |
+| `train.max_seconds` | 29 for a Whisper or its encoder, which take 30 |
+
+A Whisper stays one, decoder and all, where its head has the letters of the text; a public one,
+which has no head, gets one for English. Where letters are lacking, ten minutes of speech teach a new CTC head over its
+encoder, but no decoder another alphabet.
 
 All fields of a recipe may stand beside these, and win. Noise is added only where `train.noise` names some.
 """
@@ -25,6 +30,7 @@ from noisewise.data.manifests.read import BY_ENTRY, HELD_OUT, is_held_out, read,
 from noisewise.errors import ConfigError, DataError
 from noisewise.models import AcousticConfig
 from noisewise.models.ctc import CTCConfig
+from noisewise.models.whisper.whisper import WhisperConfig
 from noisewise.recipe import Recipe
 from noisewise.run import tokenizer_of
 from noisewise.text.normalise import choose, fitting, letters_of
@@ -40,6 +46,12 @@ LACKING = 0.001
 """Greatest share of the letters of a text that a model's vocabulary may lack and be kept."""
 TASKS = {"ctc": "ctc", "wav2code": "wav2code", "encoder_decoder": "joint", "whisper": "whisper"}
 """Kind of a model to that of its task."""
+LEARNING_RATES = {"whisper": 5e-5}
+"""Learning rates of kinds of models, where they are not those of the others."""
+WHISPER_SECONDS = 29.0
+"""Longest recordings from which a Whisper learns."""
+PUBLIC_WHISPER: dict[str, Any] = {"vocabulary": None, "pad_seconds": 0.0}
+"""What is another in a public Whisper that learns: it gets a head, and utterances are as long as they last."""
 
 
 @config
@@ -89,6 +101,8 @@ def whole(values: dict[str, Any]) -> Recipe:
     train = parse(DataConfig, given.get("train") or {})
     corpus = {source: read(source) for source in train.manifests}
     found: dict[str, Any] = {"start_from": chosen.start_from, "model": _model(chosen.start_from)}
+    if found["model"]["encoder"]["kind"] == "whisper":
+        given["train"] = {"max_seconds": WHISPER_SECONDS, **(given.get("train") or {})}
     if "validation" not in given:
         share = split(corpus, chosen.held_out)
         logger.info("validation: #%s=%s of the corpus", HELD_OUT, share)
@@ -113,8 +127,10 @@ def whole(values: dict[str, Any]) -> Recipe:
     steps = int((given.get("run") or {}).get("steps", steps))
     logger.info("%.2f hours: %d steps; %s head", seconds / 3600, steps, "a new" if is_new else "the model's own")
     found["tokenizer"] = tokenizer
+    if is_new and found["model"]["kind"] == "whisper" and not _gets_a_head(chosen.start_from, tokenizer):
+        found["model"] = {**dump(CTCConfig()), "encoder": found["model"]["encoder"], "vocabulary": None}
     found["task"] = {"kind": TASKS[found["model"]["kind"]]} | ({"frozen_start": steps // 10} if is_new else {})
-    found["optimizer"] = {"lr": 3e-4 if is_new else 1e-4}
+    found["optimizer"] = {"lr": LEARNING_RATES.get(found["model"]["kind"], 3e-4 if is_new else 1e-4)}
     found["schedule"] = {"kind": "tri_stage"}
     often = max(1, steps // 10)
     found["run"] = {
@@ -124,6 +140,11 @@ def whole(values: dict[str, Any]) -> Recipe:
         "log_every": max(1, min(20, steps // 50)),
     }
     return parse(Recipe, _merged(found, given))
+
+
+def _gets_a_head(start_from: str, tokenizer: dict[str, Any]) -> bool:
+    """Whether a Whisper that has no head, as public ones, stays whole and gets one: for English."""
+    return tokenizer["letters"] == "english" and tokenizer_of(start_from) is None
 
 
 def split(corpus: dict[str, list[Cut]], share: float | None = None) -> str:
@@ -159,11 +180,14 @@ def _model(start_from: str) -> dict[str, Any]:
     located = model_folder.locate(start_from)
     if located.is_foreign:
         checkpoint = foreign.read(located.path)
+        if whisper := checkpoint.whisper_config():
+            return {**dump(whisper), **PUBLIC_WHISPER}
         dropout = 0.1 if checkpoint.head is None else checkpoint.head.dropout
         return {**dump(CTCConfig(encoder=checkpoint.config, dropout=dropout)), "vocabulary": None}
     stored = model_folder.load_stored(located.path).config
     if isinstance(stored, AcousticConfig):
-        return {**dump(stored), "vocabulary": None}
+        is_public = isinstance(stored, WhisperConfig) and stored.vocabulary == 0
+        return {**dump(stored), "vocabulary": None, **(PUBLIC_WHISPER if is_public else {})}
     if not hasattr(stored, "encoder") or stored.kind.startswith("cat"):
         raise ConfigError(
             f"`start_from` must be a recogniser or an encoder of speech, but {start_from} is of kind {stored.kind}; "

@@ -291,11 +291,12 @@ def tokenizer_of(name: str) -> Tokenizer | None:
 
 
 def _sized(config: Any, start_from: str) -> Any:
-    """A model on the encoder of a Whisper, of the sizes of a model folder; no source is read then."""
+    """A model on the encoder of a Whisper, of the sizes of what it starts from; no source is read then."""
     stored = model_folder.load_config(start_from)
-    if not isinstance(getattr(stored, "encoder", None), WhisperEncoderConfig):
+    encoder = getattr(stored, "encoder", stored)
+    if not isinstance(encoder, WhisperEncoderConfig):
         return config
-    parts: dict[str, Any] = {"encoder": replace(_kept(config.encoder, stored.encoder), source="")}
+    parts: dict[str, Any] = {"encoder": replace(_kept(config.encoder, encoder), source="")}
     if isinstance(config, WhisperConfig) and isinstance(stored, WhisperConfig):
         parts["decoder"] = _kept(config.decoder, stored.decoder)
     return replace(config, **parts)
@@ -364,8 +365,11 @@ def _model(recipe: Recipe, config: Any, tokenizer: Tokenizer) -> models.AnyModel
         logger.info("start_from %s: taken: %s", recipe.start_from, ", ".join(taken))
         return model
     stored = model_folder.load_stored(located.path)
-    has_tokens = isinstance(stored.config, AcousticConfig) and subword.is_in(stored.folder)
-    same_vocabulary = not has_tokens or subword.load(stored.folder).symbols == tokenizer.symbols
+    same_vocabulary = True
+    if isinstance(stored.config, AcousticConfig):
+        has_tokens = subword.is_in(stored.folder)
+        theirs = subword.load(stored.folder).symbols if has_tokens else []
+        same_vocabulary = theirs == tokenizer.symbols if has_tokens else stored.config.vocabulary != 0
     done = transfer_weights(stored, model, config.kind, same_vocabulary=same_vocabulary)
     logger.info("start_from %s: %s", recipe.start_from, done)
     return model

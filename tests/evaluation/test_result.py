@@ -150,3 +150,19 @@ def test_what_is_no_json_of_a_result_is_refused(text: str | bytes, tmp_path: Pat
     (tmp_path / "result.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(EvaluationError):
         GridResult.load(tmp_path / "result.json")
+
+
+@pytest.mark.parametrize("ends", [[], [1.0], [1.0, 2.0, 3.0]])
+def test_an_interval_has_two_ends(result: GridResult, ends: list[float]) -> None:
+    rate, whole = {"value": 0.1, "ci": ends}, {"snr_db": 1.0, "ci": [0.0, 2.0]}
+    group = {"items": 1, "groups": 1, "words": 1, "rates": {"clean": rate}}
+    for changed in (
+        {"thresholds": {"car": {"doubled": whole, "half": {**whole, "ci": ends}}}},
+        {"thresholds": {"car": {"doubled": {**whole, "ci": ends}, "half": whole}}},
+        {"werd": {"all": rate}},
+        {"subgroups": {"gender": {"f": group}}},
+        {"clean": {**result.plain()["clean"], "nll": {"ctc": rate}}},
+    ):
+        with pytest.raises(EvaluationError, match="an interval must have two ends"):
+            GridResult.parse({**result.plain(), **changed})
+    GridResult.parse({**result.plain(), "thresholds": {"car": {"doubled": whole, "half": {**whole, "ci": None}}}})

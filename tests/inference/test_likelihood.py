@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 import torch
 
+from noisewise.checkpoints import model_folder
 from noisewise.errors import EvaluationError
 from noisewise.evaluation.config import GridConfig
 from noisewise.evaluation.evaluate import evaluate
 from noisewise.evaluation.systems.loading import load
 from noisewise.inference.likelihood import likelihoods
 from noisewise.inference.recogniser import Recogniser
+from noisewise.models.whisper.whisper import Whisper
+from noisewise.text.tokenizer import CharacterTokenizer
+from tests.models.whisper import small, tokens
 
 MODELS = Path(__file__).parent.parent / "fixtures" / "before_0_2" / "models"
 
@@ -50,6 +54,28 @@ def test_attention_is_teacher_forcing_and_company_changes_nothing() -> None:
         logits = model.next_token_logits(output, torch.tensor([ids]))[0].log_softmax(-1)  # type: ignore[operator]
     expected = -sum(float(logits[place, token]) for place, token in enumerate([*ids, 0]))
     assert pair[0]["attention"] == (pytest.approx(expected, rel=1e-4), len(ids) + 1)
+
+
+@pytest.mark.parametrize("head", [True, False])
+def test_of_a_whisper_the_decoder_is_given_a_sentence_behind_its_prompt(head: bool, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    own, letters, pieces = small.ours(vocabulary=30 if head else 0), CharacterTokenizer(), tokens.tokenizer()
+    model_folder.save(tmp_path / "m", own, own.config, letters if head else None, card="", pieces=pieces)
+    recogniser = Recogniser.load(tmp_path / "m")
+    (_, found) = likelihoods(recogniser, [noise(20_000, 2), noise(16_000)], ["no", "YES, GO!"])
+    model, prompt, ids = recogniser.model, pieces.prompt(), [*pieces.encode(" Yes go."), pieces.end]
+    assert isinstance(model, Whisper) and found.keys() == ({"ctc", "attention"} if head else {"attention"})
+    with torch.no_grad():
+        output = model.encode(torch.tensor(noise(16_000))[None], torch.tensor([16_000]))
+        logits = model.next_token_logits(output, torch.tensor([[*prompt, *ids[:-1]]]))[0].log_softmax(-1)
+        nats = -sum(float(logits[len(prompt) - 1 + place, token]) for place, token in enumerate(ids))
+        assert found["attention"] == (pytest.approx(nats, rel=1e-4), len(ids))
+        if head:
+            ctc = model.ctc_loss(output, torch.tensor([letters.encode("YES GO")]), torch.tensor([6]))
+            assert found["ctc"] == (pytest.approx(float(ctc[0]), rel=1e-4), 6)
+    silent, too_long = likelihoods(recogniser, [noise(16_000), noise(31 * 16_000)], ["...", "YES"])
+    assert silent == too_long == {}
+    assert "attention" not in likelihoods(recogniser, [noise(16_000)], ["please " * 30])[0]
 
 
 def test_a_grid_keeps_nats_per_token(tmp_path: Path) -> None:

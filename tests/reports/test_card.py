@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from noisewise.checkpoints.model_folder import BOX
 from noisewise.errors import NoisewiseError
 from noisewise.evaluation.conditions import CLEAN as CLEAN_CONDITION
 from noisewise.evaluation.conditions import Condition, degraded_by, in_noise
@@ -166,7 +165,7 @@ def test_a_foreign_grid_adds_nothing_to_the_page_but_text(bad: str) -> None:
     assert "](a%20%281%29.png)" in page
 
 
-def test_the_box_comes_with_the_numbers_of_its_card() -> None:
-    results = Path(__file__).parents[2] / "results" / "box"
+def test_a_model_comes_with_the_numbers_of_its_card(an4_dir: Path) -> None:
+    results = Path(__file__).parents[2] / "results" / "an4_ctc"
     grids = [GridResult.load(results / name) for name in ("an4.json", "an4_degraded.json")]
-    assert read_json(BOX / "card.json") == numbers(make("box", *grids))
+    assert read_json(an4_dir / "card.json") == numbers(make("tests/fixtures/an4_ctc", *grids))

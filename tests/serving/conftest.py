@@ -20,6 +20,8 @@ from noisewise.serving.metrics import Metrics
 from noisewise.serving.service import Service
 
 RECORDINGS = BOX.parent / "recordings"
+AN4 = Path(__file__).parents[1] / "fixtures" / "an4_ctc"
+"""A small recogniser, which these servers have under the name `box`."""
 SIX_TWO_FOUR = RECORDINGS / "enter_six_two_four.flac"
 
 
@@ -124,6 +126,6 @@ def serve() -> Serve:
 
 @pytest.fixture(scope="session")
 def client(model_dir: Path, tagger_dir: Path) -> Iterator[Client]:
-    """A client of a server of the box, a tiny model under a name with a slash, and a tagger."""
-    with serving("box", f"org/tiny={model_dir}", f"sounds={tagger_dir}") as found:
+    """A client of a server of a small model, a tiny model under a name with a slash, and a tagger."""
+    with serving(f"box={AN4}", f"org/tiny={model_dir}", f"sounds={tagger_dir}") as found:
         yield found

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from noisewise.inference.recogniser import Recogniser
-from tests.serving.conftest import RECORDINGS, SIX_TWO_FOUR, Client, Serve
+from tests.serving.conftest import AN4, RECORDINGS, SIX_TWO_FOUR, Client, Serve
 from tests.serving.test_recordings import wav
 
 FILES = sorted(RECORDINGS.glob("*.flac"))
@@ -22,7 +22,7 @@ FILES = sorted(RECORDINGS.glob("*.flac"))
 @pytest.fixture(scope="module")
 def alone() -> dict[str, Any]:
     """What the recogniser gives for each recording by itself."""
-    box = Recogniser.load("box")
+    box = Recogniser.load(AN4)
     return {file.name: box.transcribe(file) for file in FILES}
 
 

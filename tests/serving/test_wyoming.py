@@ -12,7 +12,7 @@ import pytest
 from noisewise.audio import waveform
 from noisewise.serving import server, wyoming
 from noisewise.serving.wyoming import WyomingEvent, read_event
-from tests.serving.conftest import SIX_TWO_FOUR, serving
+from tests.serving.conftest import AN4, SIX_TWO_FOUR, serving
 
 PCM = (waveform.load(SIX_TWO_FOUR) * 32767).astype("<i2").tobytes()
 FORMAT = {"rate": 16_000, "width": 2, "channels": 1}
@@ -23,7 +23,7 @@ def place() -> Iterator[tuple[str, int]]:
     listening = server.bound("127.0.0.1", 0)
     address = listening.getsockname()
     limits = {"session_seconds": 20.0, "idle_seconds": 20.0}
-    with serving("box", limits=limits, beside=lambda service: [wyoming.serving(service, listening)]):
+    with serving(f"box={AN4}", limits=limits, beside=lambda service: [wyoming.serving(service, listening)]):
         yield address
 
 

@@ -245,16 +245,17 @@ def load_stored(name: str | Path) -> StoredModel:
 
 
 def load_config(name: str | Path) -> Any:
-    """The configuration of a model folder, or of the encoder of a foreign checkpoint.
+    """The configuration of a model folder, of a public Whisper, or of the encoder of another foreign checkpoint.
 
     Raises:
         ModelError: the folder or its configuration cannot be used.
         InteropError: the same of a foreign checkpoint.
     """
     located = locate(name)
-    if is_whisper(located):
-        return _public(located.path)
-    return foreign.read(located.path).config if located.is_foreign else _read_config(located.path)[0]
+    if not located.is_foreign:
+        return _read_config(located.path)[0]
+    checkpoint = foreign.read(located.path)
+    return checkpoint.whisper_config() or checkpoint.config
 
 
 def _own(name: str | Path) -> Path:

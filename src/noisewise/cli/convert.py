@@ -49,8 +49,6 @@ def command(
     checkpoint = convert.read(source, dictionary, language)
     if checkpoint.left_out:
         print(f"noisewise: left out of {source}: {', '.join(checkpoint.left_out)}", file=sys.stderr)
-    if check and checkpoint.whole is not None:
-        raise InteropError(f"--check must be asked of models that take a waveform, but `{source}` is a Whisper")
     if output is not None:
         convert.write(checkpoint, output, to, precision)
         print(output)
@@ -77,7 +75,7 @@ def _agrees(checkpoint: "Checkpoint", files: list[Path]) -> bool:
     from noisewise.checkpoints.foreign import parity
 
     found: list[Any] = parity.compare(checkpoint, [waveform.load(file) for file in files])
-    what = "features" if checkpoint.head is None else "logits"
+    what = "features" if checkpoint.head is None and checkpoint.whole is None else "logits"
     for file, each in zip(files, found, strict=True):
         print(f"{file.name}  {each.seconds:.1f} s  {what} differ by {each.difference:.1e}  best {each.same_best:.2%}")
     agrees = all(each.agrees for each in found)

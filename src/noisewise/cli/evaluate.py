@@ -2,7 +2,7 @@
 ratios."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -13,10 +13,13 @@ import typer
 from noisewise.cli.decoding import DecodingOptions, with_decoding
 
 if TYPE_CHECKING:
+    from noisewise.evaluation.config import GridConfig
     from noisewise.evaluation.result import GridResult
     from noisewise.evaluation.runner import Progress
     from noisewise.evaluation.systems.protocol import NamedRecogniser
     from noisewise.evaluation.systems.taggers import NamedTagger
+    from noisewise.evaluation.test_set import Utterance
+    from noisewise.evaluation.words import TextCell
 
 LISTS = ("--snr",)
 """Options that take several numbers after one another."""
@@ -104,6 +107,13 @@ def command(
         Path | None,
         typer.Option(help="Also write references and hypotheses to this folder, one trn file a condition, for sclite."),
     ] = None,
+    ctm: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the words with their times to this folder, one ctm file a condition, and the references "
+            "as stm, for sclite."
+        ),
+    ] = None,
     transcripts: Annotated[bool, typer.Option(help="Keep references and hypotheses in the result.")] = True,
     label_column: Annotated[
         str, typer.Option(help="Column of the manifest with the labels of clips, for a tagger.")
@@ -155,7 +165,7 @@ def command(
     )
     try:
         with _progress() as report:
-            result = evaluate(system, config, partial=partial, progress=report)
+            result = evaluate(system, config, partial=partial, progress=report, timed=_ctm(config, ctm))
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last finished condition", file=sys.stderr)
         raise
@@ -171,6 +181,17 @@ def command(
     partial.unlink(missing_ok=True)
     if _report_losses(result):
         raise typer.Exit(1)
+
+
+def _ctm(
+    config: "GridConfig", folder: Path | None
+) -> "Callable[[Sequence[Utterance], Sequence[TextCell]], object] | None":
+    """What writes the words with times; None where they are not asked for."""
+    if folder is None:
+        return None
+    from noisewise.evaluation.sclite import write_ctm
+
+    return lambda utterances, cells: write_ctm(utterances, cells, config.normaliser, folder)
 
 
 def _names(text: str | None) -> list[str]:

@@ -19,7 +19,7 @@ from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, Reco
 from noisewise.evaluation.systems.taggers import NamedTagger
 from noisewise.evaluation.tags import Tagging
 from noisewise.evaluation.test_set import Speech, Utterance
-from noisewise.evaluation.words import Recognition
+from noisewise.evaluation.words import Recognition, TextCell
 
 OutputT = TypeVar("OutputT")
 
@@ -55,6 +55,7 @@ def evaluate(
     batch_seconds: float = BATCH_SECONDS,
     partial: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
+    timed: Callable[[Sequence[Utterance], Sequence[TextCell]], object] | None = None,
 ) -> GridResult:
     """Measure a recogniser or a tagger on a grid.
 
@@ -64,6 +65,8 @@ def evaluate(
         batch_seconds: audio given to the system at a time, in seconds.
         partial: file that keeps finished conditions; a run that finds it goes on from there.
         progress: called after each batch.
+        timed: called with the utterances and their hypotheses under each condition, whose words have times then, such
+            as `noisewise.evaluation.sclite.write_ctm`.
 
     Raises:
         EvaluationError: no utterance or clip is left; the system failed on all of a condition; the partial results
@@ -80,15 +83,17 @@ def evaluate(
         1.0
     """
     if isinstance(system, NamedTagger):
-        if config.nll or config.speech_free is not None:
-            raise EvaluationError("`nll` and `speech_free` must come with a recogniser, but this is a tagger")
+        if config.nll or config.speech_free is not None or timed is not None:
+            raise EvaluationError("`nll`, `speech_free` and times must come with a recogniser, but this is a tagger")
         return _evaluate(Tagging(system), config, batch_seconds, partial, progress)[0]
-    task = Recognition(named_recogniser(system))
+    task = Recognition(named_recogniser(system), word_times=timed is not None)
+    if task.word_times:
+        _must_tell_words(task.system)
     if config.nll and task.system.likelihoods is None:
         raise EvaluationError(
             f"`nll` must come with a model of this project, but `{task.system.name}` gives no likelihoods; leave it out"
         )
-    result, kept = _evaluate(task, config, batch_seconds, partial, progress)
+    result, kept = _evaluate(task, config, batch_seconds, partial, progress, timed)
     if config.speech_free is None:
         return result
     found = speech_free.measure(task, config, kept, batch_seconds=batch_seconds, progress=progress)
@@ -102,6 +107,7 @@ def _evaluate(
     batch_seconds: float,
     partial: Path | None,
     progress: Callable[[Progress], None] | None,
+    timed: Callable[[Sequence[Utterance], Sequence[CellT]], object] | None = None,
 ) -> tuple[GridResult, Partial[CellT]]:
     """The result of a task, and its finished conditions."""
     speech = task.read(config)
@@ -109,6 +115,8 @@ def _evaluate(
     grid = Grid.build(config, speech)
     name, details = portable(task.system.name), task.system.details
     identity = _identity(config, grid, name, details)
+    if timed is not None:
+        identity["word_times"] = True
     use = getattr(task.system, "cache_use", None)
     if use is not None:  # what was measured with a cache is not finished without a word of it
         identity["cache"] = use().file
@@ -118,9 +126,23 @@ def _evaluate(
     cells = run_conditions(
         grid, task.run, cell, kept, likelihoods=likelihoods, batch_seconds=batch_seconds, progress=progress
     )
+    if timed is not None:
+        timed(speech.utterances, cells)
     result = task.summarise(speech.utterances, cells, config)
     cache = None if use is None else use()
     return replace(result, system=name, system_details=details, cache=cache, skipped=speech.skipped), kept
+
+
+def _must_tell_words(system: NamedRecogniser) -> None:
+    """Refuse, before hours of recognition, a recogniser that cannot say when words were spoken."""
+    if system.with_times is None or system.times != "words":
+        given = "those of segments alone" if system.times == "segments" else "none"
+        raise EvaluationError(
+            f"times of words (--ctm) must come from a recogniser that tells them, but `{system.name}` gives {given}; "
+            "take a model of this project, whisper: or onnx:, or leave them out"
+        )
+    if system.cache_use is not None:
+        raise EvaluationError("--ctm must come without --cache, whose transcripts have no times, but both are given")
 
 
 def _identity(config: GridConfig, grid: Grid, name: str, details: dict[str, str]) -> dict[str, Any]:

@@ -368,6 +368,7 @@ def _check(result: GridResult) -> None:
             raise ValueError(f"per_item.{name} must have all conditions, but has {', '.join(by_condition)}")
     _check_rates(result)
     _check_means(result)
+    _check_intervals(result)
     _check_speech_free(result)
 
 
@@ -392,6 +393,18 @@ def _check_rates(result: GridResult) -> None:
             raise ValueError(f"{name}.counts must hold {', '.join(COUNTS)}, each 0 or more, but is {row.counts}")
         if result.task == "recognition" and row.counts["words"] == 0:
             raise ValueError(f"{name}.counts.words must be 1 or more, but is 0")
+
+
+def _check_intervals(result: GridResult) -> None:
+    """Two ends of every interval beside those of the metrics."""
+    free = result.speech_free
+    rates = [*result.werd.values(), *(rate for row in result.rows.values() for rate in (row.nll or {}).values())]
+    rates += [rate for groups in result.subgroups.values() for one in groups.values() for rate in one.rates.values()]
+    rates += [] if free is None else [free.words_per_minute, free.with_words]
+    crossed = [each for one in result.thresholds.values() for each in (one.doubled, one.half)]
+    for ends in [*(rate.ci for rate in rates), *(one.ci for one in crossed)]:
+        if ends is not None and len(ends) != 2:
+            raise ValueError(f"an interval must have two ends, but is {ends}")
 
 
 def _check_means(result: GridResult) -> None:

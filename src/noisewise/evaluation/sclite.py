@@ -1,23 +1,33 @@
-"""References and hypotheses as sclite reads them: a trn file for each condition of a grid.
+"""References and hypotheses as sclite reads them: a trn file, or a ctm file, for each condition of a grid.
 
     sclite -r reference.trn trn -h traffic@5.trn trn -i spu_id
+    sclite -r reference.stm stm -h traffic@5.ctm ctm
 
-A line is the words, as they are scored, and the id in brackets: `YES (speaker-utterance)`. sclite aligns with weights
-of 4 for a substitution and 3 for the others, so that its substitutions, deletions and insertions may differ from those
-of the result where their sum does not.
+A line of trn is the words, as they are scored, and the id in brackets: `YES (speaker-utterance)`. sclite aligns with
+weights of 4 for a substitution and 3 for the others, so that its substitutions, deletions and insertions may differ
+from those of the result where their sum does not.
+
+A line of ctm is one word: utterance, channel, beginning and duration in seconds, word, confidence. Each utterance is a
+recording of its own there; stm has its reference from its beginning to its end. Words are normalised one by one: one
+that is several then (`624` of `english-spoken`) divides its time among them evenly.
 """
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from noisewise.decoding.hypothesis import Word
 from noisewise.errors import EvaluationError
 from noisewise.evaluation.result import GridResult
+from noisewise.evaluation.test_set import Utterance
+from noisewise.evaluation.words import TextCell
 from noisewise.files import replaced
-from noisewise.scoring.words import choose
+from noisewise.scoring.words import Normaliser, NormaliserName, choose
 
-REFERENCE = "reference.trn"
-"""Name of the file of references."""
+REFERENCE, TIMED_REFERENCE = "reference.trn", "reference.stm"
+"""Names of the files of references."""
+CHANNEL = "A"
+"""Name of the only channel of a recording in ctm and stm."""
 
 
 def write_trn(result: GridResult, folder: Path) -> list[Path]:
@@ -61,6 +71,57 @@ def trn_lines(texts: Sequence[str], names: Sequence[str]) -> list[str]:
     return [f"{text} ({name})\n".lstrip(" ") for text, name in zip(texts, names, strict=True)]
 
 
-def _id(speaker: str, name: str) -> str:
-    """Speaker and utterance in characters that sclite takes for an id: no blanks, no brackets."""
-    return "-".join(re.sub(r"[\s()]", "_", part) for part in (speaker.replace("-", "_"), name))
+def write_ctm(
+    utterances: Sequence[Utterance], cells: Sequence[TextCell], normaliser: NormaliserName, folder: Path
+) -> list[Path]:
+    """Write references, and the words of the hypotheses with times under each condition, normalised.
+
+    Args:
+        utterances: the references.
+        cells: hypotheses under each condition, with the times of their words.
+        normaliser: name of the rules under which they are scored.
+        folder: where `reference.stm`, `clean.ctm`, `traffic@5.ctm`... are written; made where it is missing.
+
+    Returns:
+        The files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rules = choose(normaliser)
+    names = [_id(one.speaker, one.id) for one in utterances]
+    stm = [
+        f"{name} {CHANNEL} {_id(one.speaker)} 0.000 {one.seconds:.3f} {rules(one.text)}\n"
+        for name, one in zip(names, utterances, strict=True)
+    ]
+    files = {TIMED_REFERENCE: sorted(stm)}
+    for cell in cells:
+        by_name = sorted(zip(names, cell.words, strict=True), key=lambda pair: pair[0])
+        files[f"{cell.condition.key}.ctm"] = [line for name, words in by_name for line in ctm_lines(words, name, rules)]
+    for file, lines in files.items():
+        with replaced(folder / file) as stream:
+            stream.writelines(lines)
+    return [folder / file for file in files]
+
+
+def ctm_lines(words: Sequence[Word], name: str, normaliser: Normaliser) -> list[str]:
+    """Lines of a ctm file for the words of an utterance, in the order of time.
+
+    Example:
+        >>> words = [Word("Go,", 0.5, 0.75, 0.9), Word("24", 1.0, 2.0, 0.5), Word("...", 2.0, 2.5, 0.5)]
+        >>> print(*ctm_lines(words, "ann-u1", choose("english-spoken")), sep="", end="")
+        ann-u1 A 0.500 0.250 GO 0.900
+        ann-u1 A 1.000 0.500 TWENTY 0.500
+        ann-u1 A 1.500 0.500 FOUR 0.500
+    """
+    lines = []
+    for word in sorted(words, key=lambda each: each.start):
+        parts = normaliser(word.text).split()
+        for place, part in enumerate(parts):
+            each = (word.end - word.start) / len(parts)
+            start = word.start + place * each
+            lines.append(f"{name} {CHANNEL} {start:.3f} {each:.3f} {part} {word.confidence:.3f}\n")
+    return lines
+
+
+def _id(speaker: str, *names: str) -> str:
+    """Speaker, and utterance, in characters that sclite takes for an id: no blanks, no brackets."""
+    return "-".join(re.sub(r"[\s()]", "_", part) for part in (speaker.replace("-", "_"), *names))

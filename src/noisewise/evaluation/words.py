@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisewise.data.manifests.read import text_of
+from noisewise.decoding.hypothesis import Word
+from noisewise.errors import EvaluationError
 from noisewise.evaluation import summary
 from noisewise.evaluation.conditions import Condition
 from noisewise.evaluation.config import GridConfig
@@ -19,7 +21,15 @@ from noisewise.evaluation.result import GridResult, Rate
 from noisewise.evaluation.runner import Outputs
 from noisewise.evaluation.subgroups import subgroups
 from noisewise.evaluation.summary import Scored
-from noisewise.evaluation.systems.protocol import Failure, Likelihood, NamedRecogniser, Output, Waveform, attempt
+from noisewise.evaluation.systems.protocol import (
+    Failure,
+    Likelihood,
+    NamedRecogniser,
+    Timed,
+    Waveform,
+    attempt,
+    attempt_timed,
+)
 from noisewise.evaluation.test_set import Speech, Utterance
 from noisewise.evaluation.thresholds import thresholds
 from noisewise.scoring.words import (
@@ -54,6 +64,8 @@ class TextCell:
     nll: dict[str, list[list[float]]] = field(default_factory=dict)
     """Criterion to nats and number of tokens of each utterance, 0 and 0 where there is none; empty where it was not
     asked for."""
+    words: list[list[Word]] = field(default_factory=list)
+    """The words of each hypothesis with times; empty where they were not asked for."""
 
     def is_of(self, items: int) -> bool:
         """Whether it has a hypothesis, and nats where there are any, of each of so many utterances."""
@@ -65,6 +77,8 @@ class Recognition:
     """What `evaluate` does with a recogniser."""
 
     system: NamedRecogniser
+    word_times: bool = False
+    """Whether the times of words are kept."""
     cell_type = TextCell
 
     def read(self, config: GridConfig) -> Speech:
@@ -81,23 +95,48 @@ class Recognition:
         check_references(speech.utterances, normaliser)
         return speech
 
-    def run(self, waveforms: list[Waveform]) -> list[Output]:
-        """Hypotheses, or failures."""
-        return attempt(self.system.recognise, waveforms)
+    def run(self, waveforms: list[Waveform]) -> list[Timed | Failure]:
+        """Hypotheses, or failures; with times of words where they are kept."""
+        if self.word_times:
+            return attempt_timed(self.system, waveforms)
+        found = attempt(self.system.recognise, waveforms)
+        return [output if isinstance(output, Failure) else Timed(output) for output in found]
 
-    def cell(self, items: Sequence[Utterance], outputs: Outputs[str]) -> TextCell:
-        """What is kept of the outputs under a condition."""
-        texts = ["" if isinstance(output, Failure) else output for output in outputs.each]
-        nll = _by_criterion(outputs.likelihoods)
-        return TextCell(outputs.condition, texts, outputs.failures, outputs.scaled, outputs.mixture_sha256, nll)
+    def cell(self, items: Sequence[Utterance], outputs: Outputs[Timed]) -> TextCell:
+        """What is kept of the outputs under a condition.
 
-    def cell_of(self, items: Sequence[Utterance]) -> Callable[[Outputs[str]], TextCell]:
+        Raises:
+            EvaluationError: times of words are kept, and a hypothesis has none.
+        """
+        each = [Timed("") if isinstance(output, Failure) else output for output in outputs.each]
+        if self.word_times:
+            _check_times(self.system.name, items, each)
+        return TextCell(
+            outputs.condition,
+            [output.text for output in each],
+            outputs.failures,
+            outputs.scaled,
+            outputs.mixture_sha256,
+            _by_criterion(outputs.likelihoods),
+            [output.words for output in each] if self.word_times else [],
+        )
+
+    def cell_of(self, items: Sequence[Utterance]) -> Callable[[Outputs[Timed]], TextCell]:
         """The same for given utterances."""
         return lambda outputs: self.cell(items, outputs)
 
     def summarise(self, items: Sequence[Utterance], cells: Sequence[TextCell], config: GridConfig) -> GridResult:
         """See `summarise`."""
         return summarise(items, cells, config)
+
+
+def _check_times(name: str, items: Sequence[Utterance], outputs: Sequence[Timed]) -> None:
+    for one, output in zip(items, outputs, strict=True):
+        if output.text.strip() and not output.words:
+            raise EvaluationError(
+                f"`{name}` must give the times of words, but gives none for {one.id} ('{output.text:.80}'); leave out "
+                "what needs them (--ctm)"
+            )
 
 
 def _by_criterion(likelihoods: Sequence[Likelihood]) -> dict[str, list[list[float]]]:

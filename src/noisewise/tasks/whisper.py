@@ -22,12 +22,13 @@ from noisewise.checkpoints import model_folder
 from noisewise.config import config, within
 from noisewise.errors import ConfigError
 from noisewise.layers.masking import valid_mask
+from noisewise.models import AcousticConfig
 from noisewise.models.ctc import ctc_loss
 from noisewise.models.encoder import EncoderOutput
 from noisewise.models.encoder_decoder import IGNORED
 from noisewise.models.whisper.encoder import WhisperEncoder
 from noisewise.models.whisper.tokenizer import WhisperTokenizer
-from noisewise.models.whisper.whisper import Whisper, WhisperConfig
+from noisewise.models.whisper.whisper import Whisper
 from noisewise.scoring.words import score
 from noisewise.tasks.inputs import TaskInputs
 from noisewise.tasks.recognition import CARD, RecognitionTask, Scorer, spoken
@@ -221,7 +222,7 @@ class WhisperTask(RecognitionTask):
             "attention": attention,
         }  # fmt: skip
 
-    def release(self, folder: Path, config: WhisperConfig, about: dict[str, Any]) -> None:
+    def release(self, folder: Path, config: AcousticConfig, about: dict[str, Any]) -> None:
         """Write the model, with the tokens of decoder and head, as a folder that `transcribe` loads."""
         model_folder.save(folder, self.model, config, self.tokenizer, card=CARD, about=about, pieces=self.pieces)
 

@@ -1,14 +1,18 @@
 """The comparison with transformers: rounding agrees, a shifted bias is measured, other shapes are infinite."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from noisewise.checkpoints import convert
 from noisewise.checkpoints.foreign import parity, read
+from noisewise.errors import InteropError
 from tests.checkpoints.foreign.conftest import LARGE, Maker
+from tests.corpus import write_whisper
 
 WAVES = [0.1 * np.random.default_rng(seed).standard_normal(8_000).astype(np.float32) for seed in range(2)]
 
@@ -46,3 +50,19 @@ def test_without_an_extractor_the_waveform_is_normalised_as_the_model_wants(a_fo
         (found,) = parity.compare(replace(checkpoint, config=config), [5 * WAVES[0] + 0.2])
         assert found.agrees
     assert not torch.equal(torch.from_numpy(WAVES[0]), torch.from_numpy(WAVES[1]))
+
+
+def test_a_whisper_agrees_in_every_layout_and_a_change_of_its_decoder_is_measured(tmp_path: Path) -> None:
+    write_whisper(tmp_path / "source")
+    source = read(tmp_path / "source")
+    convert.write(source, tmp_path / "other", "ctranslate2")
+    for folder in ("source", "other"):
+        (found,) = parity.compare(convert.read(tmp_path / folder), WAVES[:1])
+        assert found.agrees and found.same_best == 1.0 and found.seconds == 0.5 and found.frames > 5
+    assert source.whole is not None
+    name = "decoder.transformer.layers.0.cross_attention.value.weight"
+    changed = {**source.whole.weights, name: source.whole.weights[name].flip(0)}
+    (found,) = parity.compare(replace(source, whole=replace(source.whole, weights=changed)), WAVES[:1])
+    assert not found.agrees
+    with pytest.raises(InteropError, match="must hold a Whisper with its decoder"):
+        parity.compare(replace(source, whole=replace(source.whole, decoder={})), WAVES[:1])

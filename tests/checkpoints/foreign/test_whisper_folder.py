@@ -17,6 +17,7 @@ from noisewise.models.whisper.encoder import WhisperEncoderConfig
 from noisewise.models.whisper.tokenizer import WhisperTokenizer
 from noisewise.models.whisper.whisper import Whisper, WhisperConfig
 from noisewise.text.tokenizer import CharacterTokenizer
+from tests.corpus import run_tiny, write_corpus
 from tests.models.whisper import small, tokens
 
 Folder = Callable[[str], Path]
@@ -156,3 +157,31 @@ def test_what_decoding_forbids_is_written_under_both_names(tmp_path: Path) -> No
     assert theirs["begin_suppress_tokens"] == faster["suppress_ids_begin"] == [pieces.encode(" ")[0], pieces.end]
     assert theirs["lang_to_id"] == {f"<|{name}|>": pieces.languages[name] for name in ("de", "en", "fr")}
     assert faster["lang_ids"] == sorted(pieces.languages.values())
+
+
+HEADS = [[0, 1], [1, 0], [1, 1]]
+"""Layers and heads, as a checkpoint may name them."""
+
+
+def test_alignment_heads_stay_through_every_layout_and_through_training(
+    a_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = a_source / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "alignment_heads": HEADS}))
+    monkeypatch.chdir(tmp_path)
+    write_corpus(tmp_path)
+    quick = ["run.steps=1", "run.validate_every=1"]
+    trained = run_tiny("whisper", [f"model.encoder.source={a_source}", *quick]) / "best"
+    on = run_tiny("whisper", [f"start_from={a_source}", "model.encoder.source=none", *quick], run="on") / "best"
+    chain = [("ctranslate2", trained), ("huggingface", Path("ctranslate2")), ("noisewise", Path("huggingface"))]
+    for layout, before in chain:
+        convert.write(convert.read(before), tmp_path / layout, layout)  # type: ignore[arg-type]
+    for layout, name in (("ctranslate2", "config.json"), ("huggingface", "generation_config.json")):
+        assert json.loads((tmp_path / layout / name).read_text())["alignment_heads"] == HEADS
+    wanted = ((0, 1), (1, 0), (1, 1))
+    assert all(
+        model_folder.load_config(each).decoder.alignment_heads == wanted for each in (on, tmp_path / "noisewise")
+    )
+    path.write_text(json.dumps({"alignment_heads": [[0, 2]]}))
+    with pytest.raises(InteropError, match="must be pairs of a layer, 0 to 1, and a head, 0 to 1"):
+        foreign.read(a_source)

@@ -1,18 +1,27 @@
 """The encoder of Whisper: the features of transformers, whatever the padding; sizes from its source; frozen layers."""
 
 import json
+import shutil
+from math import isfinite
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
-from noisewise.config import parse
+from noisewise.checkpoints import foreign, model_folder
+from noisewise.config import load, parse
 from noisewise.errors import ConfigError, ModelError
+from noisewise.inference.recogniser import Recogniser
 from noisewise.models.any_encoder import build_encoder
 from noisewise.models.logmel_transformer import SpecAugmentConfig
 from noisewise.models.whisper import encoder as whisper
 from noisewise.models.whisper.encoder import WhisperEncoder, WhisperEncoderConfig, sinusoids
 from noisewise.models.whisper.front_end import LONGEST
+from noisewise.recipe import Recipe
+from noisewise.run import train
+from noisewise.training import log
+from tests.corpus import write_corpus, write_recipe, write_whisper
 from tests.models.whisper.conftest import Maker
 
 SMALL = WhisperEncoderConfig(dim=32, layers=2, heads=4, feed_forward=48, positions=200)
@@ -165,3 +174,56 @@ def test_named_sizes() -> None:
     with torch.device("meta"):
         models = [size.build() for size in (whisper.tiny(), whisper.base())]
     assert [sum(each.numel() for each in model.state_dict().values()) for model in models] == [8_209_920, 20_593_664]
+
+
+QUICK = ("train.workers=0", "run.steps=1", "run.validate_every=1", "run.average_decay=0", "optimizer.lr=1e-2")
+
+
+def test_ctc_over_it_is_trained_released_without_its_source_aligns_and_transcribes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_corpus(tmp_path)
+    write_whisper(tmp_path / "whisper")
+    begun = WhisperEncoderConfig(source="whisper").build().state_dict()
+    train(load(Recipe, write_recipe(tmp_path, "whisper_ctc"), QUICK), tmp_path / "run")
+    shutil.rmtree(tmp_path / "whisper")
+    loaded = model_folder.load(tmp_path / "run" / "best")
+    assert isinstance(loaded.config.encoder, WhisperEncoderConfig)
+    assert loaded.config.encoder.dim == 16 and not loaded.config.encoder.source
+    learned = loaded.model.encoder.state_dict()
+    changed = {name for name, value in begun.items() if not value.equal(learned[name])}
+    assert changed and all(name.startswith(("transformer.layers.1.", "transformer.final_norm.")) for name in changed)
+    recogniser, waveform = Recogniser(loaded), torch.randn(40_000).numpy() * 0.1
+    transcript = recogniser.transcribe(waveform, beam=4)
+    assert transcript.error is None and all(0 <= word.start <= word.end <= 2.5 for word in transcript.words)
+    ((_, aligned),) = recogniser.align([(waveform, "go home")])
+    assert [word.text for word in aligned.words] == ["go", "home"] and aligned.words[-1].end <= 2.5
+
+
+def test_stages_2_and_3_of_wav2code_learn_on_it_from_a_public_folder_and_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_corpus(tmp_path)
+    write_whisper(tmp_path / "whisper")
+    begun = foreign.read(tmp_path / "whisper").weights
+    for name in ("codebook", "wav2code"):
+        path = write_recipe(tmp_path, name)
+        known = yaml.safe_load(path.read_text())
+        known["model"]["encoder"], known["start_from"] = {"kind": "whisper"}, "whisper"
+        path.write_text(yaml.safe_dump(known))
+        for steps in (1, 2):  # the second goes on from the checkpoint of the first
+            train(load(Recipe, path, [*QUICK, f"run.steps={steps}", "run.save_every=1"]), tmp_path / "runs" / name)
+        records = log.read(tmp_path / "runs" / name, "train")
+        assert [record["step"] for record in records] == [1, 2]
+        assert all(isfinite(record["loss"]) for record in records)
+    stages = [model_folder.load_stored(tmp_path / "runs" / name / "best") for name in ("codebook", "wav2code")]
+    for stored in stages:
+        assert stored.config.encoder == WhisperEncoderConfig(dim=16, layers=2, heads=2, feed_forward=32)
+    codes = [stored.weights["codebook.entries"] for stored in stages]
+    assert codes[0].equal(codes[1])
+    name = "transformer.layers.1.feed_forward.inner.weight"
+    assert not stages[1].weights[f"encoder.{name}"].equal(begun[name])
+    recogniser = Recogniser.load(tmp_path / "runs" / "wav2code" / "best")
+    assert recogniser.transcribe(torch.randn(16_000).numpy()).error is None

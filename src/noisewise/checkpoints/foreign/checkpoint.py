@@ -118,16 +118,24 @@ class Checkpoint:
         model.head.load_state_dict({"weight": self.head.weight, "bias": self.head.bias})
         return ("encoder", "head")
 
+    def whisper_config(self) -> WhisperConfig | None:
+        """The configuration of the whole Whisper, which has learned on 30 s and has no CTC head; None of any other
+        model, and of an encoder alone."""
+        if self.whole is None or not self.whole.decoder:
+            return None
+        encoder, decoder = WhisperEncoderConfig(**self.whole.encoder), WhisperDecoderConfig(**self.whole.decoder)  # type: ignore[arg-type]
+        return WhisperConfig(encoder=encoder, decoder=decoder, vocabulary=0, pad_seconds=30.0)
+
     def whisper(self) -> Whisper:
-        """Build the whole Whisper, which has learned on 30 s and has no CTC head.
+        """Build the whole Whisper, as `whisper_config` describes it.
 
         Raises:
             InteropError: it is none, or an encoder alone.
         """
-        if self.whole is None or not self.whole.decoder:
+        config = self.whisper_config()
+        if config is None or self.whole is None:
             raise InteropError(f"`{self.source}` must hold a Whisper with its decoder, but does not")
-        encoder, decoder = WhisperEncoderConfig(**self.whole.encoder), WhisperDecoderConfig(**self.whole.decoder)  # type: ignore[arg-type]
-        model = WhisperConfig(encoder=encoder, decoder=decoder, vocabulary=0, pad_seconds=30.0).build()
+        model = config.build()
         model.fill(self.whole.weights, self.source)
         return model.eval()
 

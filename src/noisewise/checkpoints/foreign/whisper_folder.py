@@ -18,7 +18,7 @@ from noisewise.errors import InteropError, ModelError
 from noisewise.files import read_json, replaced_folder
 from noisewise.models.whisper import ctranslate2, weights
 from noisewise.models.whisper.encoder import WhisperEncoderConfig
-from noisewise.models.whisper.state import WhisperWeights, sized
+from noisewise.models.whisper.state import WhisperWeights, sized, upper_heads, with_alignment_heads
 from noisewise.models.whisper.tokenizer import WhisperTokenizer
 from noisewise.models.whisper.whisper import Whisper
 
@@ -75,9 +75,8 @@ def of_model(model: Whisper, folder: Path) -> Checkpoint:
     heads = {"encoder": model.config.encoder.heads, "decoder": model.config.decoder.heads}
     left = ("head",) if model.has_head else ()
     encoder = model.encoder.state_dict()
-    return Checkpoint(
-        folder, model.encoder.config, encoder, None, left, {"format": "whisper"}, whole=sized(state, heads, folder)
-    )
+    whole = with_alignment_heads(sized(state, heads, folder), model.config.decoder.alignment_heads, folder)
+    return Checkpoint(folder, model.encoder.config, encoder, None, left, {"format": "whisper"}, whole=whole)
 
 
 def write(
@@ -124,9 +123,10 @@ def _write_transformers(folder: Path, model: WhisperWeights, tokens: list[str], 
     defaults = {"architectures": ["WhisperForConditionalGeneration"], "is_encoder_decoder": True, **steering}
     kept = values if values.get("model_type") == "whisper" else {**defaults, "model_type": "whisper"}
     sizes = {weights.ENCODER_SIZES[name]: size for name, size in model.encoder.items()}
-    sizes |= {weights.DECODER_SIZES[name]: size for name, size in model.decoder.items()}
+    sizes |= {name: model.decoder[size] for size, name in weights.DECODER_SIZES.items()}
     _put(folder / weights.CONFIG, {**kept, **sizes, "dtype": precision})
     generation = {**steering, "max_length": model.decoder["positions"], **_generation(sides)}
+    generation["alignment_heads"] = _alignment_heads(model)
     extractor = {
         "feature_extractor_type": "WhisperFeatureExtractor",
         "feature_size": model.encoder["mels"],
@@ -144,11 +144,9 @@ def _write_ctranslate2(
 ) -> None:
     ctranslate2.write(folder / ctranslate2.FILE, model, precision)
     values = _values(sides / weights.CONFIG)
-    layers, heads = model.decoder["layers"], model.decoder["heads"]
-    upper = [[layer, head] for layer in range(layers // 2, layers) for head in range(heads)]
     never, first = _forbidden(WhisperTokenizer.load(sides))
     made = {
-        "alignment_heads": upper,
+        "alignment_heads": _alignment_heads(model),
         "lang_ids": [index for index, name in enumerate(tokens) if LANGUAGE.fullmatch(name)],
         "suppress_ids": never,
         "suppress_ids_begin": first,
@@ -159,6 +157,11 @@ def _write_ctranslate2(
         _put(folder / "vocabulary.json", [*_timed(tokens), *extra][: model.decoder["tokens"]])
     if model.encoder["mels"] != 80 and not (folder / "preprocessor_config.json").exists():
         _put(folder / "preprocessor_config.json", {"feature_size": model.encoder["mels"]})
+
+
+def _alignment_heads(model: WhisperWeights) -> list[list[int]]:
+    """The heads that follow the speech, as both layouts write them."""
+    return [list(each) for each in model.decoder.get("alignment_heads", upper_heads(model))]
 
 
 def _timed(tokens: list[str]) -> list[str]:

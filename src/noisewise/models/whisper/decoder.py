@@ -33,6 +33,9 @@ class WhisperDecoderConfig:
     """Dropout on embeddings and residual branches."""
     attention_dropout: Annotated[float, TRAINING_ONLY] = 0.0
     """Dropout on attention weights."""
+    alignment_heads: tuple[tuple[int, int], ...] = ()
+    """Layer and head, both from 0, of each head whose attention follows the speech: other programs find the times of
+    words by them. Empty where a checkpoint names none."""
 
 
 class WhisperDecoder(nn.Module):

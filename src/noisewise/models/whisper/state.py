@@ -7,7 +7,7 @@ every frame, before the softmax.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,8 +25,9 @@ class WhisperWeights:
 
     encoder: dict[str, int]
     """Sizes of the encoder: dim, layers, heads, feed_forward, mels and positions."""
-    decoder: dict[str, int]
-    """Sizes of the decoder: layers, heads, feed_forward, tokens and positions; empty for an encoder alone."""
+    decoder: dict[str, Any]
+    """Sizes of the decoder: layers, heads, feed_forward, tokens and positions, and its alignment_heads where they are
+    named; empty for an encoder alone."""
     weights: dict[str, Tensor]
     """Weights by their names in noisewise, float32."""
 
@@ -52,7 +53,7 @@ def sized(weights: dict[str, Tensor], heads: Mapping[str, Any], source: object) 
     Raises:
         ModelError: a weight is missing, or sizes do not agree.
     """
-    sizes: dict[str, dict[str, int]] = {"encoder": {}, "decoder": {}}
+    sizes: dict[str, dict[str, Any]] = {"encoder": {}, "decoder": {}}
     for part in heads:
         if not any(name.startswith(f"{part}.") for name in weights):
             continue
@@ -74,6 +75,42 @@ def sized(weights: dict[str, Tensor], heads: Mapping[str, Any], source: object) 
         else:
             sizes[part] |= {"tokens": _shape(weights, "decoder.embedding.weight", 2, source)[0]}
     return WhisperWeights(sizes["encoder"], sizes["decoder"], weights)
+
+
+def with_alignment_heads(model: WhisperWeights, heads: Any, source: object) -> WhisperWeights:
+    """The same with the heads of the decoder that other programs find times of words by.
+
+    Args:
+        model: a Whisper; one without a decoder stays as it is.
+        heads: a layer and a head of it for each, as both layouts write them; None or none where they are not named, and
+            those of `upper_heads`, which stand for that.
+        source: where they come from, for messages.
+
+    Raises:
+        ModelError: there is no such head.
+    """
+    if not model.decoder or heads in (None, [], ()):
+        return model
+    bounds = model.decoder["layers"], model.decoder["heads"]
+    if not isinstance(heads, list | tuple) or not all(_is_head(each, bounds) for each in heads):
+        raise ModelError(
+            f"`alignment_heads` of `{source}` must be pairs of a layer, 0 to {bounds[0] - 1}, and a head, 0 to "
+            f"{bounds[1] - 1}, but are {heads!r:.80} instead; copy the folder whole"
+        )
+    found = tuple(map(tuple, heads))
+    return model if found == upper_heads(model) else replace(model, decoder={**model.decoder, "alignment_heads": found})
+
+
+def upper_heads(model: WhisperWeights) -> tuple[tuple[int, int], ...]:
+    """All heads of the upper half of a decoder, which Whisper itself takes where none are named (`model.py`)."""
+    layers, heads = range(model.decoder["layers"]), range(model.decoder["heads"])
+    return tuple((layer, head) for layer in layers[len(layers) // 2 :] for head in heads)
+
+
+def _is_head(pair: Any, bounds: tuple[int, int]) -> bool:
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        return False
+    return all(type(each) is int and 0 <= each < bound for each, bound in zip(pair, bounds, strict=True))
 
 
 def _shape(weights: Mapping[str, Tensor], name: str, rank: int, source: object) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from noisewise import hub
 from noisewise.errors import ModelError
 from noisewise.files import read_json
 from noisewise.models.whisper import ctranslate2
-from noisewise.models.whisper.state import KEY_BIAS, WhisperWeights, sized, with_key_biases
+from noisewise.models.whisper.state import KEY_BIAS, WhisperWeights, sized, with_alignment_heads, with_key_biases
 
 __all__ = [
     "WhisperWeights",
@@ -29,19 +29,23 @@ __all__ = [
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 """Files of a folder of transformers; the last where the weights are in shards."""
-ENCODER = (
+GENERATION = "generation_config.json"
+"""What transformers decodes by."""
+Names = tuple[tuple[str, str], ...]
+"""Beginnings of names: of transformers, of noisewise."""
+ENCODER: Names = (
     ("conv1.", "subsampling.convolutions.0."),
     ("conv2.", "subsampling.convolutions.1."),
 )
 """Beginnings of names of the encoder alone: of transformers, of noisewise."""
-DECODER = (("embed_tokens.", "embedding."),)
+DECODER: Names = (("embed_tokens.", "embedding."),)
 """The same of the decoder."""
-BOTH = (
+BOTH: Names = (
     ("embed_positions.weight", "positions"),
     ("layer_norm.", "transformer.final_norm."),
 )
 """The same of both."""
-LAYER = (
+LAYER: Names = (
     ("self_attn_layer_norm.", "attention_norm."),
     ("self_attn.q_proj.", "attention.query."),
     ("self_attn.k_proj.", "attention.key."),
@@ -106,8 +110,11 @@ def read(source: str, parts: Sequence[str] = ("encoder", "decoder")) -> WhisperW
     """
     folder = fetch(source)
     if is_ctranslate2(folder):
-        return ctranslate2.read(folder / ctranslate2.FILE, parts)
-    return read_transformers(folder, parts)
+        found, beside = ctranslate2.read(folder / ctranslate2.FILE, parts), folder / CONFIG
+    else:
+        found, beside = read_transformers(folder, parts), folder / GENERATION
+    values = json_values(beside) if found.decoder and beside.is_file() else {}
+    return with_alignment_heads(found, values.get("alignment_heads"), beside)
 
 
 def is_ctranslate2(folder: Path) -> bool:
