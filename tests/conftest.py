@@ -1,6 +1,7 @@
 """What tests share: where the real recordings are, and small models."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 """The same examples on every machine, however slow: a failure is a failure for everyone."""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell starts what runs in the background without SIGINT, and children inherit that; tests wait for what it does."""
 
 REPOSITORY = Path(__file__).parent.parent
 

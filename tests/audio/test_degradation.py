@@ -11,4 +11,4 @@ def test_chance_is_left_alone() -> None:
         raise AssertionError(f"{count} numbers were drawn")
 
     louder = certain(lambda waveform, level: waveform * np.float32(level))
-    assert louder(np.float32([1, -2]), 3.0, must_not_draw) == pytest.approx([3, -6])
+    assert louder(np.array([1, -2], np.float32), 3.0, must_not_draw) == pytest.approx([3, -6])

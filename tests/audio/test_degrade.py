@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from noisewise.audio.degrade import DEGRADATIONS, Waveform, degrade
+from noisewise.audio.degradation import Waveform
+from noisewise.audio.degrade import DEGRADATIONS, degrade
 from noisewise.audio.rooms import DISTANCE_M, ROOM_M3, room
 from noisewise.errors import NoisewiseError
 

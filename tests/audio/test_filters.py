@@ -1,5 +1,7 @@
 """Filters against scipy, effects against those of FFmpeg that come from sox, tempo and pitch by what they promise."""
 
+from typing import Any, cast
+
 import av
 import numpy as np
 import pytest
@@ -39,7 +41,7 @@ def ffmpeg(waveform: NDArray[np.float64], name: str, arguments: str) -> NDArray[
     found = []
     while True:
         try:
-            found.append(sink.pull().to_ndarray()[0])
+            found.append(cast(Any, sink.pull()).to_ndarray()[0])
         except (av.error.EOFError, av.error.BlockingIOError):
             return np.concatenate(found)
 

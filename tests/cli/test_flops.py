@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from noisewise.checkpoints import model_folder
 from noisewise.cli.main import main
+from noisewise.text.tokenizer import CharacterTokenizer
+from tests.models.whisper import small, tokens
 
 TINY = Path(__file__).parent.parent.parent / "recipes" / "tiny" / "ctc.yaml"
 
@@ -32,6 +35,17 @@ def test_a_model_folder_as_json_against_another(model_dir: Path, capsys: pytest.
     assert head == {"name": "head", "parameters": 1950, "operations": 96_000, "operations_per_second": 96_000}
     assert main(words) == 0
     assert f"more than {TINY}: +0 parameters, +0.000 G" in capsys.readouterr().out
+
+
+def test_a_decoder_that_is_not_counted_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, pieces = small.ours(vocabulary=30), tokens.tokenizer()
+    folder = model_folder.save(
+        tmp_path / "whisper", model, model.config, CharacterTokenizer(), card="# A\n", pieces=pieces
+    )
+    assert main(["flops", str(folder), "--seconds", "1", "--depth", "1"]) == 0
+    assert "the decoder is not counted" in capsys.readouterr().out
+    assert main(["flops", str(TINY), "--seconds", "1"]) == 0
+    assert "the decoder is not counted" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,8 @@ def test_a_grid_gives_words_with_times_and_goes_on_with_them(speech: str, tmp_pa
         )
         given = replace(given, with_times=lambda waveforms: [Failure("asked again")] * len(waveforms))
     assert heard[:3] == heard[3:] and [len(words) for words in heard[:3]] == [2, 0, 2]
-    assert heard[0][1] == Word("BB", pytest.approx(0.1), pytest.approx(0.2), 0.5)
+    word = heard[0][1]
+    assert (word.text, word.start, word.end, word.confidence) == ("BB", pytest.approx(0.1), pytest.approx(0.2), 0.5)
     assert result.per_item.hypotheses == {"clean": ["WORD BB", "", "WORD BBB"]}
 
 

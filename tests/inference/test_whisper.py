@@ -5,15 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from numpy.typing import NDArray
 
 import noisewise
 from noisewise.checkpoints import model_folder
-from noisewise.decoding.config import DecodingConfig, build
-from noisewise.decoding.ctc.beam import BeamConfig
-from noisewise.decoding.hypothesis import Hypothesis, Word
-from noisewise.decoding.whisper.hotwords import ProposedHotwords
+from noisewise.decoding.config import DecodingConfig
 from noisewise.errors import ConfigError, ModelError
 from noisewise.inference.recogniser import Recogniser
 from noisewise.text.tokenizer import CharacterTokenizer
@@ -86,6 +84,20 @@ def test_long_recordings_are_windows_that_end_in_pauses(recogniser: Recogniser) 
     assert found.text.startswith(recogniser.transcribe(whole[: 2 * 22_400 - 3200], window_seconds=2.9).text[:3])
 
 
+def test_windows_are_shorter_where_no_silence_fills_them(recogniser: Recogniser, public: Path) -> None:
+    assert recogniser.window_seconds == 15.0
+    assert noisewise.load(public).window_seconds == 30.0
+
+
+def test_channels_keep_their_numbers_and_failures_their_reasons(recogniser: Recogniser, tmp_path: Path) -> None:
+    both = np.stack((sound(0.8), sound(0.8, 1)), axis=1)
+    soundfile.write(tmp_path / "two.wav", both, 16_000)
+    found = recogniser.transcribe_channels(tmp_path / "two.wav")
+    assert [(each.channel, each.truncated) for each in found] == [(1, False), (2, False)]
+    (failed,) = recogniser.transcribe([np.zeros(16_000, np.float32)])
+    assert failed.reason == "silent"
+
+
 def test_alternatives_are_other_texts(recogniser: Recogniser) -> None:
     found = recogniser.transcribe(sound(1.0), beam=4, nbest=3)
     texts = [found.text, *(each.text for each in found.alternatives)]
@@ -110,7 +122,7 @@ def test_a_public_folder_writes_without_a_head(public: Path) -> None:
 
 def test_what_no_decoder_of_whisper_takes_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("GO\n")
-    with pytest.raises(ConfigError, match="`lexicon` must be left out for a Whisper"):
+    with pytest.raises(ConfigError, match=r"^`lexicon` must be left out for a Whisper.*or a CTC model$"):
         noisewise.load(folder, lexicon=tmp_path / "words.txt")
     with pytest.raises(ConfigError, match="`decoding` must have `whisper`"):
         noisewise.load(folder, decoding=DecodingConfig())
@@ -118,21 +130,3 @@ def test_what_no_decoder_of_whisper_takes_is_refused(folder: Path, tmp_path: Pat
     with pytest.raises(ModelError, match="must be the tokenizer of a Whisper"):
         noisewise.load(folder)
     (tmp_path / "tokenizer.json").rename(folder / "tokenizer.json")
-
-
-def test_hotwords_take_the_place_of_what_was_said_then() -> None:
-    proposer = build(DecodingConfig(search=BeamConfig(beam=4)), LETTERS, {"KLIPPITY": 1.5})
-    hotwords = ProposedHotwords({"KLIPPITY": "Klippity"}, {"KLIPPITY": 1.5}, proposer)
-    written = [
-        Word("Go", 0.0, 0.3, 1.0),
-        Word("clip", 0.4, 0.6, 1.0),
-        Word("it,", 0.6, 0.9, 1.0),
-        Word("now.", 1, 1.3, 1),
-    ]
-    decoded = Hypothesis(
-        "", [], [Word("GO", 0.1, 0.3, 1.0), Word("KLIPPITY", 0.38, 0.92, 1.0), Word("NOW", 1, 1.2, 1.0)]
-    )
-    assert hotwords.texts(written, [decoded]) == ["Go Klippity, now.", "Go klippity, now."]
-    assert hotwords.texts(written, [Hypothesis("", [], decoded.words[:1])]) == []
-    assert hotwords.bonus("Go Klippity, now.") == pytest.approx(12.0)
-    assert hotwords.bonus("Go clip it, now.") == 0.0

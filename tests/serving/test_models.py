@@ -72,7 +72,7 @@ def test_what_is_said_of_a_model(served: ServedModels) -> None:
 
 def test_a_recogniser_gives_what_it_gives_alone(served: ServedModels, model_dir: Path) -> None:
     model = served.recogniser("tiny")
-    quiet = NOISE[:9_000] / 3
+    quiet = NOISE[:9_000] * np.float32(1 / 3)
     futures = [model.submit(each) for each in (NOISE, quiet, NOISE)]
     alone = Recogniser.load(model_dir).transcribe([NOISE, quiet], hotwords=["anna"])
     assert [future.result().text for future in futures] == [alone[0].text, alone[1].text, alone[0].text]

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -192,5 +192,5 @@ def test_sdk(client: Client) -> None:
             seen.append(event.type)
             if event.type == f"{TRANSCRIPTION}.completed":
                 break
-        assert event.transcript == "ENTER SIX TWO FOUR"
+        assert cast(Any, event).transcript == "ENTER SIX TWO FOUR"
         assert seen[:3] == ["session.created", "session.updated", "input_audio_buffer.committed"]

@@ -5,6 +5,7 @@ import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_it_wants_no_noise_reduction(place: tuple[str, int]) -> None:
 
 
 def test_transcripts(place: tuple[str, int]) -> None:
-    names = {"transcript_names": ["Anna", "Zoë \u03b1"], "transcript_terms": ["four"], "language": "en"}
+    names: dict[str, Any] = {"transcript_names": ["Anna", "Zoë \u03b1"], "transcript_terms": ["four"], "language": "en"}
     events = [*spoken(**names), *spoken(bytes(32_000)), *spoken(PCM[:100]), WyomingEvent("ping", {"text": "x"})]
     found = answers(place, events, "pong")
     assert [event.data["text"] for event in found if event.type == "transcript"] == ["ENTER SIX TWO FOUR", "", ""]

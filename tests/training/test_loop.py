@@ -441,7 +441,7 @@ def test_a_process_that_is_lost_while_stepping_ends_the_other_in_one_line(lost: 
 
     def run(rank: int) -> None:
         if rank == lost:
-            Trainer._gather = lose  # type: ignore[method-assign]
+            Trainer._gather = lose  # type: ignore[assignment, method-assign]
         train(recipe, tmp_path / "run")
 
     statuses = together(run, shown)

@@ -79,6 +79,8 @@ def _print_table(model: str, cost: "ModelCost", convention: "Convention", depth:
     for name, module in zip(names, shown, strict=True):
         giga = module.operations(convention) / 1e9
         print(f"{name:<{width}}  {module.parameters:>11,}  {giga:>8.3f}  {giga / cost.seconds:>12.3f}")
+    if any(module.name == "decoder" and not module.macs for module in shown):
+        print("\nthe decoder is not counted: what it costs depends on the text")
 
 
 def _level(module: "Cost") -> int:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from noisewise.config import config
+from noisewise.config import config, dump
 from noisewise.decoding.attention.joint import JointConfig, JointSearch
 from noisewise.decoding.attention.rescoring import AttentionRescoring
 from noisewise.decoding.attention.search import AttentionSearch, Begin
@@ -74,6 +74,15 @@ class DecodingConfig:
                     f"`{name}` must be left out for a Whisper, whose decoder writes tokens that no language model or "
                     "lexicon of noisewise knows, but is given; use `beam`, `nbest` and `hotwords`, or a CTC model"
                 )
+
+    def values(self) -> dict[str, Any]:
+        """As it is written and hashed: without `whisper` where that is null, as before there was one.
+
+        Example:
+            >>> "whisper" in DecodingConfig().values()
+            False
+        """
+        return {name: value for name, value in dump(self).items() if name != "whisper" or value is not None}
 
     def most(self, nbest: int) -> "DecodingConfig":
         """The same with so many hypotheses in the end, and a beam that holds them."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from noisewise.config import dump, parse
+from noisewise.config import parse
 from noisewise.decoding.config import DecodingConfig
 from noisewise.errors import ConfigError
 from noisewise.files import read_json, replaced, replaced_folder, replaced_path
@@ -40,7 +40,7 @@ def write(folder: str | Path, config: DecodingConfig) -> Path:
     folder = Path(folder)
     copied = moved(config, lambda name, file: _copied(Path(file), folder / _target(name, Path(file))))
     with replaced(folder / NAME) as file:
-        file.write(json.dumps(dump(copied), indent=2) + "\n")
+        file.write(json.dumps(copied.values(), indent=2) + "\n")
     return folder / NAME
 
 

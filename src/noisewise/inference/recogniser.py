@@ -158,7 +158,7 @@ class Recogniser:
         self.decoding: DecodingConfig | Greedy = with_options(chosen or "greedy", **options)
         self.hotwords = hotwords
         self._decoders = {str(self.decoding): self._made_decoder(self.decoding)}
-        longest = loaded.model.longest / SAMPLE_RATE if isinstance(loaded.model, Whisper) else WINDOW_SECONDS
+        longest = whisper.window_seconds(loaded.model) if isinstance(loaded.model, Whisper) else WINDOW_SECONDS
         self.window_seconds = float(loaded.about.get("window_seconds", longest))
         self.lead_seconds = float(loaded.about.get("lead_seconds", 0.0))
         self.trail_seconds = float(loaded.about.get("trail_seconds", 0.0))

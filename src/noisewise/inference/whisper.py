@@ -33,6 +33,15 @@ from noisewise.text.tokenizer import Tokenizer
 
 PROPOSED = BeamConfig(beam=8, nbest=8)
 """The search by CTC that proposes hotwords."""
+WINDOW_SECONDS = 15.0
+"""Windows of a Whisper that is not given silence to 30 s, at most: one trained on single utterances may end its text
+behind the first of several sentences, and more of them stand in a longer window."""
+
+
+def window_seconds(model: Whisper) -> float:
+    """How long the windows of a recording are, at most; for a Whisper that fills them to 30 s, all that it can take."""
+    longest = model.longest / SAMPLE_RATE
+    return longest if model.config.pad_seconds > WINDOW_SECONDS else min(longest, WINDOW_SECONDS)
 
 
 def suited(decoding: DecodingConfig | Greedy | None) -> DecodingConfig:

@@ -11,7 +11,7 @@ from shutil import copytree, ignore_patterns
 from typing import Any, Literal
 
 from noisewise.checkpoints.model_folder import weights_hash
-from noisewise.config import config, dump
+from noisewise.config import config
 from noisewise.decoding import saved_config
 from noisewise.decoding.config import DecodingConfig
 from noisewise.errors import EvaluationError
@@ -145,7 +145,7 @@ def _tune_ctc(config: TuningConfig, recogniser: Recogniser, progress: Progress) 
     if chosen.lm is not None:
         chosen = replace(chosen, rescoring=None)
         files = [sha256_of(Path(path)) for path in (chosen.lm, chosen.lexicon) if path is not None]
-        kept = cache.trials({**about, "config": dump(chosen), "files": files, "trials": config.trials})
+        kept = cache.trials({**about, "config": chosen.values(), "files": files, "trials": config.trials})
 
         def tried(trial: WeightTrial) -> None:
             kept.add(trial)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -34,8 +35,21 @@ def search(**options: Any) -> DecoderSearch:
     return DecoderSearch(PIECES, small.TOKENS, 40, WhisperSearchConfig(**options))
 
 
-def generated(beams: int) -> list[list[int]]:
-    """What transformers finds, without prompt and end."""
+class Eager:
+    """A decoder to which the end is likelier by a bias, in nats."""
+
+    def __init__(self, inner: Any, bias: float):
+        self.inner, self.bias = inner, bias
+        self.push, self.reorder, self.keep = inner.push, inner.reorder, inner.keep
+
+    def step(self, tokens: Tensor) -> Tensor:
+        said: Tensor = self.inner.step(tokens).clone()
+        said[:, PIECES.end] += self.bias
+        return said
+
+
+def generated(beams: int, bias: float) -> list[list[int]]:
+    """What transformers finds, without prompt and end; the best text that ends, if one of the beam does."""
     from transformers.generation.utils import GenerationMixin
     from transformers.modeling_outputs import BaseModelOutput
 
@@ -54,15 +68,20 @@ def generated(beams: int) -> list[list[int]]:
         pad_token_id=PIECES.end,
         suppress_tokens=never,
         begin_suppress_tokens=[*PIECES.encode(" "), PIECES.end],
+        sequence_bias={(PIECES.end,): bias} if bias else None,
+        num_return_sequences=beams,
     )
-    return [row[2:].tolist() for row in found]
+    rows = [[row[2:].tolist() for row in each] for each in found.view(len(FRAMES), beams, -1)]
+    return [next((row[: row.index(PIECES.end)] for row in each if PIECES.end in row), each[0]) for each in rows]
 
 
+@pytest.mark.parametrize("bias", [0.0, 5.0, 7.0])
 @pytest.mark.parametrize("beams", [1, 4])
-def test_texts_are_those_that_transformers_generates(model: Any, beams: int) -> None:
-    expected, found = generated(beams), search(beam=beams).search(steps(model), SHORT)
-    texts = [theirs[: theirs.index(PIECES.end)] if PIECES.end in theirs else theirs for theirs in expected]
-    assert [each.said[0].tokens for each in found] == texts
+def test_texts_are_those_that_transformers_generates(model: Any, beams: int, bias: float) -> None:
+    found = search(beam=beams).search(Eager(steps(model), bias), SHORT)
+    texts = [each.said[0].tokens for each in found]
+    assert texts == generated(beams, bias)
+    assert (min(map(len, texts)) < 8) == (bias > 0)
 
 
 @pytest.mark.parametrize("beams", [1, 3])
@@ -162,3 +181,80 @@ def test_hotwords_before_the_text_must_leave_room() -> None:
     full = DecoderSearch(PIECES, small.TOKENS, 40, before=[7] * 40)
     with pytest.raises(DecodingError, match="must leave room"):
         full.search(Scripted([]), [0.0])
+
+
+LETTERS = [50, 51, 52, 53]
+"""The tokens that a `Table` knows, beside the end."""
+
+
+class Table:
+    """A decoder of four tokens and the end, whose distribution depends on the utterance and on all tokens before."""
+
+    def __init__(self, utterances: Sequence[int], end_bias: float):
+        logits = torch.randn(997, 5, generator=torch.Generator().manual_seed(3))
+        logits[:, 4] += end_bias
+        self.log_probs = torch.full((997, small.TOKENS), -torch.inf)
+        self.log_probs[:, [*LETTERS, PIECES.end]] = logits.log_softmax(dim=1)
+        self.state = torch.tensor(utterances)
+
+    def push(self, tokens: Tensor) -> Tensor:
+        self.state = (self.state * 31 + tokens) % 997
+        return self.state
+
+    def step(self, tokens: Tensor) -> Tensor:
+        return self.log_probs[self.push(tokens)]
+
+    def reorder(self, rows: Tensor) -> None:
+        self.state = self.state[rows]
+
+    def keep(self, utterances: Tensor) -> None: ...
+
+
+def told(utterance: int, text: Sequence[int], end_bias: float) -> list[float]:
+    """ln P of each token of a text, and of the end behind it."""
+    table, before = Table([utterance], end_bias), [*PIECES.prompt(), *text]
+    rows = [table.step(torch.tensor([token]))[0] for token in before]
+    following = [*text, PIECES.end]
+    return [float(row[token]) for row, token in zip(rows[-len(following) :], following, strict=True)]
+
+
+def by_the_rules(utterance: int, end_bias: float, beam: int, power: float, most: int) -> list[tuple[float, list[int]]]:
+    """Ranks and texts by the rules in the docstring of the search, one hypothesis at a time."""
+    ended, grown = list[tuple[float, list[int]]](), [(0.0, list[int]())]
+    for length in range(1, most + 1):
+        following = list[tuple[float, list[int]]]()
+        for _, text in grown:
+            for token in LETTERS if length == 1 else [*LETTERS, PIECES.end]:  # something must be said
+                each = told(utterance, text if token == PIECES.end else [*text, token], end_bias)
+                following.append((sum(each[:length]), [*text, token]))
+        best = sorted(following, reverse=True)[: 2 * beam]
+        ended += [(score / length**power, text[:-1]) for score, text in best[:beam] if text[-1] == PIECES.end]
+        grown = [(score, text) for score, text in best if text[-1] != PIECES.end][:beam]
+        ended.sort(reverse=True)
+        if len(ended) >= beam and grown[0][0] / length**power <= ended[beam - 1][0]:
+            break
+    return ended or [(grown[0][0] / most**power, grown[0][1])]
+
+
+@pytest.mark.parametrize("end_bias", [-1.0, 3.0])
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("beam", [1, 2, 4])
+def test_hypotheses_end_and_are_ranked_by_the_rules(beam: int, power: float, end_bias: float) -> None:
+    utterances, most = list(range(8)), 5
+    rules = DecoderSearch(PIECES, small.TOKENS, 2 + most, WhisperSearchConfig(beam=beam, length_power=power))
+    found = rules.search(Table(utterances, end_bias), [9.0] * 8)
+    for utterance, each in zip(utterances, found, strict=True):
+        expected = by_the_rules(utterance, end_bias, beam, power, most)
+        assert [said.tokens for said in each.said] == [text for _, text in expected]
+        assert [said.rank(power) for said in each.said] == pytest.approx([rank for rank, _ in expected], abs=1e-4)
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+def test_a_beam_that_holds_every_text_finds_the_best_of_all(power: float) -> None:
+    rules = DecoderSearch(PIECES, small.TOKENS, 2 + 4, WhisperSearchConfig(beam=400, length_power=power))
+    found = rules.search(Table([5], -1.0), [9.0])[0].said
+    texts = [list(text) for length in (1, 2, 3) for text in product(LETTERS, repeat=length)]
+    ranks = [sum(told(5, text, -1.0)) / (len(text) + 1) ** power for text in texts]
+    best_first = sorted(range(len(texts)), key=lambda at: -ranks[at])
+    assert [each.tokens for each in found] == [texts[at] for at in best_first]
+    assert [each.rank(power) for each in found] == pytest.approx([ranks[at] for at in best_first], abs=1e-4)

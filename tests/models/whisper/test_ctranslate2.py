@@ -2,10 +2,12 @@
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from noisewise.errors import ModelError
 from noisewise.models.whisper import ctranslate2, weights
@@ -89,12 +91,13 @@ def test_variables_of_other_models_are_refused(a_model: WhisperWeights, tmp_path
     path = tmp_path / "model.bin"
     ctranslate2.write(path, a_model, "float32")
     variables = ctranslate2.read_variables(path)
-    for changed, message in [
+    changes: list[tuple[dict[str, NDArray[Any]], str]] = [
         ({"encoder/odd/weight": np.zeros((2, 2), np.float32)}, "`encoder/odd/weight` is not one"),
         ({"decoder/activation": np.array(0, np.int8)}, "`decoder/activation` of .* must be 3"),
         ({"encoder/num_heads": np.array(5, np.int16)}, "must divide the width 32"),
         ({"encoder/layer_0/self_attention/linear_0/weight": np.zeros((7, 2), np.float32)}, "must have 3 parts"),
-    ]:
+    ]
+    for changed, message in changes:
         ctranslate2.write_variables(path, {**variables, **changed}, {})
         with pytest.raises(ModelError, match=message):
             ctranslate2.read(path)

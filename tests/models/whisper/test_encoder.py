@@ -15,9 +15,9 @@ from noisewise.errors import ConfigError, ModelError
 from noisewise.inference.recogniser import Recogniser
 from noisewise.models.any_encoder import build_encoder
 from noisewise.models.logmel_transformer import SpecAugmentConfig
-from noisewise.models.whisper import encoder as whisper
-from noisewise.models.whisper.encoder import WhisperEncoder, WhisperEncoderConfig, sinusoids
-from noisewise.models.whisper.front_end import LONGEST
+from noisewise.models.wav2vec2 import unpadded
+from noisewise.models.whisper.encoder import WhisperEncoder, WhisperEncoderConfig, base, sinusoids, tiny
+from noisewise.models.whisper.front_end import LONGEST, log_mel
 from noisewise.recipe import Recipe
 from noisewise.run import train
 from noisewise.training import log
@@ -54,7 +54,7 @@ def test_features_of_real_whispers_are_those_of_transformers(a_real_whisper: Pat
     ours = WhisperEncoder(WhisperEncoderConfig(source=str(a_real_whisper))).eval()
     theirs = transformers.WhisperModel.from_pretrained(a_real_whisper).encoder.eval()
     torch.manual_seed(0)
-    mel, counts = whisper.log_mel(torch.randn(1, LONGEST) * 0.1, torch.tensor([LONGEST]))
+    mel, counts = log_mel(torch.randn(1, LONGEST) * 0.1, torch.tensor([LONGEST]))
     with torch.inference_mode():
         single = theirs(mel).last_hidden_state - ours.encode_mel(mel, counts).features
         exact = (
@@ -85,7 +85,7 @@ def test_learning_from_utterances_one_by_one_is_learning_from_the_batch(monkeypa
     waveform, lengths = torch.randn(3, 60_000), torch.tensor([60_000, 21_000, 25_000])
     found = []
     for apart in (True, False):
-        monkeypatch.setattr(whisper.unpadded, "suits", lambda *_, learning, apart=apart: apart)
+        monkeypatch.setattr(unpadded, "suits", lambda *_, learning, apart=apart: apart)
         encoder.zero_grad()
         features = encoder(waveform, lengths).features
         features.square().sum().backward()  # type: ignore[no-untyped-call]
@@ -172,7 +172,7 @@ def test_broken_folders_are_refused(a_whisper: Maker, tmp_path: Path) -> None:
 
 def test_named_sizes() -> None:
     with torch.device("meta"):
-        models = [size.build() for size in (whisper.tiny(), whisper.base())]
+        models = [size.build() for size in (tiny(), base())]
     assert [sum(each.numel() for each in model.state_dict().values()) for model in models] == [8_209_920, 20_593_664]
 
 

@@ -1,10 +1,14 @@
 """Beam search by the decoder of Whisper: token by token, with a cache, several utterances at a time.
 
-As `generate` of transformers has it: of the 2 K best continuations of an utterance, those that end and are among the
-first K have ended, and the first K of the others grow on. It is over when K have ended and none that grows is better
-than the worst of them, at its length now. With K = 1 this is greedy.
+Of the 2 K best continuations of an utterance by ln P_att, those that end and are among the first K have ended, and
+the first K of the others grow on. The search is over when K or more have ended and the best of those that grow, ranked
+at its length now, is no better than the K-th of them; or when the text is as long as it may be. What has ended is
+ranked by
 
-    rank(Y) = ln P_att(Y, end | prompt, X) / (|Y| + 1) ** power
+    rank(Y) = ln P_att(Y, end | prompt, X) / (|Y| + 1) ** power,    power = `length_power`, 1 for the mean.
+
+With K = 1 this is greedy. These are the rules of `generate` of transformers with early_stopping=False, but for two: a
+text that is as long as it may be counts only where none has ended, and a loop ends behind the first of its phrases.
 
 Legend: B utterances that are not over, K hypotheses of each, L tokens so far, V tokens, D width.
 """
