@@ -57,7 +57,7 @@ def main() -> None:
     torch.set_num_threads(1)
     data = Path(os.environ["NOISEWISE_DATA"])
     with tempfile.TemporaryDirectory() as folder:
-        conditions, model_seconds, seconds, texts = hear(data, options.utterances)
+        conditions, model_seconds, seconds, texts = transcribe(data, options.utterances)
         lm, words = language_model(data, Path(folder))
         result = {
             "command": "OMP_NUM_THREADS=1 python benchmarks/beam_search.py",
@@ -79,7 +79,7 @@ def main() -> None:
     print(json.dumps(result, indent=2))
 
 
-def hear(data: Path, utterances: int) -> tuple[dict[str, list[Tensor]], float, float, list[str]]:
+def transcribe(data: Path, utterances: int) -> tuple[dict[str, list[Tensor]], float, float, list[str]]:
     """Log-probabilities of each condition, processor seconds of the model for one of them, seconds of audio, texts."""
     rows = [row for row in read_table(data / "an4") if row["split"] == "test"][:utterances]
     babble = next(row for row in read_table(data / "noise") if row["split"] == "test" and row["label"] == "babble")

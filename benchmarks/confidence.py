@@ -3,7 +3,7 @@
     python benchmarks/confidence.py [--model MODEL] [--output results/alignment/confidence.json]
 
 Fitted on the eight AN4 speakers that the AN4 model's training held back, mixed with training noises; measured on AN4
-test, mixed with test noises. Each utterance is heard clean and at each signal-to-noise ratio with one type of noise,
+test, mixed with test noises. Each utterance is transcribed clean and at each SNR with one type of noise,
 in turn. A word is right if the alignment of the word error rate matches it; words that are missing have no confidence.
 """
 
@@ -44,8 +44,8 @@ def main() -> None:
     speech = rows(data / "an4")
     recogniser = Recogniser.load(options.model)
     held_back = [row for row in speech if row["split"] == "train" and row["speaker"] in HELD_BACK]
-    taught = heard(recogniser, data, held_back, "train")
-    tested = heard(recogniser, data, [row for row in speech if row["split"] == "test"], "test")
+    taught = transcribed(recogniser, data, held_back, "train")
+    tested = transcribed(recogniser, data, [row for row in speech if row["split"] == "test"], "test")
     pooled = [pair for pairs in taught.values() for pair in pairs]
     sure, right = [confidence for confidence, _ in pooled], [correct for _, correct in pooled]
     logistic, temperature = fit_logistic(sure, right), fit_logistic(sure, right, temperature=True)
@@ -85,7 +85,7 @@ def rows(folder: Path) -> Rows:
     return [{**row, "path": str(folder / row["path"])} for row in found]
 
 
-def heard(recogniser: Any, data: Path, speech: Rows, split: str) -> dict[str, list[tuple[float, bool]]]:
+def transcribed(recogniser: Any, data: Path, speech: Rows, split: str) -> dict[str, list[tuple[float, bool]]]:
     """Condition to the confidence of each word and whether it is right."""
     from noisewise.audio import waveform
     from noisewise.scoring.calibration import correct_words

@@ -43,7 +43,7 @@ RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
-class Heard:
+class Spoken:
     """Recordings of one set of conditions: all of an utterance stand together."""
 
     texts: DevSetPosteriors
@@ -110,15 +110,18 @@ def configurations(
     }
 
 
-def tested(recogniser: Recogniser, cache: TuningCache) -> dict[str, Heard]:
+def tested(recogniser: Recogniser, cache: TuningCache) -> dict[str, Spoken]:
     """The test set, clean and in noise."""
     told = {"weights": weights_hash(MODEL), "manifest": TEST, "in_turn": SNR_DB}
-    heard = cache.posteriors(
+    spoken = cache.posteriors(
         told, recogniser.tokenizer, lambda: compute_posteriors(recogniser, TEST, f"{NOISE}test", SNR_DB, types=TYPES)
     )
-    size, places = 1 + len(SNR_DB), range(len(heard.references))
+    size, places = 1 + len(SNR_DB), range(len(spoken.references))
     clean, noisy = [at for at in places if at % size == 0], [at for at in places if at % size]
-    return {"clean": Heard(some(heard, clean), 1), "noise": Heard(some(heard, noisy), len(SNR_DB))}
+    return {
+        "clean": Spoken(some(spoken, clean), 1),
+        "noise": Spoken(some(spoken, noisy), len(SNR_DB)),
+    }
 
 
 def some(texts: DevSetPosteriors, places: list[int]) -> DevSetPosteriors:
@@ -127,22 +130,22 @@ def some(texts: DevSetPosteriors, places: list[int]) -> DevSetPosteriors:
     )
 
 
-def measure(config: DecodingConfig, lists: dict[str, list[str]], sets: dict[str, Heard]) -> dict[str, Any]:
+def measure(config: DecodingConfig, lists: dict[str, list[str]], sets: dict[str, Spoken]) -> dict[str, Any]:
     """Without hotwords (greedy, where there is no language model) and with each list, in each set of conditions."""
     model = loading.load(config.lm) if config.lm else None
     found: dict[str, Any] = {}
-    for part, heard in sets.items():
+    for part, spoken in sets.items():
         alone = None if config.lm is None else config
-        found[part] = {"no hotwords": counted(heard, heard.texts.decode(alone, model), lists["names"], [])}
+        found[part] = {"no hotwords": counted(spoken, spoken.texts.decode(alone, model), lists["names"], [])}
         for name, hotwords in lists.items():
-            found[part][name] = counted(heard, heard.texts.decode(config, model, hotwords), lists["names"], hotwords)
+            found[part][name] = counted(spoken, spoken.texts.decode(config, model, hotwords), lists["names"], hotwords)
         print(part, json.dumps(found[part]), flush=True)
     return found
 
 
-def counted(heard: Heard, said: list[str], names: list[str], listed: list[str]) -> dict[str, Any]:
+def counted(spoken: Spoken, said: list[str], names: list[str], listed: list[str]) -> dict[str, Any]:
     """Recall of the names that were said, false alarms of the list, and word error rates with and without a name."""
-    references, size = heard.texts.references, heard.conditions
+    references, size = spoken.texts.references, spoken.conditions
     named = [text in set(names) for text in references]
     right = [name and name_is_in(text, out) for name, text, out in zip(named, references, said, strict=True)]
     alarms = [

@@ -117,14 +117,14 @@ def exchanged(run: str) -> dict[str, float]:
     assert isinstance(task, Wav2CodeTask)
     model, batches = task.model, list(RecordingSource(*data_sets(recipe), encode=loaded.tokenizer.encode).validation())
     rates = {"predicted": task.validate(batches)["wer"]}
-    plain, heard = model.restore, list[Batch]()
+    plain, decoded = model.restore, list[Batch]()
     for name in ("clean codes", "clean", "noisy"):
 
         def restore(waveform: Tensor, lengths: Tensor, name: str = name) -> Restoration:
-            return other(model, plain(waveform, lengths), task, heard[-1], name)
+            return other(model, plain(waveform, lengths), task, decoded[-1], name)
 
         model.restore = restore  # type: ignore[method-assign]
-        rates[name] = task.validate(heard.append(batch) or batch for batch in batches)["wer"]  # type: ignore[func-returns-value]
+        rates[name] = task.validate(decoded.append(batch) or batch for batch in batches)["wer"]  # type: ignore[func-returns-value]
     return {name: round(rate, 4) for name, rate in rates.items()}
 
 

@@ -43,7 +43,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
 
 
 def lengths(waveforms: list[np.ndarray]) -> list[str | Failure]:
-    return [Failure("cannot hear it") if len(one) == 13 else f"{len(one)} samples" for one in waveforms]
+    return [Failure("cannot be read") if len(one) == 13 else f"{len(one)} samples" for one in waveforms]
 
 
 def test_a_grid_over_http_is_that_of_the_recogniser_itself(
@@ -82,7 +82,7 @@ def test_what_arrives_is_what_was_sent_in_any_format(serve: object) -> None:
 def test_a_failure_of_the_recogniser_is_one_of_the_recording(serve: object) -> None:
     url = serve(NamedRecogniser("lengths", lengths))
     silence = [np.zeros(size, np.float32) for size in (12, 13)]
-    assert load_recogniser(f"openai:{url}").recognise(silence) == ["12 samples", Failure("status 422: cannot hear it")]
+    assert load_recogniser(f"openai:{url}").recognise(silence) == ["12 samples", Failure("status 422: cannot be read")]
 
 
 DRAWN, KIND = form([("model", "m")], wav(np.zeros(20, np.float32)))

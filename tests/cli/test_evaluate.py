@@ -11,6 +11,8 @@ import pytest
 
 from noisewise.audio.waveform import save
 from noisewise.cli import main as cli
+from noisewise.cli.evaluate import _normaliser
+from noisewise.evaluation.systems.protocol import NamedRecogniser
 
 MODULE = """
 import sys
@@ -231,12 +233,21 @@ def test_what_the_normaliser_removes_is_said_and_kept(here: Path, capsys: pytest
     assert "normaliser" in capsys.readouterr().err
 
 
+def test_a_model_with_other_letters_chooses_the_normaliser(capsys: pytest.CaptureFixture[str]) -> None:
+    german = NamedRecogniser("m", lambda waveforms: [], normaliser="german")
+    plain = NamedRecogniser("m", lambda waveforms: [])
+    assert _normaliser(german, None) == "german" and "by --normaliser german" in capsys.readouterr().err
+    assert _normaliser(german, "english") == "english" and "choose --normaliser german" in capsys.readouterr().err
+    assert _normaliser(german, "unicode") == "unicode" and _normaliser(plain, None) == "english"
+    assert _normaliser(plain, "english") == "english" and not capsys.readouterr().err
+
+
 def test_words_with_times_of_a_model_for_sclite(here: Path, model_dir: Path) -> None:
     command = ["evaluate", "speech", "--model", str(model_dir), "--noise", "noise", "--snr", "5", "-o", "grid.json"]
     assert cli.main([*command, "--ctm", "ctm"]) == 0
     assert {path.name for path in Path("ctm").iterdir()} == {"reference.stm", "clean.ctm", "car@5.ctm"}
-    heard = json.loads(Path("grid.json").read_text())["per_item"]["hypotheses"]
-    for condition, texts in heard.items():
+    hypotheses = json.loads(Path("grid.json").read_text())["per_item"]["hypotheses"]
+    for condition, texts in hypotheses.items():
         lines = [line.split() for line in Path(f"ctm/{condition}.ctm").read_text().splitlines()]
         assert [line[4] for line in lines] == " ".join(texts).split()
         assert all(float(start) >= 0 and float(length) > 0 for _, _, start, length, *_ in lines)

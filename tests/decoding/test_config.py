@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def text(config: DecodingConfig, said: str, hotwords: tuple[str, ...] = ()) -> str:
-    """What comes out when `said` is heard, one symbol in two frames, `?` for B and V alike."""
+    """What comes out when `said` is decoded, one symbol in two frames, `?` for B and V alike."""
     ids = {symbol: index for index, symbol in enumerate(TOKENIZER.symbols)}
     log_probs = torch.full((2 * len(said), len(TOKENIZER)), 0.002)
     for at, symbol in enumerate(said.replace(" ", "|")):

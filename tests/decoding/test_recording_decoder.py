@@ -11,14 +11,14 @@ from noisewise.text.tokenizer import CharacterTokenizer
 TOKENIZER = CharacterTokenizer()
 
 
-def heard(frames: int, seed: int) -> torch.Tensor:
+def posteriors(frames: int, seed: int) -> torch.Tensor:
     """Log-probabilities that leave something to search for. (F, V)"""
     torch.manual_seed(seed)
     return (2 * torch.randn(frames, len(TOKENIZER))).log_softmax(dim=-1)
 
 
 def test_together_alone_and_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [heard(frames, frames) for frames in (5, 40, 1, 23)]
+    found = [posteriors(frames, frames) for frames in (5, 40, 1, 23)]
     search = RecordingDecoder(TOKENIZER, DecodingConfig()).search(["no"])
     alone = [best([each], TOKENIZER, 0.04, search)[0] for each in found]
     for chunk in (1000, 7):

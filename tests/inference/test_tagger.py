@@ -87,7 +87,7 @@ def test_where_a_sound_may_have_several_labels_the_loudest_window_speaks(tagger_
     np.testing.assert_array_equal(found.probabilities, every.max(axis=0))
 
 
-def test_the_window_of_a_model_is_what_its_folder_says_or_what_it_can_hear(tagger_dir: Path, tmp_path: Path) -> None:
+def test_the_window_of_a_model_is_what_its_folder_says_or_what_it_can_take(tagger_dir: Path, tmp_path: Path) -> None:
     assert Tagger.load(tagger_dir).window_seconds == 2.0
     folder = shutil.copytree(tagger_dir, tmp_path / "fixed")
     about = json.loads((folder / "config.json").read_text())

@@ -5,14 +5,14 @@ import pytest
 from noisewise.errors import ConfigError
 from noisewise.evaluation.systems.protocol import Failure
 from noisewise.labelling.criteria import REASONS, Criteria, compression_ratio, judged, longest_run
-from noisewise.labelling.heard import Heard
+from noisewise.labelling.transcription import Transcription
 
 GOOD = "The garden was cool and solitary."
 
 
 def reasons(text: str, second: str | None = None, seconds: float = 3.0, **bounds: Any) -> list[str]:
-    heard = [Heard(text, 0.9, -0.1), *([] if second is None else [Heard(second)])]
-    found = judged(heard, seconds, Criteria(**bounds)).reasons
+    transcripts = [Transcription(text, 0.9, -0.1), *([] if second is None else [Transcription(second)])]
+    found = judged(transcripts, seconds, Criteria(**bounds)).reasons
     assert set(found) <= set(REASONS)
     return found
 
@@ -27,8 +27,8 @@ def test_one_recogniser_must_be_sure() -> None:
 
 def test_without_confidences_only_a_bound_of_0_keeps() -> None:
     for bound, expected in ((0.0, []), (0.01, ["unsure"])):
-        assert judged([Heard(GOOD)], 3, Criteria(confidence=bound)).reasons == expected
-    assert judged([Heard(GOOD)], 3, Criteria(log_probability=-9.0)).reasons == ["unsure"]
+        assert judged([Transcription(GOOD)], 3, Criteria(confidence=bound)).reasons == expected
+    assert judged([Transcription(GOOD)], 3, Criteria(log_probability=-9.0)).reasons == ["unsure"]
 
 
 def test_two_recognisers_must_agree() -> None:
@@ -36,7 +36,7 @@ def test_two_recognisers_must_agree() -> None:
     assert reasons(GOOD, "the garden was cool and military", agreement=0.2) == []  # 1 of 6 words
     assert reasons(GOOD, "the garden was cool and military", agreement=0.1) == ["disagreement"]
     assert reasons(GOOD, "", agreement=0.5) == ["disagreement"]
-    assert judged([Heard(GOOD), Failure("x")], 3, Criteria(agreement=0.5)).reasons == ["disagreement"]
+    assert judged([Transcription(GOOD), Failure("x")], 3, Criteria(agreement=0.5)).reasons == ["disagreement"]
 
 
 def test_the_rate_is_of_the_first() -> None:
@@ -68,7 +68,7 @@ def test_a_failure_is_not_an_empty_text() -> None:
 
 
 def test_what_was_measured() -> None:
-    found = judged([Heard(GOOD, 0.91234, -0.12345), Heard("the garden")], 3, Criteria(agreement=0.1))
+    found = judged([Transcription(GOOD, 0.91234, -0.12345), Transcription("the garden")], 3, Criteria(agreement=0.1))
     assert found.scores == {
         "confidence": 0.9123,
         "log_probability": -0.1235,

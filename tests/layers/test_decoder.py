@@ -69,9 +69,9 @@ def test_padding_of_frames_and_tokens_changes_nothing(frames: tuple[Tensor, Tens
     for row, (count, tokens) in enumerate(((9, 6), (4, 3), (1, 1))):
         alone = decoder(features[row : row + 1, :tokens], memory[row : row + 1, :count], valid[row : row + 1, :count])
         torch.testing.assert_close(together[row, :tokens], alone[0], atol=1e-5, rtol=1e-5)
-    heard = memory.clone()
-    heard[0, 8] += 1.0
-    assert (decoder(features, heard, valid)[0] - together[0]).abs().amax() > 1e-3  # a valid frame matters
+    moved = memory.clone()
+    moved[0, 8] += 1.0
+    assert (decoder(features, moved, valid)[0] - together[0]).abs().amax() > 1e-3  # a valid frame matters
 
 
 def test_one_token_after_the_other_equals_all_at_once(frames: tuple[Tensor, Tensor]) -> None:

@@ -77,13 +77,13 @@ def encoded(model: Wav2Code | CodebookLearning, wave: np.ndarray) -> torch.Tenso
 def test_shares_and_distances_against_plain_loops(corpus: Path, pool: NoisePool, teacher: CodebookLearning) -> None:
     subject = student(teacher, CNNPredictorConfig(dim=8))
     inspector = Inspector([subject], teacher, pool)
-    heard = list(speech([str(corpus / "corpus")], 2))
-    found = inspector.look(heard, [10, 0])
+    utterances = list(speech([str(corpus / "corpus")], 2))
+    found = inspector.look(utterances, [10, 0])
     assert found.conditions == ["0", "10", "clean"] and found.noise_types == ["babble", "traffic"]
     entries = teacher.codebook.entries.detach()
     right = {"it": 0, NEAREST: 0}
     squares, frames = {"noisy": 0.0, "restored": 0.0, "true_codes": 0.0}, 0
-    for name, clean in heard:
+    for name, clean in utterances:
         truth = encoded(teacher, clean)
         codes = torch.cdist(truth, entries).argmin(dim=1)
         for kind in ("babble", "traffic"):

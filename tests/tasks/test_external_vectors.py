@@ -17,12 +17,12 @@ class Peaks:
     """Stands for an encoder: the highest and the lowest sample, and those of every 4,000."""
 
     dim = frame_dim = 2
-    heard = 0
+    encoded = 0
 
     def __call__(self, waveform: Tensor, lengths: Tensor) -> Tensor:
         assert not torch.is_autocast_enabled("cpu"), "whatever the precision of the training"
-        assert waveform.shape == (1, int(lengths[0])), "each clip is heard alone"
-        Peaks.heard += 1
+        assert waveform.shape == (1, int(lengths[0])), "each clip is encoded alone"
+        Peaks.encoded += 1
         return torch.stack([waveform.amax(dim=1), waveform.amin(dim=1)], dim=1)
 
     def frames(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -39,7 +39,7 @@ def peaks(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         return Peaks()
 
     monkeypatch.setattr("noisewise.tasks.external_vectors.external.load", load)
-    Peaks.heard = 0
+    Peaks.encoded = 0
     return asked
 
 
@@ -58,7 +58,7 @@ def test_on_the_fly_the_clip_alone_is_heard(peaks: list[dict[str, Any]]) -> None
     assert peaks == [{"name": "a/folder", "pooling": "cls", "normalise": True, "device": "cpu"}]
     rows = [row[:count] for row, count in zip(a_batch().waveform, (8_000, 12_000, 4_000), strict=True)]
     assert found["e"].features.tolist() == [[float(row.max()), float(row.min())] for row in rows]
-    assert found["e"].lengths is None and Peaks.heard == 3
+    assert found["e"].lengths is None and Peaks.encoded == 3
 
 
 def test_the_precision_of_the_training_is_not_that_of_the_encoder() -> None:
@@ -70,7 +70,7 @@ def test_the_precision_of_the_training_is_not_that_of_the_encoder() -> None:
 def test_what_sounds_as_before_is_not_heard_again() -> None:
     vectors = ExternalVectors(ONE, {"e": replace(ON["e"], remember=2)})
     first = vectors.of(a_batch())["e"].features
-    assert torch.equal(vectors.of(a_batch())["e"].features, first) and Peaks.heard == 4, "two of three are kept"
+    assert torch.equal(vectors.of(a_batch())["e"].features, first) and Peaks.encoded == 4, "two of three are kept"
     other = a_batch()
     other.waveform[0, 0] += 9
     assert vectors.of(other)["e"].features[0, 0] == other.waveform[0, 0], "the same id, another sound"
@@ -87,7 +87,7 @@ def test_vectors_of_a_store_come_with_the_batch() -> None:
     batch = replace(a_batch(), vectors={"e": torch.ones(3, 5, 2)}, vector_lengths={"e": torch.tensor([5, 4, 3])})
     found = ExternalVectors(ONE, {}).of(batch)["e"]
     assert found.lengths is not None and found.lengths.tolist() == [5, 4, 3] and found.features.shape == (3, 5, 2)
-    assert not Peaks.heard
+    assert not Peaks.encoded
 
 
 def test_what_is_missing_double_or_of_another_width_is_refused() -> None:

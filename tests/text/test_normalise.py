@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noisewise.errors import ConfigError
-from noisewise.text.normalise import ENGLISH, NORMALISERS, _whisper_rules, choose, fitting, normalise, said
+from noisewise.text.normalise import ENGLISH, NORMALISERS, _whisper_rules, choose, fitting, named_for, normalise, said
 from noisewise.text.tokenizer import CharacterTokenizer
 
 
@@ -170,3 +170,22 @@ def test_the_usual_letters_are_english() -> None:
 def test_a_normaliser_goes_to_other_processes() -> None:
     chosen = choose("german")
     assert chosen("ä é") == pickle.loads(pickle.dumps(chosen))("ä é") == "Ä E"
+
+
+@pytest.mark.parametrize(
+    ("letters", "name"),
+    [
+        ("ABC'", "english"),
+        ("abc1", "english"),
+        ("ABCÄÖÜß", "german"),
+        ("abcäöü", "german"),
+        ("ABCÖÜÇĞİŞ", "turkish"),
+        ("ABCÉ", "unicode"),
+        ("ПРИВЕТ", "unicode"),
+        ("", "english"),
+    ],
+)
+def test_the_normaliser_of_a_model_keeps_its_letters(letters: str, name: str) -> None:
+    assert named_for(["<blank>", "<unk>", "|", *letters]) == name
+    kept = choose(name)
+    assert name == "english" or all(kept(each) for each in letters)

@@ -28,7 +28,7 @@ def command(
     from noisewise.evaluation.result import GridResult
     from noisewise.files import replaced
     from noisewise.reports import card as cards
-    from noisewise.reports.figure import plot_card
+    from noisewise.reports.figures.grid import plot_card
 
     card = cards.make(model, GridResult.load(grid), GridResult.load(degradations))
     picture = figure or output.with_suffix(".png")

@@ -27,7 +27,7 @@ def command(
 ) -> None:
     """Compare recognisers, or taggers, on the same mixtures: differences, intervals, tests, and where."""
     if figure is not None:
-        import_module("noisewise.reports.figure")  # a missing extra is found first
+        import_module("noisewise.reports.figures.comparison")  # a missing extra is found first
     from noisewise.evaluation.result import GridResult
     from noisewise.files import replaced
     from noisewise.reports import comparison_table
@@ -38,7 +38,7 @@ def command(
     comparison = compare(grids, chosen, unit=bootstrap, samples=samples, seed=seed)
     text = comparison_table.markdown(comparison, utterances)
     if figure is not None:
-        from noisewise.reports.figure import plot_comparison
+        from noisewise.reports.figures.comparison import plot_comparison
 
         plot_comparison(comparison, figure)
     for path, written in (

@@ -93,12 +93,13 @@ def command(
         bool, typer.Option("--nll", help="Keep the negative log-likelihood of the references, of our own models.")
     ] = False,
     normaliser: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Form in which words are compared: english, english-spoken (numerals read), whisper, "
-            "german, turkish, unicode, unicode-cased, none."
+            "german, turkish, unicode, unicode-cased, none.",
+            show_default="english, or what keeps the letters of the model",
         ),
-    ] = "english",
+    ] = None,
     markdown: Annotated[Path | None, typer.Option(help="Also write the table here, Markdown.")] = None,
     latex: Annotated[Path | None, typer.Option(help="Also write the table here, LaTeX.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Also draw it here, PNG, PDF or SVG.")] = None,
@@ -139,7 +140,7 @@ def command(
     from noisewise.evaluation.evaluate import evaluate
 
     if figure is not None:
-        import_module("noisewise.reports.figure")  # a missing extra is found now, not after the grid
+        import_module("noisewise.reports.figures.grid")  # a missing extra is found now, not after the grid
     partial = output.with_name(f".{output.name}.partial")
     if restart:
         partial.unlink(missing_ok=True)
@@ -157,7 +158,7 @@ def command(
         limit=limit,
         bootstrap_unit=bootstrap,
         bootstrap_samples=bootstrap_samples,
-        normaliser=normaliser,  # type: ignore[arg-type]  # checked with the test set
+        normaliser=_normaliser(system, normaliser),  # type: ignore[arg-type]  # checked with the test set
         subgroups=_names(subgroups),
         nll=nll,
         speech_free=speech_free,
@@ -221,6 +222,19 @@ def _system(
     return cached(recogniser, cache)
 
 
+def _normaliser(system: "NamedRecogniser | NamedTagger", chosen: str | None) -> str:
+    """The normaliser that is asked for, else the one that keeps the letters of the model, which is said."""
+    fits: str = getattr(system, "normaliser", "english")
+    if chosen is None and fits != "english":
+        print(f"note: the model has letters beside A to Z; words are compared by --normaliser {fits}", file=sys.stderr)
+    if chosen == "english" != fits:
+        print(
+            f"warning: the normaliser english removes or replaces letters of the model; choose --normaliser {fits}",
+            file=sys.stderr,
+        )
+    return chosen or fits
+
+
 def _must_be_plain(decoding: list[str], cache: Path | None) -> None:
     """Refuse for a tagger what only recognisers have."""
     from noisewise.errors import NoisewiseError
@@ -254,7 +268,7 @@ def _write(result: "GridResult", output: Path, markdown: Path | None, latex: Pat
             with replaced(path) as file:
                 file.write(written)
     if figure is not None:
-        from noisewise.reports.figure import plot_result
+        from noisewise.reports.figures.grid import plot_result
 
         plot_result(result, figure)
 

@@ -40,7 +40,7 @@ def command(
     from noisewise.evaluation import provenance
     from noisewise.reports import inspection
 
-    import_module("noisewise.reports.figure")  # a missing extra is found now, not after the work
+    import_module("noisewise.reports.figures.inspection")  # a missing extra is found now, not after the work
     import_module("sklearn")
     recipe = _recipe(inspection.best(run))
     place = teacher or _known(recipe, "--teacher", "task", "teacher")

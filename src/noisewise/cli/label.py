@@ -21,31 +21,38 @@ def command(
     model: Annotated[
         str, typer.Option("--model", "-m", help="Recogniser whose transcripts are kept, as in `noisewise evaluate`.")
     ] = "box",
-    model2: Annotated[str | None, typer.Option(help="A second one: kept is what both agree on.")] = None,
+    model2: Annotated[
+        str | None, typer.Option(help="A second recogniser; transcripts on which both agree are kept.")
+    ] = None,
     agreement: Annotated[
         float | None,
-        typer.Option(help="Largest word error rate of the second against the first.", show_default="0.1 with --model2"),
+        typer.Option(
+            help="Largest word error rate of the second transcript against the first.", show_default="0.1 with --model2"
+        ),
     ] = None,
     confidence: Annotated[
         float | None,
         typer.Option(
-            help="Least mean confidence, at which a transcript is kept without agreement too; 0 keeps all.",
+            help="Least mean confidence of the words; enough without agreement; 0 keeps all.",
             show_default="0.8 without --model2",
         ),
     ] = None,
     log_probability: Annotated[
-        float | None, typer.Option(help="The same for the mean logarithm of the confidences.", show_default="none")
+        float | None,
+        typer.Option(
+            help="Least mean logarithm of the confidences of the words; enough without agreement.", show_default="none"
+        ),
     ] = None,
-    words_per_second: Annotated[tuple[float, float], typer.Option(help="Lowest and highest rate of speaking.")] = (
+    words_per_second: Annotated[tuple[float, float], typer.Option(help="Lowest and highest speaking rate.")] = (
         0.2,
         6.0,
     ),
     compression_ratio: Annotated[
         float, typer.Option(help="Largest ratio of the size of a text to that of its zlib form.")
     ] = 2.4,
-    repetitions: Annotated[int, typer.Option(help="Most times that a phrase may stand in a row.")] = 3,
+    repetitions: Annotated[int, typer.Option(help="Most times that a phrase may be repeated in a row.")] = 3,
     numerals: Annotated[
-        bool, typer.Option("--numerals", help="Keep texts with digits, whose letters say less than is spoken.")
+        bool, typer.Option("--numerals", help="Keep texts with digits, which do not say how they are spoken.")
     ] = False,
     normaliser: Annotated[
         str, typer.Option(help="Form in which texts are compared: english, german, turkish, unicode, ...")
@@ -93,7 +100,7 @@ def command(
 
 def _must_be_sure(models: "list[NamedRecogniser]", criteria: "Criteria") -> None:
     from noisewise.errors import ConfigError
-    from noisewise.labelling.heard import gives_confidences
+    from noisewise.labelling.transcription import gives_confidences
 
     if criteria.needs_confidences and not gives_confidences(models[0]):
         raise ConfigError(

@@ -20,7 +20,7 @@ def command(
     """Draw waveform, spectrogram, log-mel and MFCC of a recording over one time axis."""
     from noisewise.audio import waveform
     from noisewise.errors import NoisewiseError
-    from noisewise.reports.figure import plot_features
+    from noisewise.reports.figures.features import plot_features
 
     if offset < 0 or (duration is not None and duration <= 0):
         raise NoisewiseError(

@@ -120,7 +120,7 @@ def _evaluate(
     use = getattr(task.system, "cache_use", None)
     if use is not None:  # what was measured with a cache is not finished without a word of it
         identity["cache"] = use().file
-    kept = Partial(partial, identity, task.cell_type)
+    kept = Partial(partial, identity, task.cell_type, len(speech.utterances))
     cell = bound(task.cell, speech.utterances)
     likelihoods = getattr(task.system, "likelihoods", None) if config.nll else None
     cells = run_conditions(

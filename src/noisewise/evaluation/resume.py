@@ -39,6 +39,9 @@ class Cell(Protocol):
     def mixture_sha256(self) -> str:
         """Hash over ids and 16-bit samples of all inputs in order; equal for systems that were given the same."""
 
+    def is_of(self, items: int) -> bool:
+        """Whether it has an output for each of so many recordings."""
+
 
 CellT = TypeVar("CellT", bound=Cell)
 
@@ -46,7 +49,9 @@ CellT = TypeVar("CellT", bound=Cell)
 class Partial(Generic[CellT]):
     """The finished conditions of a run that may be interrupted."""
 
-    def __init__(self, path: Path | None, identity: dict[str, Any], kind: type[CellT]) -> None:
+    def __init__(
+        self, path: Path | None, identity: dict[str, Any], kind: type[CellT], items: int | None = None
+    ) -> None:
         """Read the file, if there is one. Lines that cannot be read, such as one that was being written when the run
         was killed, are left out and counted: their conditions are measured again.
 
@@ -54,6 +59,7 @@ class Partial(Generic[CellT]):
             path: the file; nothing is kept when left out.
             identity: what makes cells comparable: manifests, seed, system.
             kind: class of the cells.
+            items: number of recordings of each condition; not checked when left out.
 
         Raises:
             EvaluationError: the file belongs to another run.
@@ -72,7 +78,7 @@ class Partial(Generic[CellT]):
                 "delete it, or choose another output"
             )
         for values in lines[1:]:
-            cell = None if values is None else _cell(kind, values)
+            cell = None if values is None else _cell(kind, values, items)
             if cell is not None:
                 self.cells[cell.condition] = cell
             else:
@@ -94,9 +100,10 @@ def _plain(cell: Any) -> dict[str, Any]:
     return asdict(cell)
 
 
-def _cell(kind: type[CellT], values: Any) -> CellT | None:
-    """A finished cell; None where the values are none."""
+def _cell(kind: type[CellT], values: Any, items: int | None) -> CellT | None:
+    """A finished cell; None where the values are none, or of another number of recordings."""
     try:
-        return parse(kind, values)
+        cell = parse(kind, values)
+        return cell if items is None or cell.is_of(items) else None
     except (ConfigError, TypeError, ValueError, AttributeError, RecursionError):
         return None

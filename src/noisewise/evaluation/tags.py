@@ -52,6 +52,11 @@ class ScoreCell:
     mixture_sha256: str
     """Hash of all mixtures, as in `Cell`."""
 
+    def is_of(self, items: int) -> bool:
+        """Whether it has scores, as many for each, of so many clips."""
+        size = len(base64.b64decode(self.scores, validate=True))
+        return size > 0 and size % (4 * items) == 0
+
     def array(self, classes: int) -> NDArray[np.float32]:
         """The scores. (N, K)"""
         return np.frombuffer(base64.b64decode(self.scores), "<f4").reshape(-1, classes)

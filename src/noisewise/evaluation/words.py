@@ -67,6 +67,10 @@ class TextCell:
     words: list[list[Word]] = field(default_factory=list)
     """The words of each hypothesis with times; empty where they were not asked for."""
 
+    def is_of(self, items: int) -> bool:
+        """Whether it has a hypothesis, and nats where there are any, of each of so many utterances."""
+        return len(self.hypotheses) == items and all(len(values) == items for values in self.nll.values())
+
 
 @dataclass(frozen=True)
 class Recognition:

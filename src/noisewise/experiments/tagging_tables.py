@@ -46,7 +46,7 @@ def draw(result: Reproduction, folder: Path) -> list[Path]:
     if sounds is None or not sounds.curves:
         return []
     try:
-        from noisewise.reports.figure import plot_curves
+        from noisewise.reports.figures.curves import plot_curves
     except ImportError:
         return []
     paths = []

@@ -12,7 +12,7 @@ from typing import Any
 
 from noisewise.errors import ConfigError
 from noisewise.evaluation.systems.protocol import Failure
-from noisewise.labelling.heard import Heard
+from noisewise.labelling.transcription import Transcription
 from noisewise.scoring.words import score
 from noisewise.text.normalise import ENGLISH, Normaliser
 
@@ -85,21 +85,21 @@ class Judgement:
     """What the decision rests on: confidence, log_probability, disagreement."""
 
 
-def judged(heard: Sequence[Heard | Failure], seconds: float, criteria: Criteria) -> Judgement:
+def judged(transcripts: Sequence[Transcription | Failure], seconds: float, criteria: Criteria) -> Judgement:
     """Judge the transcript of one recording.
 
     Args:
-        heard: what the first recogniser heard, and the second if there is one.
+        transcripts: that of the first recogniser, and of the second if there is one.
         seconds: length of the recording.
         criteria: the bounds.
     """
-    first = heard[0]
+    first = transcripts[0]
     if isinstance(first, Failure):
         return Judgement(["failed"], {"failure": first.reason})
     words = criteria.normaliser(first.text).split()
     if not words:
         return Judgement(["empty"], {})
-    scores = _scores(first, heard[1:], criteria)
+    scores = _scores(first, transcripts[1:], criteria)
     sure = _is_sure(scores, criteria)
     agreed = criteria.agreement is not None and scores.get("disagreement", 1.0) <= criteria.agreement
     found = {
@@ -139,7 +139,7 @@ def longest_run(words: Sequence[str]) -> int:
     return most
 
 
-def _scores(first: Heard, others: Sequence[Heard | Failure], criteria: Criteria) -> dict[str, Any]:
+def _scores(first: Transcription, others: Sequence[Transcription | Failure], criteria: Criteria) -> dict[str, Any]:
     scores: dict[str, Any] = {}
     if first.confidence is not None:
         scores["confidence"] = round(first.confidence, 4)

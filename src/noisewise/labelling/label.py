@@ -20,11 +20,11 @@ from noisewise.errors import AudioError, ConfigError, DataError, lacks_memory
 from noisewise.evaluation.provenance import portable
 from noisewise.evaluation.systems.protocol import Failure, NamedRecogniser, Waveform
 from noisewise.labelling.criteria import Criteria, judged
-from noisewise.labelling.heard import Heard, Listener
+from noisewise.labelling.transcription import CachedRecogniser, Transcription
 
 SUFFIX = ".jsonl.gz"
 AT_A_TIME = 16
-"""Recordings given to a recogniser before what it heard is written: the most that a kill can lose."""
+"""Recordings given to a recogniser before their transcripts are written: the most that a kill can lose."""
 
 
 @dataclass
@@ -61,7 +61,7 @@ def label(
 ) -> Labels:
     """Transcribe a manifest and write the entries that can be relied on.
 
-    A run that was killed goes on where it stopped: what was heard is kept in `cache`, or in a hidden file beside the
+    A run that was killed goes on where it stopped: transcripts are kept in `cache`, or in a hidden file beside the
     output that is removed in the end.
 
     Args:
@@ -80,11 +80,11 @@ def label(
     """
     _check(models, output, criteria)
     cuts = _spaced(read(manifest), limit)
-    state = cache or output.with_name(f".{output.name}.heard.jsonl")
-    listeners = [Listener(named, state) for named in models]
-    facts = [{"model": portable(each.named.name), **each.named.details} for each in listeners]
+    state = cache or output.with_name(f".{output.name}.transcripts.jsonl")
+    recognisers = [CachedRecogniser(named, state) for named in models]
+    facts = [{"model": portable(each.named.name), **each.named.details} for each in recognisers]
     labels = Labels()
-    for done, (cut, seconds, found) in enumerate(_each(cuts, listeners), start=1):
+    for done, (cut, seconds, found) in enumerate(_each(cuts, recognisers), start=1):
         _sort(labels, cut, seconds, found, criteria, facts)
         if progress is not None:
             progress(done, len(cuts))
@@ -126,13 +126,13 @@ def _spaced(cuts: list[Cut], limit: int | None) -> list[Cut]:
 
 
 def _each(
-    cuts: Sequence[Cut], listeners: Sequence[Listener]
-) -> Iterator[tuple[Cut, float, list[Heard | Failure] | AudioError]]:
-    """Each cut with its length in seconds, and what every recogniser heard, or why it cannot be read."""
+    cuts: Sequence[Cut], recognisers: Sequence[CachedRecogniser]
+) -> Iterator[tuple[Cut, float, list[Transcription | Failure] | AudioError]]:
+    """Each cut with its length in seconds, and its transcript by every recogniser, or why it cannot be read."""
     for some in _batches(cuts):
         loaded = [_loaded(cut) for cut in some]
         waveforms = [each for each in loaded if not isinstance(each, AudioError)]
-        found = zip(*(listener.hear(waveforms) for listener in listeners), strict=True)
+        found = zip(*(recogniser.transcribe(waveforms) for recogniser in recognisers), strict=True)
         for cut, each in zip(some, loaded, strict=True):
             if isinstance(each, AudioError):
                 yield cut, cut.duration, each
@@ -157,7 +157,7 @@ def _sort(
     labels: Labels,
     cut: Cut,
     seconds: float,
-    found: list[Heard | Failure] | AudioError,
+    found: list[Transcription | Failure] | AudioError,
     criteria: Criteria,
     facts: list[dict[str, str]],
 ) -> None:

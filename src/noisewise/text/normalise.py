@@ -301,6 +301,19 @@ def fitting(symbols: Sequence[str]) -> Normaliser:
     return _fitting(tuple(symbols))
 
 
+def named_for(symbols: Sequence[str]) -> NormaliserName:
+    """The normaliser that keeps the letters of a model's tokens, by its name: English where they are those of English.
+
+    Example:
+        >>> named_for(["<blank>", "|", "A", "\u00c4"]), named_for(["|", "\u0416"])
+        ('german', 'unicode')
+    """
+    letters = fitting(symbols).letters
+    names: tuple[NormaliserName, ...] = ("english", "german", "turkish")
+    capitals = {capital(letter) for letter in letters or () if letter.isalpha()}
+    return next((name for name in names if capitals <= (NORMALISERS[name].letters or set())), "unicode")
+
+
 @lru_cache(maxsize=16)
 def _fitting(symbols: tuple[str, ...]) -> Normaliser:
     texts = (symbol for symbol in symbols if not (symbol[:1] == "<" and symbol[-1:] == ">" and len(symbol) > 2))

@@ -51,9 +51,9 @@ def test_as_many_different_speakers_as_asked_each_heard(talkers: Path) -> None:
     for index in range(20):
         clip = babble.babble(speakers, 16_000, (2, 4), Draws("b", index), {})
         spectrum = np.abs(np.fft.rfft(clip))[[200, 300, 400, 500, 600]]
-        heard = spectrum > 0.05 * spectrum.max()
-        counts.add(int(heard.sum()))
-        levels = 20 * np.log10(spectrum[heard] / spectrum[heard].max())
+        present = spectrum > 0.05 * spectrum.max()
+        counts.add(int(present.sum()))
+        levels = 20 * np.log10(spectrum[present] / spectrum[present].max())
         assert levels.min() > -2 * babble.JITTER_DB - 1
     assert counts == {2, 3, 4}
 

@@ -45,9 +45,9 @@ def test_words_and_letters_of_a_path_written_by_hand() -> None:
 
 def test_what_greedy_decoding_says_is_aligned_where_it_says_it() -> None:
     log_probs = path_probs(".TTWO.|..ONE||.SIX..")
-    (heard,) = greedy(log_probs[None], torch.tensor([len(log_probs)]), TOKENIZER, FRAME)
-    words = align(log_probs, heard.text, TOKENIZER, FRAME).words
-    for word, other in zip(words, heard.words, strict=True):
+    (decoded,) = greedy(log_probs[None], torch.tensor([len(log_probs)]), TOKENIZER, FRAME)
+    words = align(log_probs, decoded.text, TOKENIZER, FRAME).words
+    for word, other in zip(words, decoded.words, strict=True):
         assert (word.text, word.start, word.end) == (other.text, other.start, other.end)
         assert word.confidence == pytest.approx(other.confidence)
 

@@ -33,16 +33,16 @@ def test_pieces_keep_their_times() -> None:
 @pytest.mark.parametrize("most", [8000, 12, 1])
 def test_recordings_together_say_what_they_say_alone(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     lengths = [5, 0, 17, 3, 9]
-    heard = [random_log_probs(1, length, SYMBOLS, seed=at)[0] for at, length in enumerate(lengths)]
+    posteriors = [random_log_probs(1, length, SYMBOLS, seed=at)[0] for at, length in enumerate(lengths)]
     frames = [torch.full((length, 1), float(at)) for at, length in enumerate(lengths)]
 
     def begin(frames: Tensor, lengths: Tensor) -> Table:
         return Table([int(each[0, 0]) if len(each) else 0 for each in frames])
 
     search = AttentionSearch(JointSearch(TOKENIZER, JointConfig(beam=3, nbest=2)), begin, TOKENIZER, 0.24, 2)
-    alone = [search.decode([a], [b], 0.04)[0] for a, b in zip(heard, frames, strict=True)]
+    alone = [search.decode([a], [b], 0.04)[0] for a, b in zip(posteriors, frames, strict=True)]
     monkeypatch.setattr(attention, "MOST_FRAMES", most)
-    for one, other in zip(search.decode(heard, frames, 0.04), alone, strict=True):
+    for one, other in zip(search.decode(posteriors, frames, 0.04), alone, strict=True):
         assert [(each.text, each.tokens, each.words) for each in one] == [(e.text, e.tokens, e.words) for e in other]
         assert [each.score for each in one] == pytest.approx([each.score for each in other])
     assert search.decode([], [], 0.04) == [] and alone[1][0].text == ""

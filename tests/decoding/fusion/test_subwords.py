@@ -116,14 +116,14 @@ def test_words_begin_where_their_marks_are() -> None:
 
 def test_models_lexicons_and_hotwords_choose(tmp_path: Path) -> None:
     kneser_ney.train([["ONE", "TWO"]] * 30, order=2).save(tmp_path / "lm.arpa")
-    heard = said("ONE TWO", "ONE TWA")
+    posteriors = said("ONE TWO", "ONE TWA")
     plain = DecodingConfig(lm_weight=1.0, bonus=0.0)
-    assert best([heard], TOKENIZER, 0.04, build(plain, TOKENIZER))[0].text == "ONE TWA"
+    assert best([posteriors], TOKENIZER, 0.04, build(plain, TOKENIZER))[0].text == "ONE TWA"
     (tmp_path / "words.txt").write_text("ONE TWO")
     for config in (replace(plain, lm=str(tmp_path / "lm.arpa")), replace(plain, lexicon=str(tmp_path / "words.txt"))):
-        assert best([heard], TOKENIZER, 0.04, build(config, TOKENIZER))[0].text == "ONE TWO"
+        assert best([posteriors], TOKENIZER, 0.04, build(config, TOKENIZER))[0].text == "ONE TWO"
     search = RecordingDecoder(TOKENIZER).search({"two": 2.0})
-    assert best([heard], TOKENIZER, 0.04, search)[0].text == "ONE TWO"
+    assert best([posteriors], TOKENIZER, 0.04, search)[0].text == "ONE TWO"
     with pytest.raises(DecodingError, match="must be over words"):
         build(replace(plain, lm=str(tmp_path / "lm.arpa"), lm_unit="characters"), TOKENIZER)
 

@@ -121,17 +121,19 @@ def test_interaction_is_equations_18_and_19() -> None:
     weight, bias = module.convolution.weight[:, :, 0], module.convolution.bias
     assert bias is not None
     joined = torch.cat((noisy, restored), dim=-1)
-    heard, said = module(noisy, restored, whole(5, 5))
-    torch.testing.assert_close(heard, noisy + torch.sigmoid(joined @ weight[:8].T + bias[:8]) * restored)
-    torch.testing.assert_close(said, restored + torch.sigmoid(joined @ weight[8:].T + bias[8:]) * noisy)
+    from_noisy, from_restored = module(noisy, restored, whole(5, 5))
+    torch.testing.assert_close(from_noisy, noisy + torch.sigmoid(joined @ weight[:8].T + bias[:8]) * restored)
+    torch.testing.assert_close(from_restored, restored + torch.sigmoid(joined @ weight[8:].T + bias[8:]) * noisy)
 
 
 def test_a_shared_interaction_has_one_mask() -> None:
     torch.manual_seed(0)
     module = Interaction(replace(SMALL, share_interaction=True))
     noisy, restored = torch.randn(2, 5, 8), torch.randn(2, 5, 8)
-    heard, said = module(noisy, restored, whole(5, 5))
-    torch.testing.assert_close((heard - noisy) / restored, (said - restored) / noisy, atol=1e-4, rtol=1e-4)
+    from_noisy, from_restored = module(noisy, restored, whole(5, 5))
+    torch.testing.assert_close(
+        (from_noisy - noisy) / restored, (from_restored - restored) / noisy, atol=1e-4, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("residual", [True, False])
@@ -162,18 +164,18 @@ def test_the_resnet_block_has_one_convolution_of_kernel_3_and_a_residual() -> No
 def test_the_network_is_encoder_blocks_decoder_merge() -> None:
     net, frames = small(), whole(5, 5)
     noisy, restored = torch.randn(2, 5, DIM), torch.randn(2, 5, DIM)
-    heard, said = net.encoder[0](noisy, frames), net.encoder[1](restored, frames)
+    from_noisy, from_restored = net.encoder[0](noisy, frames), net.encoder[1](restored, frames)
     for block in net.blocks:
         assert isinstance(block, InteractiveBlock)
-        heard = block.attention[0](block.resnet[0](heard, frames), frames)
-        said = block.attention[1](block.resnet[1](said, frames), frames)
-        heard, said = block.interaction(heard, said, frames)
-    heard, said = net.decoder[0](heard, frames), net.decoder[1](said, frames)
+        from_noisy = block.attention[0](block.resnet[0](from_noisy, frames), frames)
+        from_restored = block.attention[1](block.resnet[1](from_restored, frames), frames)
+        from_noisy, from_restored = block.interaction(from_noisy, from_restored, frames)
+    from_noisy, from_restored = net.decoder[0](from_noisy, frames), net.decoder[1](from_restored, frames)
     fused = net(noisy, restored, torch.tensor([5, 5]))
-    torch.testing.assert_close(fused, net.merge(heard, said, frames))
+    torch.testing.assert_close(fused, net.merge(from_noisy, from_restored, frames))
     net.skip = True
     skipped = net(noisy, restored, torch.tensor([5, 5]))
-    torch.testing.assert_close(skipped, net.merge(noisy + heard, restored + said, frames))
+    torch.testing.assert_close(skipped, net.merge(noisy + from_noisy, restored + from_restored, frames))
 
 
 # Convolution and norm

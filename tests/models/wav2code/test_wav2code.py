@@ -86,7 +86,7 @@ def test_nearest_matching_takes_the_nearest_entry_of_noisy_frames() -> None:
     assert model.prediction_loss(output, output.ids).tolist() == [0.0]
     pull = torch.randn(1, 27, 24)
     own = torch.autograd.grad((output.restored * pull).sum(), output.noisy)[0]
-    torch.testing.assert_close(own, pull)  # straight through to what was heard
+    torch.testing.assert_close(own, pull)  # straight through to the noisy representations
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])

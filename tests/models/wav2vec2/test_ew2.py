@@ -42,8 +42,10 @@ def test_equation_1_is_one_feature_encoder_for_both() -> None:
     model = a_model()
     noisy, clean, lengths = a_pair(9_000, 6_000)
     output = model.forward_pair(noisy, clean, lengths)
-    for row, (heard, target) in enumerate(zip(alone(model, noisy, lengths), alone(model, clean, lengths), strict=True)):
-        torch.testing.assert_close(output.contrast.latents[row, : len(heard)], heard, atol=1e-5, rtol=0)
+    for row, (from_noisy, target) in enumerate(
+        zip(alone(model, noisy, lengths), alone(model, clean, lengths), strict=True)
+    ):
+        torch.testing.assert_close(output.contrast.latents[row, : len(from_noisy)], from_noisy, atol=1e-5, rtol=0)
         torch.testing.assert_close(output.clean[row, : len(target)], target, atol=1e-5, rtol=0)
     assert output.contrast.frames.tolist() == [27, 18]
 
@@ -52,9 +54,9 @@ def test_equations_2_and_3_the_context_is_noisy_and_the_targets_are_clean() -> N
     model = a_model()
     noisy, clean, lengths = a_pair(9_000)
 
-    def found(heard: Tensor, target: Tensor) -> Tensor:
+    def found(from_noisy: Tensor, target: Tensor) -> Tensor:
         torch.manual_seed(1)
-        return model.forward_pair(heard, target, lengths).contrast.similarities
+        return model.forward_pair(from_noisy, target, lengths).contrast.similarities
 
     torch.manual_seed(1)
     output = model.forward_pair(noisy, clean, lengths).contrast
@@ -91,9 +93,9 @@ def test_equation_6_is_the_squared_distance_of_each_valid_frame(reduction: str, 
     noisy, clean, lengths = a_pair(9_000, 6_000)
     norm = model.encoder.norm if after_norm else torch.nn.Identity()
     distances = [
-        ((norm(heard[t]) - norm(target[t])) ** 2).sum()
-        for heard, target in zip(alone(model, noisy, lengths), alone(model, clean, lengths), strict=True)
-        for t in range(len(heard))
+        ((norm(from_noisy[t]) - norm(target[t])) ** 2).sum()
+        for from_noisy, target in zip(alone(model, noisy, lengths), alone(model, clean, lengths), strict=True)
+        for t in range(len(from_noisy))
     ]
     expected = torch.stack(distances).mean() / (1 if reduction == "sum" else 32)
     found = model.consistency_loss(model.forward_pair(noisy, clean, lengths))
@@ -143,8 +145,8 @@ def gradients(model: EW2, term: str) -> tuple[Tensor, Tensor]:
 )
 def test_what_each_term_sends_to_either_branch(term: str, noisy: bool, clean: bool, detach: bool) -> None:
     """L_d knows the targets alone; with `clean_detach` no term teaches through the clean branch."""
-    heard, target = gradients(a_model({"feature_grad_mult": 1.0}, clean_detach=detach).train(), term)
-    assert bool(heard.abs().sum() > 0) == noisy
+    from_noisy, target = gradients(a_model({"feature_grad_mult": 1.0}, clean_detach=detach).train(), term)
+    assert bool(from_noisy.abs().sum() > 0) == noisy
     assert bool(target.abs().sum() > 0) == (clean and not detach)
 
 

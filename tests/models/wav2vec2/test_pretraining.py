@@ -103,9 +103,9 @@ def test_what_is_hidden_is_not_heard() -> None:
     latents = torch.randn(1, 30, 32)
     frames = torch.tensor([30])
 
-    def similarities(heard: Tensor) -> Tensor:
+    def similarities(changed: Tensor) -> Tensor:
         torch.manual_seed(5)
-        return model.masked_contrast(heard, latents, frames, 0).similarities
+        return model.masked_contrast(changed, latents, frames, 0).similarities
 
     torch.manual_seed(5)
     where = model.masked_contrast(latents, latents, frames, 0).where.unsqueeze(-1)

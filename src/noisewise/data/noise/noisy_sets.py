@@ -31,6 +31,7 @@ from noisewise.audio.waveform import SAMPLE_RATE
 from noisewise.config import parse, within
 from noisewise.data.corpora.preparation import Rejected
 from noisewise.data.manifests.cuts import Cut, column, inside, load_audio, path_of, text_of
+from noisewise.data.manifests.lines import byte_lines
 from noisewise.data.noise.pool import NoiseConfig, NoiseDraw, NoisePool
 from noisewise.data.random_streams import Draws
 from noisewise.errors import AudioError, DataError, NoisewiseError, lacks_memory
@@ -172,7 +173,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[LedgerEntry]]:
     header: dict[str, Any] = {}
     number = 1
     try:
-        for number, line in enumerate(path.read_bytes().splitlines() or [b""], start=1):
+        for number, line in byte_lines(path):
             if number == 1:
                 header = json_value(line)
                 parse(_Header, header)
@@ -180,6 +181,8 @@ def read(path: Path) -> tuple[dict[str, Any], list[LedgerEntry]]:
                 entries.append(parse(LedgerEntry, json_value(line)))
     except (OSError, ValueError) as error:
         raise DataError(f"`{path}` must be a ledger of version 1, but is not: line {number}: {error}") from error
+    if not header:
+        raise DataError(f"`{path}` must be a ledger of version 1, but is empty; make the set again")
     return header, entries
 
 

@@ -12,6 +12,7 @@ from noisewise.evaluation.systems.protocol import NamedRecogniser, Timed, Wavefo
 from noisewise.files import sha256_of
 from noisewise.inference.likelihood import likelihoods
 from noisewise.inference.recogniser import Recogniser
+from noisewise.text.normalise import named_for
 
 if TYPE_CHECKING:
     from noisewise.decoding.config import DecodingConfig
@@ -44,6 +45,7 @@ def recogniser(
         likelihoods=lambda waveforms, texts: likelihoods(model, waveforms, texts),
         times="words",
         with_times=timed,
+        normaliser=named_for(model.tokenizer.symbols),
     )
 
 

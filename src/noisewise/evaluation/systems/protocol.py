@@ -94,6 +94,8 @@ class NamedRecogniser:
     """What it can tell the times of."""
     with_times: TimedRecognise | None = None
     """Recognises with times, where it can tell them; `attempt_timed` calls it."""
+    normaliser: str = "english"
+    """Name of the normaliser that keeps the letters that it writes; English where they are not known."""
 
 
 def named_recogniser(recogniser: NamedRecogniser | Recognise) -> NamedRecogniser:

@@ -1,4 +1,4 @@
-"""What a recogniser hears in recordings, kept in a file, so that a killed run goes on where it stopped."""
+"""Transcripts of recordings by one recogniser, kept in a file, so that a killed run goes on where it stopped."""
 
 import json
 import math
@@ -23,7 +23,7 @@ LEAST = 1e-6
 
 
 @dataclass(frozen=True)
-class Heard:
+class Transcription:
     """A transcript, with how sure its recogniser is."""
 
     text: str
@@ -34,16 +34,16 @@ class Heard:
     """Mean of the natural logarithms of the confidences of the words; None where the recogniser gives none."""
 
 
-def heard(text: str, words: Sequence[Word]) -> Heard:
+def transcription(text: str, words: Sequence[Word]) -> Transcription:
     """A transcript from its text and its words; without words it has no confidence."""
     if not words:
-        return Heard(text)
+        return Transcription(text)
     logs = [math.log(min(1.0, max(LEAST, word.confidence))) for word in words]
-    return Heard(text, overall_confidence(words), math.fsum(logs) / len(logs))
+    return Transcription(text, overall_confidence(words), math.fsum(logs) / len(logs))
 
 
-class Listener:
-    """A recogniser behind a file of what it has heard: a recording that is in it is not given to it again.
+class CachedRecogniser:
+    """A recogniser behind a file of its transcripts: a recording that is in it is not given to it again.
 
     The file holds one JSON value a line, under the identity of the recogniser (its name, weights and versions) and the
     hash of the samples. Failures are not kept, and so are tried again.
@@ -56,16 +56,16 @@ class Listener:
         self.answers = 0
         """How many transcripts came from the file."""
 
-    def hear(self, waveforms: list[Waveform]) -> list[Heard | Failure]:
-        """What is heard in each waveform (T,)."""
+    def transcribe(self, waveforms: list[Waveform]) -> list[Transcription | Failure]:
+        """Transcripts of waveforms (T,)."""
         hashes = [audio_hash(waveform) for waveform in waveforms]
         missing = [place for place, name in enumerate(hashes) if name not in self._found]
-        fresh = dict(zip(missing, listen(self.named, [waveforms[place] for place in missing]), strict=True))
-        self._keep((hashes[place], each) for place, each in fresh.items() if isinstance(each, Heard))
+        fresh = dict(zip(missing, transcribe(self.named, [waveforms[place] for place in missing]), strict=True))
+        self._keep((hashes[place], each) for place, each in fresh.items() if isinstance(each, Transcription))
         self.answers += len(hashes) - len(missing)
         return [fresh[place] if place in fresh else self._found[name] for place, name in enumerate(hashes)]
 
-    def _keep(self, pairs: Iterable[tuple[str, Heard]]) -> None:
+    def _keep(self, pairs: Iterable[tuple[str, Transcription]]) -> None:
         """Add to the file, on disk before this returns."""
         lines = []
         for name, each in pairs:
@@ -83,14 +83,16 @@ def gives_confidences(named: NamedRecogniser) -> bool:
     return named.times == "words"
 
 
-def listen(named: NamedRecogniser, waveforms: list[Waveform]) -> list[Heard | Failure]:
+def transcribe(named: NamedRecogniser, waveforms: list[Waveform]) -> list[Transcription | Failure]:
     """Transcripts of waveforms (T,), with confidences where the recogniser gives them."""
     if not waveforms:
         return []
     if not gives_confidences(named):
-        return [each if isinstance(each, Failure) else Heard(each) for each in attempt(named.recognise, waveforms)]
+        return [
+            each if isinstance(each, Failure) else Transcription(each) for each in attempt(named.recognise, waveforms)
+        ]
     found = attempt_timed(named, waveforms)
-    return [each if isinstance(each, Failure) else heard(each.text, each.words) for each in found]
+    return [each if isinstance(each, Failure) else transcription(each.text, each.words) for each in found]
 
 
 def _append(file: BinaryIO, lines: list[dict[str, Any]]) -> None:
@@ -103,8 +105,8 @@ def _append(file: BinaryIO, lines: list[dict[str, Any]]) -> None:
     os.fsync(file.fileno())
 
 
-def _read(path: Path, key: str) -> Iterable[tuple[str, Heard]]:
-    """What a recogniser has heard; lines that are torn are passed over.
+def _read(path: Path, key: str) -> Iterable[tuple[str, Transcription]]:
+    """The transcripts of a recogniser; incomplete lines are ignored.
 
     Raises:
         DataError: the file holds something else.
@@ -115,7 +117,10 @@ def _read(path: Path, key: str) -> Iterable[tuple[str, Heard]]:
         raise DataError(f"`{path}` must be a file of transcripts, but is not; choose another --cache")
     for values in entries:
         if values["recogniser"] == key:
-            yield values["audio"], Heard(values["text"], values.get("confidence"), values.get("log_probability"))
+            yield (
+                values["audio"],
+                Transcription(values["text"], values.get("confidence"), values.get("log_probability")),
+            )
 
 
 def _is_entry(values: Any) -> bool:
