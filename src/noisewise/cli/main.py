@@ -67,31 +67,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0 well, 1 some items of several failed, 2 the request cannot be met, 130 interrupted (SIGINT),
         143 ended (SIGTERM).
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        return _shown(overview())
+    if words[0] in ("-V", "--version"):
+        return _shown(f"noisewise {__version__}")
     from noisewise.cli import streams
 
-    words = list(sys.argv[1:] if arguments is None else arguments)
     with streams.escaping():
         try:
-            status = _answer(words)
+            status = run(words[0], words[1:]) if words[0] in VERBS else refuse(unknown(words[0]))
             sys.stdout.flush()
             return status
         except streams.ReaderGone:
             streams.close_quietly()
             return 0
         except OSError as error:
-            streams.close_quietly()
-            return refuse(streams.sentence(error, "standard output") or str(error))
+            return _refused_output(error)
 
 
-def _answer(words: list[str]) -> int:
-    """The status of a verb, of help, or of the version."""
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(overview())
+def _shown(text: str) -> int:
+    """Print a text, with nothing imported unless that fails."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        return _refused_output(error)
+    return 0
+
+
+def _refused_output(error: OSError) -> int:
+    """The status where standard output takes no more: 0 where its reader has gone."""
+    from noisewise.cli import streams
+
+    streams.close_quietly()
+    if isinstance(error, BrokenPipeError):
         return 0
-    if words[0] in ("-V", "--version"):
-        print(f"noisewise {__version__}")
-        return 0
-    return run(words[0], words[1:]) if words[0] in VERBS else refuse(unknown(words[0]))
+    return refuse(streams.sentence(error, "standard output") or str(error))
 
 
 def overview() -> str:
