@@ -61,6 +61,7 @@ KNOWS = {
         "checkpoints",
         "decoding",
         "scoring",
+        "text",
         "data",
         "audio",
         "safe_text",

@@ -250,12 +250,12 @@ def test_nothing_is_loaded_when_nothing_is_there(capsys: pytest.CaptureFixture[s
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A function as a recogniser, which tells the length of what it is given."""
-    (tmp_path / "my_recogniser.py").write_text(
+    (tmp_path / "recogniser_of_lengths.py").write_text(
         "def lengths(waveforms):\n    return [f'{len(each) / 16000:g} seconds' for each in waveforms]\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    return "python:my_recogniser:lengths"
+    return "python:recogniser_of_lengths:lengths"
 
 
 def test_any_recogniser_transcribes(recordings: Path, mine: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -274,7 +274,7 @@ def test_times_that_a_recogniser_does_not_tell_are_said(
 ) -> None:
     words = ["transcribe", str(recordings / "b.wav"), "--model", mine]
     assert main([*words, "--format", "srt"]) == 2
-    assert "srt must have times, but `python:my_recogniser:lengths` tells none" in capsys.readouterr().err
+    assert "srt must have times, but `python:recogniser_of_lengths:lengths` tells none" in capsys.readouterr().err
     assert main([*words, "--format", "srt", "--window-seconds", "1"]) == 0
     assert "00:00:00,000 --> " in capsys.readouterr().out
     assert main([*words, "--format", "ctm", "--window-seconds", "1"]) == 2

@@ -36,6 +36,12 @@ GRID = """\
 | type B | 50.0 | 0.0 | 25.0 (25.0 to 25.0) |
 | all types | 75.0 | 25.0 | 50.0 (50.0 to 50.0) |
 | clean |  |  | 0.0 (0.0 to 0.0) |
+
+| SNR (dB) at which WER | doubles | reaches 50 % |
+| --- | ---: | ---: |
+| traffic | undefined | 5.0 (5.0 to 5.0) |
+| ac vacuum | undefined | 0.0 (0.0 to 0.0) |
+| all types | undefined | 2.5 (2.5 to 2.5) |
 """
 
 

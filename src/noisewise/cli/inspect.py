@@ -90,13 +90,14 @@ def _noise(noise: str | None, types: str | None, recipe: dict[str, Any]) -> Any:
 
 
 def _write(found: "Inspection", inspector: "Inspector", folder: Path, seed: int) -> None:
-    from noisewise.reports import figure, inspection
+    from noisewise.reports import inspection
+    from noisewise.reports.figures import inspection as figures
 
     found.save(folder / "inspection.json")
-    figure.plot_accuracy(found, folder / "accuracy.png")
-    figure.plot_distances(found, folder / "distances.png")
-    figure.plot_codes(inspection.scene(inspector.parallel, inspector.codebook.entries, seed), folder / "codes.png")
-    figure.plot_restoration(inspector.parallel[0], folder / "restoration.png")
+    figures.plot_accuracy(found, folder / "accuracy.png")
+    figures.plot_distances(found, folder / "distances.png")
+    figures.plot_codes(inspection.scene(inspector.parallel, inspector.codebook.entries, seed), folder / "codes.png")
+    figures.plot_restoration(inspector.parallel[0], folder / "restoration.png")
 
 
 def _print(found: "Inspection") -> None:

@@ -59,7 +59,7 @@ class Partial(Generic[CellT]):
             path: the file; nothing is kept when left out.
             identity: what makes cells comparable: manifests, seed, system.
             kind: class of the cells.
-            items: number of recordings of each condition; not checked when left out.
+            items: number of recordings of each condition with speech; not checked when left out.
 
         Raises:
             EvaluationError: the file belongs to another run.
@@ -104,6 +104,6 @@ def _cell(kind: type[CellT], values: Any, items: int | None) -> CellT | None:
     """A finished cell; None where the values are none, or of another number of recordings."""
     try:
         cell = parse(kind, values)
-        return cell if items is None or cell.is_of(items) else None
+        return cell if items is None or cell.condition.kind == "speech_free" or cell.is_of(items) else None
     except (ConfigError, TypeError, ValueError, AttributeError, RecursionError):
         return None

@@ -108,7 +108,7 @@ def test_the_extra_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pyt
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without_av)
-    with pytest.raises(AudioError, match=r"pip install 'noisewise\[media\]'") as caught:
+    with pytest.raises(AudioError, match=r"pip install .*\[media\]'") as caught:
         waveform.load(tmp_path / "a.m4a")
     assert caught.value.reason == "not_audio"
 
